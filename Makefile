@@ -1,0 +1,39 @@
+# make quickstart   train, evaluate and predict on a small generated data set
+# make test         lint and tests
+# Both install what they need into .venv first; it is used again when it is there.
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PYTHON ?= $(shell for p in python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo $$p && break; done)
+# the build of torch: TORCH_INDEX=https://download.pytorch.org/whl/cpu, .../cu128, ...
+TORCH_INDEX ?=
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: install quickstart test lint clean
+
+install: $(STAMP)
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo 'Python 3.10 or newer is needed: make PYTHON=/path/to/python3.11' >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# torch goes first and alone: nothing installed later may pull in another build of it
+$(STAMP): $(BIN)/python requirements.txt setup.py
+	$(PIP) install $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$$(grep '^torch==' requirements.txt)"
+	$(PIP) install -r requirements.txt
+	$(PIP) install --no-deps --no-build-isolation -e .
+	touch $@
+
+quickstart: $(STAMP)
+	$(BIN)/python tools/quickstart.py
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info mmseg_instbox/.mim .pytest_cache .ruff_cache

@@ -1,0 +1,42 @@
+# some 1,000 images in PASCAL VOC's layout; the list val_coco holds crowded ones
+dataset_type = 'VOCInstDataset'
+data_root = 'data/voc_mini/VOCdevkit/VOC2012'
+crop_size = (352, 352)
+train_pipeline = [
+    dict(type='LoadInstImage'),
+    dict(type='LoadInstAnnotations'),
+    dict(type='RandomResize', scale=(416, 416), ratio_range=(0.7, 1.35), keep_ratio=True),
+    dict(type='RandomCrop', crop_size=crop_size),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PhotoMetricDistortion'),
+    dict(type='PackInstInputs')
+]
+test_pipeline = [
+    dict(type='LoadInstImage'),
+    dict(type='Resize', scale=(416, 416), keep_ratio=True),
+    dict(type='LoadInstAnnotations'),
+    dict(type='PackInstInputs')
+]
+train_dataloader = dict(
+    batch_size=8,
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(type='InfiniteSampler', shuffle=True),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        ann_file='ImageSets/Segmentation/trainaug.txt',
+        pipeline=train_pipeline))
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=1,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        ann_file='ImageSets/Segmentation/val.txt',
+        pipeline=test_pipeline))
+test_dataloader = val_dataloader
+val_evaluator = dict(type='InstBoxMetric')
+test_evaluator = val_evaluator

@@ -1,0 +1,171 @@
+import logging
+import os.path as osp
+from collections.abc import Sequence
+
+import mmengine.fileio as fileio
+from mmengine.logging import print_log
+from mmseg.datasets import BaseSegDataset
+from mmseg.registry import DATASETS
+
+from .transforms.load_inst_annotations import LoadInstAnnotations
+from .transforms.load_inst_image import LoadInstImage
+from .transforms.pipeline_check import check_pipeline
+
+VOC_FOLDERS = dict(
+    img_path='JPEGImages', seg_map_path='SegmentationClass', inst_map_path='SegmentationObject')
+
+
+@DATASETS.register_module()
+class InstBoxDataset(BaseSegDataset):
+    """Images with category masks and instance masks in the layout of PASCAL VOC.
+
+    Extends mmseg's ``BaseSegDataset``. Masks are indexed or greyscale PNG: in the category mask 255
+    is void, in the instance mask 0 is no object and 255 void.
+
+    Args:
+        ann_file: List of image names without suffix, one a line, relative to ``data_root``. Empty:
+            all images of the folder.
+        metainfo: ``classes``, and if wanted ``palette`` and ``thing_classes``: the categories that
+            have instances, by default all but 'background'.
+        data_prefix: Folders ``img_path``, ``seg_map_path`` and ``inst_map_path``, relative to
+            ``data_root``. With ``img_path`` alone the data set has no annotations.
+        on_error: What to do about a sample that cannot be used. 'raise': an error that names the
+            file, when the sample is loaded. 'skip': every sample is loaded once when the data set
+            is built, and the faulty ones are logged, counted and left out.
+        img_suffix: Suffix of the images.
+        seg_map_suffix: Suffix of both masks.
+        **kwargs: See ``BaseSegDataset``.
+
+    Raises:
+        ValueError: If the arguments contradict each other, the list is empty, no sample can be
+            used, or the pipeline holds a transform that does not carry the instance map.
+        FileNotFoundError: If the list or a folder is missing.
+    """
+
+    def __init__(self,
+                 ann_file: str = '',
+                 metainfo: dict | None = None,
+                 data_prefix: dict = VOC_FOLDERS,
+                 on_error: str = 'raise',
+                 img_suffix: str = '.jpg',
+                 seg_map_suffix: str = '.png',
+                 lazy_init: bool = False,
+                 **kwargs) -> None:
+        if on_error not in ('raise', 'skip'):
+            raise ValueError(f"on_error is '{on_error}', expected 'raise' or 'skip'.")
+        self.on_error = on_error
+        self._check_arguments(metainfo, data_prefix)
+        super().__init__(
+            ann_file=ann_file,
+            metainfo=metainfo,
+            data_prefix=data_prefix,
+            img_suffix=img_suffix,
+            seg_map_suffix=seg_map_suffix,
+            lazy_init=True,
+            **kwargs)
+        self._metainfo['thing_classes'] = self._choose_thing_classes(metainfo or {})
+        check_pipeline(self.pipeline)
+        if not lazy_init:
+            self.full_init()
+
+    def _check_arguments(self, metainfo: dict | None, data_prefix: dict) -> None:
+        if not {**self.METAINFO, **(metainfo or {})}.get('classes'):
+            raise ValueError(f'{type(self).__name__} needs the names of the categories: pass '
+                             "metainfo=dict(classes=('background', ...)).")
+        if not data_prefix.get('img_path') and data_prefix.get('img_path') != '':
+            raise ValueError(f'data_prefix is {data_prefix}, but needs the folder img_path.')
+        if ('seg_map_path' in data_prefix) != ('inst_map_path' in data_prefix):
+            raise ValueError(f'data_prefix is {data_prefix}: give both seg_map_path and '
+                             'inst_map_path, or neither for images without annotations.')
+
+    def _choose_thing_classes(self, metainfo: dict) -> tuple[str, ...]:
+        classes = self._metainfo['classes']
+        if 'thing_classes' not in metainfo:
+            known = self._metainfo.get('thing_classes', classes)
+            return tuple(name for name in known if name in classes and name != 'background')
+        chosen = tuple(self._metainfo['thing_classes'])
+        unknown = [name for name in chosen if name not in classes]
+        if unknown or len(set(chosen)) != len(chosen):
+            raise ValueError(f'thing_classes is {chosen}; it must name classes once each, '
+                             f'and only some of the classes {tuple(classes)}.')
+        return chosen
+
+    @property
+    def thing_ids(self) -> list[int]:
+        """Index in ``classes`` of each thing class, in the order of ``thing_classes``."""
+        classes: Sequence[str] = list(self._metainfo['classes'])
+        return [classes.index(name) for name in self._metainfo['thing_classes']]
+
+    def load_data_list(self) -> list[dict]:
+        """List the samples.
+
+        Returns:
+            list[dict]: As of ``BaseSegDataset``, and ``inst_map_path``, ``num_classes``,
+            ``thing_ids``.
+
+        Raises:
+            FileNotFoundError: If the list or a folder is missing.
+            ValueError: If there is no image.
+        """
+        self._check_paths()
+        # A blank line in the list leaves a bare suffix as file name.
+        data_list = [
+            info for info in super().load_data_list()
+            if osp.basename(info['img_path']) != self.img_suffix
+        ]
+        if not data_list:
+            raise ValueError(f'{self.ann_file or self.data_prefix["img_path"]}: no images are '
+                             f"listed here (suffix '{self.img_suffix}').")
+        for info in data_list:
+            self._complete(info)
+        return data_list
+
+    def _complete(self, info: dict) -> None:
+        info['num_classes'] = len(self._metainfo['classes'])
+        info['thing_ids'] = self.thing_ids
+        if 'inst_map_path' in self.data_prefix:
+            name = osp.relpath(info['seg_map_path'], self.data_prefix['seg_map_path'])
+            info['inst_map_path'] = osp.join(self.data_prefix['inst_map_path'], name)
+
+    def _check_paths(self) -> None:
+        for key, folder in self.data_prefix.items():
+            if not fileio.isdir(folder or '.', backend_args=self.backend_args):
+                raise FileNotFoundError(f'{folder}: no such folder. Check data_root and '
+                                        f"data_prefix['{key}'].")
+        if self.ann_file and not fileio.exists(self.ann_file, backend_args=self.backend_args):
+            raise FileNotFoundError(f'{self.ann_file}: no such list of images. Check data_root and '
+                                    'ann_file.')
+
+    def filter_data(self) -> list[dict]:
+        """Leave out the samples that cannot be loaded, if ``on_error='skip'``.
+
+        Returns:
+            list[dict]: The samples that remain.
+
+        Raises:
+            ValueError: If none remains.
+        """
+        if self.on_error == 'raise':
+            return self.data_list
+        kept = [info for info in self.data_list if self._is_usable(info)]
+        skipped = len(self.data_list) - len(kept)
+        print_log(
+            f'{type(self).__name__}: left out {skipped} of {len(self.data_list)} samples.',
+            logger='current',
+            level=logging.WARNING if skipped else logging.INFO)
+        if not kept:
+            raise ValueError(f'{self.ann_file or self.data_prefix["img_path"]}: none of the '
+                             f'{skipped} samples can be used; the log names the reasons.')
+        return kept
+
+    def _is_usable(self, info: dict) -> bool:
+        loaders = (LoadInstImage(backend_args=self.backend_args),
+                   LoadInstAnnotations(backend_args=self.backend_args))
+        results = dict(info, seg_fields=[])
+        try:
+            for loader in loaders:
+                results = loader(results)
+        except (ValueError, FileNotFoundError) as error:
+            print_log(f'Left out: {error}', logger='current', level=logging.WARNING)
+            return False
+        return True

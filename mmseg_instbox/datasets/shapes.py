@@ -1,0 +1,13 @@
+from mmseg.registry import DATASETS
+
+from .inst_box_dataset import InstBoxDataset
+
+
+@DATASETS.register_module()
+class ShapesDataset(InstBoxDataset):
+    """Generated images of touching shapes, written by ``make_shapes.py`` in VOC's layout."""
+    METAINFO = dict(
+        classes=('background', 'disc', 'square', 'triangle', 'star', 'ring', 'cross'),
+        palette=[[0, 0, 0], [128, 0, 0], [0, 128, 0], [128, 128, 0], [0, 0, 128], [128, 0, 128],
+                 [0, 128, 128]],
+        thing_classes=('disc', 'square', 'triangle', 'star', 'ring', 'cross'))

@@ -1,0 +1,183 @@
+"""Generate images of textured shapes that touch and overlap, with exact masks."""
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from .instance_maps import VOID
+from .shapes_textures import random_colour, random_texture
+
+# In the order of ShapesDataset's categories 1 to 6; the smallest diameter of each as a fraction of
+# the image's side, so that a hole or a point survives the void border.
+SMALLEST = dict(disc=0.1, square=0.1, triangle=0.12, star=0.16, ring=0.18, cross=0.15)
+SHAPES = tuple(SMALLEST)
+LARGEST = 0.62
+MAX_OBJECTS = 8
+OVERSAMPLING = 4
+MIN_VISIBLE = 0.35  # of the object's area in the image
+MIN_PIXELS = 24  # that remain inside the void border
+
+
+@dataclass
+class Shape:
+    """One object: ``category`` counts from 1; centre and radius of the circumscribed circle in
+    pixels; ``angle`` in radians; ``squeeze`` is the height over the width before turning."""
+    category: int
+    x: float
+    y: float
+    radius: float
+    angle: float
+    squeeze: float
+
+
+def generate_sample(seed: int, split: int, index: int,
+                    size: int = 160) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Generate one image. The same arguments give the same image, whatever else is generated.
+
+    Args:
+        seed: Seed of the whole data set.
+        split: Number of the split, so that splits never share an image.
+        index: Number of the image in its split.
+        size: Side of the square image in pixels.
+
+    Returns:
+        Image (size, size, 3) uint8 RGB; category map and instance map (size, size) uint8 with 0
+        for background and 255 for the void border.
+    """
+    rng = np.random.default_rng([seed, split, index])
+    kept: list[Shape] = []
+    while not kept:
+        kept = drop_hidden(random_shapes(rng, size), size)
+    alphas = [coverage(shape, size) for shape in kept]
+    image = paint(rng, alphas, size)
+    inst_map = visible_map(alphas, size)
+    categories = np.array([0] + [shape.category for shape in kept], dtype=np.uint8)
+    seg_map = categories[inst_map]
+    border = void_border(inst_map)
+    seg_map[border] = inst_map[border] = VOID
+    return image, seg_map, inst_map
+
+
+def random_shapes(rng: np.random.Generator, size: int) -> list[Shape]:
+    """Draw 1 to 8 shapes, farthest first, most of one category and leaning on each other."""
+    count = int(rng.integers(1, MAX_OBJECTS + 1))
+    favourite = int(rng.integers(1, len(SHAPES) + 1))
+    shapes: list[Shape] = []
+    for _ in range(count):
+        same = rng.random() < 0.7
+        category = favourite if same else int(rng.integers(1, len(SHAPES) + 1))
+        shapes.append(_random_shape(rng, category, shapes, size, count))
+    return shapes
+
+
+def _random_shape(rng: np.random.Generator, category: int, others: list[Shape], size: int,
+                  count: int) -> Shape:
+    smallest, largest = SMALLEST[SHAPES[category - 1]], LARGEST / (1 + 0.12 * (count - 1))
+    radius = float(np.exp(rng.uniform(np.log(smallest), np.log(largest)))) * size / 2
+    x, y = rng.uniform(0.1, 0.9, 2) * size
+    alike = [other for other in others if other.category == category]
+    if alike and rng.random() < 0.75:
+        x, y = _beside(rng, alike[rng.integers(len(alike))], radius)
+    margin = 0.4 * radius
+    return Shape(
+        category=category,
+        x=float(np.clip(x, margin, size - margin)),
+        y=float(np.clip(y, margin, size - margin)),
+        radius=radius,
+        angle=float(rng.uniform(0, 2 * np.pi)),
+        squeeze=float(rng.uniform(0.8, 1.0)))
+
+
+def _beside(rng: np.random.Generator, other: Shape, radius: float) -> tuple[float, float]:
+    """A centre at which a shape of this radius overlaps or touches the other."""
+    distance = (other.radius + radius) * rng.uniform(0.55, 0.9)
+    angle = rng.uniform(0, 2 * np.pi)
+    return other.x + distance * np.cos(angle), other.y + distance * np.sin(angle)
+
+
+def outline(shape: Shape) -> list[np.ndarray]:
+    """Outlines of a shape in pixels, arrays (P, 2) of x, y; a second outline is a hole."""
+    cos, sin = np.cos(shape.angle), np.sin(shape.angle)
+    turn = np.array([[cos, sin], [-sin, cos]]) * [[1.0], [shape.squeeze]]
+    return [
+        points @ turn * shape.radius + [shape.x, shape.y]
+        for points in UNIT_OUTLINES[SHAPES[shape.category - 1]]
+    ]
+
+
+def coverage(shape: Shape, size: int) -> np.ndarray:
+    """How much of each pixel the shape covers: (size, size) float32, 0 to 1."""
+    fine = np.zeros((size * OVERSAMPLING,) * 2, dtype=np.uint8)
+    # fillPoly puts integer coordinates on pixel centres.
+    polygons = [np.rint(p * OVERSAMPLING - 0.5).astype(np.int32) for p in outline(shape)]
+    cv2.fillPoly(fine, polygons, 255)
+    return cv2.resize(fine, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+
+
+def visible_map(alphas: list[np.ndarray], size: int) -> np.ndarray:
+    """Number (from 1) of the nearest shape at each pixel: (size, size) uint8, 0 where none is."""
+    inst_map = np.zeros((size, size), dtype=np.uint8)
+    for number, alpha in enumerate(alphas, start=1):
+        inst_map[alpha > 0.5] = number
+    return inst_map
+
+
+def void_border(inst_map: np.ndarray) -> np.ndarray:
+    """Pixels on both sides of each object's border: (H, W) bool, two pixels wide."""
+    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+    return cv2.dilate(inst_map, cross) != cv2.erode(inst_map, cross)
+
+
+def drop_hidden(shapes: list[Shape], size: int) -> list[Shape]:
+    """Leave out shapes of which too little can be seen, the worst first.
+
+    A dropped shape may uncover another, so they go one at a time.
+    """
+    shapes, alphas = list(shapes), [coverage(shape, size) for shape in shapes]
+    while shapes:
+        seen = visible_map(alphas, size)
+        inner = np.bincount(seen[~void_border(seen)], minlength=len(shapes) + 1)[1:]
+        area = np.array([max(int((alpha > 0.5).sum()), 1) for alpha in alphas])
+        share = np.bincount(seen.ravel(), minlength=len(shapes) + 1)[1:] / area
+        share[inner < MIN_PIXELS] = 0
+        worst = int(share.argmin())
+        if share[worst] >= MIN_VISIBLE:
+            break
+        del shapes[worst], alphas[worst]
+    return shapes
+
+
+def paint(rng: np.random.Generator, alphas: list[np.ndarray], size: int) -> np.ndarray:
+    """Paint the shapes over a textured background: (size, size, 3) uint8 RGB."""
+    colours = [random_colour(rng, (0.0, 0.5), (0.2, 0.9), [], 0)]
+    image = random_texture(rng, size, colours[0], contrast=rng.uniform(15, 45))
+    for alpha in alphas:
+        colours.append(random_colour(rng, (0.3, 1.0), (0.3, 1.0), colours, distance=80))
+        texture = random_texture(rng, size, colours[-1], contrast=rng.uniform(25, 75))
+        image += (texture - image) * alpha[..., None]
+    image += rng.normal(0, rng.uniform(1, 6), image.shape)
+    return np.clip(image, 0, 255).astype(np.uint8)
+
+
+def _polygon(corners: int, radii: tuple[float, ...] = (1.0,)) -> np.ndarray:
+    """Corners (P, 2) on the unit circle, their radii taken in turn."""
+    angles = np.arange(corners) * 2 * np.pi / corners
+    scale = np.resize(radii, corners)
+    return np.stack([np.cos(angles) * scale, np.sin(angles) * scale], axis=1)
+
+
+def _cross(half_width: float = 0.3) -> np.ndarray:
+    """Corners (12, 2) of an upright cross in the unit circle."""
+    a, b = half_width, (1 - half_width**2)**0.5
+    quarter = np.array([[b, -a], [b, a], [a, a]])
+    turns = [np.array([[c, s], [-s, c]]) for c, s in ((1, 0), (0, 1), (-1, 0), (0, -1))]
+    return np.concatenate([quarter @ turn for turn in turns])
+
+
+UNIT_OUTLINES = dict(
+    disc=[_polygon(64)],
+    square=[_polygon(4)],
+    triangle=[_polygon(3)],
+    star=[_polygon(10, (1.0, 0.42))],
+    ring=[_polygon(64), _polygon(64) * 0.5],
+    cross=[_cross()])

@@ -1,0 +1,7 @@
+from .inst_center_crop import InstCenterCrop
+from .inst_pad import InstPad
+from .load_inst_annotations import LoadInstAnnotations
+from .load_inst_image import LoadInstImage
+from .pack_inst_inputs import PackInstInputs
+
+__all__ = ['InstCenterCrop', 'InstPad', 'LoadInstAnnotations', 'LoadInstImage', 'PackInstInputs']

@@ -1,0 +1,86 @@
+import torch
+from mmengine.structures import InstanceData, PixelData
+from mmseg.datasets.transforms import PackSegInputs
+from mmseg.registry import TRANSFORMS
+
+from ..instance_maps import object_boxes, object_labels
+
+META_KEYS = ('img_path', 'seg_map_path', 'inst_map_path', 'ori_shape', 'img_shape', 'pad_shape',
+             'scale_factor', 'flip', 'flip_direction', 'reduce_zero_label')
+
+
+@TRANSFORMS.register_module()
+class PackInstInputs(PackSegInputs):
+    """Pack the image and its annotations into a data sample.
+
+    Extends mmseg's ``PackSegInputs``, which packs ``inputs`` (3, H, W) and ``gt_sem_seg``
+    (1, H, W) int64, with ``gt_inst_map`` (1, H, W) int32 and ``gt_instances``: ``ids`` (N,) int64,
+    ``labels`` (N,) int64 indices into ``thing_classes`` and ``bboxes`` (N, 4) float32, the boxes of
+    what is visible in the map as it is now. Without annotations only the image is packed.
+
+    Args:
+        meta_keys: Keys of the results that become meta information of the data sample.
+    """
+
+    def __init__(self, meta_keys: tuple[str, ...] = META_KEYS) -> None:
+        super().__init__(meta_keys=meta_keys)
+
+    def transform(self, results: dict) -> dict:
+        """Pack the results.
+
+        Returns:
+            dict: ``inputs`` and ``data_samples``.
+
+        Raises:
+            ValueError: If the maps and the image no longer fit together.
+        """
+        annotated = 'gt_seg_map' in results or 'gt_inst_map' in results
+        if annotated:
+            _check_maps(results)
+        packed = super().transform(results)
+        if annotated:
+            self._pack_instances(results, packed['data_samples'])
+        return packed
+
+    @staticmethod
+    def _pack_instances(results: dict, data_sample) -> None:
+        inst_map, thing_ids = results['gt_inst_map'], results['thing_ids']
+        ids, boxes = object_boxes(inst_map)
+        try:
+            labels = object_labels(results['gt_seg_map'], inst_map, ids, thing_ids)
+        except ValueError as error:
+            raise ValueError(f'{_name(results)}: after the transforms the category map and the '
+                             f'instance map disagree ({error})') from error
+        data_sample.gt_inst_map = PixelData(data=torch.from_numpy(inst_map.copy())[None])
+        data_sample.gt_instances = InstanceData(
+            ids=torch.from_numpy(ids),
+            labels=torch.from_numpy(labels),
+            bboxes=torch.from_numpy(boxes))
+
+
+def _name(results: dict) -> str:
+    return str(results.get('img_path') or results.get('inst_map_path'))
+
+
+def _check_maps(results: dict) -> None:
+    missing = [key for key in ('gt_seg_map', 'gt_inst_map', 'thing_ids') if key not in results]
+    if missing:
+        raise ValueError(f'{_name(results)}: PackInstInputs misses {missing}. Load the annotations '
+                         'with LoadInstAnnotations and use InstBoxDataset.')
+    if len(results.get('ori_shape', (0, 0))) != 2:
+        # Only mosaic leaves a shape of three numbers here; its parts use the same object ids.
+        raise ValueError(f'{_name(results)}: the image was put together by RandomMosaic, which '
+                         'mixes up object ids. Leave RandomMosaic out.')
+    _check_sizes(results)
+
+
+def _check_sizes(results: dict) -> None:
+    original = results.get('gt_at_ori_shape', False)
+    expected = results['ori_shape'] if original else results['img'].shape
+    for key in ('gt_seg_map', 'gt_inst_map'):
+        if results[key].shape[:2] != tuple(expected[:2]):
+            raise ValueError(
+                f'{_name(results)}: at packing {key} is {results[key].shape[:2]} (height, width), '
+                f'but {"the original image" if original else "the image"} is '
+                f'{tuple(expected[:2])}. A transform of the pipeline changed one and not the '
+                "other; replace it by one that handles all of results['seg_fields'].")

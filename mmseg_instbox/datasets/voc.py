@@ -1,0 +1,14 @@
+from mmseg.datasets import PascalVOCDataset
+from mmseg.registry import DATASETS
+
+from .inst_box_dataset import InstBoxDataset
+
+
+@DATASETS.register_module()
+class VOCInstDataset(InstBoxDataset):
+    """PASCAL VOC 2012 with instances: 20 thing categories and background.
+
+    Categories and palette are those of mmseg's ``PascalVOCDataset``.
+    """
+    METAINFO = dict(
+        **PascalVOCDataset.METAINFO, thing_classes=PascalVOCDataset.METAINFO['classes'][1:])

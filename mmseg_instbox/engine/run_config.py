@@ -1,0 +1,161 @@
+"""From the command line to a config that a ``Runner`` takes."""
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch.distributed
+from mmengine.config import Config, ConfigDict
+from mmengine.device import get_device
+from mmengine.logging import print_log
+
+
+def load_config(path: str, options: dict | None = None, launcher: str = 'none') -> Config:
+    """Read a config file and merge ``--cfg-options`` into it.
+
+    Args:
+        path: The config file.
+        options: Dotted keys with their values, as ``mmengine.DictAction`` gives them.
+        launcher: ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'There is no config file {path!r}: give the path of a .py file, '
+                                'for example one below configs/.')
+    cfg = Config.fromfile(path)
+    cfg.launcher = launcher
+    if options:
+        cfg.merge_from_dict(options)
+    return cfg
+
+
+def set_work_dir(cfg: Config, work_dir: str | None) -> None:
+    """Settle where a run writes: the argument, else the config, else ``work_dirs/CONFIG_NAME``."""
+    if work_dir is not None:
+        cfg.work_dir = work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = str(Path('work_dirs') / Path(cfg.filename).stem)
+
+
+def set_resume(cfg: Config, resume: str | None) -> None:
+    """Go on from a checkpoint.
+
+    Args:
+        cfg: The config, changed in place.
+        resume: ``'auto'`` takes the last checkpoint in the work directory (and starts afresh where
+            there is none), anything else is the path of a checkpoint. None leaves ``cfg`` as it is.
+
+    Raises:
+        FileNotFoundError: There is no such checkpoint.
+    """
+    if resume is None:
+        return
+    cfg.resume = True
+    cfg.load_from = None
+    if resume != 'auto':
+        check_checkpoint(resume)
+        cfg.load_from = resume
+
+
+def check_checkpoint(path: str) -> None:
+    """Raise FileNotFoundError if a local checkpoint is missing; addresses pass."""
+    if '://' not in path and not Path(path).is_file():
+        raise FileNotFoundError(f'There is no checkpoint {path!r}: give the .pth file that a '
+                                'training run left in its work directory.')
+
+
+def use_amp(cfg: Config) -> None:
+    """Train in mixed precision: float16 on an accelerator, bfloat16 on a CPU.
+
+    Raises:
+        ValueError: The config's optimizer wrapper has no counterpart with mixed precision.
+    """
+    wrapper = cfg.optim_wrapper.get('type', 'OptimWrapper')
+    if wrapper in ('AmpOptimWrapper', 'CPUAmpOptimWrapper'):
+        print_log('The config trains in mixed precision already; --amp adds nothing.', 'current')
+        return
+    if wrapper != 'OptimWrapper':
+        raise ValueError('--amp replaces an optim_wrapper of type OptimWrapper; the config has '
+                         f'{wrapper}: set the precision in the config instead.')
+    if get_device() == 'cpu':
+        cfg.optim_wrapper.type = 'CPUAmpOptimWrapper'
+    else:
+        cfg.optim_wrapper.type = 'AmpOptimWrapper'
+        cfg.optim_wrapper.loss_scale = 'dynamic'
+
+
+def adapt_to_cpu(cfg: Config) -> None:
+    """Make a config that was written for GPUs run on a machine without one.
+
+    Synchronized batch normalization, which trains on GPUs only, becomes plain batch normalization;
+    with a launcher, the processes talk through gloo. Nothing changes where there is a GPU.
+
+    Raises:
+        ValueError: The launcher is one that needs a GPU.
+    """
+    if get_device() != 'cpu':
+        return
+    replaced = sum(_revert_sync_bn(node) for node in _walk(cfg.model))
+    if replaced:
+        print_log(f'No GPU here: {replaced} SyncBN of the model become BN, so each process '
+                  'normalizes with its own batch.', 'current')
+    if cfg.launcher != 'none':
+        _start_gloo(cfg)
+
+
+def _walk(node: object) -> Iterator[ConfigDict]:
+    """Every dictionary in a nested config."""
+    if isinstance(node, dict):
+        yield node
+    children = node.values() if isinstance(node, dict) else node
+    if isinstance(node, dict | list | tuple):
+        for child in children:
+            yield from _walk(child)
+
+
+def _revert_sync_bn(node: ConfigDict) -> bool:
+    """Turn one norm config from synchronized to plain; whether it was synchronized."""
+    if node.get('type') not in ('SyncBN', 'MMSyncBN'):
+        return False
+    node['type'] = 'BN'
+    return True
+
+
+def _start_gloo(cfg: Config) -> None:
+    """Join the process group and wrap the model as MMEngine cannot do without a GPU."""
+    if cfg.launcher != 'pytorch':
+        raise ValueError(f'--launcher {cfg.launcher} needs GPUs and this machine has none: '
+                         'use --launcher pytorch (tools/dist_train.sh), or none.')
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group('gloo')
+    cfg.model_wrapper_cfg = dict(
+        type='MMDistributedDataParallel',
+        device_ids=None,
+        broadcast_buffers=False,
+        find_unused_parameters=cfg.get('find_unused_parameters', False))
+
+
+def draw_pictures(cfg: Config, show_dir: str | None, show: bool, wait_time: float) -> None:
+    """Turn on the drawing of predictions while testing.
+
+    Args:
+        cfg: The config, changed in place.
+        show_dir: Directory for the pictures, or None to write none.
+        show: Open a window for each picture.
+        wait_time: Seconds that a window stays.
+
+    Raises:
+        ValueError: The config has no visualization hook to turn on.
+    """
+    if not (show_dir or show):
+        return
+    hook = cfg.get('default_hooks', {}).get('visualization')
+    if hook is None:
+        raise ValueError("--show and --show-dir need a hook in the config: default_hooks = dict("
+                         "visualization=dict(type='SegVisualizationHook'), ...).")
+    hook.update(draw=True, show=show, wait_time=wait_time)
+    if show_dir:
+        backend = dict(type='LocalVisBackend', img_save_dir=os.path.abspath(show_dir))
+        others = [b for b in cfg.visualizer.get('vis_backends') or [] if b.type != backend['type']]
+        cfg.visualizer.vis_backends = [*others, backend]

@@ -1,0 +1,3 @@
+from .metrics import InstBoxMetric
+
+__all__ = ['InstBoxMetric']

@@ -1,0 +1,3 @@
+from .inst_box_metric import InstBoxMetric
+
+__all__ = ['InstBoxMetric']

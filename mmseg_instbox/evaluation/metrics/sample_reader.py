@@ -1,0 +1,149 @@
+"""Take from a data sample what an instance metric needs, and check it."""
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ..functional import VOID_CATEGORY, VOID_ID
+
+
+def category_names(dataset_meta: dict | None) -> tuple[Sequence[str], Sequence[str]]:
+    """Names of the categories and of those with instances.
+
+    Args:
+        dataset_meta (dict, optional): The data set's metainfo.
+
+    Returns:
+        tuple: ``classes`` and ``thing_classes``.
+
+    Raises:
+        ValueError: If one of them is missing or a thing is not among the classes.
+    """
+    for key in ('classes', 'thing_classes'):
+        if not dataset_meta or not dataset_meta.get(key):
+            raise ValueError(f"InstBoxMetric needs '{key}' in the data set's metainfo and found "
+                             'none; use a data set with instances such as InstBoxDataset')
+    classes, things = dataset_meta['classes'], dataset_meta['thing_classes']
+    unknown = [name for name in things if name not in classes]
+    if unknown:
+        raise ValueError(f'thing_classes {unknown} are not among the classes {list(classes)}; '
+                         "correct the data set's metainfo")
+    return classes, things
+
+
+def read_map(sample: dict, key: str) -> Tensor:
+    """The pixel map (H, W) of a field of shape (1, H, W); ValueError if it is missing or else."""
+    data = sample_field(sample, key)['data']
+    if data.ndim != 3 or data.shape[0] != 1:
+        raise ValueError(f'{key} of {sample_name(sample)} has shape {tuple(data.shape)}, '
+                         'expected (1, height, width)')
+    return data[0]
+
+
+def read_category_maps(sample: dict, num_classes: int) -> tuple[Tensor, Tensor]:
+    """Predicted and true category map of a sample, on the device of the prediction.
+
+    Args:
+        sample (dict): Data sample with ``pred_sem_seg`` and ``gt_sem_seg``.
+        num_classes (int): Number of categories.
+
+    Returns:
+        tuple[Tensor, Tensor]: Two maps of one size (H, W), int64.
+
+    Raises:
+        ValueError: If a map is missing, sizes differ or a category is outside the classes.
+    """
+    predicted = read_map(sample, 'pred_sem_seg').long()
+    truth = read_map(sample, 'gt_sem_seg').to(predicted)
+    _check_size(sample, 'pred_sem_seg', predicted, truth)
+    _check_range(sample, 'pred_sem_seg', predicted, num_classes, 'classes')
+    _check_range(sample, 'gt_sem_seg', truth[truth != VOID_CATEGORY], num_classes, 'classes')
+    return predicted, truth
+
+
+def read_objects(sample: dict, num_things: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Ground-truth objects of a sample.
+
+    Args:
+        sample (dict): Data sample with ``gt_inst_map`` and ``gt_instances``.
+        num_things (int): Number of thing categories.
+
+    Returns:
+        tuple[Tensor, Tensor, Tensor]: Instance map (H, W) int32, ids (G,) and labels (G,).
+
+    Raises:
+        ValueError: If a field is missing, a label outside ``thing_classes`` or an id 0 or 255.
+    """
+    inst_map = read_map(sample, 'gt_inst_map')
+    instances = sample_field(sample, 'gt_instances')
+    ids, labels = instances['ids'], instances['labels']
+    _check_range(sample, 'gt_instances.labels', labels, num_things, 'thing_classes')
+    if ((ids == 0) | (ids == VOID_ID)).any() or len(ids.unique()) < len(ids):
+        raise ValueError(f'gt_instances.ids of {sample_name(sample)} are {ids.tolist()}; an id is '
+                         'given once and is neither 0 (no object) nor 255 (void)')
+    return inst_map, ids, labels
+
+
+def check_instances(sample: dict, instances: dict[str, Tensor], like: Tensor,
+                    num_things: int) -> None:
+    """Check predicted instances against the size of the ground truth.
+
+    Args:
+        sample (dict): The data sample they belong to, named in the errors.
+        instances (dict): ``masks`` (K, H, W) bool, ``labels`` (K,) and ``scores`` (K,).
+        like (Tensor): A ground-truth map, (H, W).
+        num_things (int): Number of thing categories.
+
+    Raises:
+        TypeError: If the masks are not bool.
+        ValueError: If a field is missing, sizes or lengths differ, a label is outside ``thing_classes`` or a score is
+            not a finite number.
+    """
+    name = sample_name(sample)
+    missing = [key for key in ('masks', 'labels', 'scores') if key not in instances]
+    if missing:
+        raise ValueError(f'pred_instances of {name} lacks {missing}; InstBoxMetric needs masks, '
+                         'labels and scores')
+    masks, labels, scores = (instances[key] for key in ('masks', 'labels', 'scores'))
+    if masks.dtype != torch.bool:
+        raise TypeError(f'pred_instances.masks of {name} are {masks.dtype}, expected torch.bool')
+    if not len(masks) == len(labels) == len(scores):
+        raise ValueError(f'pred_instances of {name} has {len(masks)} masks, {len(labels)} labels '
+                         f'and {len(scores)} scores; expected as many of each')
+    _check_size(sample, 'pred_instances.masks', masks, like)
+    _check_range(sample, 'pred_instances.labels', labels, num_things, 'thing_classes')
+    if not torch.isfinite(scores).all():
+        raise ValueError(f'pred_instances.scores of {name} are not all finite; the model '
+                         'has probably diverged, look at its losses')
+
+
+def sample_field(sample: dict, key: str, hint: str = '') -> dict:
+    """A field of a data sample; ValueError with the hint if it is missing."""
+    if key in sample:
+        return sample[key]
+    if key.startswith('gt_'):
+        hint = 'load it with LoadInstAnnotations and PackInstInputs in the test pipeline'
+    elif not hint:
+        hint = 'InstBoxMetric needs the predictions of a model such as InstBoxSegmentor'
+    raise ValueError(f'the data sample of {sample_name(sample)} has no {key}; {hint}')
+
+
+def sample_name(sample: dict) -> str:
+    """The image's file name for messages."""
+    return str(sample.get('img_path', 'an image without img_path'))
+
+
+def _check_size(sample: dict, key: str, value: Tensor, like: Tensor) -> None:
+    given, expected = tuple(value.shape[-2:]), tuple(like.shape)
+    if given != expected:
+        raise ValueError(f'{key} of {sample_name(sample)} has size {given} (height, width), its '
+                         f'ground truth {expected}; both must have the original size of the '
+                         'image, so load annotations after resizing in the test pipeline')
+
+
+def _check_range(sample: dict, key: str, labels: Tensor, limit: int, what: str) -> None:
+    outside = labels[(labels < 0) | (labels >= limit)]
+    if len(outside):
+        raise ValueError(f'{key} of {sample_name(sample)} holds {outside.unique().tolist()}, but '
+                         f'there are {limit} {what} (0 to {limit - 1}); the data set and the '
+                         'model must have the same categories')

@@ -1,0 +1,12 @@
+from .backbones import FCRNResNet
+from .box_heads import PixelBoxHead
+from .data_preprocessors import InstBoxDataPreProcessor
+from .decode_heads import FCRNHead
+from .losses import SmoothL1Loss
+from .segmentors import InstBoxSegmentor
+from .task_modules import BootstrapPixelSampler, PixelBoxCoder, PixelBoxGrouper
+
+__all__ = [
+    'BootstrapPixelSampler', 'FCRNHead', 'FCRNResNet', 'InstBoxDataPreProcessor', 'InstBoxSegmentor',
+    'PixelBoxCoder', 'PixelBoxGrouper', 'PixelBoxHead', 'SmoothL1Loss'
+]

@@ -1,0 +1,3 @@
+from .fcrn_resnet import FCRNResNet
+
+__all__ = ['FCRNResNet']

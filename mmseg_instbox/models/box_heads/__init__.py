@@ -1,0 +1,3 @@
+from .pixel_box_head import PixelBoxHead
+
+__all__ = ['PixelBoxHead']

@@ -1,0 +1,111 @@
+import torch
+from mmseg.models.decode_heads import FCNHead
+from mmseg.registry import MODELS, TASK_UTILS
+from mmseg.structures import SegDataSample
+from mmseg.utils import ConfigType, SampleList
+from torch import Tensor
+
+from ..task_modules.bootstrap_pixel_sampler import mean_weights
+from ..task_modules.box_iou import box_iou
+from ..task_modules.feature_grid import cell_points, sample_at_cells
+
+
+def cell_boxes(sample: SegDataSample, grid_shape: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """The instance box that each cell of a grid has to regress.
+
+    Args:
+        sample: With ``gt_inst_map`` ``(1, H, W)`` and ``gt_instances`` (``ids``, ``bboxes``).
+        grid_shape: ``(h, w)``.
+
+    Returns:
+        tuple: ``(h, w)`` bool, the cells that lie on an instance, and the ``(M, 4)`` boxes of these.
+
+    Raises:
+        ValueError: An instance of the map that ``gt_instances`` does not list.
+    """
+    ids = sample_at_cells(sample.gt_inst_map.data[0], grid_shape).long()
+    valid = (ids != 0) & (ids != 255)
+    known, order = sample.gt_instances.ids.sort()
+    cells = ids[valid]
+    index = torch.searchsorted(known, cells).clamp(max=max(len(known) - 1, 0))
+    if len(cells) and (len(known) == 0 or not torch.equal(known[index], cells)):
+        raise ValueError(f'gt_inst_map of {sample.get("img_path", "a sample")} holds instances that '
+                         'gt_instances does not list; pack samples with PackInstInputs as the last '
+                         'transform')
+    return valid, sample.gt_instances.bboxes[order[index]]
+
+
+@MODELS.register_module()
+class PixelBoxHead(FCNHead):
+    """For every pixel of a thing, the bounding box of its instance (paper, section 3.2).
+
+    An :class:`mmseg.models.FCNHead` whose four output channels are the deltas of a box coder. It takes
+    features exactly as any decode head does (``in_index``, ``input_transform``), so it fits any mmseg
+    backbone or neck. Pixels of no instance and void pixels carry no loss.
+
+    Args:
+        coder: Config of the box coder.
+        loss_decode: Pixel-wise regression loss.
+        sampler: Config of a sampler with ``sample_loss``, or None: every pixel of an instance counts.
+        **kwargs: Arguments of ``FCNHead``.
+    """
+
+    def __init__(self,
+                 coder: ConfigType = dict(type='PixelBoxCoder'),
+                 loss_decode: ConfigType = dict(type='SmoothL1Loss'),
+                 concat_input: bool = False,
+                 dropout_ratio: float = 0,
+                 **kwargs) -> None:
+        super().__init__(
+            num_classes=4,
+            loss_decode=loss_decode,
+            concat_input=concat_input,
+            dropout_ratio=dropout_ratio,
+            **kwargs)
+        self.coder = TASK_UTILS.build(coder)
+
+    def loss_by_feat(self, deltas: Tensor, batch_data_samples: SampleList) -> dict:
+        """Box loss at the feature stride.
+
+        Args:
+            deltas: ``(N, 4, h, w)``, the head's output.
+            batch_data_samples: With ``gt_inst_map`` and ``gt_instances`` in pixels of the input.
+
+        Returns:
+            dict[str, Tensor]: The loss, and ``iou``: the mean IoU of predicted and true boxes.
+        """
+        grid = deltas.shape[-2:]
+        valid, boxes = zip(*(cell_boxes(sample, grid) for sample in batch_data_samples))
+        valid, boxes = torch.stack(valid), torch.cat(boxes)
+        extent = batch_data_samples[0].gt_inst_map.shape[-2:]
+        points = cell_points(grid, extent, deltas.device).expand(*valid.shape, 2)[valid]
+        pred = deltas.permute(0, 2, 3, 1)[valid].float()
+
+        pixel_loss = self.loss_decode(
+            pred, self.coder.encode(points, boxes), reduction_override='none').mean(dim=-1)
+        loss = pixel_loss.new_zeros(valid.shape).masked_scatter(valid, pixel_loss)
+        if self.sampler is None:
+            weights = mean_weights(valid)
+        else:
+            weights = self.sampler.sample_loss(loss.detach(), valid)
+        iou = box_iou(self.coder.decode(points, pred.detach()), boxes)
+        return {
+            self.loss_decode.loss_name: (loss * weights).mean(),
+            'iou': iou.sum() / max(len(iou), 1),
+        }
+
+    def predict(self, inputs: tuple[Tensor], extent: tuple[int, int]) -> Tensor:
+        """Boxes of all cells.
+
+        Args:
+            inputs: Features of the backbone or neck.
+            extent: ``(H, W)`` of the network's input.
+
+        Returns:
+            Tensor: ``(N, 4, h, w)`` x1, y1, x2, y2 in pixels of the network's input.
+        """
+        deltas = self.forward(inputs).permute(0, 2, 3, 1).float()
+        points = cell_points(deltas.shape[1:3], extent, deltas.device)
+        return self.coder.decode(points, deltas).permute(0, 3, 1, 2)
+
+

@@ -1,0 +1,81 @@
+import torch
+import torch.nn.functional as F
+from mmengine.structures import PixelData
+from mmseg.models import SegDataPreProcessor
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+
+
+@MODELS.register_module()
+class InstBoxDataPreProcessor(SegDataPreProcessor):
+    """mmseg's data preprocessor that carries ``gt_inst_map`` and batches images of any size.
+
+    Padding is at the right and the bottom: 255 (void) in ``gt_inst_map`` as in ``gt_sem_seg``. In
+    testing too the input is padded to a multiple of ``size_divisor``, so that a feature cell covers the
+    same number of pixels everywhere.
+
+    Args:
+        size: Fixed size ``(H, W)`` of training batches; or
+        size_divisor: sizes of batches are multiples of it. 32 when neither is given.
+        channels_last: Hand the batch over in ``torch.channels_last`` memory, which convolutions on a
+            CPU and half-precision ones on a GPU run faster on.
+        **kwargs: Arguments of :class:`mmseg.models.SegDataPreProcessor`.
+    """
+
+    def __init__(self,
+                 size: tuple[int, int] | None = None,
+                 size_divisor: int | None = None,
+                 test_cfg: dict | None = None,
+                 channels_last: bool = False,
+                 **kwargs) -> None:
+        if size is None and size_divisor is None:
+            size_divisor = 32
+        if test_cfg is None:
+            test_cfg = dict(size_divisor=size_divisor or 32)
+        super().__init__(size=size, size_divisor=size_divisor, test_cfg=test_cfg, **kwargs)
+        self.channels_last = channels_last
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        """Normalises, pads and stacks a batch.
+
+        Args:
+            data: ``inputs``, a list of ``(3, H, W)`` images, and ``data_samples``.
+            training: Whether the ground truth is padded with the images.
+
+        Returns:
+            dict: ``inputs`` ``(N, 3, H, W)`` float32 and ``data_samples``.
+        """
+        if training:
+            data = super().forward(data, training=True)
+            for sample in data['data_samples']:
+                self._pad_inst_map(sample, data['inputs'].shape[-2:])
+        else:
+            data = self._forward_test(data)
+        if self.channels_last:
+            data['inputs'] = data['inputs'].contiguous(memory_format=torch.channels_last)
+        return data
+
+    def _forward_test(self, data: dict) -> dict:
+        """Preprocesses image by image (the parent wants one size), then pads to the largest."""
+        samples = data.get('data_samples') or [SegDataSample() for _ in data['inputs']]
+        forward = super().forward
+        batch = [
+            forward(dict(inputs=[img], data_samples=[sample]))
+            for img, sample in zip(data['inputs'], samples)
+        ]
+        images = [single['inputs'] for single in batch]
+        height, width = (max(img.shape[dim] for img in images) for dim in (2, 3))
+        inputs = [
+            F.pad(img, (0, width - img.shape[3], 0, height - img.shape[2]), value=self.pad_val)
+            for img in images
+        ]
+        return dict(
+            inputs=torch.cat(inputs), data_samples=[single['data_samples'][0] for single in batch])
+
+    @staticmethod
+    def _pad_inst_map(sample: SegDataSample, shape: tuple[int, int]) -> None:
+        if 'gt_inst_map' not in sample:
+            return
+        inst_map = sample.gt_inst_map.data
+        pad = (0, shape[1] - inst_map.shape[2], 0, shape[0] - inst_map.shape[1])
+        sample.gt_inst_map = PixelData(data=F.pad(inst_map, pad, value=255))

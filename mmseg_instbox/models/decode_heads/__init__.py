@@ -1,0 +1,3 @@
+from .fcrn_head import FCRNHead
+
+__all__ = ['FCRNHead']

@@ -1,0 +1,56 @@
+from mmengine.structures import PixelData
+from mmseg.models.decode_heads import FCNHead
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+from mmseg.utils import SampleList
+from torch import Tensor, nn
+
+from ..task_modules.feature_grid import sample_at_cells
+
+
+@MODELS.register_module()
+class FCRNHead(FCNHead):
+    """Classifier with a large field of view, trained at the feature stride (arXiv 1604.04339).
+
+    Labels are sampled down to the features' grid; scores are not interpolated up to the labels.
+
+    Args:
+        num_convs: Convolution stages before the classifier; the paper has none or one of 512 channels.
+        classifier_kernel: Kernel size of the classifier, 3 or 5 in the paper.
+        classifier_dilation: Dilation of the classifier, up to 12 in the paper at stride 8.
+        **kwargs: Arguments of :class:`mmseg.models.FCNHead`; with ``num_convs=0``, ``channels`` equals
+            ``in_channels``.
+    """
+
+    def __init__(self,
+                 num_convs: int = 0,
+                 classifier_kernel: int = 3,
+                 classifier_dilation: int = 12,
+                 concat_input: bool = False,
+                 **kwargs) -> None:
+        super().__init__(num_convs=num_convs, concat_input=concat_input, **kwargs)
+        if classifier_kernel % 2 == 0:
+            raise ValueError(f'classifier_kernel must be odd, got {classifier_kernel}')
+        self.conv_seg = nn.Conv2d(
+            self.channels,
+            self.out_channels,
+            classifier_kernel,
+            padding=classifier_kernel // 2 * classifier_dilation,
+            dilation=classifier_dilation)
+
+    def loss_by_feat(self, seg_logits: Tensor, batch_data_samples: SampleList) -> dict:
+        """The parent's losses, with labels sampled at the cells of ``seg_logits``.
+
+        Args:
+            seg_logits: ``(N, C, h, w)``.
+            batch_data_samples: With ``gt_sem_seg`` of ``(1, H, W)``.
+
+        Returns:
+            dict[str, Tensor]: The losses and ``acc_seg``.
+        """
+        grid = seg_logits.shape[-2:]
+        samples = [
+            SegDataSample(gt_sem_seg=PixelData(data=sample_at_cells(sample.gt_sem_seg.data, grid)))
+            for sample in batch_data_samples
+        ]
+        return super().loss_by_feat(seg_logits, samples)

@@ -1,0 +1,3 @@
+from .inst_box_segmentor import InstBoxSegmentor
+
+__all__ = ['InstBoxSegmentor']

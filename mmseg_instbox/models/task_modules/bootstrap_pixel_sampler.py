@@ -1,0 +1,149 @@
+import math
+
+import torch
+import torch.nn.functional as F
+from mmengine.dist import all_reduce, get_world_size
+from mmseg.registry import TASK_UTILS
+from mmseg.structures.sampler.base_pixel_sampler import BasePixelSampler
+from torch import Tensor, nn
+
+
+def hard_pixels(loss: Tensor, valid: Tensor, min_kept: int | float,
+                min_loss: float | None) -> Tensor:
+    """The valid pixels whose loss is at least ``min_loss``, and never fewer than the hardest K.
+
+    Args:
+        loss: ``(P,)`` float, the loss of each pixel.
+        valid: ``(P,)`` bool.
+        min_kept: K as a count (int) or as a share of the valid pixels (float).
+        min_loss: Loss from which a pixel is kept in any case; None keeps the K hardest alone.
+
+    Returns:
+        Tensor: ``(P,)`` bool. Pixels that tie with the K-th hardest are all kept, so the result does
+        not depend on the pixels' order.
+    """
+    num_valid = int(valid.sum())
+    k = math.ceil(min_kept * num_valid) if isinstance(min_kept, float) else min_kept
+    if num_valid <= k:
+        return valid
+    loss = loss.masked_fill(~valid, -math.inf)
+    bound = math.inf if min_loss is None else min_loss
+    hard = loss >= bound
+    if k > 0 and int(hard.sum()) < k:
+        hard = loss >= loss.topk(k, sorted=False).values.min()
+    return hard
+
+
+def mean_weights(kept: Tensor, scope: str = 'image') -> Tensor:
+    """Weights under which a plain mean over all pixels is the bootstrapped loss.
+
+    Args:
+        kept: ``(N, H, W)`` bool.
+        scope: ``'image'``: the mean over the N images of each image's mean over its kept pixels, an
+            image without any counting as 0. ``'batch'``: the mean over all kept pixels of all images
+            on all processes.
+
+    Returns:
+        Tensor: ``(N, H, W)`` float32.
+    """
+    weights = kept.float()
+    if scope == 'image':
+        return weights * (kept[0].numel() / weights.sum(dim=(1, 2), keepdim=True).clamp(min=1))
+    total = weights.sum()
+    all_reduce(total)
+    return weights * (kept.numel() * get_world_size() / total.clamp(min=1))
+
+
+@TASK_UTILS.register_module()
+class BootstrapPixelSampler(BasePixelSampler):
+    """Online bootstrapping: only hard pixels carry loss (paper, section 3.1; arXiv 1604.04339).
+
+    A pixel is kept when the probability of its true class is at most ``thresh``, and never fewer than
+    ``min_kept`` are. The weights are scaled so that mmseg's default mean over all pixels, void
+    included, gives the mean over the kept pixels. Fits ``sampler=`` of mmseg's decode heads.
+
+    Args:
+        context: The head that owns the sampler; its ``ignore_index`` and losses are read.
+        thresh: Probability t up to which a pixel is hard; None keeps the ``min_kept`` hardest alone.
+        min_kept: K, as a number of pixels (int) or as a share of the valid ones (float in (0, 1]).
+        min_loss: The threshold of :meth:`sample_loss`, as a loss value; None likewise.
+        scope: ``'image'`` selects and averages in each image, ``'batch'`` selects among the pixels of
+            this process's batch and averages over all processes.
+
+    Raises:
+        ValueError: A number outside its range, or a loss whose mean the weights cannot make right.
+    """
+
+    def __init__(self,
+                 context: nn.Module | None = None,
+                 thresh: float | None = 0.6,
+                 min_kept: int | float = 512,
+                 min_loss: float | None = None,
+                 scope: str = 'image') -> None:
+        super().__init__()
+        if thresh is not None and not 0 < thresh <= 1:
+            raise ValueError(f'thresh is a probability in (0, 1] or None, got {thresh}')
+        if min_kept < 0 or (isinstance(min_kept, float) and min_kept > 1):
+            raise ValueError('min_kept is a count of pixels (int >= 0) or a share of the valid pixels '
+                             f'(float in [0, 1]), got {min_kept!r}')
+        if scope not in ('image', 'batch'):
+            raise ValueError(f"scope is 'image' or 'batch', got {scope!r}")
+        self.context = context
+        self.thresh = thresh
+        self.min_kept = min_kept
+        self.min_loss = min_loss
+        self.scope = scope
+
+    @torch.no_grad()
+    def sample(self, seg_logit: Tensor, seg_label: Tensor) -> Tensor:
+        """Weights of the pixels for the category loss.
+
+        Args:
+            seg_logit: ``(N, C, H, W)`` category scores, C > 1.
+            seg_label: ``(N, 1, H, W)`` category of each pixel.
+
+        Returns:
+            Tensor: ``(N, H, W)`` float32.
+        """
+        label = seg_label.squeeze(1).long()
+        ignore_index = getattr(self.context, 'ignore_index', 255)
+        loss = F.cross_entropy(seg_logit, label, ignore_index=ignore_index, reduction='none')
+        valid = label != ignore_index
+        min_loss = None if self.thresh is None else -math.log(self.thresh)
+        weights = mean_weights(self._keep(loss, valid, min_loss), self.scope)
+        if self._averages_over_valid():
+            weights = weights * (valid.sum() / valid.numel())
+        return weights
+
+    @torch.no_grad()
+    def sample_loss(self, loss: Tensor, valid: Tensor) -> Tensor:
+        """Weights of the pixels for any pixel-wise loss, hard meaning a large loss.
+
+        Args:
+            loss: ``(N, H, W)`` float.
+            valid: ``(N, H, W)`` bool, the pixels that may be kept.
+
+        Returns:
+            Tensor: ``(N, H, W)`` float32; ``(loss * weights).mean()`` is the bootstrapped loss.
+        """
+        return mean_weights(self._keep(loss, valid, self.min_loss), self.scope)
+
+    def _keep(self, loss: Tensor, valid: Tensor, min_loss: float | None) -> Tensor:
+        rows = (len(loss) if self.scope == 'image' else 1, -1)
+        kept = [hard_pixels(*row, self.min_kept, min_loss)
+                for row in zip(loss.reshape(rows), valid.reshape(rows))]
+        return torch.stack(kept).view_as(valid)
+
+    def _averages_over_valid(self) -> bool:
+        """Whether the context's losses divide by the valid pixels; checks that weights can suit them."""
+        losses = getattr(self.context, 'loss_decode', None)
+        losses = list(losses) if isinstance(losses, nn.ModuleList) else [losses]
+        flags = {bool(getattr(loss, 'avg_non_ignore', False)) for loss in losses}
+        if len(flags) > 1:
+            raise ValueError('BootstrapPixelSampler needs the same avg_non_ignore in all losses of '
+                             f'{type(self.context).__name__}')
+        for name in ('class_weight', 'use_sigmoid', 'use_mask'):
+            if any(getattr(loss, name, None) for loss in losses):
+                raise ValueError(f'BootstrapPixelSampler cannot weight a loss with `{name}`: it needs '
+                                 'the mean of a softmax cross entropy; take it out of loss_decode')
+        return flags.pop()

@@ -1,0 +1,250 @@
+"""Grouping of pixels that agree on their box: pure functions on tensors (paper, section 3.3).
+
+Shapes: n foreground cells, K candidate instances. Boxes are ``(x1, y1, x2, y2)`` in image pixels,
+labels int64, ``owner`` ``(n,)`` int64 holds the candidate of each cell or -1.
+"""
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .box_iou import box_iou
+
+_LEVELS_PER_OCTAVE = 2
+_OFFSET = 1 << 15  # makes bin indices positive; a bin index needs 17 bits
+_WINDOW = [(dx, dy, (2 - abs(dx)) * (2 - abs(dy))) for dx in (-1, 0, 1) for dy in (-1, 0, 1)]
+
+
+class Candidates(NamedTuple):
+    """Candidate instances: ``boxes`` (K, 4), ``labels`` (K,), ``votes`` (K,) float."""
+    boxes: Tensor
+    labels: Tensor
+    votes: Tensor
+
+    def select(self, index: Tensor) -> 'Candidates':
+        """Candidates at ``index``, a mask or indices of ``(K,)``."""
+        return Candidates(self.boxes[index], self.labels[index], self.votes[index])
+
+
+def cast_votes(boxes: Tensor, labels: Tensor, img_shape: tuple[int, int], bin_size: float,
+               relative: bool) -> tuple[Tensor, Tensor]:
+    """Bins of the Hough space (category, size, centre) that each cell votes for.
+
+    Args:
+        boxes: ``(n, 4)``.
+        labels: ``(n,)``.
+        img_shape: ``(H, W)``; bins are laid out from the image's centre, so that a flipped image votes
+            in flipped bins.
+        bin_size: Width of a bin, in sizes of the box (``relative``) or in pixels.
+        relative: Whether bins scale with the box. Then each cell votes at the two sizes next to its
+            own, half an octave apart.
+
+    Returns:
+        tuple: ``(V,)`` int64 keys of the bins and ``(V,)`` indices of the voting cells.
+    """
+    size = (boxes[:, 2:] - boxes[:, :2]).clamp(min=1)
+    centre = (boxes[:, :2] + boxes[:, 2:]) / 2 - boxes.new_tensor([img_shape[1], img_shape[0]]) / 2
+    cells = torch.arange(len(boxes), device=boxes.device)
+    if relative:
+        level = (size.log2().mean(dim=1) * _LEVELS_PER_OCTAVE).floor()
+        level = torch.cat([level, level + 1])
+        width = bin_size * 2**(level / _LEVELS_PER_OCTAVE)
+        cells, centre, labels = cells.repeat(2), centre.repeat(2, 1), labels.repeat(2)
+    else:
+        level = torch.zeros_like(labels)
+        width = torch.full_like(size[:, 0], bin_size)
+    bins = (centre / width[:, None]).floor().clamp(2 - _OFFSET, _OFFSET - 2).long() + _OFFSET
+    return (((labels << 6) + level.long()) << 34) + (bins[:, 0] << 17) + bins[:, 1], cells
+
+
+def find_maxima(keys: Tensor, cells: Tensor, boxes: Tensor, labels: Tensor) -> Candidates:
+    """Local maxima of the votes, smoothed over 3 x 3 bins, as candidate instances.
+
+    Args:
+        keys: ``(V,)`` bins that got a vote, from :func:`cast_votes`.
+        cells: ``(V,)`` the cells that cast them.
+        boxes: ``(n, 4)``.
+        labels: ``(n,)``.
+
+    Returns:
+        Candidates: Most votes first; a candidate's box is the mean over the votes of its window.
+    """
+    bins, inverse, counts = keys.unique(return_inverse=True, return_counts=True)
+    sums = boxes.new_zeros((len(bins), 4), dtype=torch.float64)
+    sums.index_add_(0, inverse, boxes[cells].double())
+
+    neighbours = torch.stack([bins + (dx << 17) + dy for dx, dy, _ in _WINDOW])
+    index = torch.searchsorted(bins, neighbours).clamp(max=len(bins) - 1)
+    found = bins[index] == neighbours
+    weights = found * torch.tensor([weight for *_, weight in _WINDOW], device=keys.device)[:, None]
+    votes = (weights * counts[index]).sum(dim=0)
+    peak = (torch.where(found, votes[index], 0).amax(dim=0) == votes).nonzero()[:, 0]
+
+    peak = peak[votes[peak].sort(descending=True, stable=True).indices]
+    index, weights = index[:, peak], weights[:, peak]
+    mean = (sums[index] * weights[..., None]).sum(dim=0) / votes[peak, None]
+    return Candidates(mean.to(boxes.dtype), bins[peak] >> 40, votes[peak].to(boxes.dtype) / 16)
+
+
+def merge(candidates: Candidates, iou_thr: float) -> Candidates:
+    """Non-maximum suppression of candidates of one category whose boxes overlap.
+
+    Args:
+        candidates: Most votes first.
+        iou_thr: IoU above which the one with fewer votes is dropped.
+
+    Returns:
+        Candidates: Those kept, in the same order.
+    """
+    boxes, labels, _ = candidates
+    beats = (box_iou(boxes[:, None], boxes[None]) > iou_thr) & (labels[:, None] == labels[None])
+    beats = beats.triu(diagonal=1)
+    keep = torch.ones_like(labels, dtype=torch.bool)
+    while True:  # the fixed point is the greedy result; reached after as many rounds as chains are long
+        survivors = ~(beats & keep[:, None]).any(dim=0)
+        if torch.equal(survivors, keep):
+            return candidates.select(keep)
+        keep = survivors
+
+
+def assign(boxes: Tensor, labels: Tensor, candidates: Candidates) -> tuple[Tensor, Tensor]:
+    """Gives each cell to the candidate of its category that its own box agrees with best.
+
+    Args:
+        boxes: ``(n, 4)``.
+        labels: ``(n,)``.
+        candidates: K of them.
+
+    Returns:
+        tuple: ``owner`` ``(n,)`` and the IoU ``(n,)`` of each cell's box with its owner's.
+    """
+    if len(candidates.labels) == 0:
+        return torch.full_like(labels, -1), boxes.new_zeros(len(boxes))
+    iou = box_iou(boxes[:, None], candidates.boxes[None])
+    iou, owner = (iou * (labels[:, None] == candidates.labels[None])).max(dim=1)
+    return torch.where(iou > 0, owner, -1), iou
+
+
+def owned_mean(values: Tensor, owner: Tensor, num: int, weights: Tensor | None = None) -> Tensor:
+    """Mean over the cells of each candidate.
+
+    Args:
+        values: ``(n, D)``.
+        owner: ``(n,)``.
+        num: K.
+        weights: ``(n,)``, ones by default.
+
+    Returns:
+        Tensor: ``(K, D)``; 0 for a candidate without cells. Summed in float64, so that the order of the
+        cells does not matter.
+    """
+    weights = values.new_ones(len(values)) if weights is None else weights
+    sums = values.new_zeros((num + 1, values.shape[1] + 1), dtype=torch.float64)
+    rows = torch.cat([values * weights[:, None], weights[:, None]], dim=1).double()
+    sums.index_add_(0, torch.where(owner < 0, num, owner), rows)
+    return (sums[:num, :-1] / sums[:num, -1:].clamp(min=1e-9)).to(values.dtype)
+
+
+def refine(boxes: Tensor, owner: Tensor, iou: Tensor, candidates: Candidates) -> Candidates:
+    """Moves each candidate's box to the mean of its cells' boxes, weighted by their IoU with it."""
+    mean = owned_mean(boxes, owner, len(candidates.labels), iou)
+    owned = torch.bincount(owner[owner >= 0], minlength=len(mean))
+    box = torch.where(owned[:, None] > 0, mean, candidates.boxes)
+    return Candidates(box, candidates.labels, owned.to(boxes.dtype))
+
+
+def filled(candidates: Candidates, cell_area: float, img_shape: tuple[int, int],
+           min_fill: float) -> Tensor:
+    """Which candidates own enough of their box.
+
+    Args:
+        candidates: ``votes`` holding the number of cells owned.
+        cell_area: Area of a cell in image pixels.
+        img_shape: ``(H, W)``; only the part of a box inside the image counts.
+        min_fill: Share of the box that its cells must cover.
+
+    Returns:
+        Tensor: ``(K,)`` bool.
+    """
+    boxes = candidates.boxes.clone()
+    boxes[:, 0::2].clamp_(0, img_shape[1])
+    boxes[:, 1::2].clamp_(0, img_shape[0])
+    area = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1)
+    return (candidates.votes > 0) & (candidates.votes * cell_area >= min_fill * area)
+
+
+def interpolation_matrix(size: int, cells: int, extent: float, device: torch.device) -> Tensor:
+    """Weights of bilinear interpolation along one axis, ``align_corners=False``, edges repeated.
+
+    Args:
+        size: Pixels along the axis.
+        cells: Cells along the axis.
+        extent: Pixels that the cells cover, at least ``size``.
+        device: Device of the result.
+
+    Returns:
+        Tensor: ``(size, cells)`` float32, rows sum to 1.
+    """
+    pixels = torch.arange(size, device=device, dtype=torch.float32) + 0.5
+    position = (pixels * (cells / extent) - 0.5).clamp(0, cells - 1)
+    centres = torch.arange(cells, device=device, dtype=torch.float32)
+    return (1 - (position[:, None] - centres[None]).abs()).clamp(min=0)
+
+
+def paint(owners: Tensor, num: int, labels: Tensor, seg_map: Tensor,
+          extent: tuple[float, float]) -> Tensor:
+    """Carries owners from the cells to the image's pixels.
+
+    A pixel goes to the instance of its own category that is strongest in the interpolated owner maps;
+    the cells around an instance that have no owner count for it a little, so that pixels at the rim of
+    a category, whose cells are not all of that category, find their instance.
+
+    Args:
+        owners: ``(h, w)`` int64, -1 for none.
+        num: K.
+        labels: ``(K,)`` category of each instance, as in ``seg_map``.
+        seg_map: ``(H, W)`` category of each pixel.
+        extent: Pixels that the grid covers.
+
+    Returns:
+        Tensor: ``(K, H, W)`` bool, disjoint.
+    """
+    h, w = owners.shape
+    rows = interpolation_matrix(seg_map.shape[0], h, extent[0], owners.device)
+    cols = interpolation_matrix(seg_map.shape[1], w, extent[1], owners.device)
+    best = torch.zeros_like(seg_map, dtype=torch.float32)
+    instance = torch.full_like(seg_map, -1)
+    for k in range(num):
+        ys, xs = (span(owners == k, dim) for dim in (1, 0))
+        own = (owners[ys, xs] == k).float()
+        spread = F.avg_pool2d(own[None, None], 3, 1, 1)[0, 0] * (owners[ys, xs] < 0)
+        y, x = span(rows[:, ys] > 0, 1), span(cols[:, xs] > 0, 1)
+        strength = rows[y, ys] @ torch.maximum(own, spread) @ cols[x, xs].T
+        take = (strength > best[y, x]) & (seg_map[y, x] == labels[k])
+        best[y, x] = torch.where(take, strength, best[y, x])
+        instance[y, x] = torch.where(take, k, instance[y, x])
+    return instance[None] == torch.arange(num, device=owners.device)[:, None, None]
+
+
+def span(mask: Tensor, dim: int, margin: int = 1) -> slice:
+    """Range of the other axis in which a 2-D mask has True, widened by a margin."""
+    hit = mask.any(dim=dim).nonzero()
+    return slice(max(int(hit[0]) - margin, 0), int(hit[-1]) + 1 + margin)
+
+
+def mask_boxes(masks: Tensor) -> Tensor:
+    """Bounding boxes of masks.
+
+    Args:
+        masks: ``(K, H, W)`` bool, none empty.
+
+    Returns:
+        Tensor: ``(K, 4)`` float32 x1, y1, x2, y2, right and bottom edge exclusive.
+    """
+    boxes = []
+    for dim in (1, 2):
+        hit = masks.any(dim=dim).float()
+        boxes.append((hit.argmax(dim=1), hit.shape[1] - hit.flip(1).argmax(dim=1)))
+    (x1, x2), (y1, y2) = boxes
+    return torch.stack([x1, y1, x2, y2], dim=1).float()

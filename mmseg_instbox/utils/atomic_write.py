@@ -1,0 +1,42 @@
+"""Files that are either the old ones or the new ones, never halves."""
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+
+def write_json(content: Any, path: str | Path) -> Path:
+    """Write ``content`` as JSON to ``path`` and return the path.
+
+    The text goes to a temporary file in the same directory and takes its place in one step, so a
+    reader, or a run that is cut off, never sees half a file. Missing parent directories are made.
+
+    Args:
+        content: Anything :func:`json.dumps` takes; objects with ``item()`` (NumPy scalars, tensors
+            with one element) become Python numbers.
+        path: The file to write.
+
+    Raises:
+        TypeError: ``content`` holds something that JSON cannot express.
+    """
+    path = Path(path)
+    text = json.dumps(content, indent=2, default=_to_number) + '\n'
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
+    try:
+        with os.fdopen(handle, 'w') as file:
+            file.write(text)
+        os.chmod(temporary, 0o644)  # mkstemp makes files that only their owner reads
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return path
+
+
+def _to_number(value: Any) -> Any:
+    """The Python number in a NumPy scalar or a tensor with one element."""
+    if hasattr(value, 'item'):
+        return value.item()
+    raise TypeError(f'{type(value).__name__} cannot be written as JSON: {value!r}.')

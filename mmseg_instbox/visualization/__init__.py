@@ -1,0 +1,3 @@
+from .inst_box_local_visualizer import InstBoxLocalVisualizer
+
+__all__ = ['InstBoxLocalVisualizer']

@@ -1,0 +1,165 @@
+"""Drawing of instances on an enlarged copy of the image, as functions on arrays."""
+import functools
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from matplotlib import font_manager
+from PIL import Image, ImageDraw, ImageFont
+
+from .palette import text_color
+
+VOID_GREY = 128
+HATCH_GREY = 225
+HIDDEN_OBJECT = 0.5  # what hiding a whole object costs, where hiding a whole label costs 1
+
+
+@dataclass
+class DrawnObjects:
+    """What is drawn of N instances of an image of (H, W) pixels.
+
+    Attributes:
+        masks (np.ndarray): (N, H, W) bool.
+        boxes (np.ndarray): (N, 4) float, ``x1, y1, x2, y2`` in image pixels, right and bottom
+            edge exclusive.
+        texts (list[str]): N labels; an empty text draws nothing.
+        colors (np.ndarray): (N, 3) uint8, RGB.
+    """
+    masks: np.ndarray
+    boxes: np.ndarray
+    texts: list[str]
+    colors: np.ndarray
+
+
+def enlarge(array: np.ndarray, factor: int, interpolation: int = cv2.INTER_NEAREST) -> np.ndarray:
+    """Enlarge a uint8 array (H, W) or (H, W, 3) by a whole ``factor``; always gives a copy."""
+    return cv2.resize(array, None, fx=factor, fy=factor, interpolation=interpolation)
+
+
+def draw_objects(canvas: np.ndarray, objects: DrawnObjects, factor: int,
+                 alpha: float) -> np.ndarray:
+    """Draw masks with contours, then boxes, then labels.
+
+    Args:
+        canvas (np.ndarray): The enlarged image, (H * factor, W * factor, 3) uint8.
+        objects (DrawnObjects): Instances in image pixels, the most important first.
+        factor (int): By how much the canvas is larger than the image.
+        alpha (float): Opacity of the masks, 0 to 1.
+
+    Returns:
+        np.ndarray: A new canvas of the same shape, uint8.
+    """
+    canvas = canvas.copy()
+    masks = [enlarge(mask.astype(np.uint8), factor) for mask in objects.masks]
+    for mask, color in reversed(list(zip(masks, objects.colors))):
+        inside = mask > 0
+        canvas[inside] = (canvas[inside] * (1 - alpha) + color * alpha).astype(np.uint8)
+    boxes = np.rint(objects.boxes * factor).astype(int)
+    width = line_width(canvas)
+    for mask, box, color in zip(masks, boxes, objects.colors.tolist()):
+        contours, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(canvas, contours, -1, color, 2 * width)
+        cv2.rectangle(canvas, box[:2].tolist(), (box[2:] - 1).tolist(), color, width)
+    return draw_labels(canvas, boxes, objects.texts, objects.colors)
+
+
+def hatch_void(canvas: np.ndarray, void: np.ndarray, factor: int) -> np.ndarray:
+    """Grey and hatch the void pixels ``void`` (H, W) bool; gives a new canvas."""
+    canvas = canvas.copy()
+    inside = enlarge(void.astype(np.uint8), factor) > 0
+    y, x = np.nonzero(inside)
+    grey = np.where((x + y) % 8 < 2, HATCH_GREY, VOID_GREY)[:, None]
+    canvas[inside] = (canvas[inside] * 0.4 + grey * 0.6).astype(np.uint8)
+    return canvas
+
+
+def draw_labels(canvas: np.ndarray, boxes: np.ndarray, texts: list[str],
+                colors: np.ndarray) -> np.ndarray:
+    """Write each text on a tag of its colour at its box, inside the canvas, apart where possible.
+
+    Args:
+        canvas (np.ndarray): (H, W, 3) uint8.
+        boxes (np.ndarray): (N, 4) int, in canvas pixels.
+        texts (list[str]): N labels.
+        colors (np.ndarray): (N, 3) uint8.
+
+    Returns:
+        np.ndarray: A new canvas, uint8.
+    """
+    picture = Image.fromarray(canvas)
+    draw = ImageDraw.Draw(picture)
+    font = load_font(font_size(canvas))
+    placed = np.zeros((0, 4), dtype=int)
+    for box, text, color in zip(boxes, texts, colors):
+        if text:
+            _, _, right, bottom = draw.textbbox((0, 0), text, font=font)
+            tag = place_label(box, (right + 6, bottom + 4), canvas.shape[:2], placed, boxes)
+            placed = np.concatenate([placed, tag[None]])
+            draw.rectangle(tuple((tag - (0, 0, 1, 1)).tolist()), fill=tuple(color.tolist()))
+            draw.text((tag[0] + 3, tag[1] + 1), text, font=font, fill=text_color(color))
+    return np.array(picture)
+
+
+def place_label(box: np.ndarray, size: tuple[int, int], canvas_shape: tuple[int, int],
+                placed: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Find the place at a box where a label hides least of other labels and of small objects.
+
+    Args:
+        box (np.ndarray): (4,) int, in canvas pixels.
+        size (tuple[int, int]): Width and height of the label.
+        canvas_shape (tuple[int, int]): Height and width of the canvas.
+        placed (np.ndarray): (M, 4) int, the labels already there.
+        boxes (np.ndarray): (N, 4) int, the boxes of all objects.
+
+    Returns:
+        np.ndarray: (4,) int, the label's box, inside the canvas unless it is larger than that.
+    """
+    width, height = size
+    x1, y1, x2, y2 = box
+    tops = (y1 - height, y1, y2 - height, y2, (y1 + y2 - height) // 2, y1 - 2 * height)
+    lefts = (x1, x2 - width, (x1 + x2 - width) // 2, x1 - width, x2)
+    corners = np.array([(left, top) for top in tops for left in lefts])
+    limit = np.array([canvas_shape[1] - width, canvas_shape[0] - height])
+    corners = np.maximum(np.minimum(corners, limit), 0)
+    candidates = np.concatenate([corners, corners + (width, height)], axis=1)
+    areas = np.maximum((boxes[:, 2:] - boxes[:, :2]).prod(axis=1), 1)
+    hidden = [_overlap(candidate, placed).sum() / (width * height) +
+              HIDDEN_OBJECT * (_overlap(candidate, boxes) / areas).sum()
+              for candidate in candidates]
+    return candidates[int(np.argmin(hidden))]
+
+
+def _overlap(box: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Area that ``box`` (4,) shares with each of ``others`` (M, 4)."""
+    sides = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
+    return sides.clip(min=0).prod(axis=1)
+
+
+def join_panels(panels: dict[str, np.ndarray]) -> np.ndarray:
+    """Put pictures of one size side by side; with several, each gets its name above it."""
+    if len(panels) == 1:
+        return next(iter(panels.values()))
+    columns = []
+    for name, panel in panels.items():
+        font = load_font(font_size(panel))
+        strip = Image.new('RGB', (panel.shape[1], 2 * font_size(panel)), 'white')
+        ImageDraw.Draw(strip).text((6, strip.height // 2), name, font=font, fill='black',
+                                   anchor='lm')
+        columns.append(np.concatenate([np.array(strip), panel]))
+    return np.concatenate(columns, axis=1)
+
+
+def line_width(canvas: np.ndarray) -> int:
+    """Give the line width in pixels for a canvas (H, W, 3): 1 up to about 1000 pixels."""
+    return max(1, round(max(canvas.shape[:2]) / 700))
+
+
+def font_size(canvas: np.ndarray) -> int:
+    """Give the font size in pixels for a canvas (H, W, 3): 13 up to about 850 pixels."""
+    return max(13, max(canvas.shape[:2]) // 65)
+
+
+@functools.lru_cache
+def load_font(size: int) -> ImageFont.FreeTypeFont:
+    """Load the font that travels with matplotlib (accents, Greek, Cyrillic) in ``size`` pixels."""
+    return ImageFont.truetype(font_manager.findfont('DejaVu Sans'), size)

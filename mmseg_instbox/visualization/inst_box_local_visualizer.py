@@ -1,0 +1,214 @@
+import math
+from typing import Optional, Sequence
+
+import cv2
+import numpy as np
+from mmengine.dist import master_only
+from mmengine.structures import PixelData
+from mmseg.registry import VISUALIZERS
+from mmseg.structures import SegDataSample
+from mmseg.utils import get_classes, get_palette
+from mmseg.visualization import SegLocalVisualizer
+
+from .drawing import DrawnObjects, draw_objects, enlarge, hatch_void, join_panels
+from .palette import instance_colors
+from .utils import check_size, match_ids, to_numpy, write_picture
+
+VOID = 255
+
+
+@VISUALIZERS.register_module()
+class InstBoxLocalVisualizer(SegLocalVisualizer):
+    """Draw instances: a colour each, contour, box, category and score.
+
+    Where ground truth and prediction are both drawn, they stand side by side, and a predicted
+    instance has the colour of the object that it covers (IoU above 0.5). Void pixels of the
+    ground truth are hatched grey. A sample without instances is drawn as
+    :class:`mmseg.visualization.SegLocalVisualizer` draws it: as a category map.
+
+    Class names come from ``dataset_meta['thing_classes']``, or else are all ``classes`` but
+    'background'; without either, labels read 'class 3'.
+
+    Args:
+        name (str): Name of the visualizer.
+        score_thr (float): Predicted instances below this score are not drawn. Defaults to 0.3.
+        min_size (int): Images whose longer side has fewer pixels are drawn on a canvas enlarged
+            by a whole factor, so that labels can be read. Defaults to 720.
+        classes (sequence[str], optional): As in the parent.
+        palette (sequence, optional): As in the parent; colours of categories, not of instances.
+        dataset_name (str, optional): As in the parent.
+        alpha (float): Opacity of the masks, 0 to 1. Defaults to 0.45.
+        **kwargs: ``image``, ``vis_backends``, ``save_dir``, ... of
+            :class:`mmengine.visualization.Visualizer`.
+    """
+
+    def __init__(self,
+                 name: str = 'visualizer',
+                 *,
+                 score_thr: float = 0.3,
+                 min_size: int = 720,
+                 classes: Optional[Sequence[str]] = None,
+                 palette: Optional[Sequence] = None,
+                 dataset_name: Optional[str] = None,
+                 alpha: float = 0.45,
+                 **kwargs) -> None:
+        super().__init__(name, alpha=alpha, **kwargs)
+        # The parent hands classes and palette over in the wrong order, so it gets none.
+        self.set_dataset_meta(classes, palette, dataset_name)
+        self.score_thr = score_thr
+        self.min_size = min_size
+
+    def set_dataset_meta(self,
+                         classes: Optional[Sequence[str]] = None,
+                         palette: Optional[Sequence] = None,
+                         dataset_name: Optional[str] = None,
+                         **meta) -> None:
+        """Set class names and colours; ``meta`` takes ``thing_classes`` and whatever a model has.
+
+        Nothing given clears them (the parent would take those of Cityscapes).
+        """
+        if classes is None and dataset_name is not None:
+            classes, palette = get_classes(dataset_name), get_palette(dataset_name)
+        if classes is not None:
+            palette = instance_colors(len(classes)).tolist() if palette is None else palette
+            meta.update(classes=classes, palette=palette)
+        self.dataset_meta = meta
+
+    @master_only
+    def add_datasample(self,
+                       name: str,
+                       image: np.ndarray,
+                       data_sample: Optional[SegDataSample] = None,
+                       draw_gt: bool = True,
+                       draw_pred: bool = True,
+                       show: bool = False,
+                       wait_time: float = 0,
+                       out_file: Optional[str] = None,
+                       step: int = 0,
+                       with_labels: bool = True,
+                       with_image: bool = False,
+                       score_thr: Optional[float] = None) -> None:
+        """Draw a sample; show it, write it to ``out_file``, or else hand it to the backends.
+
+        Args:
+            name (str): The image identifier.
+            image (np.ndarray): RGB image, (H, W, 3) uint8.
+            data_sample (SegDataSample, optional): With ``gt_inst_map`` and ``gt_instances``
+                and/or ``pred_instances``, all in pixels of ``image``.
+            draw_gt (bool): Whether to draw the ground truth, where there is one.
+            draw_pred (bool): Whether to draw the prediction, where there is one.
+            show (bool): Whether to open a window.
+            wait_time (float): Seconds that the window stays; 0 waits for a key.
+            out_file (str, optional): Picture to write; its folder is made where needed.
+            step (int): Step that the backends record.
+            with_labels (bool): Whether to write category and score.
+            with_image (bool): Whether to put the bare image before the rest.
+            score_thr (float, optional): Replaces the visualizer's own ``score_thr``.
+
+        Raises:
+            ValueError: If the image is not (H, W, 3) uint8, a mask has another size, a label is
+                outside ``thing_classes``, or ``out_file`` has no ending of a picture format.
+        """
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            raise ValueError(f'The image to draw must be an RGB array (H, W, 3) of uint8, got '
+                             f'shape {image.shape} of {image.dtype}; convert it first.')
+        thr = self.score_thr if score_thr is None else score_thr
+        sample = SegDataSample() if data_sample is None else data_sample.cpu()
+        gt = self._true_objects(sample, image, with_labels) if draw_gt else None
+        panels = {}
+        if draw_gt:
+            panels['ground truth'] = self._draw_gt(image, sample, gt, with_labels)
+        if draw_pred:
+            panels['prediction'] = self._draw_pred(image, sample, gt, with_labels, thr)
+        panels = {key: panel for key, panel in panels.items() if panel is not None}
+        if with_image or not panels:
+            panels = {'image': self._canvas(image), **panels}
+        drawn = join_panels(panels)
+        self.set_image(drawn)
+        if show:
+            self.show(drawn, win_name=name, wait_time=wait_time)
+        if out_file is not None:
+            write_picture(drawn, out_file)
+        else:
+            self.add_image(name, drawn, step)
+
+    def _canvas(self, image: np.ndarray) -> np.ndarray:
+        """Enlarge the image by the whole factor that brings its longer side to ``min_size``."""
+        return enlarge(image, self._factor(image), cv2.INTER_CUBIC)
+
+    def _factor(self, image: np.ndarray) -> int:
+        return max(1, math.ceil(self.min_size / max(image.shape[:2])))
+
+    def _draw_gt(self, image: np.ndarray, sample: SegDataSample, gt: Optional[DrawnObjects],
+                 with_labels: bool) -> Optional[np.ndarray]:
+        """Draw true instances and void, or the true category map, or give None."""
+        if gt is None:
+            return self._draw_categories(image, sample.get('gt_sem_seg'), with_labels)
+        void = to_numpy(sample.gt_inst_map.data[0]) == VOID
+        factor = self._factor(image)
+        canvas = hatch_void(self._canvas(image), void, factor)
+        return draw_objects(canvas, gt, factor, self.alpha)
+
+    def _draw_pred(self, image: np.ndarray, sample: SegDataSample, gt: Optional[DrawnObjects],
+                   with_labels: bool, thr: float) -> Optional[np.ndarray]:
+        """Draw predicted instances from score ``thr``, or the category map, or give None."""
+        if 'pred_instances' not in sample:
+            return self._draw_categories(image, sample.get('pred_sem_seg'), with_labels)
+        found = sample.pred_instances
+        scores, masks = to_numpy(found.scores), to_numpy(found.masks)
+        check_size(masks, image, 'pred_instances.masks')
+        keep = np.argsort(-scores, kind='stable')
+        keep = keep[scores[keep] >= thr]
+        texts = self._texts(to_numpy(found.labels)[keep], scores[keep], with_labels)
+        color_ids = match_ids(masks[keep], masks[:0] if gt is None else gt.masks)
+        colors = instance_colors(int(color_ids.max(initial=-1)) + 1)[color_ids]
+        objects = DrawnObjects(masks[keep], to_numpy(found.bboxes)[keep], texts, colors)
+        return draw_objects(self._canvas(image), objects, self._factor(image), self.alpha)
+
+    def _draw_categories(self, image: np.ndarray, category_map: Optional[PixelData],
+                         with_labels: bool) -> Optional[np.ndarray]:
+        """Draw a category map as the parent does, or give None where there is none."""
+        if category_map is None:
+            return None
+        check_size(to_numpy(category_map.data), image, 'the category map')
+        meta = self.dataset_meta
+        if 'classes' not in meta or 'palette' not in meta:
+            raise ValueError('A category map needs class names and colours to be drawn: set '
+                             "visualizer.dataset_meta to a dict with 'classes' and 'palette'.")
+        drawn = self._draw_sem_seg(image, category_map, meta['classes'], meta['palette'],
+                                   with_labels)
+        return enlarge(drawn, self._factor(image))
+
+    def _true_objects(self, sample: SegDataSample, image: np.ndarray,
+                      with_labels: bool) -> Optional[DrawnObjects]:
+        """Collect the true instances, or give None when the sample carries none."""
+        if 'gt_inst_map' not in sample or 'gt_instances' not in sample:
+            return None
+        inst_map, objects = to_numpy(sample.gt_inst_map.data[0]), sample.gt_instances
+        check_size(inst_map[None], image, 'gt_inst_map')
+        masks = inst_map[None] == to_numpy(objects.ids)[:, None, None]
+        texts = self._texts(to_numpy(objects.labels), None, with_labels)
+        return DrawnObjects(masks, to_numpy(objects.bboxes), texts, instance_colors(len(masks)))
+
+    def _texts(self, labels: np.ndarray, scores: Optional[np.ndarray],
+               with_labels: bool) -> list[str]:
+        """Write 'category score' for each label (N,), or empty texts without labels."""
+        if not with_labels:
+            return [''] * len(labels)
+        texts = [self._name(int(label)) for label in labels]
+        if scores is None:
+            return texts
+        return [f'{text} {score:.2f}' for text, score in zip(texts, scores)]
+
+    def _name(self, label: int) -> str:
+        meta = self.dataset_meta
+        names = meta.get('thing_classes')
+        if names is None:
+            names = [name for name in meta.get('classes', ()) if name != 'background']
+        if not names:
+            return f'class {label}'
+        if not 0 <= label < len(names):
+            raise ValueError(f'Label {label} of an instance is outside thing_classes, which has '
+                             f'{len(names)} names: set dataset_meta of the data set that the '
+                             'labels come from.')
+        return names[label]

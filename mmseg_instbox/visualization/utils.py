@@ -1,0 +1,63 @@
+"""Small helpers between data samples, arrays and picture files."""
+import os
+from pathlib import Path
+from typing import Union
+
+import cv2
+import mmcv
+import numpy as np
+import torch
+
+
+def to_numpy(array: Union[np.ndarray, torch.Tensor]) -> np.ndarray:
+    """Give an array or a tensor on the CPU as an array of the same shape and type."""
+    return array.numpy() if isinstance(array, torch.Tensor) else np.asarray(array)
+
+
+def check_size(maps: np.ndarray, image: np.ndarray, name: str) -> None:
+    """Raise ValueError unless ``maps`` (N, H, W) has the size of ``image`` (H, W, 3)."""
+    if maps.ndim != 3 or maps.shape[1:] != image.shape[:2]:
+        raise ValueError(f'Shape {maps.shape} of {name} does not fit the image of '
+                         f'{image.shape[0]} x {image.shape[1]} pixels: expected (N, '
+                         f'{image.shape[0]}, {image.shape[1]}); draw on the image that it '
+                         'belongs to.')
+
+
+def write_picture(picture: np.ndarray, out_file: str) -> None:
+    """Write an RGB picture (H, W, 3) uint8 whole or not at all, making its folder.
+
+    Raises:
+        ValueError: If the ending of ``out_file`` names no picture format.
+    """
+    path = Path(out_file)
+    if not path.suffix or not cv2.haveImageWriter(path.name):
+        raise ValueError(f'Cannot tell a picture format from the name {out_file}: '
+                         'end it with .png or .jpg.')
+    unfinished = path.with_name(f'.{path.stem}.{os.getpid()}{path.suffix}')
+    mmcv.imwrite(mmcv.rgb2bgr(picture), str(unfinished))
+    os.replace(unfinished, path)
+
+
+def match_ids(masks: np.ndarray, true_masks: np.ndarray) -> np.ndarray:
+    """Number predicted masks so that one covering a true mask shares that one's index.
+
+    Args:
+        masks (np.ndarray): Predictions (N, H, W) bool, the first served first.
+        true_masks (np.ndarray): Objects (M, H, W) bool.
+
+    Returns:
+        np.ndarray: (N,) int64, all different: the index of the true mask of highest IoU where
+        that is above 0.5 and the index is free, else the next number from M on.
+    """
+    ids = np.zeros(len(masks), dtype=np.int64)
+    true_areas = true_masks.sum(axis=(1, 2))
+    free, following = np.ones(len(true_masks), dtype=bool), len(true_masks)
+    for i, mask in enumerate(masks):
+        shared = true_masks[:, mask].sum(axis=1)
+        iou = shared / np.maximum(true_areas + mask.sum() - shared, 1) * free
+        best = int(np.argmax(iou)) if len(iou) else 0
+        if iou.max(initial=0) > 0.5:
+            ids[i], free[best] = best, False
+        else:
+            ids[i], following = following, following + 1
+    return ids

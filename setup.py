@@ -1,0 +1,88 @@
+"""Installs mmseg_instbox.
+
+Configs and tools belong to the package as they do in every OpenMMLab package: a wheel carries them
+in ``mmseg_instbox/.mim``; an editable install links them there.
+"""
+import re
+import shutil
+from pathlib import Path
+
+from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+
+ROOT = Path(__file__).resolve().parent
+CARRIED = ('configs', 'tools', 'model-index.yml')
+
+
+class BuildWithMim(build_py):
+    """Builds the package together with its ``.mim`` directory."""
+
+    def run(self) -> None:
+        super().run()
+        if self.editable_mode:
+            link_carried(ROOT / 'mmseg_instbox' / '.mim')
+        else:
+            copy_carried(Path(self.build_lib) / 'mmseg_instbox' / '.mim')
+
+
+def link_carried(target: Path) -> None:
+    """Make ``target`` a directory of relative links to what the package carries."""
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir()
+    for name in CARRIED:
+        (target / name).symlink_to(Path('..', '..', name))
+
+
+def copy_carried(target: Path) -> None:
+    """Make ``target`` a directory with copies of what the package carries."""
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    for name in CARRIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, target / name, ignore=shutil.ignore_patterns('__pycache__'))
+        else:
+            shutil.copy2(source, target / name)
+
+
+def read_version() -> str:
+    """The version in ``mmseg_instbox/version.py``, without importing the package."""
+    text = (ROOT / 'mmseg_instbox' / 'version.py').read_text()
+    return re.search(r"__version__ = '([^']+)'", text).group(1)
+
+
+def read_readme() -> str:
+    """The page that a package index shows."""
+    return (ROOT / 'README.md').read_text()
+
+
+setup(
+    name='mmseg_instbox',
+    version=read_version(),
+    description='Instance segmentation from pixel boxes, for MMSegmentation',
+    long_description=read_readme(),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    license_files=['LICENSE'],
+    keywords='computer vision, instance segmentation, semantic segmentation',
+    packages=find_packages(include=['mmseg_instbox', 'mmseg_instbox.*']),
+    cmdclass=dict(build_py=BuildWithMim),
+    python_requires='>=3.10',
+    install_requires=[
+        'numpy>=2',
+        'onedl-mmcv>=2.3.6',
+        'onedl-mmdetection>=3.5.1',
+        'onedl-mmengine>=0.10.12',
+        'onedl-mmsegmentation>=1.4.2',
+        'opencv-python>=4.8',
+        'pillow>=10',
+        'prettytable>=3',
+        'pycocotools>=2.0.7',
+        'torch>=2.1',
+    ],
+    extras_require=dict(
+        dev=['pytest>=8', 'ruff>=0.6'],
+        sbd=['scipy>=1.10'],
+    ),
+    zip_safe=False,
+)

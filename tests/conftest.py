@@ -1,0 +1,67 @@
+"""What all tests share: one thread for OpenCV, mmseg's scope, and a tiny data set."""
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.registry import init_default_scope
+from PIL import Image
+
+import mmseg_instbox  # noqa: F401
+
+REPO = Path(__file__).resolve().parents[1]
+TINY_CLASSES = ('background', 'square', 'disc')
+
+
+def pytest_configure() -> None:
+    cv2.setNumThreads(0)
+    torch.set_num_threads(min(2, os.cpu_count() or 1))
+
+
+@pytest.fixture(autouse=True)
+def mmseg_scope() -> None:
+    """Transforms and modules are looked up in mmseg's registries, as in a run."""
+    init_default_scope('mmseg')
+
+
+@pytest.fixture(scope='session')
+def repo() -> Path:
+    """The root of the repository."""
+    return REPO
+
+
+@pytest.fixture(scope='session')
+def tiny_voc(tmp_path_factory) -> Path:
+    """Eight pictures of 64 x 64 pixels in VOC's layout: two red squares that touch, a blue disc.
+
+    The lists are ``train`` and ``val``, four names each; the categories are ``TINY_CLASSES``.
+    """
+    root = tmp_path_factory.mktemp('tiny_voc')
+    names = [f'{i:03d}' for i in range(8)]
+    for name in names:
+        _write_sample(root, name, np.random.default_rng(int(name)))
+    lists = root / 'ImageSets' / 'Segmentation'
+    lists.mkdir(parents=True)
+    (lists / 'train.txt').write_text('\n'.join(names[:4]) + '\n')
+    (lists / 'val.txt').write_text('\n'.join(names[4:]) + '\n')
+    return root
+
+
+def _write_sample(root: Path, name: str, rng: np.random.Generator) -> None:
+    """One picture with its two masks."""
+    image = rng.integers(90, 120, (64, 64, 3), dtype=np.uint8)
+    categories, instances = np.zeros((2, 64, 64), np.uint8)
+    x, y, side = rng.integers(2, 10, 2).tolist() + [int(rng.integers(14, 22))]
+    for index, left in ((1, x), (2, x + side)):
+        image[y:y + side, left:left + side] = (200 + 20 * index, 40, 40)
+        categories[y:y + side, left:left + side] = 1
+        instances[y:y + side, left:left + side] = index
+    disc = np.hypot(*(np.mgrid[:64, :64] - np.array([48, x + 20])[:, None, None])) < 10
+    image[disc], categories[disc], instances[disc] = (40, 40, 220), 2, 3
+    for folder, picture, suffix in (('JPEGImages', image, 'jpg'),
+                                    ('SegmentationClass', categories, 'png'),
+                                    ('SegmentationObject', instances, 'png')):
+        (root / folder).mkdir(exist_ok=True)
+        Image.fromarray(picture).save(root / folder / f'{name}.{suffix}')

@@ -1,0 +1,141 @@
+import pytest
+import torch
+from mmengine.config import Config
+
+from mmseg_instbox.engine import (
+    CPUAmpOptimWrapper,
+    adapt_to_cpu,
+    check_checkpoint,
+    draw_pictures,
+    load_config,
+    set_resume,
+    set_work_dir,
+    use_amp,
+)
+from mmseg_instbox.engine import run_config as module
+
+
+@pytest.fixture
+def on_cpu(monkeypatch):
+    monkeypatch.setattr(module, 'get_device', lambda: 'cpu')
+
+
+@pytest.fixture
+def on_gpu(monkeypatch):
+    monkeypatch.setattr(module, 'get_device', lambda: 'cuda')
+
+
+def test_a_missing_config_is_named():
+    with pytest.raises(FileNotFoundError, match=r"no config file 'configs/absent\.py'"):
+        load_config('configs/absent.py')
+
+
+def test_options_override_the_config(tmp_path):
+    file = tmp_path / 'plain.py'
+    file.write_text('train_cfg = dict(max_iters=5)\n')
+    cfg = load_config(str(file), {'train_cfg.max_iters': 7}, 'pytorch')
+    assert (cfg.train_cfg.max_iters, cfg.launcher) == (7, 'pytorch')
+
+
+def test_work_dir_comes_from_argument_config_or_file_name(tmp_path):
+    file = tmp_path / 'instbox_tiny.py'
+    file.write_text('a = 1\n')
+    cfg = Config.fromfile(file)
+    set_work_dir(cfg, None)
+    assert cfg.work_dir == 'work_dirs/instbox_tiny'
+    cfg.work_dir = 'from_config'
+    set_work_dir(cfg, None)
+    assert cfg.work_dir == 'from_config'
+    set_work_dir(cfg, 'from_argument')
+    assert cfg.work_dir == 'from_argument'
+
+
+def test_resume_from_nothing_the_last_or_a_file(tmp_path):
+    cfg = Config(dict(resume=False, load_from='weights.pth'))
+    set_resume(cfg, None)
+    assert (cfg.resume, cfg.load_from) == (False, 'weights.pth')
+    set_resume(cfg, 'auto')
+    assert (cfg.resume, cfg.load_from) == (True, None)
+    checkpoint = tmp_path / 'iter_4.pth'
+    checkpoint.touch()
+    set_resume(cfg, str(checkpoint))
+    assert (cfg.resume, cfg.load_from) == (True, str(checkpoint))
+
+
+def test_a_missing_checkpoint_is_named():
+    with pytest.raises(FileNotFoundError, match="no checkpoint 'gone.pth'"):
+        set_resume(Config(dict()), 'gone.pth')
+    check_checkpoint('https://example.org/weights.pth')  # an address is not looked up
+
+
+def test_amp_is_bfloat16_on_a_cpu(on_cpu):
+    cfg = Config(dict(optim_wrapper=dict(type='OptimWrapper')))
+    use_amp(cfg)
+    assert cfg.optim_wrapper == dict(type='CPUAmpOptimWrapper')
+
+
+def test_amp_is_mmengines_on_a_gpu(on_gpu):
+    cfg = Config(dict(optim_wrapper=dict(type='OptimWrapper')))
+    use_amp(cfg)
+    assert cfg.optim_wrapper == dict(type='AmpOptimWrapper', loss_scale='dynamic')
+
+
+def test_amp_refuses_a_wrapper_that_it_cannot_replace():
+    with pytest.raises(ValueError, match='the config has ApexOptimWrapper'):
+        use_amp(Config(dict(optim_wrapper=dict(type='ApexOptimWrapper'))))
+
+
+def test_the_cpu_wrapper_computes_in_bfloat16_and_updates_in_float32():
+    model = torch.nn.Linear(4, 2)
+    wrapper = CPUAmpOptimWrapper(optimizer=torch.optim.SGD(model.parameters(), lr=1.0))
+    before = model.weight.detach().clone()
+    with wrapper.optim_context(model):
+        out = model(torch.ones(1, 4))
+    assert out.dtype == torch.bfloat16
+    wrapper.update_params(out.float().sum())
+    assert model.weight.dtype == torch.float32
+    # the gradient of the sum with respect to each weight is its input, 1
+    torch.testing.assert_close(model.weight.detach(), before - 1)
+    assert set(wrapper.state_dict()) == set(wrapper.optimizer.state_dict()) | {
+        key for key in wrapper.state_dict() if key == 'base_param_settings'}
+
+
+MODEL = dict(
+    norm_cfg=dict(type='SyncBN', requires_grad=True),
+    heads=[dict(norm_cfg=dict(type='SyncBN')), dict(norm_cfg=dict(type='GN', num_groups=4))])
+
+
+def test_synchronized_batch_norm_becomes_plain_on_a_cpu(on_cpu):
+    cfg = Config(dict(model=MODEL, launcher='none'))
+    adapt_to_cpu(cfg)
+    assert cfg.model.norm_cfg == dict(type='BN', requires_grad=True)
+    assert [head.norm_cfg.type for head in cfg.model.heads] == ['BN', 'GN']
+    assert 'model_wrapper_cfg' not in cfg
+
+
+def test_a_gpu_changes_nothing(on_gpu):
+    cfg = Config(dict(model=MODEL, launcher='pytorch'))
+    adapt_to_cpu(cfg)
+    assert cfg.to_dict() == dict(model=MODEL, launcher='pytorch')
+
+
+def test_slurm_without_a_gpu_is_refused(on_cpu):
+    with pytest.raises(ValueError, match='--launcher slurm needs GPUs'):
+        adapt_to_cpu(Config(dict(model=dict(), launcher='slurm')))
+
+
+def test_pictures_go_to_the_directory_asked_for(tmp_path):
+    cfg = Config(dict(
+        default_hooks=dict(visualization=dict(type='SegVisualizationHook')),
+        visualizer=dict(vis_backends=[dict(type='LocalVisBackend'),
+                                      dict(type='TensorboardVisBackend')])))
+    draw_pictures(cfg, str(tmp_path), False, 2)
+    assert cfg.default_hooks.visualization.draw is True
+    assert cfg.visualizer.vis_backends == [
+        dict(type='TensorboardVisBackend'),
+        dict(type='LocalVisBackend', img_save_dir=str(tmp_path))]
+
+
+def test_pictures_need_the_hook():
+    with pytest.raises(ValueError, match='SegVisualizationHook'):
+        draw_pictures(Config(dict(default_hooks=dict())), 'pictures', False, 2)

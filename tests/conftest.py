@@ -65,3 +65,50 @@ def _write_sample(root: Path, name: str, rng: np.random.Generator) -> None:
                                     ('SegmentationObject', instances, 'png')):
         (root / folder).mkdir(exist_ok=True)
         Image.fromarray(picture).save(root / folder / f'{name}.{suffix}')
+
+
+TINY_CONFIG = """
+_base_ = [
+    '{repo}/configs/_base_/models/instbox_fcrn-r18-d8_narrow.py',
+    '{repo}/configs/_base_/schedules/schedule_adamw-poly_2k.py',
+    '{repo}/configs/_base_/default_runtime.py'
+]
+norm_cfg = dict(type='SyncBN', requires_grad=True)
+model = dict(
+    backbone=dict(norm_cfg=norm_cfg),
+    decode_head=dict(num_classes=3, norm_cfg=norm_cfg),
+    box_head=dict(norm_cfg=norm_cfg))
+test_pipeline = [
+    dict(type='LoadInstImage'),
+    dict(type='LoadInstAnnotations'),
+    dict(type='PackInstInputs')
+]
+dataset = dict(
+    type='InstBoxDataset',
+    data_root='{data}',
+    metainfo=dict(classes={classes}),
+    pipeline=test_pipeline)
+train_dataloader = dict(
+    batch_size=2,
+    num_workers=0,
+    sampler=dict(type='InfiniteSampler', shuffle=True),
+    dataset=dict(ann_file='ImageSets/Segmentation/train.txt', **dataset))
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=0,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(ann_file='ImageSets/Segmentation/val.txt', **dataset))
+test_dataloader = val_dataloader
+val_evaluator = dict(type='InstBoxMetric')
+test_evaluator = val_evaluator
+train_cfg = dict(max_iters=2, val_interval=2)
+default_hooks = dict(logger=dict(interval=1), checkpoint=dict(interval=2))
+"""
+
+
+@pytest.fixture(scope='session')
+def tiny_config(tmp_path_factory, tiny_voc) -> Path:
+    """A config that trains a narrow network for two iterations on ``tiny_voc``."""
+    file = tmp_path_factory.mktemp('config') / 'tiny.py'
+    file.write_text(TINY_CONFIG.format(repo=REPO, data=tiny_voc, classes=TINY_CLASSES))
+    return file

@@ -96,8 +96,8 @@ def check_instances(sample: dict, instances: dict[str, Tensor], like: Tensor,
 
     Raises:
         TypeError: If the masks are not bool.
-        ValueError: If a field is missing, sizes or lengths differ, a label is outside ``thing_classes`` or a score is
-            not a finite number.
+        ValueError: If a field is missing, sizes or lengths differ, a label is outside
+            ``thing_classes`` or a score is not a finite number.
     """
     name = sample_name(sample)
     missing = [key for key in ('masks', 'labels', 'scores') if key not in instances]

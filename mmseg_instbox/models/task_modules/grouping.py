@@ -108,8 +108,8 @@ def merge(candidates: Candidates, iou_thr: float) -> Candidates:
         keep = survivors
 
 
-def assign(boxes: Tensor, labels: Tensor, candidates: Candidates) -> tuple[Tensor, Tensor]:
-    """Gives each cell to the candidate of its category that its own box agrees with best.
+def agreement(boxes: Tensor, labels: Tensor, candidates: Candidates) -> Tensor:
+    """IoU of each cell's box with each candidate's.
 
     Args:
         boxes: ``(n, 4)``.
@@ -117,13 +117,54 @@ def assign(boxes: Tensor, labels: Tensor, candidates: Candidates) -> tuple[Tenso
         candidates: K of them.
 
     Returns:
+        Tensor: ``(n, K)``; 0 where the categories differ.
+    """
+    iou = box_iou(boxes[:, None], candidates.boxes[None])
+    return iou * (labels[:, None] == candidates.labels[None])
+
+
+def assign(iou: Tensor) -> tuple[Tensor, Tensor]:
+    """Gives each cell to the candidate that its own box agrees with best.
+
+    Args:
+        iou: ``(n, K)`` from :func:`agreement`.
+
+    Returns:
         tuple: ``owner`` ``(n,)`` and the IoU ``(n,)`` of each cell's box with its owner's.
     """
-    if len(candidates.labels) == 0:
-        return torch.full_like(labels, -1), boxes.new_zeros(len(boxes))
-    iou = box_iou(boxes[:, None], candidates.boxes[None])
-    iou, owner = (iou * (labels[:, None] == candidates.labels[None])).max(dim=1)
-    return torch.where(iou > 0, owner, -1), iou
+    if iou.shape[1] == 0:
+        return iou.new_full(iou.shape[:1], -1, dtype=torch.long), iou.new_zeros(iou.shape[:1])
+    best, owner = iou.max(dim=1)
+    return torch.where(best > 0, owner, -1), best
+
+
+def prune(iou: Tensor, num_cells: Tensor, min_gain: float) -> Tensor:
+    """Drops candidates whose cells another candidate explains nearly as well.
+
+    What a candidate is worth is the agreement that its cells would lose if it were taken away and
+    they went to their second best, relative to the size of its box. The least worth is taken away
+    until all that are left are worth ``min_gain``; where many are under it, the lower half of them
+    goes at once.
+
+    Args:
+        iou: ``(n, K)`` from :func:`agreement`.
+        num_cells: ``(K,)`` size of each candidate's box in cells.
+        min_gain: Worth from which a candidate is kept.
+
+    Returns:
+        Tensor: ``(K',)`` indices of the candidates kept, ascending.
+    """
+    keep = torch.arange(iou.shape[1], device=iou.device)
+    while len(keep) > 0:
+        best, owner = F.pad(iou[:, keep], (0, 1)).topk(2, dim=1)
+        gain = iou.new_zeros(len(keep) + 1, dtype=torch.float64)
+        gain.index_add_(0, owner[:, 0], (best[:, 0] - best[:, 1]).double())
+        gain = gain[:-1] / num_cells[keep]
+        weak = int((gain < min_gain).sum())
+        if weak == 0:
+            break
+        keep = keep[gain.sort(stable=True).indices[(weak + 1) // 2:]].sort().values
+    return keep
 
 
 def owned_mean(values: Tensor, owner: Tensor, num: int, weights: Tensor | None = None) -> Tensor:
@@ -154,24 +195,21 @@ def refine(boxes: Tensor, owner: Tensor, iou: Tensor, candidates: Candidates) ->
     return Candidates(box, candidates.labels, owned.to(boxes.dtype))
 
 
-def filled(candidates: Candidates, cell_area: float, img_shape: tuple[int, int],
-           min_fill: float) -> Tensor:
-    """Which candidates own enough of their box.
+def box_cells(boxes: Tensor, cell_area: float, img_shape: tuple[int, int]) -> Tensor:
+    """How many cells the part of each box inside the image covers, at least 1.
 
     Args:
-        candidates: ``votes`` holding the number of cells owned.
+        boxes: ``(K, 4)``.
         cell_area: Area of a cell in image pixels.
-        img_shape: ``(H, W)``; only the part of a box inside the image counts.
-        min_fill: Share of the box that its cells must cover.
+        img_shape: ``(H, W)``.
 
     Returns:
-        Tensor: ``(K,)`` bool.
+        Tensor: ``(K,)`` float.
     """
-    boxes = candidates.boxes.clone()
-    boxes[:, 0::2].clamp_(0, img_shape[1])
-    boxes[:, 1::2].clamp_(0, img_shape[0])
-    area = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1)
-    return (candidates.votes > 0) & (candidates.votes * cell_area >= min_fill * area)
+    x1, y1, x2, y2 = boxes.unbind(1)
+    height, width = img_shape
+    area = (x2.clamp(0, width) - x1.clamp(0, width)) * (y2.clamp(0, height) - y1.clamp(0, height))
+    return (area / cell_area).clamp(min=1)
 
 
 def interpolation_matrix(size: int, cells: int, extent: float, device: torch.device) -> Tensor:

@@ -13,30 +13,31 @@ class PixelBoxGrouper:
 
     Every cell votes for its box's centre in bins that scale with the box; local maxima become
     candidates, overlapping ones are merged, every cell goes to the candidate that its own box agrees
-    with best, boxes are refined from their cells, and candidates that own too little of their box are
-    dropped. Masks take their category borders from the interpolated scores.
+    with best, boxes are refined from their cells, and candidates whose cells another one explains nearly
+    as well are dropped. Masks take their category borders from the interpolated scores.
 
     Args:
         bin_size: Width of a voting bin, in sizes of the box, or in pixels if not ``relative_bins``.
         relative_bins: Whether bins scale with the box.
         merge_iou: IoU of their boxes above which two candidates are one.
-        min_fill: Share of its box that an instance's cells must cover.
+        min_gain: What an instance must add to the agreement of cells and boxes: the sum over its cells
+            of their IoU with its box over that with the next best, in sizes of its box.
         num_refine: How often boxes are refined and cells reassigned.
     """
 
     def __init__(self,
                  bin_size: float = 0.2,
                  relative_bins: bool = True,
-                 merge_iou: float = 0.4,
-                 min_fill: float = 0.1,
+                 merge_iou: float = 0.5,
+                 min_gain: float = 0.1,
                  num_refine: int = 2) -> None:
-        if bin_size <= 0 or not 0 <= merge_iou <= 1 or not 0 <= min_fill <= 1 or num_refine < 0:
-            raise ValueError('PixelBoxGrouper needs bin_size > 0, merge_iou and min_fill in [0, 1] and '
-                             f'num_refine >= 0, got {bin_size}, {merge_iou}, {min_fill}, {num_refine}')
+        if bin_size <= 0 or not 0 <= merge_iou <= 1 or min_gain < 0 or num_refine < 0:
+            raise ValueError('PixelBoxGrouper needs bin_size > 0, merge_iou in [0, 1], min_gain >= 0 and '
+                             f'num_refine >= 0, got {bin_size}, {merge_iou}, {min_gain}, {num_refine}')
         self.bin_size = bin_size
         self.relative_bins = relative_bins
         self.merge_iou = merge_iou
-        self.min_fill = min_fill
+        self.min_gain = min_gain
         self.num_refine = num_refine
 
     @torch.no_grad()
@@ -86,13 +87,15 @@ class PixelBoxGrouper:
         keys, cells = grouping.cast_votes(boxes, labels, img_shape, self.bin_size, self.relative_bins)
         found = grouping.find_maxima(keys, cells, boxes, labels)
         found = grouping.merge(found, self.merge_iou)
-        owner, iou = grouping.assign(boxes, labels, found)
+        owner, iou = grouping.assign(grouping.agreement(boxes, labels, found))
         for _ in range(self.num_refine):
             found = grouping.refine(boxes, owner, iou, found)
-            found = found.select(grouping.filled(found, cell_area, img_shape, self.min_fill))
-            found = found.select(found.votes.sort(descending=True, stable=True).indices)
             found = grouping.merge(found, self.merge_iou)
-            owner, iou = grouping.assign(boxes, labels, found)
+            agreement = grouping.agreement(boxes, labels, found)
+            sizes = grouping.box_cells(found.boxes, cell_area, img_shape)
+            keep = grouping.prune(agreement, sizes, self.min_gain)
+            found = found.select(keep)
+            owner, iou = grouping.assign(agreement[:, keep])
         owned = torch.bincount(owner[owner >= 0], minlength=len(found.labels)) > 0
         index = torch.cat([owned.cumsum(0) - 1, owned.new_full((1, ), -1, dtype=torch.long)])
         return found.select(owned), index[owner], iou

@@ -1,0 +1,119 @@
+"""Random data samples, a second implementation of the figures, and a process of a test run."""
+import json
+import sys
+from fractions import Fraction
+
+import numpy as np
+import torch
+from mmengine.dataset import DefaultSampler
+from mmengine.evaluator import Evaluator
+from mmengine.structures import InstanceData, PixelData
+from mmseg.structures import SegDataSample
+
+from mmseg_instbox.evaluation import InstBoxMetric
+
+# things in another order than among the classes
+META = dict(classes=('background', 'cat', 'road', 'dog'), thing_classes=('dog', 'cat'))
+CATEGORY = (3, 1)
+
+
+def make_sample(inst_map, labels, masks, pred_labels, scores, sem_seg=None, pred_sem_seg=None):
+    """A data sample of nested lists or arrays; ids are those in the map, in rising order."""
+    inst_map = torch.as_tensor(np.asarray(inst_map), dtype=torch.int32)
+    ids = torch.tensor([i for i in inst_map.unique().tolist() if i not in (0, 255)],
+                       dtype=torch.int64)
+    if sem_seg is None:
+        sem_seg = torch.zeros(inst_map.shape, dtype=torch.int64)
+        for index, label in zip(ids, labels, strict=True):
+            sem_seg[inst_map == index] = CATEGORY[label]
+        sem_seg[inst_map == 255] = 255
+    pred_sem_seg = sem_seg.clamp(max=3) if pred_sem_seg is None else torch.as_tensor(pred_sem_seg)
+    masks = torch.as_tensor(np.asarray(masks), dtype=torch.bool).reshape(-1, *inst_map.shape)
+    sample = SegDataSample(metainfo=dict(img_path='picture.jpg'))
+    sample.gt_sem_seg = PixelData(data=sem_seg[None])
+    sample.gt_inst_map = PixelData(data=inst_map[None])
+    sample.gt_instances = InstanceData(ids=ids, labels=torch.tensor(labels, dtype=torch.int64))
+    sample.pred_sem_seg = PixelData(data=pred_sem_seg[None])
+    sample.pred_instances = InstanceData(
+        masks=masks, labels=torch.tensor(pred_labels, dtype=torch.int64),
+        scores=torch.tensor(scores, dtype=torch.float32))
+    return sample
+
+
+def random_sample(seed, size=(12, 15)):
+    """Objects, void, and predictions that are near them, duplicated, empty or anywhere."""
+    random = np.random.default_rng(seed)
+    inst_map = np.zeros(size, int)
+    for index in random.choice([1, 2, 3, 254, 256, 4000], random.integers(0, 6), replace=False):
+        y, x = random.integers(0, size[0] - 5), random.integers(0, size[1] - 5)
+        inst_map[y:y + random.integers(2, 7), x:x + random.integers(2, 7)] = index
+    inst_map[:, random.integers(0, size[1])] = 255
+    ids = [i for i in np.unique(inst_map) if i not in (0, 255)]
+    labels = random.integers(0, 2, len(ids)).tolist()
+    masks, pred_labels = [random.random(size) < 0.3], [0]
+    for index, label in [*zip(ids, labels, strict=True)] * 2:
+        masks.append((inst_map == index) & (random.random(size) < random.uniform(0.2, 1.))
+                     | (random.random(size) < random.uniform(0, 0.05)))
+        pred_labels.append(label if random.random() < 0.8 else 1 - label)
+    masks += [inst_map == 255, np.zeros(size, bool)]
+    pred_labels += [0, 1]
+    scores = random.integers(1, 6, len(masks)) / 5  # few values, so many ties
+    pred_sem_seg = random.integers(0, 4, size)
+    return make_sample(inst_map, labels, masks, pred_labels, scores, pred_sem_seg=pred_sem_seg)
+
+
+def slow_average_precision(samples, label, threshold):
+    """AP of one category by sets of pixels and fractions; None without objects."""
+    truth, detections = [], []
+    for sample in samples:
+        inst_map = sample.gt_inst_map.data[0]
+        void = pixels(inst_map == 255)
+        instances, objects = sample.pred_instances, sample.gt_instances
+        truth.append([pixels(inst_map == index) for index, its in zip(
+            objects.ids, objects.labels, strict=True) if its == label])
+        for mask, its, score in zip(
+                instances.masks, instances.labels, instances.scores, strict=True):
+            if its == label and not (pixels(mask) and pixels(mask) <= void):
+                detections.append((float(score), len(truth) - 1, pixels(mask) - void))
+    total = sum(len(objects) for objects in truth)
+    if total == 0:
+        return None
+    found = []
+    for _, image, region in sorted(detections, key=lambda detection: -detection[0]):
+        overlaps = [Fraction(len(region & each), len(region | each)) for each in truth[image]]
+        best = max(overlaps, default=Fraction(0))
+        found.append(best > threshold)
+        if found[-1]:
+            del truth[image][overlaps.index(best)]
+    precision = [Fraction(sum(found[:n + 1]), n + 1) for n in range(len(found))]
+    steps = [max(precision[n:]) for n in range(len(found)) if found[n]]
+    return sum(steps) / Fraction(total)
+
+
+def pixels(mask):
+    return {(int(y), int(x)) for y, x in mask.nonzero()}
+
+
+def evaluate(samples, metrics=None, meta=META, size=None, batch_size=2):
+    """Run metrics as a test loop does."""
+    evaluator = Evaluator(metrics or [InstBoxMetric()])
+    evaluator.dataset_meta = meta
+    for start in range(0, len(samples), batch_size):
+        evaluator.process(samples[start:start + batch_size])
+    return evaluator.evaluate(len(samples) if size is None else size)
+
+
+def run_process(rank, world_size, init_file, out_file, *set_sizes):
+    """One process of distributed tests of seeded samples; each writes the figures it got."""
+    torch.distributed.init_process_group(
+        'gloo', init_method=f'file://{init_file}', rank=int(rank), world_size=int(world_size))
+    figures = []
+    for size in map(int, set_sizes):
+        mine = DefaultSampler(range(size), shuffle=False)
+        figures.append(evaluate([random_sample(seed) for seed in mine], size=size))
+    with open(f'{out_file}.{rank}', 'w') as file:
+        json.dump(figures, file)
+
+
+if __name__ == '__main__':
+    run_process(*sys.argv[1:])

@@ -1,0 +1,60 @@
+import math
+
+import pytest
+import torch
+from mmseg.registry import TASK_UTILS
+
+from mmseg_instbox.models import PixelBoxCoder
+
+
+def random_boxes(num: int) -> torch.Tensor:
+    corner, size = torch.rand(num, 2) * 500 - 50, torch.rand(num, 2) * 300 + 0.5
+    return torch.cat([corner, corner + size], dim=1)
+
+
+def test_golden_case():
+    coder = TASK_UTILS.build(dict(type='PixelBoxCoder', scale=64))
+    point, box = torch.tensor([100., 50.]), torch.tensor([90., 20., 218., 84.])
+    # centre (154, 52), size 128 x 64
+    expected = [54 / 64, 2 / 64, math.log(2), 0]
+    assert coder.encode(point, box).tolist() == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize('scale', [1.0, 32.0, 64.0])
+def test_decode_is_the_inverse_of_encode(scale):
+    coder, points, boxes = PixelBoxCoder(scale), torch.rand(200, 2) * 400, random_boxes(200)
+    assert torch.allclose(coder.decode(points, coder.encode(points, boxes)), boxes, atol=1e-2)
+    deltas = torch.randn(5, 40, 4)
+    points = points.reshape(5, 40, 2)
+    again = coder.encode(points, coder.decode(points, deltas))
+    assert torch.allclose(again, deltas, atol=1e-2 if scale == 1 else 1e-4)
+
+
+def test_deltas_do_not_change_when_pixel_and_box_move_together():
+    coder, points, boxes = PixelBoxCoder(), torch.rand(50, 2) * 400, random_boxes(50)
+    shift = torch.tensor([13., -8.])
+    moved = coder.encode(points + shift, boxes + shift.repeat(2))
+    assert torch.allclose(moved, coder.encode(points, boxes), atol=1e-5)
+
+
+@pytest.mark.parametrize('box', [[5., 5, 5, 9], [5, 5, 9, 5], [9, 5, 5, 9], [5, 9, 9, 5]])
+def test_a_box_without_area_is_refused(box):
+    boxes = torch.tensor([[0., 0, 4, 4], box])
+    with pytest.raises(ValueError, match='not positive'):
+        PixelBoxCoder().encode(torch.zeros(2, 2), boxes)
+
+
+def test_no_boxes_give_no_deltas():
+    assert PixelBoxCoder().encode(torch.zeros(0, 2), torch.zeros(0, 4)).shape == (0, 4)
+
+
+def test_an_untrained_network_gives_finite_boxes():
+    boxes = PixelBoxCoder(max_size=500).decode(torch.zeros(1, 2), torch.full((1, 4), 90.))
+    size = boxes[:, 2:] - boxes[:, :2]
+    assert torch.allclose(size, torch.full_like(size, 500.), rtol=1e-3)
+
+
+@pytest.mark.parametrize('arguments', [dict(scale=0), dict(scale=-1), dict(scale=9, max_size=8)])
+def test_impossible_scales_are_refused(arguments):
+    with pytest.raises(ValueError, match='scale'):
+        PixelBoxCoder(**arguments)

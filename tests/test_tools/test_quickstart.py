@@ -1,0 +1,31 @@
+import json
+
+import cv2
+
+KEYS = ['mIoU', 'APr_0.5', 'APr_0.6', 'APr_0.7', 'APr_0.8', 'APr_0.9', 'APr_vol', 'seconds_total']
+
+
+def test_quickstart_ends_with_checkpoint_figures_and_pictures(run_tool, tmp_path):
+    data, work = tmp_path / 'shapes', tmp_path / 'work'
+    arguments = ('--data-root', data, '--work-dir', work, '--num-train', 16, '--num-val', 4,
+                 '--num-fresh', 2, '--cfg-options', 'train_cfg.max_iters=2')
+    done = run_tool('quickstart.py', *arguments)
+    assert done.returncode == 0, done.stdout[-4000:]
+
+    metrics = json.loads((work / 'metrics.json').read_text())
+    assert list(metrics) == KEYS
+    assert all(0 <= metrics[key] <= 1 for key in KEYS[:-1]) and metrics['seconds_total'] > 0
+    pictures = sorted((work / 'pictures').glob('*_instances.png'))
+    assert len(pictures) == 2
+    assert all(cv2.imread(str(picture)) is not None for picture in pictures)
+
+    checkpoint, figures, folder = done.stdout.splitlines()[-3:]
+    assert checkpoint == f'checkpoint: {work / "iter_2.pth"}' and (work / 'iter_2.pth').is_file()
+    assert figures == f'figures:    {work / "metrics.json"}'
+    assert folder == f'pictures:   {work / "pictures"}'
+
+    made = (data / 'JPEGImages').stat().st_mtime_ns
+    again = run_tool('quickstart.py', *arguments)
+    assert again.returncode == 0, again.stdout[-4000:]
+    assert 'is used again' in again.stdout
+    assert (data / 'JPEGImages').stat().st_mtime_ns == made

@@ -1,0 +1,81 @@
+import json
+import math
+import shutil
+import socket
+from pathlib import Path
+
+import pytest
+import torch
+
+
+def log_lines(work_dir: Path) -> list[dict]:
+    """The training losses that the newest run in ``work_dir`` logged."""
+    newest = max(work_dir.glob('*/vis_data/scalars.json'))
+    lines = [json.loads(line) for line in newest.read_text().splitlines()]
+    return [line for line in lines if 'loss' in line]
+
+
+def iteration(checkpoint: Path) -> int:
+    """The iteration at which a checkpoint was written."""
+    return torch.load(checkpoint, map_location='cpu', weights_only=False)['meta']['iter']
+
+
+def free_port() -> str:
+    """A port that nobody listens on."""
+    with socket.socket() as server:
+        server.bind(('127.0.0.1', 0))
+        return str(server.getsockname()[1])
+
+
+def test_train_writes_losses_checkpoint_and_figures(trained):
+    lines = log_lines(trained)
+    assert [line['iter'] for line in lines] == [1, 2]
+    assert all(math.isfinite(line['loss']) for line in lines)
+    assert iteration(trained / 'iter_2.pth') == 2
+    assert list(trained.glob('best_APr_0.5_iter_2.pth'))
+
+
+@pytest.mark.parametrize('how', ['auto', 'path'])
+def test_resume_goes_on_at_the_iteration_it_stopped(run_tool, tiny_config, trained, tmp_path, how):
+    work_dir = shutil.copytree(trained, tmp_path / 'work') if how == 'auto' else tmp_path
+    if how == 'auto':
+        (work_dir / 'last_checkpoint').write_text(str(work_dir / 'iter_2.pth'))
+    resume = ['--resume'] if how == 'auto' else ['--resume', trained / 'iter_2.pth']
+    done = run_tool('train.py', tiny_config, '--work-dir', work_dir, *resume, '--cfg-options',
+                    'train_cfg.max_iters=3')
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert [line['iter'] for line in log_lines(work_dir)] == [3]
+    assert iteration(work_dir / 'iter_3.pth') == 3
+
+
+def test_amp_trains_in_mixed_precision(run_tool, tiny_config, trained, tmp_path):
+    done = run_tool('train.py', tiny_config, '--work-dir', tmp_path, '--amp', '--cfg-options',
+                    'randomness.seed=0')
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert 'AmpOptimWrapper' in (tmp_path / 'tiny.py').read_text()
+    assert all(math.isfinite(line['loss']) for line in log_lines(tmp_path))
+    state = torch.load(tmp_path / 'iter_2.pth', map_location='cpu', weights_only=False)
+    assert {tensor.dtype for tensor in state['state_dict'].values()
+            if tensor.is_floating_point()} == {torch.float32}
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='is about machines without a GPU')
+def test_two_processes_train_one_model_on_a_cpu(run_tool, tiny_config, tmp_path):
+    done = run_tool('dist_train.sh', tiny_config, 2, '--work-dir', tmp_path, '--cfg-options',
+                    'train_dataloader.batch_size=1', PORT=free_port())
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert 'SyncBN of the model become BN' in done.stdout
+    assert 'MMDistributedDataParallel' in (tmp_path / 'tiny.py').read_text()
+    assert iteration(tmp_path / 'iter_2.pth') == 2
+    figures = [json.loads(line) for line in
+               next(tmp_path.glob('*/vis_data/scalars.json')).read_text().splitlines()]
+    assert any('APr_0.5' in line and 'mIoU' in line for line in figures)
+
+
+def test_a_wrong_path_is_answered_with_one_sentence(run_tool, tiny_config):
+    for arguments, answer in ((['configs/absent.py'], "no config file 'configs/absent.py'"),
+                              ([tiny_config, '--resume', 'gone.pth'], "no checkpoint 'gone.pth'")):
+        done = run_tool('train.py', *arguments)
+        assert done.returncode == 1
+        assert answer in done.stdout.splitlines()[-1]
+        assert 'Traceback' not in done.stdout

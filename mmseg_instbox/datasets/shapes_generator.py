@@ -9,7 +9,7 @@ from .shapes_textures import random_colour, random_texture
 
 # In the order of ShapesDataset's categories 1 to 6; the smallest diameter of each as a fraction of
 # the image's side, so that a hole or a point survives the void border.
-SMALLEST = dict(disc=0.1, square=0.1, triangle=0.12, star=0.16, ring=0.18, cross=0.15)
+SMALLEST = dict(disc=0.1, square=0.11, triangle=0.13, star=0.17, ring=0.19, cross=0.16)
 SHAPES = tuple(SMALLEST)
 LARGEST = 0.62
 MAX_OBJECTS = 8
@@ -72,7 +72,7 @@ def random_shapes(rng: np.random.Generator, size: int) -> list[Shape]:
 
 def _random_shape(rng: np.random.Generator, category: int, others: list[Shape], size: int,
                   count: int) -> Shape:
-    smallest, largest = SMALLEST[SHAPES[category - 1]], LARGEST / (1 + 0.12 * (count - 1))
+    smallest, largest = SMALLEST[SHAPES[category - 1]], LARGEST / (1 + 0.1 * (count - 1))
     radius = float(np.exp(rng.uniform(np.log(smallest), np.log(largest)))) * size / 2
     x, y = rng.uniform(0.1, 0.9, 2) * size
     alike = [other for other in others if other.category == category]
@@ -160,8 +160,8 @@ def paint(rng: np.random.Generator, alphas: list[np.ndarray], size: int) -> np.n
 
 
 def _polygon(corners: int, radii: tuple[float, ...] = (1.0,)) -> np.ndarray:
-    """Corners (P, 2) on the unit circle, their radii taken in turn."""
-    angles = np.arange(corners) * 2 * np.pi / corners
+    """Corners (P, 2) around the unit circle, the first edge upright, their radii in turn."""
+    angles = (np.arange(corners) - 0.5) * 2 * np.pi / corners
     scale = np.resize(radii, corners)
     return np.stack([np.cos(angles) * scale, np.sin(angles) * scale], axis=1)
 

@@ -1,5 +1,6 @@
 """Drawing of instances on an enlarged copy of the image, as functions on arrays."""
 import functools
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -22,12 +23,12 @@ class DrawnObjects:
         masks (np.ndarray): (N, H, W) bool.
         boxes (np.ndarray): (N, 4) float, ``x1, y1, x2, y2`` in image pixels, right and bottom
             edge exclusive.
-        texts (list[str]): N labels; an empty text draws nothing.
+        texts (list[str], optional): N labels; None writes none.
         colors (np.ndarray): (N, 3) uint8, RGB.
     """
     masks: np.ndarray
     boxes: np.ndarray
-    texts: list[str]
+    texts: list[str] | None
     colors: np.ndarray
 
 
@@ -51,15 +52,17 @@ def draw_objects(canvas: np.ndarray, objects: DrawnObjects, factor: int,
     """
     canvas = canvas.copy()
     masks = [enlarge(mask.astype(np.uint8), factor) for mask in objects.masks]
-    for mask, color in reversed(list(zip(masks, objects.colors))):
+    for mask, color in reversed(list(zip(masks, objects.colors, strict=True))):
         inside = mask > 0
         canvas[inside] = (canvas[inside] * (1 - alpha) + color * alpha).astype(np.uint8)
     boxes = np.rint(objects.boxes * factor).astype(int)
     width = line_width(canvas)
-    for mask, box, color in zip(masks, boxes, objects.colors.tolist()):
+    for mask, box, color in zip(masks, boxes, objects.colors.tolist(), strict=True):
         contours, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
         cv2.drawContours(canvas, contours, -1, color, 2 * width)
         cv2.rectangle(canvas, box[:2].tolist(), (box[2:] - 1).tolist(), color, width)
+    if objects.texts is None:
+        return canvas
     return draw_labels(canvas, boxes, objects.texts, objects.colors)
 
 
@@ -90,13 +93,13 @@ def draw_labels(canvas: np.ndarray, boxes: np.ndarray, texts: list[str],
     draw = ImageDraw.Draw(picture)
     font = load_font(font_size(canvas))
     placed = np.zeros((0, 4), dtype=int)
-    for box, text, color in zip(boxes, texts, colors):
-        if text:
-            _, _, right, bottom = draw.textbbox((0, 0), text, font=font)
-            tag = place_label(box, (right + 6, bottom + 4), canvas.shape[:2], placed, boxes)
-            placed = np.concatenate([placed, tag[None]])
-            draw.rectangle(tuple((tag - (0, 0, 1, 1)).tolist()), fill=tuple(color.tolist()))
-            draw.text((tag[0] + 3, tag[1] + 1), text, font=font, fill=text_color(color))
+    for box, text, color in zip(boxes, texts, colors, strict=True):
+        _, _, right, bottom = draw.textbbox((0, 0), text, font=font)
+        size = math.ceil(right) + 6, math.ceil(bottom) + 4
+        tag = place_label(box, size, canvas.shape[:2], placed, boxes)
+        placed = np.concatenate([placed, tag[None]])
+        draw.rectangle(tuple((tag - (0, 0, 1, 1)).tolist()), fill=tuple(color.tolist()))
+        draw.text((tag[0] + 3, tag[1] + 1), text, font=font, fill=text_color(color))
     return np.array(picture)
 
 

@@ -1,5 +1,5 @@
 import math
-from typing import Optional, Sequence
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -12,7 +12,7 @@ from mmseg.visualization import SegLocalVisualizer
 
 from .drawing import DrawnObjects, draw_objects, enlarge, hatch_void, join_panels
 from .palette import instance_colors
-from .utils import check_size, match_ids, to_numpy, write_picture
+from .utils import check_size, class_name, match_ids, to_numpy, write_picture
 
 VOID = 255
 
@@ -47,9 +47,9 @@ class InstBoxLocalVisualizer(SegLocalVisualizer):
                  *,
                  score_thr: float = 0.3,
                  min_size: int = 720,
-                 classes: Optional[Sequence[str]] = None,
-                 palette: Optional[Sequence] = None,
-                 dataset_name: Optional[str] = None,
+                 classes: Sequence[str] | None = None,
+                 palette: Sequence | None = None,
+                 dataset_name: str | None = None,
                  alpha: float = 0.45,
                  **kwargs) -> None:
         super().__init__(name, alpha=alpha, **kwargs)
@@ -59,9 +59,9 @@ class InstBoxLocalVisualizer(SegLocalVisualizer):
         self.min_size = min_size
 
     def set_dataset_meta(self,
-                         classes: Optional[Sequence[str]] = None,
-                         palette: Optional[Sequence] = None,
-                         dataset_name: Optional[str] = None,
+                         classes: Sequence[str] | None = None,
+                         palette: Sequence | None = None,
+                         dataset_name: str | None = None,
                          **meta) -> None:
         """Set class names and colours; ``meta`` takes ``thing_classes`` and whatever a model has.
 
@@ -78,16 +78,16 @@ class InstBoxLocalVisualizer(SegLocalVisualizer):
     def add_datasample(self,
                        name: str,
                        image: np.ndarray,
-                       data_sample: Optional[SegDataSample] = None,
+                       data_sample: SegDataSample | None = None,
                        draw_gt: bool = True,
                        draw_pred: bool = True,
                        show: bool = False,
                        wait_time: float = 0,
-                       out_file: Optional[str] = None,
+                       out_file: str | None = None,
                        step: int = 0,
                        with_labels: bool = True,
                        with_image: bool = False,
-                       score_thr: Optional[float] = None) -> None:
+                       score_thr: float | None = None) -> None:
         """Draw a sample; show it, write it to ``out_file``, or else hand it to the backends.
 
         Args:
@@ -139,18 +139,17 @@ class InstBoxLocalVisualizer(SegLocalVisualizer):
     def _factor(self, image: np.ndarray) -> int:
         return max(1, math.ceil(self.min_size / max(image.shape[:2])))
 
-    def _draw_gt(self, image: np.ndarray, sample: SegDataSample, gt: Optional[DrawnObjects],
-                 with_labels: bool) -> Optional[np.ndarray]:
+    def _draw_gt(self, image: np.ndarray, sample: SegDataSample, gt: DrawnObjects | None,
+                 with_labels: bool) -> np.ndarray | None:
         """Draw true instances and void, or the true category map, or give None."""
         if gt is None:
             return self._draw_categories(image, sample.get('gt_sem_seg'), with_labels)
         void = to_numpy(sample.gt_inst_map.data[0]) == VOID
-        factor = self._factor(image)
-        canvas = hatch_void(self._canvas(image), void, factor)
-        return draw_objects(canvas, gt, factor, self.alpha)
+        canvas = hatch_void(self._canvas(image), void, self._factor(image))
+        return draw_objects(canvas, gt, self._factor(image), self.alpha)
 
-    def _draw_pred(self, image: np.ndarray, sample: SegDataSample, gt: Optional[DrawnObjects],
-                   with_labels: bool, thr: float) -> Optional[np.ndarray]:
+    def _draw_pred(self, image: np.ndarray, sample: SegDataSample, gt: DrawnObjects | None,
+                   with_labels: bool, thr: float) -> np.ndarray | None:
         """Draw predicted instances from score ``thr``, or the category map, or give None."""
         if 'pred_instances' not in sample:
             return self._draw_categories(image, sample.get('pred_sem_seg'), with_labels)
@@ -159,14 +158,14 @@ class InstBoxLocalVisualizer(SegLocalVisualizer):
         check_size(masks, image, 'pred_instances.masks')
         keep = np.argsort(-scores, kind='stable')
         keep = keep[scores[keep] >= thr]
-        texts = self._texts(to_numpy(found.labels)[keep], scores[keep], with_labels)
+        texts = self._texts(to_numpy(found.labels)[keep], scores[keep]) if with_labels else None
         color_ids = match_ids(masks[keep], masks[:0] if gt is None else gt.masks)
         colors = instance_colors(int(color_ids.max(initial=-1)) + 1)[color_ids]
         objects = DrawnObjects(masks[keep], to_numpy(found.bboxes)[keep], texts, colors)
         return draw_objects(self._canvas(image), objects, self._factor(image), self.alpha)
 
-    def _draw_categories(self, image: np.ndarray, category_map: Optional[PixelData],
-                         with_labels: bool) -> Optional[np.ndarray]:
+    def _draw_categories(self, image: np.ndarray, category_map: PixelData | None,
+                         with_labels: bool) -> np.ndarray | None:
         """Draw a category map as the parent does, or give None where there is none."""
         if category_map is None:
             return None
@@ -180,35 +179,22 @@ class InstBoxLocalVisualizer(SegLocalVisualizer):
         return enlarge(drawn, self._factor(image))
 
     def _true_objects(self, sample: SegDataSample, image: np.ndarray,
-                      with_labels: bool) -> Optional[DrawnObjects]:
+                      with_labels: bool) -> DrawnObjects | None:
         """Collect the true instances, or give None when the sample carries none."""
         if 'gt_inst_map' not in sample or 'gt_instances' not in sample:
             return None
         inst_map, objects = to_numpy(sample.gt_inst_map.data[0]), sample.gt_instances
         check_size(inst_map[None], image, 'gt_inst_map')
         masks = inst_map[None] == to_numpy(objects.ids)[:, None, None]
-        texts = self._texts(to_numpy(objects.labels), None, with_labels)
+        texts = self._texts(to_numpy(objects.labels)) if with_labels else None
         return DrawnObjects(masks, to_numpy(objects.bboxes), texts, instance_colors(len(masks)))
 
-    def _texts(self, labels: np.ndarray, scores: Optional[np.ndarray],
-               with_labels: bool) -> list[str]:
-        """Write 'category score' for each label (N,), or empty texts without labels."""
-        if not with_labels:
-            return [''] * len(labels)
-        texts = [self._name(int(label)) for label in labels]
+    def _texts(self, labels: np.ndarray, scores: np.ndarray | None = None) -> list[str]:
+        """Write 'category' or 'category score' for each label (N,)."""
+        names = self.dataset_meta.get('thing_classes')
+        if names is None:
+            names = [name for name in self.dataset_meta.get('classes', ()) if name != 'background']
+        texts = [class_name(int(label), names) for label in labels]
         if scores is None:
             return texts
-        return [f'{text} {score:.2f}' for text, score in zip(texts, scores)]
-
-    def _name(self, label: int) -> str:
-        meta = self.dataset_meta
-        names = meta.get('thing_classes')
-        if names is None:
-            names = [name for name in meta.get('classes', ()) if name != 'background']
-        if not names:
-            return f'class {label}'
-        if not 0 <= label < len(names):
-            raise ValueError(f'Label {label} of an instance is outside thing_classes, which has '
-                             f'{len(names)} names: set dataset_meta of the data set that the '
-                             'labels come from.')
-        return names[label]
+        return [f'{text} {score:.2f}' for text, score in zip(texts, scores, strict=True)]

@@ -1,5 +1,6 @@
 """Colours that tell instances apart."""
-import cv2
+import colorsys
+
 import numpy as np
 
 # Hand-picked so that neighbours in the list, and the first few above all, differ most.
@@ -20,14 +21,11 @@ def instance_colors(count: int) -> np.ndarray:
         np.ndarray: RGB colours, (count, 3) uint8. The first are hand-picked; further ones step
         round the colour circle by the golden ratio, at three levels of brightness.
     """
-    extra = np.arange(max(count - len(BASE_COLORS), 0))
-    hue = (extra * GOLDEN_RATIO % 1) * 180
-    value = 255 - extra % 3 * 50
-    hsv = np.stack([hue, np.full_like(hue, 190), value], axis=-1).astype(np.uint8)
-    base = np.array(BASE_COLORS[:count], dtype=np.uint8).reshape(-1, 3)
-    if not len(extra):
-        return base
-    return np.concatenate([base, cv2.cvtColor(hsv[None], cv2.COLOR_HSV2RGB)[0]])
+    extra = [colorsys.hsv_to_rgb(k * GOLDEN_RATIO % 1, 0.75, 1 - k % 3 * 0.2)
+             for k in range(count - len(BASE_COLORS))]
+    further = np.rint(np.array(extra).reshape(-1, 3) * 255)
+    base = np.array(BASE_COLORS[:count]).reshape(-1, 3)
+    return np.concatenate([base, further]).astype(np.uint8)
 
 
 def text_color(background: np.ndarray) -> tuple[int, int, int]:

@@ -1,7 +1,7 @@
 """Small helpers between data samples, arrays and picture files."""
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Union
 
 import cv2
 import mmcv
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 
-def to_numpy(array: Union[np.ndarray, torch.Tensor]) -> np.ndarray:
+def to_numpy(array: np.ndarray | torch.Tensor) -> np.ndarray:
     """Give an array or a tensor on the CPU as an array of the same shape and type."""
     return array.numpy() if isinstance(array, torch.Tensor) else np.asarray(array)
 
@@ -21,6 +21,21 @@ def check_size(maps: np.ndarray, image: np.ndarray, name: str) -> None:
                          f'{image.shape[0]} x {image.shape[1]} pixels: expected (N, '
                          f'{image.shape[0]}, {image.shape[1]}); draw on the image that it '
                          'belongs to.')
+
+
+def class_name(label: int, names: Sequence[str]) -> str:
+    """Give the name of ``label``, or 'class 3' where there are no ``names`` at all.
+
+    Raises:
+        ValueError: If there are names but none for this label.
+    """
+    if not len(names):
+        return f'class {label}'
+    if not 0 <= label < len(names):
+        raise ValueError(f'Label {label} of an instance is outside thing_classes, which has '
+                         f'{len(names)} names: give the visualizer the dataset_meta of the data '
+                         'set that the labels come from.')
+    return names[label]
 
 
 def write_picture(picture: np.ndarray, out_file: str) -> None:

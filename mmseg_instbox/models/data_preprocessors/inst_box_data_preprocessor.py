@@ -69,8 +69,11 @@ class InstBoxDataPreProcessor(SegDataPreProcessor):
             F.pad(img, (0, width - img.shape[3], 0, height - img.shape[2]), value=self.pad_val)
             for img in images
         ]
-        return dict(
-            inputs=torch.cat(inputs), data_samples=[single['data_samples'][0] for single in batch])
+        samples = [single['data_samples'][0] for single in batch]
+        for img, sample in zip(data['inputs'], samples):
+            padding = (0, width - img.shape[2], 0, height - img.shape[1])
+            sample.set_metainfo(dict(img_padding_size=padding, pad_shape=(height, width)))
+        return dict(inputs=torch.cat(inputs), data_samples=samples)
 
     @staticmethod
     def _pad_inst_map(sample: SegDataSample, shape: tuple[int, int]) -> None:

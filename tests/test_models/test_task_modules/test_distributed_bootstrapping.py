@@ -51,46 +51,38 @@ def gradient(sampler, rank, world):
     return model.head.conv_seg.weight.grad
 
 
-rank, world, store, out = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4]
-if world > 1:
-    dist.init_process_group('gloo', init_method='file://' + store, rank=rank, world_size=world)
 samplers = dict(
     image=dict(type='BootstrapPixelSampler', thresh=0.3, min_kept=20, min_loss=0.5),
     batch=dict(type='BootstrapPixelSampler', thresh=0.3, min_kept=0, min_loss=0.5, scope='batch'))
+rank, store, out = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+alone = {name: gradient(cfg, 0, 1) for name, cfg in samplers.items()}
+dist.init_process_group('gloo', init_method='file://' + store, rank=rank, world_size=2)
+together = {name: gradient(cfg, rank, 2) for name, cfg in samplers.items()}
+dist.barrier()
+dist.destroy_process_group()
 if rank == 0:
-    torch.save({name: gradient(cfg, rank, world) for name, cfg in samplers.items()}, out)
-else:
-    for cfg in samplers.values():
-        gradient(cfg, rank, world)
-if world > 1:
-    dist.barrier()
-    dist.destroy_process_group()
+    torch.save([alone, together], out)
 '''
 
 
-def run_workers(script, folder, repo, world: int) -> dict[str, torch.Tensor]:
-    """Runs the script in ``world`` processes and gives rank 0's gradients back."""
-    env = dict(os.environ, PYTHONPATH=str(repo), OMP_NUM_THREADS='1', GLOO_SOCKET_IFNAME='lo')
-    out = folder / f'gradients_{world}.pth'
-    commands = [[sys.executable, script, rank, world, folder / 'store', out] for rank in range(world)]
-    processes = [
-        subprocess.Popen([str(part) for part in command], env=env, stderr=subprocess.PIPE, text=True)
-        for command in commands
-    ]
-    errors = [process.communicate(timeout=120)[1] for process in processes]
-    failed = [error for process, error in zip(processes, errors) if process.returncode]
-    if failed:
-        raise RuntimeError('\n'.join(failed))
-    return torch.load(out, weights_only=True)
-
-
 @pytest.fixture(scope='module')
-def gradients(tmp_path_factory, repo) -> tuple[dict, dict]:
+def gradients(tmp_path_factory, repo) -> list[dict[str, torch.Tensor]]:
     """Gradients of one process with the whole batch, and of two with a half each."""
     folder = tmp_path_factory.mktemp('workers')
-    script = folder / 'worker.py'
+    script, out = folder / 'worker.py', folder / 'gradients.pth'
     script.write_text(WORKER)
-    return run_workers(script, folder, repo, 1), run_workers(script, folder, repo, 2)
+    env = dict(os.environ, PYTHONPATH=str(repo), OMP_NUM_THREADS='1', GLOO_SOCKET_IFNAME='lo')
+    processes = [
+        subprocess.Popen(
+            [sys.executable, str(script), str(rank), str(folder / 'store'), str(out)],
+            env=env,
+            stderr=subprocess.PIPE,
+            text=True) for rank in range(2)
+    ]
+    errors = [process.communicate(timeout=240)[1] for process in processes]
+    if any(process.returncode for process in processes):
+        raise RuntimeError('\n'.join(errors))
+    return torch.load(out, weights_only=True)
 
 
 @pytest.mark.parametrize('scope', ['image', 'batch'])

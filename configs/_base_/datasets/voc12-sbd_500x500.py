@@ -1,0 +1,45 @@
+# PASCAL VOC 2012 with SBD's annotations, put together by tools/dataset_converters/sbd.py
+dataset_type = 'VOCInstDataset'
+data_root = 'data/VOCdevkit/VOC2012'
+crop_size = (500, 500)
+train_pipeline = [
+    dict(type='LoadInstImage'),
+    dict(type='LoadInstAnnotations'),
+    dict(type='RandomResize', scale=crop_size, ratio_range=(0.7, 1.3), keep_ratio=True),
+    dict(type='RandomCrop', crop_size=crop_size),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PhotoMetricDistortion'),
+    dict(type='PackInstInputs')
+]
+test_pipeline = [
+    dict(type='LoadInstImage'),
+    dict(type='LoadInstAnnotations'),
+    dict(type='PackInstInputs')
+]
+train_dataloader = dict(
+    batch_size=2,
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(type='InfiniteSampler', shuffle=True),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        data_prefix=dict(
+            img_path='JPEGImages',
+            seg_map_path='SegmentationClassAug',
+            inst_map_path='SegmentationObjectAug'),
+        ann_file='ImageSets/Segmentation/trainaug.txt',
+        pipeline=train_pipeline))
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        ann_file='ImageSets/Segmentation/val.txt',
+        pipeline=test_pipeline))
+test_dataloader = val_dataloader
+val_evaluator = dict(type='InstBoxMetric')
+test_evaluator = val_evaluator

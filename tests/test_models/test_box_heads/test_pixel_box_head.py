@@ -1,0 +1,183 @@
+import math
+
+import pytest
+import torch
+from mmengine.structures import InstanceData
+from mmseg.registry import MODELS
+from torch import Tensor
+
+from mmseg_instbox.models import PixelBoxHead
+from mmseg_instbox.models.box_heads.pixel_box_head import cell_boxes
+
+SCALE = 16.0
+# grids for maps of 40 x 56: stride 8 (even), stride 8/7 of it (odd sizes), not divisible
+GRIDS = [(5, 7), (40, 56), (6, 9)]
+
+
+def build(**kwargs) -> PixelBoxHead:
+    arguments = dict(
+        in_channels=6,
+        channels=6,
+        in_index=0,
+        num_convs=0,
+        coder=dict(type='PixelBoxCoder', scale=SCALE)) | kwargs
+    return MODELS.build(dict(type='PixelBoxHead', **arguments))
+
+
+def slow_targets(sample, grid: tuple[int, int]) -> dict[tuple[int, int], list[float]]:
+    """The deltas of every cell on an instance, cell by cell."""
+    inst = sample.gt_inst_map.data[0]
+    height, width = inst.shape
+    boxes = dict(zip(sample.gt_instances.ids.tolist(), sample.gt_instances.bboxes.tolist()))
+    targets = {}
+    for i in range(grid[0]):
+        for j in range(grid[1]):
+            x, y = (j + 0.5) * width / grid[1], (i + 0.5) * height / grid[0]
+            box = boxes.get(int(inst[math.floor(y), math.floor(x)]))
+            if box is not None:
+                x1, y1, x2, y2 = box
+                targets[i, j] = [((x1 + x2) / 2 - x) / SCALE, ((y1 + y2) / 2 - y) / SCALE,
+                                 math.log((x2 - x1) / SCALE), math.log((y2 - y1) / SCALE)]
+    return targets
+
+
+def smooth_l1(error: Tensor, beta: float = 0.25) -> Tensor:
+    size = error.abs()
+    return 0.5 * size**2 / beta if size < beta else size - 0.5 * beta
+
+
+@pytest.fixture
+def samples(random_scene, make_sample) -> list:
+    return [make_sample(*random_scene(40, 56, num, num)) for num in (6, 3)]
+
+
+@pytest.mark.parametrize('grid', GRIDS)
+def test_targets_are_the_boxes_of_the_cells_instances(samples, grid):
+    for sample in samples:
+        valid, boxes = cell_boxes(sample, grid)
+        targets = slow_targets(sample, grid)
+        assert {tuple(cell) for cell in valid.nonzero().tolist()} == set(targets)
+        assert 0 < len(boxes) < math.prod(grid)
+        y, x = valid.nonzero().T + 0.5
+        points = torch.stack([x * 56 / grid[1], y * 40 / grid[0]], dim=1)
+        deltas = build().coder.encode(points, boxes)
+        assert torch.allclose(deltas, torch.tensor(list(targets.values())), atol=1e-5)
+
+
+@pytest.mark.parametrize('grid', GRIDS)
+def test_loss_is_the_mean_over_each_images_thing_cells(samples, grid):
+    deltas = torch.randn(2, 4, *grid, requires_grad=True)
+    losses = build().loss_by_feat(deltas, samples)
+    expected = 0
+    for delta, sample in zip(deltas, samples):
+        targets = slow_targets(sample, grid)
+        cells = [
+            sum(smooth_l1(delta[c, i, j] - target[c]) for c in range(4)) / 4
+            for (i, j), target in targets.items()
+        ]
+        expected = expected + sum(cells) / len(cells) / 2
+    assert torch.allclose(losses['loss_box'], expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize('sampler', [None, dict(type='BootstrapPixelSampler', min_kept=0.3)])
+def test_only_pixels_of_things_carry_loss(samples, sampler):
+    grid = (40, 56)
+    deltas = torch.randn(2, 4, *grid, requires_grad=True)
+    build(sampler=sampler).loss_by_feat(deltas, samples)['loss_box'].backward()
+    moved = deltas.grad.abs().sum(dim=1) > 0
+    for sample, touched in zip(samples, moved):
+        inst = sample.gt_inst_map.data[0]
+        things = (inst != 0) & (inst != 255)
+        assert (inst == 255).any() and not touched[~things].any()
+        if sampler is None:
+            assert touched[things].all()
+        else:  # the hardest 30 % of each image
+            assert touched.sum() == math.ceil(0.3 * things.sum().item())
+
+
+def test_bootstrapping_keeps_the_cells_with_the_largest_loss(samples):
+    grid = (40, 56)
+    deltas = torch.randn(2, 4, *grid, requires_grad=True)
+    plain = build().loss_by_feat(deltas, samples[:1] * 2)['loss_box']
+    hard = build(sampler=dict(type='BootstrapPixelSampler', min_kept=10)).loss_by_feat(
+        deltas[:1], samples[:1])['loss_box']
+    targets = slow_targets(samples[0], grid)
+    cells = sorted(
+        sum(smooth_l1(deltas[0, c, i, j] - target[c]).item() for c in range(4)) / 4
+        for (i, j), target in targets.items())
+    assert hard.item() == pytest.approx(sum(cells[-10:]) / 10, rel=1e-4)
+    assert hard > plain
+
+
+def test_perfect_boxes_have_no_loss_and_iou_one(samples):
+    grid = (40, 56)
+    deltas = torch.zeros(2, 4, *grid)
+    for delta, sample in zip(deltas, samples):
+        for (i, j), target in slow_targets(sample, grid).items():
+            delta[:, i, j] = torch.tensor(target)
+    losses = build().loss_by_feat(deltas, samples)
+    assert losses['loss_box'].item() == pytest.approx(0, abs=1e-8)
+    assert losses['iou'].item() == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.parametrize('sampler', [None, dict(type='BootstrapPixelSampler')])
+def test_an_image_without_instances_gives_zero_and_lets_the_gradient_flow(make_sample, sampler):
+    empty = make_sample(torch.zeros(16, 16, dtype=torch.int64), torch.zeros(16, 16, dtype=torch.int32))
+    head = build(sampler=sampler)
+    losses = head.loss([torch.rand(2, 6, 4, 4)], [empty, empty], None)
+    losses['loss_box'].backward()
+    assert losses['loss_box'] == 0 and losses['iou'] == 0
+    assert head.conv_seg.weight.grad.abs().sum() == 0  # there is one, and it is zero
+
+
+def test_an_instance_that_is_not_listed_is_an_error(samples):
+    sample = samples[0]
+    sample.set_metainfo(dict(img_path='photo.jpg'))
+    sample.gt_instances = sample.gt_instances[:-1]
+    with pytest.raises(ValueError, match='photo.jpg'):
+        cell_boxes(sample, (40, 56))
+    sample.gt_instances = InstanceData(ids=torch.zeros(0, dtype=torch.long), bboxes=torch.zeros(0, 4))
+    with pytest.raises(ValueError, match='PackInstInputs'):
+        cell_boxes(sample, (40, 56))
+
+
+def test_the_order_of_the_instances_does_not_matter(samples):
+    sample, order = samples[0], torch.randperm(len(samples[0].gt_instances))
+    expected = cell_boxes(sample, (5, 7))[1]
+    sample.gt_instances = sample.gt_instances[order]
+    assert torch.equal(cell_boxes(sample, (5, 7))[1], expected)
+
+
+@pytest.mark.parametrize('grid', [(8, 8), (56, 56)])  # odd strides: a cell's point is a pixel's centre
+def test_flipping_the_image_flips_the_boxes(random_scene, make_sample, grid):
+    seg, inst = random_scene(56, 56, 6)
+    valid, boxes = cell_boxes(make_sample(seg, inst), grid)
+    flipped_valid, flipped = cell_boxes(make_sample(seg.flip(1), inst.flip(1)), grid)
+    assert torch.equal(flipped_valid.flip(1), valid)
+    back = torch.zeros(*grid, 4)
+    back[flipped_valid] = flipped
+    mirrored = torch.stack([56 - boxes[:, 2], boxes[:, 1], 56 - boxes[:, 0], boxes[:, 3]], dim=1)
+    assert torch.equal(back.flip(1)[valid], mirrored)
+
+
+def test_predict_decodes_at_the_cells_points():
+    head = build()
+    torch.nn.init.zeros_(head.conv_seg.weight)
+    head.conv_seg.bias.data = torch.tensor([0.5, -0.25, math.log(2), 0])
+    boxes = head.predict([torch.rand(2, 6, 3, 4)], (33, 40))
+    assert boxes.shape == (2, 4, 3, 4)
+    for i in range(3):
+        for j in range(4):
+            x, y = (j + 0.5) * 10 + 8, (i + 0.5) * 11 - 4
+            assert boxes[1, :, i, j].tolist() == pytest.approx([x - 16, y - 8, x + 16, y + 8], abs=1e-4)
+
+
+def test_predict_inverts_the_targets(samples):
+    head, grid = build(), (6, 9)
+    deltas = torch.zeros(1, 4, *grid)
+    for (i, j), target in slow_targets(samples[0], grid).items():
+        deltas[0, :, i, j] = torch.tensor(target)
+    head.forward = lambda inputs: deltas
+    valid, boxes = cell_boxes(samples[0], grid)
+    predicted = head.predict((), (40, 56))[0].permute(1, 2, 0)[valid]
+    assert torch.allclose(predicted, boxes, atol=1e-3)

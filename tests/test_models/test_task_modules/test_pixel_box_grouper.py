@@ -1,0 +1,222 @@
+import math
+
+import pytest
+import torch
+from mmengine.structures import InstanceData
+from mmseg.registry import TASK_UTILS
+from torch import Tensor
+
+from mmseg_instbox.models import PixelBoxGrouper
+from mmseg_instbox.models.task_modules.feature_grid import cell_points, sample_at_cells
+
+NUM_CLASSES = 5
+THING_IDS = [1, 2, 4]  # 3 is no thing
+
+
+def perfect_output(seg: Tensor, inst: Tensor, stride: int, noise: float = 0) -> tuple[Tensor, Tensor]:
+    """Scores (C, h, w) and boxes (4, h, w) of a network that knows the scene."""
+    grid = (math.ceil(seg.shape[0] / stride), math.ceil(seg.shape[1] / stride))
+    label, owner = sample_at_cells(seg, grid), sample_at_cells(inst, grid)
+    scores = torch.nn.functional.one_hot(label, NUM_CLASSES).permute(2, 0, 1) * 0.8 + 0.04
+    points = cell_points(grid, seg.shape)
+    boxes = torch.cat([points - 6, points + 6], dim=-1)
+    for index in inst.unique():
+        y, x = (inst == index).nonzero().T
+        box = torch.stack([x.min(), y.min(), x.max() + 1, y.max() + 1]).float()
+        boxes[owner == index] = box
+    boxes += torch.randn(boxes.shape) * noise
+    return scores, boxes.permute(2, 0, 1)
+
+
+def scene(*rectangles: tuple[int, int, int, int, int], size=(64, 96)) -> tuple[Tensor, Tensor]:
+    """Category and instance map of rectangles (category, x1, y1, x2, y2)."""
+    seg, inst = torch.zeros(2, *size, dtype=torch.long)
+    for index, (category, x1, y1, x2, y2) in enumerate(rectangles, start=1):
+        seg[y1:y2, x1:x2], inst[y1:y2, x1:x2] = category, index
+    return seg, inst
+
+
+def mask_iou(mask: Tensor, other: Tensor) -> float:
+    return ((mask & other).sum() / (mask | other).sum()).item()
+
+
+def best_ious(inst: Tensor, result: InstanceData) -> list[float]:
+    """For each true instance, the best IoU of a predicted mask."""
+    return [max((mask_iou(mask, inst == i) for mask in result.masks), default=0)
+            for i in inst.unique() if i != 0]
+
+
+def check(result: InstanceData, img_shape: tuple[int, int]) -> None:
+    """What must hold of any result."""
+    num = len(result.labels)
+    assert result.masks.shape == (num, *img_shape) and result.masks.dtype == torch.bool
+    assert result.labels.shape == (num, ) and result.labels.dtype == torch.int64
+    assert result.scores.shape == (num, ) and result.scores.is_floating_point()
+    assert result.bboxes.shape == (num, 4) and result.bboxes.dtype == torch.float32
+    assert num == 0 or result.masks.sum(dim=0).max() <= 1
+    assert torch.equal(result.scores, result.scores.sort(descending=True).values)
+    assert ((result.scores >= 0) & (result.scores <= 1)).all()
+    for mask, box in zip(result.masks, result.bboxes.tolist()):
+        y, x = mask.nonzero().T
+        assert box == [x.min(), y.min(), x.max() + 1, y.max() + 1]
+
+
+@pytest.mark.parametrize('grouper', [PixelBoxGrouper(), PixelBoxGrouper(8, relative_bins=False)])
+def test_two_touching_objects_of_one_category(grouper):
+    seg, inst = scene((2, 8, 8, 40, 48), (2, 40, 8, 72, 48))
+    scores, boxes = perfect_output(seg, inst, stride=8)
+    result = grouper(scores, boxes, (64, 96), THING_IDS)
+    check(result, (64, 96))
+    assert result.labels.tolist() == [1, 1]  # index into thing_ids
+    assert min(best_ious(inst, result)) > 0.9
+    exact = grouper(scores, boxes, (64, 96), THING_IDS, seg_map=seg)
+    assert best_ious(inst, exact) == [1, 1]
+
+
+def test_score_is_category_probability_times_agreement_of_the_boxes():
+    seg, inst = scene((1, 8, 8, 40, 48))
+    scores, boxes = perfect_output(seg, inst, stride=8)
+    result = PixelBoxGrouper()(scores, boxes, (64, 96), THING_IDS)
+    assert result.scores.tolist() == pytest.approx([0.84], abs=1e-4)
+    noisy = PixelBoxGrouper()(scores, boxes + torch.randn(boxes.shape) * 2, (64, 96), THING_IDS)
+    assert 0.5 < noisy.scores[0] < 0.82
+
+
+def test_objects_of_two_categories_and_stuff():
+    seg, inst = scene((1, 0, 0, 40, 64), (4, 40, 0, 96, 32), (3, 40, 32, 96, 64))
+    result = PixelBoxGrouper()(*perfect_output(seg, inst, 8), (64, 96), THING_IDS, seg_map=seg)
+    check(result, (64, 96))
+    assert sorted(result.labels.tolist()) == [0, 2]  # category 3 has no instances
+    assert not result.masks[:, 32:, 40:].any()
+
+
+def test_an_object_inside_another():
+    seg, inst = scene((1, 8, 0, 88, 64), (1, 32, 16, 64, 48))
+    result = PixelBoxGrouper()(*perfect_output(seg, inst, 4), (64, 96), THING_IDS, seg_map=seg)
+    assert len(result) == 2 and min(best_ious(inst, result)) > 0.95
+
+
+@pytest.mark.parametrize('seed', [0, 1, 2])
+def test_noisy_boxes_still_group(seed):
+    torch.manual_seed(seed)
+    seg, inst = scene((1, 8, 8, 40, 48), (1, 40, 8, 72, 48), (2, 0, 48, 88, 64))
+    scores, boxes = perfect_output(seg, inst, 4, noise=3)
+    result = PixelBoxGrouper()(scores, boxes, (64, 96), THING_IDS, seg_map=seg)
+    check(result, (64, 96))
+    assert min(best_ious(inst, result)) > 0.8
+
+
+def random_crowd(seed: int, num: int = 8) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    rectangles = []
+    for _ in range(num):
+        x, y, w, h, c = (int(torch.randint(0, n, (1, ), generator=generator)) for n in (76, 44, 40, 30, 2))
+        rectangles.append((1 + c, x, y, x + 14 + w, y + 14 + h))
+    return scene(*rectangles)
+
+
+@pytest.mark.parametrize('axis', [0, 1])
+@pytest.mark.parametrize('seed', range(4))
+def test_flipping_the_image_flips_the_masks(seed, axis):
+    seg, inst = random_crowd(seed)
+    scores, boxes = perfect_output(seg, inst, 4, noise=1)
+    result = PixelBoxGrouper()(scores, boxes, (64, 96), THING_IDS)
+    mirrored = boxes.clone()
+    low, high, size = (1, 3, 64) if axis == 0 else (0, 2, 96)
+    mirrored[low], mirrored[high] = size - boxes[high], size - boxes[low]
+    flipped = PixelBoxGrouper()(
+        scores.flip(axis + 1), mirrored.flip(axis + 1), (64, 96), THING_IDS)
+    assert len(flipped) == len(result) >= 3
+    back = flipped.masks.flip(axis + 1)
+    for mask in result.masks:
+        assert max(mask_iou(mask, other) for other in back) > 0.99
+
+
+@pytest.mark.parametrize('seed', range(4))
+def test_any_output_gives_a_sound_result(seed):
+    torch.manual_seed(seed)
+    scores = (torch.randn(NUM_CLASSES, 9, 13) * 2).softmax(dim=0)
+    boxes = torch.randn(4, 9, 13) * 40 + 30  # also inside out
+    boxes[:, :2] *= 1e4
+    check(PixelBoxGrouper()(scores, boxes, (70, 100), THING_IDS, extent=(72., 104.)), (70, 100))
+
+
+def test_no_foreground():
+    seg, inst = scene()
+    result = PixelBoxGrouper()(*perfect_output(seg, inst, 8), (64, 96), THING_IDS)
+    check(result, (64, 96))
+    assert len(result.labels) == 0
+
+
+def test_foreground_that_the_given_map_does_not_have():
+    seg, inst = scene((1, 8, 8, 40, 48))
+    scores, boxes = perfect_output(seg, inst, 8)
+    result = PixelBoxGrouper()(scores, boxes, (64, 96), THING_IDS, seg_map=torch.zeros_like(seg))
+    check(result, (64, 96))
+    assert len(result.labels) == 0
+
+
+def test_one_cell():
+    scores = torch.tensor([0.1, 0.1, 0.6, 0.1, 0.1])[:, None, None]
+    boxes = torch.tensor([1., 2, 9, 8])[:, None, None]
+    result = PixelBoxGrouper()(scores, boxes, (8, 10), THING_IDS)
+    check(result, (8, 10))
+    assert result.labels.tolist() == [1] and result.masks.all()
+
+
+def test_a_category_that_fills_the_image():
+    seg, inst = scene((4, 0, 0, 96, 64))
+    result = PixelBoxGrouper()(*perfect_output(seg, inst, 8), (64, 96), THING_IDS)
+    check(result, (64, 96))
+    assert result.labels.tolist() == [2] and result.masks.all()
+
+
+def test_hundreds_of_small_objects():
+    rectangles = [(1, x, y, x + 8, y + 8) for y in range(0, 200, 10) for x in range(0, 200, 10)]
+    seg, inst = scene(*rectangles, size=(200, 200))
+    result = PixelBoxGrouper()(*perfect_output(seg, inst, 2), (200, 200), THING_IDS, seg_map=seg)
+    check(result, (200, 200))
+    assert len(result) == 400
+    assert best_ious(inst, result) == [1] * 400
+
+
+def test_the_grid_may_cover_more_than_the_image():
+    """27 x 45 pixels of which padding made 32 x 48; the last cells lie half outside."""
+    seg, inst = scene((2, 0, 0, 24, 27), (2, 24, 0, 45, 27), size=(32, 48))
+    scores, boxes = perfect_output(seg, inst, 8)
+    result = PixelBoxGrouper()(
+        scores, boxes, (27, 45), THING_IDS, extent=(32, 48), seg_map=seg[:27, :45])
+    check(result, (27, 45))
+    assert best_ious(inst[:27, :45], result) == [1, 1]
+
+
+def test_the_extent_is_the_image_by_default():
+    seg, inst = random_crowd(5)
+    output = perfect_output(seg, inst, 8)
+    given = PixelBoxGrouper()(*output, (64, 96), THING_IDS, extent=(64, 96))
+    assert torch.equal(PixelBoxGrouper()(*output, (64, 96), torch.tensor(THING_IDS)).masks, given.masks)
+
+
+def test_fixed_bins_lose_small_objects_that_relative_bins_keep():
+    rectangles = [(1, x, y, x + 8, y + 8) for y in range(0, 64, 8) for x in range(0, 96, 8)]
+    seg, inst = scene(*rectangles)
+    output = perfect_output(seg, inst, 2)
+    cfg = dict(type='PixelBoxGrouper')
+    relative = TASK_UTILS.build(cfg)(*output, (64, 96), THING_IDS)
+    fixed = TASK_UTILS.build(cfg | dict(relative_bins=False, bin_size=16))(*output, (64, 96), THING_IDS)
+    assert len(relative) == 96 > len(fixed)
+
+
+def test_min_fill_drops_candidates_that_own_little_of_their_box():
+    seg, inst = scene((1, 8, 8, 24, 24))
+    scores, boxes = perfect_output(seg, inst, 8)
+    boxes[:] = torch.tensor([0., 0, 96, 64])[:, None, None]  # 4 cells claim all of the image
+    assert len(PixelBoxGrouper(min_fill=0.1)(scores, boxes, (64, 96), THING_IDS).labels) == 0
+    assert len(PixelBoxGrouper(min_fill=0.02)(scores, boxes, (64, 96), THING_IDS).labels) == 1
+
+
+@pytest.mark.parametrize('arguments', [
+    dict(bin_size=0), dict(merge_iou=1.5), dict(min_fill=-0.1), dict(num_refine=-1)])
+def test_numbers_out_of_range_are_refused(arguments):
+    with pytest.raises(ValueError, match='PixelBoxGrouper needs'):
+        PixelBoxGrouper(**arguments)

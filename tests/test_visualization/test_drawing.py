@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+
+from mmseg_instbox.visualization.drawing import draw_labels, place_label
+from mmseg_instbox.visualization.palette import instance_colors, text_color
+from mmseg_instbox.visualization.utils import match_ids
+
+NONE = np.zeros((0, 4), dtype=int)
+
+
+def shared_area(a, b):
+    pixels = np.zeros((2, 400, 400), dtype=bool)
+    for layer, (x1, y1, x2, y2) in zip(pixels, (a, b), strict=True):
+        layer[y1:y2, x1:x2] = True
+    return (pixels[0] & pixels[1]).sum()
+
+
+@pytest.mark.parametrize('box', [(0, 0, 5, 5), (290, 190, 300, 200), (0, 0, 300, 200),
+                                 (100, 0, 110, 200), (-5, -5, 3, 3)])
+def test_label_lies_inside_the_canvas(box):
+    box = np.array(box)
+    x1, y1, x2, y2 = place_label(box, (60, 15), (200, 300), NONE, box[None])
+    assert (x2 - x1, y2 - y1) == (60, 15)
+    assert 0 <= x1 and 0 <= y1 and x2 <= 300 and y2 <= 200
+
+
+def test_labels_of_one_place_do_not_cover_each_other():
+    box, placed = np.array((100, 80, 180, 140)), NONE
+    for _ in range(5):
+        label = place_label(box, (60, 15), (200, 300), placed, box[None])
+        assert all(shared_area(label, other) == 0 for other in placed)
+        placed = np.concatenate([placed, label[None]])
+
+
+def test_label_leaves_small_neighbour_visible():
+    box, neighbour = np.array((100, 80, 180, 140)), np.array((100, 66, 150, 79))
+    label = place_label(box, (60, 15), (200, 300), NONE, np.stack([box, neighbour]))
+    assert shared_area(label, neighbour) == 0
+
+
+def test_written_label_has_its_colour_and_touches_its_box_only():
+    canvas = np.full((200, 300, 3), 100, dtype=np.uint8)
+    box, color = np.array([[100, 80, 180, 140]]), np.array([[10, 20, 250]], dtype=np.uint8)
+    drawn = draw_labels(canvas, box, ['cat 0.97'], color)
+    rows, columns = np.nonzero((drawn != canvas).any(axis=2))
+    assert (drawn == color[0]).all(axis=2).sum() > 100
+    assert rows.max() < 80 and columns.min() >= 99  # above the box, from its left edge on
+    assert (canvas == 100).all()
+
+
+@pytest.mark.parametrize('count', [0, 1, 18, 19, 60])
+def test_colours_are_distinct_and_stay(count):
+    colors = instance_colors(count)
+    assert colors.shape == (count, 3) and colors.dtype == np.uint8
+    assert len(np.unique(colors, axis=0)) == count
+    assert np.array_equal(colors, instance_colors(100)[:count])
+
+
+def test_text_is_black_on_bright_and_white_on_dark():
+    assert text_color(np.array([255, 255, 0])) == (0, 0, 0)
+    assert text_color(np.array([0, 0, 255])) == (255, 255, 255)
+
+
+def test_match_ids_by_hand():
+    truth = np.zeros((2, 1, 10), dtype=bool)
+    truth[0, 0, :4], truth[1, 0, 4:8] = True, True
+    masks = np.zeros((5, 1, 10), dtype=bool)
+    masks[0, 0, 4:7] = True    # IoU 3/4 with the second
+    masks[1, 0, 4:8] = True    # IoU 1 with the second, which is taken
+    masks[2, 0, :2] = True     # IoU 1/2 with the first: not above 0.5
+    masks[3, 0, :5] = True     # IoU 4/5 with the first
+    assert match_ids(masks, truth).tolist() == [1, 2, 3, 0, 4]  # the last mask is empty
+    assert match_ids(masks, truth[:0]).tolist() == [0, 1, 2, 3, 4]
+    assert match_ids(masks[:0], truth).tolist() == []

@@ -1,0 +1,97 @@
+"""Generate the data set ``shapes`` in PASCAL VOC's layout."""
+import argparse
+import os
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import cv2
+
+from mmseg_instbox.datasets.shapes_generator import generate_sample
+from mmseg_instbox.datasets.voc_layout import (
+    report_progress,
+    write_image,
+    write_list,
+    write_mask,
+)
+
+SPLITS = ('train', 'val', 'test')
+SMALLEST_SIZE = 64
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--out', type=Path, default=Path('data/shapes'), help='folder to write to')
+    parser.add_argument('--num-train', type=int, default=2000, help='images to train on')
+    parser.add_argument('--num-val', type=int, default=200, help='images to validate on')
+    parser.add_argument('--num-test', type=int, default=0, help='images to test on')
+    parser.add_argument('--size', type=int, default=160, help='side of the images in pixels')
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--workers', type=int, default=os.cpu_count(), help='processes')
+    args = parser.parse_args()
+    counts = [getattr(args, f'num_{split}') for split in SPLITS]
+    if min(counts) < 0 or sum(counts) == 0:
+        parser.error(f'--num-train, --num-val, --num-test are {counts}: none may be negative, and '
+                     'one must be positive')
+    if args.size < SMALLEST_SIZE:
+        parser.error(f'--size is {args.size}: the shapes need at least {SMALLEST_SIZE} pixels')
+    if args.seed < 0 or args.workers < 1:
+        parser.error('--seed must not be negative, and --workers must be at least 1')
+    return args
+
+
+def image_name(split: int, index: int) -> str:
+    """Name of an image, without suffix."""
+    return f'{SPLITS[split]}_{index:06d}'
+
+
+def list_file(root: Path, split: int) -> Path:
+    """The list of a split's images."""
+    return root / 'ImageSets' / 'Segmentation' / f'{SPLITS[split]}.txt'
+
+
+def write_sample(task: tuple[int, int], root: Path, seed: int, size: int) -> None:
+    """Generate image ``task = (split, index)`` and write it with its masks."""
+    image, seg_map, inst_map = generate_sample(seed, *task, size=size)
+    name = image_name(*task)
+    write_image(root / 'JPEGImages' / f'{name}.jpg', image)
+    write_mask(root / 'SegmentationClass' / f'{name}.png', seg_map)
+    write_mask(root / 'SegmentationObject' / f'{name}.png', inst_map)
+
+
+def clear_lists(root: Path) -> None:
+    """Remove the lists of an earlier run: a list stands only beside the images that it names.
+
+    Raises:
+        ValueError: If a list names images that this tool did not make.
+    """
+    lists = [list_file(root, split) for split in range(len(SPLITS))]
+    for file in lists:
+        names = file.read_text().split() if file.is_file() else []
+        foreign = [name for name in names if not name.startswith(f'{file.stem}_')]
+        if foreign:
+            raise ValueError(f'{file}: lists {foreign[0]}, which is no generated image. Choose '
+                             'another folder with --out.')
+    for file in lists:
+        file.unlink(missing_ok=True)
+
+
+def main() -> None:
+    args = parse_args()
+    cv2.setNumThreads(0)  # OpenCV's own threads deadlock in forked processes
+    clear_lists(args.out)
+    counts = [args.num_train, args.num_val, args.num_test]
+    tasks = [(split, index) for split, count in enumerate(counts) for index in range(count)]
+    work = partial(write_sample, root=args.out, seed=args.seed, size=args.size)
+    with ProcessPoolExecutor(args.workers) as pool:
+        for _ in report_progress(pool.map(work, tasks, chunksize=16), len(tasks), 'images'):
+            pass
+    for split, count in enumerate(counts):
+        if count:
+            names = [image_name(split, index) for index in range(count)]
+            write_list(list_file(args.out, split), names)
+    print(f'The data set lies in {args.out}.')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,5 +1,4 @@
 """What all tests share: one thread for OpenCV, mmseg's scope, and a tiny data set."""
-import os
 from pathlib import Path
 
 import cv2
@@ -17,7 +16,7 @@ TINY_CLASSES = ('background', 'square', 'disc')
 
 def pytest_configure() -> None:
     cv2.setNumThreads(0)
-    torch.set_num_threads(min(2, os.cpu_count() or 1))
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True)

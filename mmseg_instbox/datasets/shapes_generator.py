@@ -47,8 +47,7 @@ def generate_sample(seed: int, split: int, index: int,
     rng = np.random.default_rng([seed, split, index])
     kept: list[Shape] = []
     while not kept:
-        kept = drop_hidden(random_shapes(rng, size), size)
-    alphas = [coverage(shape, size) for shape in kept]
+        kept, alphas = drop_hidden(random_shapes(rng, size), size)
     image = paint(rng, alphas, size)
     inst_map = visible_map(alphas, size)
     categories = np.array([0] + [shape.category for shape in kept], dtype=np.uint8)
@@ -128,10 +127,13 @@ def void_border(inst_map: np.ndarray) -> np.ndarray:
     return cv2.dilate(inst_map, cross) != cv2.erode(inst_map, cross)
 
 
-def drop_hidden(shapes: list[Shape], size: int) -> list[Shape]:
+def drop_hidden(shapes: list[Shape], size: int) -> tuple[list[Shape], list[np.ndarray]]:
     """Leave out shapes of which too little can be seen, the worst first.
 
     A dropped shape may uncover another, so they go one at a time.
+
+    Returns:
+        The shapes that remain, and the coverage of each (see :func:`coverage`).
     """
     shapes, alphas = list(shapes), [coverage(shape, size) for shape in shapes]
     while shapes:
@@ -144,7 +146,7 @@ def drop_hidden(shapes: list[Shape], size: int) -> list[Shape]:
         if share[worst] >= MIN_VISIBLE:
             break
         del shapes[worst], alphas[worst]
-    return shapes
+    return shapes, alphas
 
 
 def paint(rng: np.random.Generator, alphas: list[np.ndarray], size: int) -> np.ndarray:
@@ -153,9 +155,11 @@ def paint(rng: np.random.Generator, alphas: list[np.ndarray], size: int) -> np.n
     image = random_texture(rng, size, colours[0], contrast=rng.uniform(15, 45))
     for alpha in alphas:
         colours.append(random_colour(rng, (0.3, 1.0), (0.3, 1.0), colours, distance=80))
-        texture = random_texture(rng, size, colours[-1], contrast=rng.uniform(25, 75))
-        image += (texture - image) * alpha[..., None]
-    image += rng.normal(0, rng.uniform(1, 6), image.shape)
+        x, y, width, height = cv2.boundingRect((alpha > 0).astype(np.uint8))
+        area = slice(y, y + height), slice(x, x + width)
+        texture = random_texture(rng, max(width, height), colours[-1], rng.uniform(25, 75))
+        image[area] += (texture[:height, :width] - image[area]) * alpha[area][..., None]
+    image += rng.standard_normal(image.shape, dtype=np.float32) * np.float32(rng.uniform(1, 6))
     return np.clip(image, 0, 255).astype(np.uint8)
 
 

@@ -1,5 +1,6 @@
 """Random colours and patterns for the generated shapes."""
 import colorsys
+import math
 
 import cv2
 import numpy as np
@@ -47,27 +48,29 @@ def random_texture(rng: np.random.Generator, size: int, colour: np.ndarray,
         Array (size, size, 3), float32.
     """
     pattern = PATTERNS[rng.integers(len(PATTERNS))](rng, size)
-    tint = rng.uniform(0.6, 1.0, 3).astype(np.float32) * contrast * rng.choice([-1, 1])
-    return colour + (pattern[..., None] - 0.5).astype(np.float32) * tint
+    sign = -1.0 if rng.random() < 0.5 else 1.0
+    tint = rng.uniform(0.6, 1.0, 3).astype(np.float32) * (contrast * sign)
+    return colour + (pattern[..., None] - np.float32(0.5)) * tint
 
 
 def _axes(rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Pixel coordinates turned by a random angle, two arrays (size, size)."""
-    angle = rng.uniform(0, np.pi)
+    angle = rng.uniform(0, math.pi)
     y, x = np.mgrid[:size, :size].astype(np.float32)
-    return x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
+    cos, sin = math.cos(angle), math.sin(angle)
+    return x * cos + y * sin, y * cos - x * sin
 
 
 def _stripes(rng: np.random.Generator, size: int) -> np.ndarray:
     along, _ = _axes(rng, size)
-    wave = np.sin(along * 2 * np.pi / rng.uniform(5, 12) + rng.uniform(0, 6))
+    wave = np.sin(along * (2 * math.pi / rng.uniform(5, 12)) + rng.uniform(0, 6))
     return np.clip(wave * 1.5, -1, 1) / 2 + 0.5
 
 
 def _dots(rng: np.random.Generator, size: int) -> np.ndarray:
     along, across = _axes(rng, size)
-    period = rng.uniform(6, 12)
-    wave = np.cos(along * 2 * np.pi / period) + np.cos(across * 2 * np.pi / period)
+    frequency = 2 * math.pi / rng.uniform(6, 12)
+    wave = np.cos(along * frequency) + np.cos(across * frequency)
     return np.clip(wave * 1.5 - 0.5, 0, 1)
 
 

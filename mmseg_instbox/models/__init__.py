@@ -7,6 +7,6 @@ from .segmentors import InstBoxSegmentor
 from .task_modules import BootstrapPixelSampler, PixelBoxCoder, PixelBoxGrouper
 
 __all__ = [
-    'BootstrapPixelSampler', 'FCRNHead', 'FCRNResNet', 'InstBoxDataPreProcessor', 'InstBoxSegmentor',
-    'PixelBoxCoder', 'PixelBoxGrouper', 'PixelBoxHead', 'SmoothL1Loss'
+    'BootstrapPixelSampler', 'FCRNHead', 'FCRNResNet', 'InstBoxDataPreProcessor',
+    'InstBoxSegmentor', 'PixelBoxCoder', 'PixelBoxGrouper', 'PixelBoxHead', 'SmoothL1Loss'
 ]

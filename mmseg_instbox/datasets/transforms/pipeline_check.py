@@ -16,7 +16,7 @@ REFUSED: dict[type, str] = {
                             "scope to 'mmseg')",
     mmcv_transforms.RandomFlip: "does not flip gt_inst_map; use mmseg's RandomFlip (set the "
                                 "default scope to 'mmseg')",
-    mmseg_transforms.RandomRotFlip: 'interpolates between object ids; use RandomRotate and '
+    mmseg_transforms.RandomRotFlip: 'interpolates between labels; use RandomRotate and '
                                     'RandomFlip',
     mmseg_transforms.RandomMosaic: 'mixes up the object ids of its images; leave it out',
     mmseg_transforms.Albu: 'does not transform gt_inst_map; use RandomResize, RandomCrop, '

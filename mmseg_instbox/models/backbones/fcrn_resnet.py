@@ -8,10 +8,11 @@ from torch import nn
 class FCRNResNet(ResNetV1c):
     """ResNet whose last stages trade stride for dilation (arXiv 1604.04339, section 3).
 
-    Every 3x3 convolution that follows a removed stride is dilated so that it sees the same pixels as
-    before, the convolution that lost the stride itself excepted (``contract_dilation``). mmseg's basic
-    block leaves its second convolution undilated; here it is dilated too. State-dict keys are those of
-    :class:`mmseg.models.ResNetV1c`, so its ImageNet checkpoints load.
+    Every 3x3 convolution that follows a removed stride is dilated so that it sees the same pixels
+    as before, the convolution that lost the stride itself excepted (``contract_dilation``). mmseg's
+    basic block leaves its second convolution undilated, and its bottleneck of style ``'caffe'``
+    dilates that of the first block by half; here both are dilated in full. State-dict keys are
+    those of :class:`mmseg.models.ResNetV1c`, so its ImageNet checkpoints load.
 
     Args:
         output_stride: Feature stride of the last stage: 8, 16 or 32.
@@ -38,10 +39,10 @@ class FCRNResNet(ResNetV1c):
             **kwargs)
 
     def make_res_layer(self, **kwargs) -> nn.Sequential:
-        """Builds a stage as the parent does and dilates the basic blocks' second convolution."""
+        """The parent's stage, with second convolutions that follow the stride dilated."""
         layer = super().make_res_layer(**kwargs)
         dilation = kwargs['dilation']
         for block in layer:
-            if isinstance(block, BasicBlock):
+            if isinstance(block, BasicBlock) or block.style == 'caffe':
                 block.conv2.dilation = block.conv2.padding = (dilation, dilation)
         return layer

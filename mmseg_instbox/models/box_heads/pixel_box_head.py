@@ -18,7 +18,8 @@ def cell_boxes(sample: SegDataSample, grid_shape: tuple[int, int]) -> tuple[Tens
         grid_shape: ``(h, w)``.
 
     Returns:
-        tuple: ``(h, w)`` bool, the cells that lie on an instance, and the ``(M, 4)`` boxes of these.
+        tuple: ``(h, w)`` bool, the cells that lie on an instance, and the ``(M, 4)`` boxes of
+            these.
 
     Raises:
         ValueError: An instance of the map that ``gt_instances`` does not list.
@@ -29,9 +30,9 @@ def cell_boxes(sample: SegDataSample, grid_shape: tuple[int, int]) -> tuple[Tens
     cells = ids[valid]
     index = torch.searchsorted(known, cells).clamp(max=max(len(known) - 1, 0))
     if len(cells) and (len(known) == 0 or not torch.equal(known[index], cells)):
-        raise ValueError(f'gt_inst_map of {sample.get("img_path", "a sample")} holds instances that '
-                         'gt_instances does not list; pack samples with PackInstInputs as the last '
-                         'transform')
+        raise ValueError(f'gt_inst_map of {sample.get("img_path", "a sample")} holds instances '
+                         'that gt_instances does not list; pack samples with PackInstInputs as '
+                         'the last transform')
     return valid, sample.gt_instances.bboxes[order[index]]
 
 
@@ -39,14 +40,15 @@ def cell_boxes(sample: SegDataSample, grid_shape: tuple[int, int]) -> tuple[Tens
 class PixelBoxHead(FCNHead):
     """For every pixel of a thing, the bounding box of its instance (paper, section 3.2).
 
-    An :class:`mmseg.models.FCNHead` whose four output channels are the deltas of a box coder. It takes
-    features exactly as any decode head does (``in_index``, ``input_transform``), so it fits any mmseg
-    backbone or neck. Pixels of no instance and void pixels carry no loss.
+    An :class:`mmseg.models.FCNHead` whose four output channels are the deltas of a box coder. It
+    takes features exactly as any decode head does (``in_index``, ``input_transform``), so it fits
+    any mmseg backbone or neck. Pixels of no instance and void pixels carry no loss.
 
     Args:
         coder: Config of the box coder.
         loss_decode: Pixel-wise regression loss.
-        sampler: Config of a sampler with ``sample_loss``, or None: every pixel of an instance counts.
+        sampler: Config of a sampler with ``sample_loss``, or None: every pixel of an instance
+            counts.
         **kwargs: Arguments of ``FCNHead``.
     """
 
@@ -75,7 +77,8 @@ class PixelBoxHead(FCNHead):
             dict[str, Tensor]: The loss, and ``iou``: the mean IoU of predicted and true boxes.
         """
         grid = deltas.shape[-2:]
-        valid, boxes = zip(*(cell_boxes(sample, grid) for sample in batch_data_samples))
+        valid, boxes = zip(
+            *(cell_boxes(sample, grid) for sample in batch_data_samples), strict=True)
         valid, boxes = torch.stack(valid), torch.cat(boxes)
         extent = batch_data_samples[0].gt_inst_map.shape[-2:]
         points = cell_points(grid, extent, deltas.device).expand(*valid.shape, 2)[valid]

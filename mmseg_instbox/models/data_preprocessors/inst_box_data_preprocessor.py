@@ -11,14 +11,14 @@ class InstBoxDataPreProcessor(SegDataPreProcessor):
     """mmseg's data preprocessor that carries ``gt_inst_map`` and batches images of any size.
 
     Padding is at the right and the bottom: 255 (void) in ``gt_inst_map`` as in ``gt_sem_seg``. In
-    testing too the input is padded to a multiple of ``size_divisor``, so that a feature cell covers the
-    same number of pixels everywhere.
+    testing too the input is padded to a multiple of ``size_divisor``, so that a feature cell covers
+    the same number of pixels everywhere.
 
     Args:
         size: Fixed size ``(H, W)`` of training batches; or
         size_divisor: sizes of batches are multiples of it. 32 when neither is given.
-        channels_last: Hand the batch over in ``torch.channels_last`` memory, which convolutions on a
-            CPU and half-precision ones on a GPU run faster on.
+        channels_last: Hand the batch over in ``torch.channels_last`` memory, which convolutions on
+            a CPU and half-precision ones on a GPU run faster on.
         **kwargs: Arguments of :class:`mmseg.models.SegDataPreProcessor`.
     """
 
@@ -61,7 +61,7 @@ class InstBoxDataPreProcessor(SegDataPreProcessor):
         forward = super().forward
         batch = [
             forward(dict(inputs=[img], data_samples=[sample]))
-            for img, sample in zip(data['inputs'], samples)
+            for img, sample in zip(data['inputs'], samples, strict=True)
         ]
         images = [single['inputs'] for single in batch]
         height, width = (max(img.shape[dim] for img in images) for dim in (2, 3))
@@ -70,7 +70,7 @@ class InstBoxDataPreProcessor(SegDataPreProcessor):
             for img in images
         ]
         samples = [single['data_samples'][0] for single in batch]
-        for img, sample in zip(data['inputs'], samples):
+        for img, sample in zip(data['inputs'], samples, strict=True):
             padding = (0, width - img.shape[2], 0, height - img.shape[1])
             sample.set_metainfo(dict(img_padding_size=padding, pad_shape=(height, width)))
         return dict(inputs=torch.cat(inputs), data_samples=samples)

@@ -15,11 +15,12 @@ class FCRNHead(FCNHead):
     Labels are sampled down to the features' grid; scores are not interpolated up to the labels.
 
     Args:
-        num_convs: Convolution stages before the classifier; the paper has none or one of 512 channels.
+        num_convs: Convolution stages before the classifier; the paper has none or one of 512
+            channels.
         classifier_kernel: Kernel size of the classifier, 3 or 5 in the paper.
         classifier_dilation: Dilation of the classifier, up to 12 in the paper at stride 8.
-        **kwargs: Arguments of :class:`mmseg.models.FCNHead`; with ``num_convs=0``, ``channels`` equals
-            ``in_channels``.
+        **kwargs: Arguments of :class:`mmseg.models.FCNHead`; with ``num_convs=0``, ``channels``
+            equals ``in_channels``.
     """
 
     def __init__(self,

@@ -12,7 +12,8 @@ from ..task_modules.feature_grid import resize_to_extent
 
 @MODELS.register_module()
 class InstBoxSegmentor(EncoderDecoder):
-    """An mmseg segmentor with a pixel-wise box head: semantic and instance segmentation in one pass.
+    """An mmseg segmentor with a pixel-wise box head: semantic and instance segmentation in one
+    pass.
 
     Everything that :class:`mmseg.models.EncoderDecoder` takes stays as it is. Boxes stay on the
     feature grid to the end; only category scores and masks reach image resolution.
@@ -26,8 +27,8 @@ class InstBoxSegmentor(EncoderDecoder):
         **kwargs: Arguments of ``EncoderDecoder``.
 
     Raises:
-        ValueError: A category that does not exist, a sigmoid (one channel) decode head, or a test mode
-            other than ``'whole'``.
+        ValueError: A category that does not exist, a sigmoid (one channel) decode head, or a test
+            mode other than ``'whole'``.
     """
 
     def __init__(self,
@@ -50,8 +51,8 @@ class InstBoxSegmentor(EncoderDecoder):
             raise ValueError(f'thing_ids must be indices of the {self.num_classes} categories, got '
                              f'{self.thing_ids}')
         if self.out_channels == 1:
-            raise ValueError('InstBoxSegmentor needs a softmax decode head: set out_channels=2 for two '
-                             'categories instead of out_channels=1')
+            raise ValueError('InstBoxSegmentor needs a softmax decode head: set out_channels=2 '
+                             'for two categories instead of out_channels=1')
         if self.test_cfg.get('mode', 'whole') != 'whole':
             raise ValueError("InstBoxSegmentor predicts in mode='whole', got "
                              f"{self.test_cfg['mode']!r}: tiles would cut objects and their boxes")
@@ -80,8 +81,8 @@ class InstBoxSegmentor(EncoderDecoder):
 
         Args:
             inputs: ``(N, 3, H, W)``, padded at the right and bottom only.
-            data_samples: Their ``img_shape`` (without padding) and ``ori_shape`` are read; missing ones
-                mean the size of ``inputs``.
+            data_samples: Their ``img_shape`` (without padding) and ``ori_shape`` are read; missing
+                ones mean the size of ``inputs``.
 
         Returns:
             list[SegDataSample]: The samples with ``seg_logits``, ``pred_sem_seg`` and
@@ -96,8 +97,8 @@ class InstBoxSegmentor(EncoderDecoder):
     def _predict_single(self, sample: SegDataSample, logits: Tensor, boxes: Tensor,
                         input_shape: tuple[int, int]) -> None:
         if sample.metainfo.get('flip'):
-            raise ValueError('InstBoxSegmentor got a flipped test image; boxes of flipped images are not '
-                             'mapped back: take RandomFlip out of the test pipeline')
+            raise ValueError('InstBoxSegmentor got a flipped test image; boxes of flipped images '
+                             'are not mapped back: take RandomFlip out of the test pipeline')
         img_shape = tuple(sample.metainfo.get('img_shape', input_shape)[:2])
         ori_shape = tuple(sample.metainfo.get('ori_shape', img_shape)[:2])
         shapes = (input_shape, img_shape, ori_shape)
@@ -108,12 +109,13 @@ class InstBoxSegmentor(EncoderDecoder):
             logits = resize_to_extent(logits, boxes.shape[-2:], boxes.shape[-2:])
         scores, extent = crop_to_image(logits.softmax(dim=0), *shapes)
         boxes, _ = crop_to_image(boxes, *shapes)
-        scale = [ori / img for ori, img in zip(ori_shape, img_shape)][::-1]
+        scale = [ori / img for ori, img in zip(ori_shape, img_shape, strict=True)][::-1]
         boxes = boxes * boxes.new_tensor(scale * 2)[:, None, None]
 
         sample.seg_logits = PixelData(data=seg_logits)
         sample.pred_sem_seg = PixelData(data=seg_map[None])
-        sample.pred_instances = self.grouper(scores, boxes, ori_shape, self.thing_ids, extent, seg_map)
+        sample.pred_instances = self.grouper(scores, boxes, ori_shape, self.thing_ids, extent,
+                                             seg_map)
         if self.test_cfg.get('keep_boxes', False):
             sample.pred_boxes = PixelData(data=boxes)
             sample.pred_scores = PixelData(data=scores)
@@ -134,7 +136,8 @@ def crop_to_image(grid: Tensor, input_shape: tuple[int, int], img_shape: tuple[i
         tuple: The ``(C, h', w')`` grid and the size ``(H', W')`` in original pixels that it covers.
     """
     cells, extent = [], []
-    for num, full, img, ori in zip(grid.shape[-2:], input_shape, img_shape, ori_shape):
+    for num, full, img, ori in zip(
+            grid.shape[-2:], input_shape, img_shape, ori_shape, strict=True):
         step = full / num
         cells.append(min(math.ceil(img / step), num))
         extent.append(cells[-1] * step * ori / img)

@@ -19,7 +19,8 @@ def hard_pixels(loss: Tensor, valid: Tensor, min_kept: int | float,
         min_loss: Loss from which a pixel is kept in any case; None keeps the K hardest alone.
 
     Returns:
-        Tensor: ``(P,)`` bool. Pixels that tie with the K-th hardest are all kept, so the result does
+        Tensor: ``(P,)`` bool. Pixels that tie with the K-th hardest are all kept, so the result
+            does
         not depend on the pixels' order.
     """
     num_valid = int(valid.sum())
@@ -40,8 +41,8 @@ def mean_weights(kept: Tensor, scope: str = 'image') -> Tensor:
     Args:
         kept: ``(N, H, W)`` bool.
         scope: ``'image'``: the mean over the N images of each image's mean over its kept pixels, an
-            image without any counting as 0. ``'batch'``: the mean over all kept pixels of all images
-            on all processes.
+            image without any counting as 0. ``'batch'``: the mean over all kept pixels of all
+            images on all processes.
 
     Returns:
         Tensor: ``(N, H, W)`` float32.
@@ -58,17 +59,18 @@ def mean_weights(kept: Tensor, scope: str = 'image') -> Tensor:
 class BootstrapPixelSampler(BasePixelSampler):
     """Online bootstrapping: only hard pixels carry loss (paper, section 3.1; arXiv 1604.04339).
 
-    A pixel is kept when the probability of its true class is at most ``thresh``, and never fewer than
-    ``min_kept`` are. The weights are scaled so that mmseg's default mean over all pixels, void
+    A pixel is kept when the probability of its true class is at most ``thresh``, and never fewer
+    than ``min_kept`` are. The weights are scaled so that mmseg's default mean over all pixels, void
     included, gives the mean over the kept pixels. Fits ``sampler=`` of mmseg's decode heads.
 
     Args:
         context: The head that owns the sampler; its ``ignore_index`` and losses are read.
-        thresh: Probability t up to which a pixel is hard; None keeps the ``min_kept`` hardest alone.
+        thresh: Probability t up to which a pixel is hard; None keeps the ``min_kept`` hardest
+            alone.
         min_kept: K, as a number of pixels (int) or as a share of the valid ones (float in (0, 1]).
         min_loss: The threshold of :meth:`sample_loss`, as a loss value; None likewise.
-        scope: ``'image'`` selects and averages in each image, ``'batch'`` selects among the pixels of
-            this process's batch and averages over all processes.
+        scope: ``'image'`` selects and averages in each image, ``'batch'`` selects among the pixels
+            of this process's batch and averages over all processes.
 
     Raises:
         ValueError: A number outside its range, or a loss whose mean the weights cannot make right.
@@ -84,8 +86,11 @@ class BootstrapPixelSampler(BasePixelSampler):
         if thresh is not None and not 0 < thresh <= 1:
             raise ValueError(f'thresh is a probability in (0, 1] or None, got {thresh}')
         if min_kept < 0 or (isinstance(min_kept, float) and min_kept > 1):
-            raise ValueError('min_kept is a count of pixels (int >= 0) or a share of the valid pixels '
-                             f'(float in [0, 1]), got {min_kept!r}')
+            raise ValueError('min_kept is a count of pixels (int >= 0) or a share of the valid '
+                             f'pixels (float in [0, 1]), got {min_kept!r}')
+        if min_kept == 0 and thresh is None and min_loss is None:
+            raise ValueError('min_kept=0 without a threshold keeps no pixel at all: give thresh '
+                             '(or min_loss for a regression loss), or min_kept > 0')
         if scope not in ('image', 'batch'):
             raise ValueError(f"scope is 'image' or 'batch', got {scope!r}")
         self.context = context
@@ -131,19 +136,23 @@ class BootstrapPixelSampler(BasePixelSampler):
     def _keep(self, loss: Tensor, valid: Tensor, min_loss: float | None) -> Tensor:
         rows = (len(loss) if self.scope == 'image' else 1, -1)
         kept = [hard_pixels(*row, self.min_kept, min_loss)
-                for row in zip(loss.reshape(rows), valid.reshape(rows))]
+                for row in zip(loss.reshape(rows), valid.reshape(rows), strict=True)]
         return torch.stack(kept).view_as(valid)
 
     def _averages_over_valid(self) -> bool:
-        """Whether the context's losses divide by the valid pixels; checks that weights can suit them."""
+        """Whether the context's losses divide by the valid pixels; refuses unfit ones."""
         losses = getattr(self.context, 'loss_decode', None)
         losses = list(losses) if isinstance(losses, nn.ModuleList) else [losses]
         flags = {bool(getattr(loss, 'avg_non_ignore', False)) for loss in losses}
         if len(flags) > 1:
             raise ValueError('BootstrapPixelSampler needs the same avg_non_ignore in all losses of '
                              f'{type(self.context).__name__}')
+        if any(getattr(loss, 'reduction', 'mean') != 'mean' for loss in losses):
+            raise ValueError("BootstrapPixelSampler needs reduction='mean' in all losses of "
+                             f'{type(self.context).__name__}; take `reduction` out of loss_decode')
         for name in ('class_weight', 'use_sigmoid', 'use_mask'):
             if any(getattr(loss, name, None) for loss in losses):
-                raise ValueError(f'BootstrapPixelSampler cannot weight a loss with `{name}`: it needs '
-                                 'the mean of a softmax cross entropy; take it out of loss_decode')
+                raise ValueError(f'BootstrapPixelSampler cannot weight a loss with `{name}`: it '
+                                 'needs the mean of a softmax cross entropy; take it out of '
+                                 'loss_decode')
         return flags.pop()

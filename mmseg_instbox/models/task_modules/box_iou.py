@@ -6,7 +6,8 @@ def box_iou(boxes: Tensor, others: Tensor) -> Tensor:
     """IoU of boxes with the boxes at the same index, after broadcasting.
 
     Args:
-        boxes: ``(..., 4)`` x1, y1, x2, y2; ``boxes[:, None]`` against ``others[None]`` gives all pairs.
+        boxes: ``(..., 4)`` x1, y1, x2, y2; ``boxes[:, None]`` against ``others[None]`` gives all
+            pairs.
         others: ``(..., 4)``.
 
     Returns:

@@ -9,9 +9,9 @@ def cell_points(grid_shape: tuple[int, int],
                 device: torch.device | str | None = None) -> Tensor:
     """Centres of the cells of a feature grid, in pixels.
 
-    Coordinates are continuous: pixel ``k`` covers ``[k, k + 1)``. The grid divides its extent evenly,
-    as bilinear interpolation with ``align_corners=False`` does; so it agrees with how mmseg resizes
-    scores, also where the size is not divisible by the stride.
+    Coordinates are continuous: pixel ``k`` covers ``[k, k + 1)``. The grid divides its extent
+    evenly, as bilinear interpolation with ``align_corners=False`` does; so it agrees with how mmseg
+    resizes scores, also where the size is not divisible by the stride.
 
     Args:
         grid_shape: ``(h, w)`` of the grid.
@@ -41,7 +41,8 @@ def sample_at_cells(label_map: Tensor, grid_shape: tuple[int, int]) -> Tensor:
     return label_map[..., points[:, :1, 1], points[:1, :, 0]]
 
 
-def resize_to_extent(grid: Tensor, extent: tuple[float, float], img_shape: tuple[int, int]) -> Tensor:
+def resize_to_extent(grid: Tensor, extent: tuple[float, float],
+                     img_shape: tuple[int, int]) -> Tensor:
     """Interpolates a grid to the image's pixels.
 
     Args:
@@ -52,6 +53,6 @@ def resize_to_extent(grid: Tensor, extent: tuple[float, float], img_shape: tuple
     Returns:
         Tensor: ``(C, H, W)``.
     """
-    size = tuple(max(round(full), part) for full, part in zip(extent, img_shape))
+    size = tuple(max(round(full), part) for full, part in zip(extent, img_shape, strict=True))
     full = F.interpolate(grid[None], size=size, mode='bilinear', align_corners=False)[0]
     return full[:, :img_shape[0], :img_shape[1]]

@@ -34,8 +34,8 @@ def cast_votes(boxes: Tensor, labels: Tensor, img_shape: tuple[int, int], bin_si
     Args:
         boxes: ``(n, 4)``.
         labels: ``(n,)``.
-        img_shape: ``(H, W)``; bins are laid out from the image's centre, so that a flipped image votes
-            in flipped bins.
+        img_shape: ``(H, W)``; bins are laid out from the image's centre, so that a flipped image
+            votes in flipped bins.
         bin_size: Width of a bin, in sizes of the box (``relative``) or in pixels.
         relative: Whether bins scale with the box. Then each cell votes at the two sizes next to its
             own, half an octave apart.
@@ -68,7 +68,7 @@ def find_maxima(keys: Tensor, cells: Tensor, boxes: Tensor, labels: Tensor) -> C
         labels: ``(n,)``.
 
     Returns:
-        Candidates: Most votes first; a candidate's box is the mean over the votes of its window.
+        Candidates: The box of each is the mean over the votes of its window.
     """
     bins, inverse, counts = keys.unique(return_inverse=True, return_counts=True)
     sums = boxes.new_zeros((len(bins), 4), dtype=torch.float64)
@@ -81,7 +81,6 @@ def find_maxima(keys: Tensor, cells: Tensor, boxes: Tensor, labels: Tensor) -> C
     votes = (weights * counts[index]).sum(dim=0)
     peak = (torch.where(found, votes[index], 0).amax(dim=0) == votes).nonzero()[:, 0]
 
-    peak = peak[votes[peak].sort(descending=True, stable=True).indices]
     index, weights = index[:, peak], weights[:, peak]
     mean = (sums[index] * weights[..., None]).sum(dim=0) / votes[peak, None]
     return Candidates(mean.to(boxes.dtype), bins[peak] >> 40, votes[peak].to(boxes.dtype) / 16)
@@ -91,17 +90,18 @@ def merge(candidates: Candidates, iou_thr: float) -> Candidates:
     """Non-maximum suppression of candidates of one category whose boxes overlap.
 
     Args:
-        candidates: Most votes first.
+        candidates: K of them.
         iou_thr: IoU above which the one with fewer votes is dropped.
 
     Returns:
-        Candidates: Those kept, in the same order.
+        Candidates: Those kept, most votes first.
     """
+    candidates = candidates.select(candidates.votes.sort(descending=True, stable=True).indices)
     boxes, labels, _ = candidates
     beats = (box_iou(boxes[:, None], boxes[None]) > iou_thr) & (labels[:, None] == labels[None])
     beats = beats.triu(diagonal=1)
     keep = torch.ones_like(labels, dtype=torch.bool)
-    while True:  # the fixed point is the greedy result; reached after as many rounds as chains are long
+    while True:  # the fixed point, reached after as many rounds as chains are long, is greedy NMS
         survivors = ~(beats & keep[:, None]).any(dim=0)
         if torch.equal(survivors, keep):
             return candidates.select(keep)
@@ -143,8 +143,8 @@ def prune(iou: Tensor, num_cells: Tensor, min_gain: float) -> Tensor:
 
     What a candidate is worth is the agreement that its cells would lose if it were taken away and
     they went to their second best, relative to the size of its box. The least worth is taken away
-    until all that are left are worth ``min_gain``; where many are under it, the lower half of them
-    goes at once.
+    until all that are left are worth ``min_gain``. Of those that share cells only one goes at a
+    time; others go together.
 
     Args:
         iou: ``(n, K)`` from :func:`agreement`.
@@ -160,10 +160,15 @@ def prune(iou: Tensor, num_cells: Tensor, min_gain: float) -> Tensor:
         gain = iou.new_zeros(len(keep) + 1, dtype=torch.float64)
         gain.index_add_(0, owner[:, 0], (best[:, 0] - best[:, 1]).double())
         gain = gain[:-1] / num_cells[keep]
-        weak = int((gain < min_gain).sum())
-        if weak == 0:
+        weak = gain < min_gain
+        if not bool(weak.any()):
             break
-        keep = keep[gain.sort(stable=True).indices[(weak + 1) // 2:]].sort().values
+        sharing = weak.new_zeros((len(gain) + 1, len(gain) + 1))
+        sharing[owner[:, 0], owner[:, 1]] = True
+        sharing = (sharing | sharing.T)[:-1, :-1]
+        rank = torch.where(weak, gain.argsort(stable=True).argsort(), len(gain))
+        least = torch.where(sharing, rank[None], len(gain)).amin(dim=1)
+        keep = keep[~weak | (least < rank)]
     return keep
 
 
@@ -177,7 +182,8 @@ def owned_mean(values: Tensor, owner: Tensor, num: int, weights: Tensor | None =
         weights: ``(n,)``, ones by default.
 
     Returns:
-        Tensor: ``(K, D)``; 0 for a candidate without cells. Summed in float64, so that the order of the
+        Tensor: ``(K, D)``; 0 for a candidate without cells. Summed in float64, so that the order of
+            the
         cells does not matter.
     """
     weights = values.new_ones(len(values)) if weights is None else weights
@@ -230,59 +236,64 @@ def interpolation_matrix(size: int, cells: int, extent: float, device: torch.dev
     return (1 - (position[:, None] - centres[None]).abs()).clamp(min=0)
 
 
-def paint(owners: Tensor, num: int, labels: Tensor, seg_map: Tensor,
-          extent: tuple[float, float]) -> Tensor:
+def paint(owners: Tensor, labels: Tensor, seg_map: Tensor, extent: tuple[float, float]) -> Tensor:
     """Carries owners from the cells to the image's pixels.
 
-    A pixel goes to the instance of its own category that is strongest in the interpolated owner maps;
-    the cells around an instance that have no owner count for it a little, so that pixels at the rim of
-    a category, whose cells are not all of that category, find their instance.
+    A pixel goes to the instance of its own category that is strongest in the interpolated owner
+    maps; the cells around an instance that have no owner count for it a little, so that pixels at
+    the rim of a category, whose cells are not all of that category, find their instance.
 
     Args:
-        owners: ``(h, w)`` int64, -1 for none.
-        num: K.
+        owners: ``(h, w)`` int64, -1 for none; every instance owns a cell.
         labels: ``(K,)`` category of each instance, as in ``seg_map``.
         seg_map: ``(H, W)`` category of each pixel.
         extent: Pixels that the grid covers.
 
     Returns:
-        Tensor: ``(K, H, W)`` bool, disjoint.
+        Tensor: ``(H, W)`` int64, the instance of each pixel or -1.
     """
     h, w = owners.shape
     rows = interpolation_matrix(seg_map.shape[0], h, extent[0], owners.device)
     cols = interpolation_matrix(seg_map.shape[1], w, extent[1], owners.device)
     best = torch.zeros_like(seg_map, dtype=torch.float32)
     instance = torch.full_like(seg_map, -1)
-    for k in range(num):
+    for k, label in enumerate(labels):
         ys, xs = (span(owners == k, dim) for dim in (1, 0))
         own = (owners[ys, xs] == k).float()
         spread = F.avg_pool2d(own[None, None], 3, 1, 1)[0, 0] * (owners[ys, xs] < 0)
         y, x = span(rows[:, ys] > 0, 1), span(cols[:, xs] > 0, 1)
         strength = rows[y, ys] @ torch.maximum(own, spread) @ cols[x, xs].T
-        take = (strength > best[y, x]) & (seg_map[y, x] == labels[k])
+        take = (strength > best[y, x]) & (seg_map[y, x] == label)
         best[y, x] = torch.where(take, strength, best[y, x])
         instance[y, x] = torch.where(take, k, instance[y, x])
-    return instance[None] == torch.arange(num, device=owners.device)[:, None, None]
+    return instance
 
 
 def span(mask: Tensor, dim: int, margin: int = 1) -> slice:
-    """Range of the other axis in which a 2-D mask has True, widened by a margin."""
+    """Range of the other axis in which a 2-D mask has True, widened by a margin; else empty."""
     hit = mask.any(dim=dim).nonzero()
+    if len(hit) == 0:
+        return slice(0, 0)
     return slice(max(int(hit[0]) - margin, 0), int(hit[-1]) + 1 + margin)
 
 
-def mask_boxes(masks: Tensor) -> Tensor:
-    """Bounding boxes of masks.
+def instance_boxes(instance: Tensor, num: int) -> Tensor:
+    """Bounding boxes of the instances of a map.
 
     Args:
-        masks: ``(K, H, W)`` bool, none empty.
+        instance: ``(H, W)`` int64, -1 for none.
+        num: K, more than any entry.
 
     Returns:
-        Tensor: ``(K, 4)`` float32 x1, y1, x2, y2, right and bottom edge exclusive.
+        Tensor: ``(K, 4)`` float32 x1, y1, x2, y2, right and bottom edge exclusive; one without
+            pixels has a box without area.
     """
-    boxes = []
-    for dim in (1, 2):
-        hit = masks.any(dim=dim).float()
-        boxes.append((hit.argmax(dim=1), hit.shape[1] - hit.flip(1).argmax(dim=1)))
-    (x1, x2), (y1, y2) = boxes
+    sides = []
+    for size, index in zip(instance.shape[::-1], (0, 1), strict=True):
+        position = torch.arange(size, device=instance.device)
+        hit = instance.new_zeros((num + 1, size), dtype=torch.uint8)
+        hit[instance, position if index == 0 else position[:, None]] = 1
+        low, high = hit[:num].argmax(dim=1), size - hit[:num].flip(1).argmax(dim=1)
+        sides.append((low, torch.where(hit[:num].amax(dim=1) > 0, high, low)))
+    (x1, x2), (y1, y2) = sides
     return torch.stack([x1, y1, x2, y2], dim=1).float()

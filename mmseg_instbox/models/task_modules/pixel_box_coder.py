@@ -40,8 +40,8 @@ class PixelBoxCoder:
         """
         size = bboxes[..., 2:] - bboxes[..., :2]
         if not bool((size > 0).all()):
-            raise ValueError('PixelBoxCoder.encode got a box whose width or height is not positive; '
-                             'expected x1 < x2 and y1 < y2')
+            raise ValueError('PixelBoxCoder.encode got a box whose width or height is not '
+                             'positive; expected x1 < x2 and y1 < y2')
         centre = (bboxes[..., :2] + bboxes[..., 2:]) / 2
         return torch.cat([(centre - points) / self.scale, (size / self.scale).log()], dim=-1)
 

@@ -12,16 +12,17 @@ class PixelBoxGrouper:
     """Groups the pixels of a category that agree on their box (paper, section 3.3).
 
     Every cell votes for its box's centre in bins that scale with the box; local maxima become
-    candidates, overlapping ones are merged, every cell goes to the candidate that its own box agrees
-    with best, boxes are refined from their cells, and candidates whose cells another one explains nearly
-    as well are dropped. Masks take their category borders from the interpolated scores.
+    candidates, overlapping ones are merged, every cell goes to the candidate that its own box
+    agrees with best, boxes are refined from their cells, and candidates whose cells another one
+    explains nearly as well are dropped. Masks take their category borders from the interpolated
+    scores.
 
     Args:
         bin_size: Width of a voting bin, in sizes of the box, or in pixels if not ``relative_bins``.
         relative_bins: Whether bins scale with the box.
         merge_iou: IoU of their boxes above which two candidates are one.
-        min_gain: What an instance must add to the agreement of cells and boxes: the sum over its cells
-            of their IoU with its box over that with the next best, in sizes of its box.
+        min_gain: What an instance must add to the agreement of cells and boxes: the sum over its
+            cells of their IoU with its box over that with the next best, in sizes of its box.
         num_refine: How often boxes are refined and cells reassigned.
     """
 
@@ -32,8 +33,9 @@ class PixelBoxGrouper:
                  min_gain: float = 0.1,
                  num_refine: int = 2) -> None:
         if bin_size <= 0 or not 0 <= merge_iou <= 1 or min_gain < 0 or num_refine < 0:
-            raise ValueError('PixelBoxGrouper needs bin_size > 0, merge_iou in [0, 1], min_gain >= 0 and '
-                             f'num_refine >= 0, got {bin_size}, {merge_iou}, {min_gain}, {num_refine}')
+            raise ValueError(
+                'PixelBoxGrouper needs bin_size > 0, merge_iou in [0, 1], min_gain >= 0 and '
+                f'num_refine >= 0, got {bin_size}, {merge_iou}, {min_gain}, {num_refine}')
         self.bin_size = bin_size
         self.relative_bins = relative_bins
         self.merge_iou = merge_iou
@@ -56,11 +58,12 @@ class PixelBoxGrouper:
             img_shape: ``(H, W)``.
             thing_ids: ``(T,)`` indices of the thing categories among the C.
             extent: ``(H', W')`` image pixels that the grid covers, ``img_shape`` by default.
-            seg_map: ``(H, W)`` int64 category of each pixel; by default the interpolated scores' best.
+            seg_map: ``(H, W)`` int64 category of each pixel; by default the interpolated scores'
+                best.
 
         Returns:
-            InstanceData: ``masks`` ``(K, H, W)`` bool, ``labels`` ``(K,)`` index into ``thing_ids``,
-            ``scores`` ``(K,)`` and ``bboxes`` ``(K, 4)``, best score first.
+            InstanceData: ``masks`` ``(K, H, W)`` bool, ``labels`` ``(K,)`` index into
+                ``thing_ids``, ``scores`` ``(K,)`` and ``bboxes`` ``(K, 4)``, best score first.
         """
         extent = extent or img_shape
         if seg_map is None:
@@ -76,15 +79,16 @@ class PixelBoxGrouper:
         score = self._score(prob[is_thing], owner, iou, len(candidates.labels))
         owners = torch.full_like(category, -1)
         owners[is_thing] = owner
-        masks = grouping.paint(owners, len(score), candidates.labels, seg_map, extent)
-        return self._pack(masks, score, candidates.labels, thing_ids)
+        instance = grouping.paint(owners, candidates.labels, seg_map, extent)
+        return self._pack(instance, score, candidates.labels, thing_ids)
 
     def _group(self, boxes: Tensor, labels: Tensor, img_shape: tuple[int, int],
                cell_area: float) -> tuple[grouping.Candidates, Tensor, Tensor]:
         """Candidates that own cells, the owner of each cell, and its IoU with the owner's box."""
         if len(labels) == 0:
             return grouping.Candidates(boxes, labels, boxes[:, 0]), labels, boxes[:, 0]
-        keys, cells = grouping.cast_votes(boxes, labels, img_shape, self.bin_size, self.relative_bins)
+        keys, cells = grouping.cast_votes(boxes, labels, img_shape, self.bin_size,
+                                          self.relative_bins)
         found = grouping.find_maxima(keys, cells, boxes, labels)
         found = grouping.merge(found, self.merge_iou)
         owner, iou = grouping.assign(grouping.agreement(boxes, labels, found))
@@ -102,16 +106,18 @@ class PixelBoxGrouper:
 
     @staticmethod
     def _score(prob: Tensor, owner: Tensor, iou: Tensor, num: int) -> Tensor:
-        """Mean category probability of an instance's cells times the mean agreement of their boxes."""
+        """Mean category probability of an instance's cells times their mean agreement."""
         return grouping.owned_mean(torch.stack([prob, iou], dim=1), owner, num).prod(dim=1)
 
     @staticmethod
-    def _pack(masks: Tensor, scores: Tensor, categories: Tensor, thing_ids: Tensor) -> InstanceData:
+    def _pack(instance: Tensor, scores: Tensor, categories: Tensor,
+              thing_ids: Tensor) -> InstanceData:
+        """Instances that have pixels, best score first."""
+        boxes = grouping.instance_boxes(instance, len(scores))
         order = scores.sort(descending=True, stable=True).indices
-        order = order[masks[order].flatten(1).any(dim=1)]
-        masks, categories = masks[order], categories[order]
+        order = order[boxes[order, 2] > boxes[order, 0]]
         return InstanceData(
-            masks=masks,
-            labels=(categories[:, None] == thing_ids[None]).long().argmax(dim=1),
+            masks=instance.int()[None] == order.int()[:, None, None],
+            labels=(categories[order, None] == thing_ids[None]).long().argmax(dim=1),
             scores=scores[order],
-            bboxes=grouping.mask_boxes(masks))
+            bboxes=boxes[order])

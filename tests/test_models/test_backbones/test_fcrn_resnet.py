@@ -45,9 +45,10 @@ def test_feature_strides(depth, output_stride):
 @pytest.mark.parametrize('size', [(64, 96), (72, 88), (67, 83)])
 @pytest.mark.parametrize('depth', [18, 34, 50])
 @pytest.mark.parametrize('fine, coarse', [(8, 16), (16, 32), (8, 32)])
-def test_dilation_computes_the_coarse_network_at_every_shift(fine, coarse, depth, size):
+@pytest.mark.parametrize('style', ['pytorch', 'caffe'])
+def test_dilation_computes_the_coarse_network_at_every_shift(fine, coarse, depth, size, style):
     """Every second (fourth) cell of the fine grid holds what the coarse network computes there."""
-    coarse_net, fine_net = build(depth, coarse), build(depth, fine)
+    coarse_net, fine_net = (build(depth, stride, style=style) for stride in (coarse, fine))
     randomise(coarse_net)
     fine_net.load_state_dict(coarse_net.state_dict())
     image, step = torch.randn(2, 3, *size), coarse // fine
@@ -63,7 +64,7 @@ def test_stride_32_is_mmsegs_resnet():
     theirs.eval()
     ours.load_state_dict(theirs.state_dict())
     image = torch.randn(1, 3, 64, 64)
-    for out, expected in zip(ours(image), theirs(image)):
+    for out, expected in zip(ours(image), theirs(image), strict=True):
         assert torch.equal(out, expected)
 
 

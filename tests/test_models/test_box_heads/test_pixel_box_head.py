@@ -28,7 +28,8 @@ def slow_targets(sample, grid: tuple[int, int]) -> dict[tuple[int, int], list[fl
     """The deltas of every cell on an instance, cell by cell."""
     inst = sample.gt_inst_map.data[0]
     height, width = inst.shape
-    boxes = dict(zip(sample.gt_instances.ids.tolist(), sample.gt_instances.bboxes.tolist()))
+    instances = sample.gt_instances
+    boxes = dict(zip(instances.ids.tolist(), instances.bboxes.tolist(), strict=True))
     targets = {}
     for i in range(grid[0]):
         for j in range(grid[1]):
@@ -69,7 +70,7 @@ def test_loss_is_the_mean_over_each_images_thing_cells(samples, grid):
     deltas = torch.randn(2, 4, *grid, requires_grad=True)
     losses = build().loss_by_feat(deltas, samples)
     expected = 0
-    for delta, sample in zip(deltas, samples):
+    for delta, sample in zip(deltas, samples, strict=True):
         targets = slow_targets(sample, grid)
         cells = [
             sum(smooth_l1(delta[c, i, j] - target[c]) for c in range(4)) / 4
@@ -85,7 +86,7 @@ def test_only_pixels_of_things_carry_loss(samples, sampler):
     deltas = torch.randn(2, 4, *grid, requires_grad=True)
     build(sampler=sampler).loss_by_feat(deltas, samples)['loss_box'].backward()
     moved = deltas.grad.abs().sum(dim=1) > 0
-    for sample, touched in zip(samples, moved):
+    for sample, touched in zip(samples, moved, strict=True):
         inst = sample.gt_inst_map.data[0]
         things = (inst != 0) & (inst != 255)
         assert (inst == 255).any() and not touched[~things].any()
@@ -112,7 +113,7 @@ def test_bootstrapping_keeps_the_cells_with_the_largest_loss(samples):
 def test_perfect_boxes_have_no_loss_and_iou_one(samples):
     grid = (40, 56)
     deltas = torch.zeros(2, 4, *grid)
-    for delta, sample in zip(deltas, samples):
+    for delta, sample in zip(deltas, samples, strict=True):
         for (i, j), target in slow_targets(sample, grid).items():
             delta[:, i, j] = torch.tensor(target)
     losses = build().loss_by_feat(deltas, samples)
@@ -122,7 +123,8 @@ def test_perfect_boxes_have_no_loss_and_iou_one(samples):
 
 @pytest.mark.parametrize('sampler', [None, dict(type='BootstrapPixelSampler')])
 def test_an_image_without_instances_gives_zero_and_lets_the_gradient_flow(make_sample, sampler):
-    empty = make_sample(torch.zeros(16, 16, dtype=torch.int64), torch.zeros(16, 16, dtype=torch.int32))
+    nothing = torch.zeros(16, 16, dtype=torch.int32)
+    empty = make_sample(nothing.long(), nothing)
     head = build(sampler=sampler)
     losses = head.loss([torch.rand(2, 6, 4, 4)], [empty, empty], None)
     losses['loss_box'].backward()
@@ -136,7 +138,8 @@ def test_an_instance_that_is_not_listed_is_an_error(samples):
     sample.gt_instances = sample.gt_instances[:-1]
     with pytest.raises(ValueError, match='photo.jpg'):
         cell_boxes(sample, (40, 56))
-    sample.gt_instances = InstanceData(ids=torch.zeros(0, dtype=torch.long), bboxes=torch.zeros(0, 4))
+    no_ids = torch.zeros(0, dtype=torch.long)
+    sample.gt_instances = InstanceData(ids=no_ids, bboxes=torch.zeros(0, 4))
     with pytest.raises(ValueError, match='PackInstInputs'):
         cell_boxes(sample, (40, 56))
 
@@ -148,7 +151,7 @@ def test_the_order_of_the_instances_does_not_matter(samples):
     assert torch.equal(cell_boxes(sample, (5, 7))[1], expected)
 
 
-@pytest.mark.parametrize('grid', [(8, 8), (56, 56)])  # odd strides: a cell's point is a pixel's centre
+@pytest.mark.parametrize('grid', [(8, 8), (56, 56)])  # odd strides: points are pixels' centres
 def test_flipping_the_image_flips_the_boxes(random_scene, make_sample, grid):
     seg, inst = random_scene(56, 56, 6)
     valid, boxes = cell_boxes(make_sample(seg, inst), grid)
@@ -169,7 +172,8 @@ def test_predict_decodes_at_the_cells_points():
     for i in range(3):
         for j in range(4):
             x, y = (j + 0.5) * 10 + 8, (i + 0.5) * 11 - 4
-            assert boxes[1, :, i, j].tolist() == pytest.approx([x - 16, y - 8, x + 16, y + 8], abs=1e-4)
+            expected = [x - 16, y - 8, x + 16, y + 8]
+            assert boxes[1, :, i, j].tolist() == pytest.approx(expected, abs=1e-4)
 
 
 def test_predict_inverts_the_targets(samples):

@@ -39,8 +39,9 @@ def test_training_pads_maps_with_void(training_batch, arguments, shape):
     ]
     data = build(**arguments)(training_batch, training=True)
     assert data['inputs'].shape == (2, 3, *shape)
-    for sample, maps in zip(data['data_samples'], before):
-        for padded, original in zip((sample.gt_sem_seg.data, sample.gt_inst_map.data), maps):
+    for sample, maps in zip(data['data_samples'], before, strict=True):
+        after = (sample.gt_sem_seg.data, sample.gt_inst_map.data)
+        for padded, original in zip(after, maps, strict=True):
             _, height, width = original.shape
             assert padded.shape == (1, *shape) and padded.dtype == original.dtype
             assert torch.equal(padded[:, :height, :width], original)
@@ -51,7 +52,8 @@ def test_training_images_equal_mmsegs(training_batch):
     images = [image.clone() for image in training_batch['inputs']]
     ours = build(size=(40, 48))(training_batch, training=True)['inputs']
     parent = SegDataPreProcessor(size=(40, 48), **STATISTICS)
-    theirs = parent(dict(inputs=images, data_samples=[SegDataSample(), SegDataSample()]), training=True)
+    samples = [SegDataSample(), SegDataSample()]
+    theirs = parent(dict(inputs=images, data_samples=samples), training=True)
     assert torch.equal(ours, theirs['inputs'])
 
 
@@ -67,7 +69,7 @@ def test_a_test_batch_may_hold_images_of_any_size():
     data = build(size_divisor=16)(dict(inputs=list(images), data_samples=samples))
     assert data['inputs'].shape == (3, 3, 48, 32)
     mean, std = (torch.tensor(STATISTICS[key])[:, None, None] for key in ('mean', 'std'))
-    for out, image, (height, width) in zip(data['inputs'], images, sizes):
+    for out, image, (height, width) in zip(data['inputs'], images, sizes, strict=True):
         assert torch.allclose(out[:, :height, :width], (image.flip(0) - mean) / std, atol=1e-5)
         assert out[:, height:].abs().sum() == 0 and out[:, :, width:].abs().sum() == 0
     assert [sample.img_shape for sample in data['data_samples']] == sizes
@@ -78,7 +80,7 @@ def test_test_samples_tell_how_the_batch_is_padded():
     samples = [SegDataSample() for _ in sizes]
     data = build(size_divisor=16)(
         dict(inputs=[random_image(*size) for size in sizes], data_samples=samples))
-    for sample, (height, width) in zip(data['data_samples'], sizes):
+    for sample, (height, width) in zip(data['data_samples'], sizes, strict=True):
         assert tuple(sample.pad_shape) == (48, 32)
         assert tuple(sample.img_padding_size) == (0, 32 - width, 0, 48 - height)
 
@@ -86,7 +88,7 @@ def test_test_samples_tell_how_the_batch_is_padded():
 def test_testing_leaves_the_ground_truth_as_it_is(training_batch):
     maps = [sample.gt_inst_map.data.clone() for sample in training_batch['data_samples']]
     data = build()(training_batch)
-    for sample, inst_map in zip(data['data_samples'], maps):
+    for sample, inst_map in zip(data['data_samples'], maps, strict=True):
         assert torch.equal(sample.gt_inst_map.data, inst_map)
 
 

@@ -47,7 +47,7 @@ def test_the_loss_is_taken_at_the_cells(grid, random_scene, make_sample):
     losses = build().loss_by_feat(logits, [make_sample(*scene) for scene in scenes])
 
     total, correct, valid = 0, 0, 0
-    for logit, (seg, _) in zip(logits, scenes):
+    for logit, (seg, _) in zip(logits, scenes, strict=True):
         for i in range(grid[0]):
             for j in range(grid[1]):
                 y, x = (i + 0.5) * 40 / grid[0], (j + 0.5) * 48 / grid[1]

@@ -28,7 +28,8 @@ def test_reductions():
 def test_weights_and_average_factor():
     pred, target, weight = torch.randn(6, 4), torch.randn(6, 4), torch.rand(6, 4)
     each = SmoothL1Loss(reduction='none')(pred, target)
-    assert torch.allclose(SmoothL1Loss()(pred, target, weight, avg_factor=3), (each * weight).sum() / 3)
+    value = SmoothL1Loss()(pred, target, weight, avg_factor=3)
+    assert torch.allclose(value, (each * weight).sum() / 3)
 
 
 def test_gradient_is_bounded_by_the_loss_weight():

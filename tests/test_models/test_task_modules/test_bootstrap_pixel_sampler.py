@@ -3,11 +3,11 @@ import math
 
 import pytest
 import torch
+from mmengine.structures import PixelData
 from mmseg.models.decode_heads import FCNHead
 from mmseg.models.losses import CrossEntropyLoss
 from mmseg.registry import TASK_UTILS
 from mmseg.structures import SegDataSample
-from mmengine.structures import PixelData
 from torch import Tensor, nn
 
 from mmseg_instbox.models import BootstrapPixelSampler, FCRNHead
@@ -24,7 +24,8 @@ SETTINGS = [
 ]
 
 
-def kept_losses(losses: list[Tensor], min_kept: int | float, min_loss: float | None) -> list[Tensor]:
+def kept_losses(losses: list[Tensor], min_kept: int | float,
+                min_loss: float | None) -> list[Tensor]:
     """Those at least ``min_loss``, and never fewer than the hardest K with all that tie with it."""
     k = math.ceil(min_kept * len(losses)) if isinstance(min_kept, float) else min_kept
     k = min(k, len(losses))
@@ -36,7 +37,7 @@ def kept_losses(losses: list[Tensor], min_kept: int | float, min_loss: float | N
 
 
 def mean_of_kept(images: list[list[Tensor]], scope: str, min_kept, min_loss) -> Tensor:
-    """Design: per image, the mean over the images of each image's mean; or over all pooled pixels."""
+    """The mean over the images of each image's mean over its kept pixels; or over all pooled."""
     groups = images if scope == 'image' else [sum(images, [])]
     total = torch.zeros(())
     for group in groups:
@@ -49,7 +50,7 @@ def mean_of_kept(images: list[list[Tensor]], scope: str, min_kept, min_loss) -> 
 def slow_category_loss(logits: Tensor, labels: Tensor, thresh, min_kept, scope='image') -> Tensor:
     """The bootstrapped cross entropy of (N, C, H, W) logits and (N, H, W) labels."""
     images = []
-    for logit, label in zip(logits, labels):
+    for logit, label in zip(logits, labels, strict=True):
         images.append([
             logit[:, y, x].logsumexp(0) - logit[label[y, x], y, x]
             for y in range(label.shape[0]) for x in range(label.shape[1]) if label[y, x] != 255
@@ -137,14 +138,15 @@ def test_through_a_stock_head_of_mmseg():
 
 
 @pytest.mark.parametrize('scope', ['image', 'batch'])
-@pytest.mark.parametrize('min_loss, min_kept', [(None, 5), (None, 0.5), (0.9, 3), (0.9, 25), (0.0, 0)])
+@pytest.mark.parametrize('min_loss, min_kept', [
+    (None, 5), (None, 0.5), (0.9, 3), (0.9, 25), (0.0, 0)])
 def test_pixel_losses(min_loss, min_kept, scope):
     sampler = BootstrapPixelSampler(min_kept=min_kept, min_loss=min_loss, scope=scope)
     loss = torch.rand(3, 5, 6, requires_grad=True)
     valid = torch.rand(3, 5, 6) < 0.7
     valid[2] = False
     value = (loss * sampler.sample_loss(loss, valid)).mean()
-    images = [[pixel for pixel in image[inside]] for image, inside in zip(loss, valid)]
+    images = [[pixel for pixel in image[inside]] for image, inside in zip(loss, valid, strict=True)]
     assert_same(value, mean_of_kept(images, scope, min_kept, min_loss), loss)
 
 
@@ -171,6 +173,7 @@ def test_mmseg_builds_it_by_name():
     dict(class_weight=[1., 2, 1, 1, 1]),
     dict(use_sigmoid=True),
     dict(use_mask=True),
+    dict(reduction='sum'),
 ])
 def test_losses_that_weights_cannot_make_right_are_refused(loss):
     logits, labels = random_batch()

@@ -7,15 +7,15 @@ from mmseg_instbox.models.task_modules.box_iou import box_iou
 
 def pixel_iou(box: list[int], other: list[int]) -> float:
     masks = np.zeros((2, 30, 30), bool)
-    for mask, (x1, y1, x2, y2) in zip(masks, (box, other)):
+    for mask, (x1, y1, x2, y2) in zip(masks, (box, other), strict=True):
         mask[y1:y2, x1:x2] = True
     union = (masks[0] | masks[1]).sum()
     return (masks[0] & masks[1]).sum() / union if union else 0.0
 
 
 def test_equals_the_iou_of_the_boxes_pixels():
-    corners = torch.from_numpy(np.random.default_rng(0).integers(0, 30, (60, 2, 2))).sort(dim=1).values
-    boxes = corners.reshape(60, 4)
+    corners = np.sort(np.random.default_rng(0).integers(0, 30, (60, 2, 2)), axis=1)
+    boxes = torch.from_numpy(corners.reshape(60, 4))
     iou = box_iou(boxes[:, None].float(), boxes[None].float())
     expected = [[pixel_iou(a, b) for b in boxes.tolist()] for a in boxes.tolist()]
     assert iou.shape == (60, 60)

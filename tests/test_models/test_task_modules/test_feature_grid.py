@@ -50,7 +50,8 @@ def test_golden_samples():
 
 def test_odd_strides_sample_a_flipped_map_at_the_flipped_cells():
     labels = torch.randint(0, 9, (21, 28))
-    assert torch.equal(sample_at_cells(labels.flip(1), (3, 4)), sample_at_cells(labels, (3, 4)).flip(1))
+    flipped = sample_at_cells(labels.flip(1), (3, 4))
+    assert torch.equal(flipped, sample_at_cells(labels, (3, 4)).flip(1))
 
 
 def test_resize_covers_the_extent_and_cuts_to_the_image():

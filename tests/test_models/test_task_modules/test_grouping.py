@@ -51,6 +51,18 @@ def test_fixed_bins_are_pixels_from_the_images_centre():
     assert keys[0] == keys[1] and len(keys.unique()) == 3
 
 
+@pytest.mark.parametrize('relative, bin_size', [(True, 0.37), (False, 7)])
+def test_a_flipped_image_votes_in_flipped_bins(relative, bin_size):
+    """Cells that share a bin still do after flipping, also where bins do not divide the image."""
+    boxes, labels = random_boxes(120), torch.ones(120, dtype=torch.long)
+    flipped = torch.stack([300 - boxes[:, 2], boxes[:, 1], 300 - boxes[:, 0], boxes[:, 3]], dim=1)
+    keys, mirrored = (
+        grouping.cast_votes(x, labels, IMAGE, bin_size, relative)[0] for x in (boxes, flipped))
+    same = keys[:, None] == keys[None]
+    assert torch.equal(same, mirrored[:, None] == mirrored[None])
+    assert same.sum() > len(keys)
+
+
 def test_relative_bins_scale_with_the_boxes():
     """The same scene at twice the size votes in the same pattern."""
     boxes, labels = random_boxes(60), torch.ones(60, dtype=torch.long)
@@ -86,11 +98,13 @@ def test_a_maximum_has_the_mean_box_of_its_window():
 
 
 def run_functions(boxes: Tensor, labels: Tensor) -> tuple[Candidates, Tensor, Tensor]:
-    """Voting, merging, assigning and refining, as the grouper chains them."""
+    """Voting, merging, assigning, refining and pruning, as the grouper chains them."""
     found = grouping.merge(vote(boxes, labels), 0.4)
-    owner, iou = grouping.assign(boxes, labels, found)
-    found = grouping.refine(boxes, owner, iou, found)
-    return found, *grouping.assign(boxes, labels, found)
+    iou = grouping.agreement(boxes, labels, found)
+    found = grouping.refine(boxes, *grouping.assign(iou), found)
+    iou = grouping.agreement(boxes, labels, found)
+    keep = grouping.prune(iou, torch.full((len(found.labels), ), 30.), 0.1)
+    return found.select(keep), *grouping.assign(iou[:, keep])
 
 
 def test_the_order_of_the_cells_does_not_matter():
@@ -112,7 +126,8 @@ def test_merge_is_greedy_suppression(iou_thr):
     votes = torch.rand(150).sort(descending=True).values
     kept = []
     for i, box in enumerate(boxes.tolist()):
-        if all(labels[i] != labels[j] or scalar_iou(box, boxes[j].tolist()) <= iou_thr for j in kept):
+        rivals = [boxes[j].tolist() for j in kept if labels[j] == labels[i]]
+        if all(scalar_iou(box, rival) <= iou_thr for rival in rivals):
             kept.append(i)
     merged = grouping.merge(Candidates(boxes, labels, votes), iou_thr)
     assert torch.equal(merged.boxes, boxes[kept]) and torch.equal(merged.votes, votes[kept])
@@ -132,15 +147,18 @@ def test_merge_of_nothing():
     assert len(grouping.merge(empty, 0.4).labels) == 0
 
 
-def test_assign_takes_the_best_candidate_of_the_category():
+def test_a_cell_goes_to_the_best_candidate_of_its_category():
     boxes, labels = random_boxes(80), torch.randint(0, 3, (80, ))
     found = Candidates(random_boxes(9), torch.arange(9) % 3, torch.ones(9))
-    owner, iou = grouping.assign(boxes, labels, found)
+    agreement = grouping.agreement(boxes, labels, found)
+    owner, iou = grouping.assign(agreement)
     for i in range(80):
+        box = boxes[i].tolist()
         ious = [
-            scalar_iou(boxes[i].tolist(), found.boxes[k].tolist()) if found.labels[k] == labels[i] else 0
+            scalar_iou(box, found.boxes[k].tolist()) if found.labels[k] == labels[i] else 0
             for k in range(9)
         ]
+        assert agreement[i].tolist() == pytest.approx(ious, abs=1e-5)
         assert iou[i].item() == pytest.approx(max(ious), abs=1e-5)
         assert owner[i] == (ious.index(max(ious)) if max(ious) > 0 else -1)
     assert (owner == -1).any() and (owner >= 0).any()
@@ -148,8 +166,50 @@ def test_assign_takes_the_best_candidate_of_the_category():
 
 def test_assign_without_candidates():
     empty = Candidates(torch.zeros(0, 4), torch.zeros(0, dtype=torch.long), torch.zeros(0))
-    owner, iou = grouping.assign(random_boxes(3), torch.ones(3, dtype=torch.long), empty)
+    agreement = grouping.agreement(random_boxes(3), torch.ones(3, dtype=torch.long), empty)
+    owner, iou = grouping.assign(agreement)
     assert owner.tolist() == [-1] * 3 and iou.tolist() == [0] * 3
+
+
+def total_agreement(iou: Tensor, candidates: list[int]) -> float:
+    """How well the cells agree with the best of some candidates."""
+    return sum(max((row[k] for k in candidates), default=0.0) for row in iou.tolist())
+
+
+def worth(iou: Tensor, sizes: Tensor, candidates: list[int], k: int) -> float:
+    """The agreement lost without candidate k, in sizes of its box."""
+    others = [other for other in candidates if other != k]
+    return (total_agreement(iou, candidates) - total_agreement(iou, others)) / sizes[k].item()
+
+
+def random_agreement(num: int = 12) -> tuple[Tensor, Tensor]:
+    return (torch.rand(60, num) - 0.3).clamp(min=0), torch.randint(1, 8, (num, )).float()
+
+
+@pytest.mark.parametrize('min_gain', [0.0, 0.1, 0.5, 2.0, 100.0])
+def test_every_candidate_that_prune_keeps_is_worth_it(min_gain):
+    iou, sizes = random_agreement()
+    keep = grouping.prune(iou, sizes, min_gain).tolist()
+    assert keep == sorted(set(keep))
+    assert all(worth(iou, sizes, keep, k) >= min_gain - 1e-5 for k in keep)
+    assert (len(keep) == 12) == (min_gain == 0) and (len(keep) == 0) == (min_gain == 100)
+
+
+def test_prune_drops_the_least_worth_first():
+    # candidate 1 explains the cells of 0 a little worse; 2 has cells of its own
+    iou = torch.tensor([[0.9, 0.8, 0.0]] * 10 + [[0.0, 0.0, 0.7]] * 5)
+    assert grouping.prune(iou, torch.tensor([10., 10, 5]), 0.2).tolist() == [0, 2]
+
+
+def test_prune_of_nothing():
+    assert grouping.prune(torch.zeros(5, 0), torch.zeros(0), 0.1).tolist() == []
+
+
+def test_what_prune_drops_is_explained_by_what_it_keeps():
+    """Two objects, two candidates each that explain them equally well: one of each pair stays."""
+    iou = torch.tensor([[0.7, 0.7, 0, 0]] * 10 + [[0, 0, 0.71, 0.7]] * 10)
+    keep = grouping.prune(iou, torch.full((4, ), 10.), 0.1)
+    assert (iou[:, keep].amax(dim=1) > 0.6).all()
 
 
 @pytest.mark.parametrize('weighted', [True, False])
@@ -170,19 +230,18 @@ def test_owned_mean_by_loops(weighted):
 
 def test_refine_moves_boxes_to_their_cells_and_leaves_the_others():
     boxes = torch.tensor([[0., 0, 10, 10], [2, 0, 12, 10], [50, 50, 60, 60]])
-    found = Candidates(torch.tensor([[1., 1, 9, 9], [7, 7, 8, 8]]), torch.tensor([1, 1]), torch.ones(2))
-    refined = grouping.refine(boxes, torch.tensor([0, 0, -1]), torch.tensor([0.75, 0.25, 1]), found)
+    before = torch.tensor([[1., 1, 9, 9], [7, 7, 8, 8]])
+    found = Candidates(before, torch.tensor([1, 1]), torch.ones(2))
+    owner, iou = torch.tensor([0, 0, -1]), torch.tensor([0.75, 0.25, 1])
+    refined = grouping.refine(boxes, owner, iou, found)
     assert refined.boxes.tolist() == [[0.5, 0, 10.5, 10], [7, 7, 8, 8]]
     assert refined.votes.tolist() == [2, 0]
 
 
-def test_filled_counts_the_part_of_the_box_inside_the_image():
-    boxes = torch.tensor([[0., 0, 40, 40], [-40, 0, 40, 40], [0, 0, 80, 40], [0, 0, 40, 40]])
-    votes = torch.tensor([25., 25, 25, 0])
-    found = Candidates(boxes, torch.ones(4, dtype=torch.long), votes)
-    # 25 cells of 4 x 4 pixels are 400 pixels: a quarter of 40 x 40, an eighth of 80 x 40
-    assert grouping.filled(found, 16, IMAGE, 0.25).tolist() == [True, True, False, False]
-    assert grouping.filled(found, 16, IMAGE, 0.125).tolist() == [True, True, True, False]
+def test_box_cells_counts_the_part_of_the_box_inside_the_image():
+    boxes = torch.tensor([[0., 0, 40, 40], [-40, 0, 40, 40], [280, 180, 320, 220], [0, 0, 3, 3],
+                          [-50, -50, -10, -10]])
+    assert grouping.box_cells(boxes, 16, IMAGE).tolist() == [100, 100, 25, 1, 1]
 
 
 @pytest.mark.parametrize('size, cells, extent', [
@@ -195,30 +254,34 @@ def test_interpolation_matrix_is_torchs_interpolation(size, cells, extent):
     assert torch.allclose(matrix.sum(dim=1), torch.ones(size), atol=1e-5)
 
 
+def paint_masks(owners, labels, seg_map, extent):
+    instance = grouping.paint(owners, labels, seg_map, extent)
+    assert instance.shape == seg_map.shape and instance.dtype == torch.int64
+    return instance[None] == torch.arange(len(labels))[:, None, None]
+
+
 def test_paint_keeps_to_the_category_and_never_overlaps():
     owners = torch.randint(-1, 3, (6, 8))
     labels, seg_map = torch.tensor([1, 1, 2]), torch.randint(0, 3, (48, 64))
-    masks = grouping.paint(owners, 3, labels, seg_map, (48, 64))
-    assert masks.shape == (3, 48, 64) and masks.dtype == torch.bool
-    assert masks.sum(dim=0).max() == 1
-    for mask, label in zip(masks, labels):
+    masks = paint_masks(owners, labels, seg_map, (48, 64))
+    for mask, label in zip(masks, labels, strict=True):
         assert mask.any() and (seg_map[mask] == label).all()
 
 
 def test_paint_gives_each_pixel_to_the_instance_of_its_cell():
     owners = torch.tensor([[0, 0, 1, 1]]).repeat(3, 1)
     seg_map = torch.ones(24, 32, dtype=torch.long)
-    masks = grouping.paint(owners, 2, torch.tensor([1, 1]), seg_map, (24, 32))
+    masks = paint_masks(owners, torch.tensor([1, 1]), seg_map, (24, 32))
     assert masks[0, :, :16].all() and masks[1, :, 16:].all() and masks.sum() == 24 * 32
 
 
 def test_paint_reaches_the_categorys_rim():
-    """Pixels of the category whose own cell is background go to the instance beside them."""
+    """Pixels of the category far outside the owned cells go to the instance beside them."""
     owners = torch.full((4, 4), -1)
     owners[1:3, 1:3] = 0
     seg_map = torch.zeros(32, 32, dtype=torch.long)
-    seg_map[6:26, 6:26] = 1
-    masks = grouping.paint(owners, 1, torch.tensor([1]), seg_map, (32, 32))
+    seg_map[1:30, 2:31] = 1
+    masks = paint_masks(owners, torch.tensor([1]), seg_map, (32, 32))
     assert torch.equal(masks[0], seg_map == 1)
 
 
@@ -227,19 +290,22 @@ def test_paint_of_a_picture_smaller_than_its_grid():
     owners = torch.full((64, 64), -1)
     owners[32, 32], owners[40:60, 40:60] = 0, 1
     seg_map = torch.ones(4, 4, dtype=torch.long)
-    masks = grouping.paint(owners, 2, torch.tensor([1, 1]), seg_map, (4, 4))
+    masks = paint_masks(owners, torch.tensor([1, 1]), seg_map, (4, 4))
     assert masks.shape == (2, 4, 4) and masks[1].any()
 
 
-def test_mask_boxes_by_loops():
-    masks = torch.rand(20, 13, 17) < 0.02
-    masks[:, 5, 9] = True
-    boxes = grouping.mask_boxes(masks)
+def test_instance_boxes_by_loops():
+    instance = torch.where(torch.rand(13, 17) < 0.3, torch.randint(0, 22, (13, 17)) - 1, -1)
+    instance[instance > 19] = -1
+    boxes = grouping.instance_boxes(instance, 20)
     assert boxes.dtype == torch.float32
-    for mask, box in zip(masks, boxes.tolist()):
-        ys, xs = mask.nonzero().T.tolist()
-        assert box == [min(xs), min(ys), max(xs) + 1, max(ys) + 1]
-    assert grouping.mask_boxes(torch.zeros(0, 5, 5, dtype=torch.bool)).shape == (0, 4)
+    for k, box in enumerate(boxes.tolist()):
+        ys, xs = (instance == k).nonzero().T.tolist()
+        if ys:
+            assert box == [min(xs), min(ys), max(xs) + 1, max(ys) + 1]
+        else:
+            assert box[0] == box[2] and box[1] == box[3]
+    assert grouping.instance_boxes(instance.fill_(-1), 0).shape == (0, 4)
 
 
 def test_bins_of_far_away_boxes_stay_apart_from_other_categories():

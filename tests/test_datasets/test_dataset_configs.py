@@ -1,0 +1,40 @@
+import pytest
+from mmengine.config import Config
+from mmengine.registry import DATA_SAMPLERS
+from mmseg.registry import DATASETS, METRICS
+
+NAMES = ['shapes_160x160', 'voc-mini_352x352', 'voc12-sbd_500x500']
+
+
+def config(repo, name):
+    return Config.fromfile(repo / 'configs' / '_base_' / 'datasets' / f'{name}.py')
+
+
+def test_each_config_is_tested(repo):
+    found = {file.stem for file in (repo / 'configs' / '_base_' / 'datasets').glob('*.py')}
+    assert found == set(NAMES)
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_loaders_pipelines_and_evaluators_can_be_built(repo, name):
+    cfg = config(repo, name)
+    for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+        dataset = DATASETS.build(dict(loader.dataset, lazy_init=True))
+        assert str(dataset.ann_file).startswith(cfg.data_root)
+        DATA_SAMPLERS.build(dict(loader.sampler, dataset=range(4)))
+    assert cfg.train_dataloader.dataset.ann_file != cfg.val_dataloader.dataset.ann_file
+    assert cfg.test_dataloader.dataset.pipeline == cfg.test_pipeline
+    METRICS.build(cfg.val_evaluator)
+    METRICS.build(cfg.test_evaluator)
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_pipelines_run_on_pictures(repo, name, tiny_voc):
+    cfg = config(repo, name)
+    for pipeline in (cfg.train_pipeline, cfg.test_pipeline):
+        dataset = DATASETS.build(dict(
+            type='InstBoxDataset', data_root=str(tiny_voc), pipeline=pipeline,
+            metainfo=dict(classes=('background', 'square', 'disc'))))
+        sample = dataset[0]['data_samples']
+        assert {1, 2, 3} >= set(sample.gt_instances.ids.tolist())
+    assert sample.gt_inst_map.data.shape == (1, 64, 64)

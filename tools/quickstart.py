@@ -4,14 +4,12 @@ Makes the data set ``shapes``, trains a small network on it, evaluates it on ima
 seen, predicts on fresh ones and draws what it finds.
 """
 import argparse
-import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import mmcv
-import torch
 from mmengine.config import Config, DictAction
 from mmengine.device import get_device
 from mmengine.runner import Runner
@@ -24,7 +22,7 @@ from mmseg_instbox.engine import adapt_to_cpu, load_config
 from mmseg_instbox.utils import write_json
 
 ROOT = Path(__file__).resolve().parents[1]
-CONFIGS = 'configs/instbox/instbox_fcrn-r18-d8_1xb16-*_shapes-160x160.py'
+CONFIGS = 'configs/instbox/instbox_fcrn-r18-d8_1xb8-*_shapes-160x160.py'
 FRESH_SPLIT = 100  # a number that no split of the data set has: see generate_sample
 
 
@@ -97,20 +95,9 @@ def predict_fresh(cfg: Config, checkpoint: str, folder: Path, count: int) -> Non
             out_file=str(folder / f'{index:02d}_instances.png'))
 
 
-def leave_a_core() -> None:
-    """Give torch all cores but the one that loads data, unless the environment says how many.
-
-    Threads that wait for each other at every operation come to a crawl when they have to share
-    their cores: two of them on two busy cores were fifteen times slower than one.
-    """
-    if 'OMP_NUM_THREADS' not in os.environ:
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) - 1))
-
-
 def main() -> None:
     start = time.perf_counter()
     args = parse_args()
-    leave_a_core()
     cfg = build_config(args)
     make_data(args.data_root, args.num_train, args.num_val)
     metrics, checkpoint = train_and_evaluate(cfg)

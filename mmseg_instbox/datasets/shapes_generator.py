@@ -9,12 +9,12 @@ from .shapes_textures import random_colour, random_texture
 
 # In the order of ShapesDataset's categories 1 to 6; the smallest diameter of each as a fraction of
 # the image's side, so that a hole or a point survives the void border.
-SMALLEST = dict(disc=0.1, square=0.11, triangle=0.13, star=0.17, ring=0.19, cross=0.16)
+SMALLEST = dict(disc=0.2, square=0.2, triangle=0.22, star=0.26, ring=0.26, cross=0.25)
 SHAPES = tuple(SMALLEST)
 LARGEST = 0.62
 MAX_OBJECTS = 8
 OVERSAMPLING = 4
-MIN_VISIBLE = 0.35  # of the object's area in the image
+MIN_VISIBLE = 0.5  # of the object's area in the image
 MIN_PIXELS = 24  # that remain inside the void border
 
 
@@ -89,7 +89,7 @@ def _random_shape(rng: np.random.Generator, category: int, others: list[Shape], 
 
 def _beside(rng: np.random.Generator, other: Shape, radius: float) -> tuple[float, float]:
     """A centre at which a shape of this radius overlaps or touches the other."""
-    distance = (other.radius + radius) * rng.uniform(0.55, 0.9)
+    distance = (other.radius + radius) * rng.uniform(0.65, 0.95)
     angle = rng.uniform(0, 2 * np.pi)
     return other.x + distance * np.cos(angle), other.y + distance * np.sin(angle)
 

@@ -1,14 +1,16 @@
-"""Write images, masks and lists in the layout of PASCAL VOC."""
+"""Write data sets in the layout of PASCAL VOC: images, masks and lists, in several processes."""
 import io
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 from PIL import Image
 
+S = TypeVar('S')
 T = TypeVar('T')
 
 
@@ -57,18 +59,33 @@ def read_list(path: Path) -> list[str]:
     return names
 
 
-def report_progress(items: Iterable[T], total: int, what: str) -> Iterator[T]:
-    """Pass items on and print a line at each tenth of them.
+def run_in_processes(work: Callable[[S], T], items: Sequence[S], what: str,
+                     workers: int) -> list[T]:
+    """Apply a function to each item and print a line at each tenth of them.
 
     Args:
+        work: A function that can be pickled.
         items: The items.
-        total: How many there are.
-        what: What they are, in the plural.
+        what: What they are, in the plural, for the lines.
+        workers: Number of processes; 1 does the work in this one.
+
+    Returns:
+        list: The results in the order of the items.
     """
-    for number, item in enumerate(items, start=1):
-        yield item
-        if number * 10 // total > (number - 1) * 10 // total:
-            print(f'{number} of {total} {what}', flush=True)
+    if workers == 1:
+        return _report(map(work, items), len(items), what)
+    with ProcessPoolExecutor(workers) as pool:
+        return _report(pool.map(work, items, chunksize=16), len(items), what)
+
+
+def _report(results: Iterable[T], total: int, what: str) -> list[T]:
+    """Collect results and print how many have come."""
+    collected = []
+    for result in results:
+        collected.append(result)
+        if len(collected) * 10 // total > (len(collected) - 1) * 10 // total:
+            print(f'{len(collected)} of {total} {what}', flush=True)
+    return collected
 
 
 def _encode(picture: Image.Image, **options) -> bytes:

@@ -6,7 +6,7 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
 from PIL import Image
 
-from mmseg_instbox.datasets import InstBoxDataset, VOCInstDataset, inst_box_dataset
+from mmseg_instbox.datasets import InstBoxDataset, inst_box_dataset
 
 CLASSES = ('background', 'square', 'disc')
 LISTS = 'ImageSets/Segmentation'
@@ -39,7 +39,9 @@ def test_a_sample_says_where_everything_lies(tiny_voc):
 
 
 def test_a_sample_holds_the_masks_and_boxes_of_the_files(tiny_voc):
-    for index, data in enumerate(build(tiny_voc)):
+    dataset = build(tiny_voc)
+    for index in range(4):
+        data = dataset[index]
         sample = data['data_samples']
         inst_map = np.array(Image.open(tiny_voc / 'SegmentationObject' / f'{index:03d}.png'))
         assert np.array_equal(sample.gt_inst_map.data[0].numpy(), inst_map)
@@ -49,8 +51,6 @@ def test_a_sample_holds_the_masks_and_boxes_of_the_files(tiny_voc):
         rows, columns = np.nonzero(inst_map == 2)
         assert sample.gt_instances.bboxes[1].tolist() == [
             columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
-        if index == 3:
-            break
 
 
 def test_without_a_list_all_images_of_the_folder_are_taken(tiny_voc):
@@ -212,10 +212,3 @@ def test_a_random_resize_that_forgets_the_instance_map_is_refused(tiny_voc):
     init_default_scope('mmengine')
     with pytest.raises(ValueError, match="Resize cannot .*mmseg's Resize"):
         build(tiny_voc, pipeline=pipeline)
-
-
-def test_voc_knows_its_categories(tiny_voc):
-    dataset = VOCInstDataset(data_root=str(tiny_voc), ann_file=f'{LISTS}/train.txt')
-    assert len(dataset.metainfo['classes']) == len(dataset.metainfo['palette']) == 21
-    assert dataset.thing_ids == list(range(1, 21))
-    assert dataset.metainfo['classes'][15] == dataset.metainfo['thing_classes'][14] == 'person'

@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 from mmseg.datasets import PascalVOCDataset
@@ -5,7 +7,7 @@ from PIL import Image
 
 from mmseg_instbox.datasets.voc_layout import (
     read_list,
-    report_progress,
+    run_in_processes,
     voc_palette,
     write_image,
     write_list,
@@ -55,8 +57,14 @@ def test_a_missing_or_empty_list_is_named(tmp_path):
         read_list(tmp_path / 'empty.txt')
 
 
-@pytest.mark.parametrize('total', [1, 7, 25, 1000])
-def test_progress_passes_everything_on_and_ends_with_the_total(total, capsys):
-    assert list(report_progress(range(total), total, 'images')) == list(range(total))
+@pytest.mark.parametrize('workers', [1, 2])
+@pytest.mark.parametrize('total', [1, 7, 25])
+def test_results_come_in_order_and_the_lines_end_with_the_total(total, workers, capsys):
+    assert run_in_processes(abs, range(-total, 0), 'numbers', workers) == [*range(total, 0, -1)]
     lines = capsys.readouterr().out.splitlines()
-    assert lines[-1] == f'{total} of {total} images' and len(lines) == min(total, 10)
+    assert lines[-1] == f'{total} of {total} numbers' and len(lines) == min(total, 10)
+
+
+def test_an_error_of_the_work_comes_through():
+    with pytest.raises(ZeroDivisionError):
+        run_in_processes(partial(divmod, 1), [1, 0], 'numbers', 2)

@@ -47,12 +47,24 @@ def test_files_hold_what_the_generator_gives(made):
     assert np.abs(jpeg - image).mean() < 8
 
 
-def test_a_smaller_run_gives_the_same_images_and_replaces_the_lists(made, run_tool, tmp_path):
+@pytest.fixture
+def main(repo, monkeypatch):
+    """The tool's main function, in this process."""
+    monkeypatch.syspath_prepend(str(repo / 'tools' / 'dataset_converters'))
+    import make_shapes
+
+    def run(*arguments):
+        monkeypatch.setattr('sys.argv', ['make_shapes.py', *map(str, arguments)])
+        make_shapes.main()
+
+    return run
+
+
+def test_a_smaller_run_gives_the_same_images_and_replaces_the_lists(made, main, tmp_path):
     root = tmp_path / 'shapes'
     for count in (3, 2):
-        done = run_tool(TOOL, '--out', root, '--num-train', count, '--num-val', 0, '--num-test', 1,
-                        '--size', 96, '--workers', 1)
-        assert done.returncode == 0, done.stdout[-3000:]
+        main('--out', root, '--num-train', count, '--num-val', 0, '--num-test', 1, '--size', 96,
+             '--workers', 1)
     assert names(root, 'train') == names(made, 'train')[:2] and len(names(root, 'test')) == 1
     for name in names(root, 'train'):
         for file in (f'JPEGImages/{name}.jpg', f'SegmentationObject/{name}.png'):
@@ -61,15 +73,16 @@ def test_a_smaller_run_gives_the_same_images_and_replaces_the_lists(made, run_to
 
 @pytest.mark.parametrize('arguments', [
     ('--num-train', -1), ('--num-train', 0, '--num-val', 0), ('--size', 8), ('--workers', 0)])
-def test_senseless_arguments_are_refused(run_tool, tmp_path, arguments):
-    done = run_tool(TOOL, '--out', tmp_path / 'shapes', *arguments)
-    assert done.returncode == 2 and arguments[0] in done.stdout
+def test_senseless_arguments_are_refused(main, tmp_path, capsys, arguments):
+    with pytest.raises(SystemExit, match='2'):
+        main('--out', tmp_path / 'shapes', *arguments)
+    assert arguments[0] in capsys.readouterr().err.splitlines()[-1]
     assert not (tmp_path / 'shapes').exists()
 
 
-def test_the_lists_of_another_data_set_are_left_alone(run_tool, voc_lists):
-    done = run_tool(TOOL, '--out', voc_lists, '--num-train', 1, '--num-val', 1)
-    assert done.returncode != 0 and 'train.txt: lists 2007_000032' in done.stdout
+def test_the_lists_of_another_data_set_are_left_alone(main, voc_lists):
+    with pytest.raises(ValueError, match=r'train\.txt: lists 2007_000032'):
+        main('--out', voc_lists, '--num-train', 1, '--num-val', 1)
     assert names(voc_lists, 'train') == ['2007_000032']
 
 

@@ -1,7 +1,6 @@
 """Generate the data set ``shapes`` in PASCAL VOC's layout."""
 import argparse
 import os
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import cv2
 
 from mmseg_instbox.datasets.shapes_generator import generate_sample
 from mmseg_instbox.datasets.voc_layout import (
-    report_progress,
+    run_in_processes,
     write_image,
     write_list,
     write_mask,
@@ -83,9 +82,7 @@ def main() -> None:
     counts = [args.num_train, args.num_val, args.num_test]
     tasks = [(split, index) for split, count in enumerate(counts) for index in range(count)]
     work = partial(write_sample, root=args.out, seed=args.seed, size=args.size)
-    with ProcessPoolExecutor(args.workers) as pool:
-        for _ in report_progress(pool.map(work, tasks, chunksize=16), len(tasks), 'images'):
-            pass
+    run_in_processes(work, tasks, 'images', args.workers)
     for split, count in enumerate(counts):
         if count:
             names = [image_name(split, index) for index in range(count)]

@@ -8,7 +8,6 @@ It can be run again.
 """
 import argparse
 import os
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from PIL import Image
 from scipy.io import loadmat
 
 from mmseg_instbox.datasets.instance_maps import VOID, check_same_size
-from mmseg_instbox.datasets.voc_layout import read_list, report_progress, write_list, write_mask
+from mmseg_instbox.datasets.voc_layout import read_list, run_in_processes, write_list, write_mask
 
 NUM_CATEGORIES = 20
 CLASS_DIR, OBJECT_DIR = 'SegmentationClassAug', 'SegmentationObjectAug'
@@ -29,7 +28,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('sbd', type=Path, help="SBD's folder with inst/, cls/, train.txt, val.txt")
     parser.add_argument('voc', type=Path, help='VOCdevkit/VOC2012')
     parser.add_argument('--workers', type=int, default=os.cpu_count(), help='processes')
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.workers < 1:
+        parser.error('--workers must be at least 1')
+    return args
 
 
 def read_struct(path: Path, name: str) -> object:
@@ -138,12 +140,6 @@ def write_checked(path: Path, mask: np.ndarray) -> None:
             raise ValueError(f'{path}: the mask reads back differently. Check the disk.')
 
 
-def run(work: partial, names: list[str], what: str, workers: int) -> list:
-    """Apply ``work`` to each name, in several processes, and report the progress."""
-    with ProcessPoolExecutor(workers) as pool:
-        return list(report_progress(pool.map(work, names, chunksize=16), len(names), what))
-
-
 def main() -> None:
     args = parse_args()
     lists = args.voc / 'ImageSets' / 'Segmentation'
@@ -151,9 +147,10 @@ def main() -> None:
     from_sbd = {name for split in ('train', 'val') for name in read_list(args.sbd / f'{split}.txt')}
     from_voc = sorted(own['train'] | own['val'])
     from_sbd = sorted(from_sbd - set(from_voc))
-    run(partial(copy_masks, voc=args.voc), from_voc, "masks of VOC's copied", args.workers)
-    differing = run(
-        partial(convert, sbd=args.sbd, voc=args.voc), from_sbd, "masks of SBD's converted",
+    run_in_processes(
+        partial(copy_masks, voc=args.voc), from_voc, 'images of VOC: masks copied', args.workers)
+    differing = run_in_processes(
+        partial(convert, sbd=args.sbd, voc=args.voc), from_sbd, 'images of SBD: masks converted',
         args.workers)
     names = sorted((own['train'] - own['val']) | set(from_sbd))
     write_list(lists / 'trainaug.txt', names)

@@ -29,8 +29,8 @@ class PixelBoxGrouper:
     def __init__(self,
                  bin_size: float = 0.2,
                  relative_bins: bool = True,
-                 merge_iou: float = 0.5,
-                 min_gain: float = 0.1,
+                 merge_iou: float = 0.6,
+                 min_gain: float = 0.12,
                  num_refine: int = 2) -> None:
         if bin_size <= 0 or not 0 <= merge_iou <= 1 or min_gain < 0 or num_refine < 0:
             raise ValueError(

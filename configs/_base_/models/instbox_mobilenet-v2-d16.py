@@ -17,7 +17,8 @@ model = dict(
         strides=(1, 2, 2, 2, 1, 1, 1),
         dilations=(1, 1, 1, 1, 1, 2, 2),
         out_indices=(1, 2, 4, 6),
-        norm_cfg=norm_cfg),
+        norm_cfg=norm_cfg,
+        init_cfg=dict(type='Pretrained', checkpoint='mmcls://mobilenet_v2')),
     decode_head=dict(
         type='FCRNHead',
         in_channels=(32, 96, 320),

@@ -4,9 +4,16 @@ from .data_preprocessors import InstBoxDataPreProcessor
 from .decode_heads import FCRNHead
 from .losses import SmoothL1Loss
 from .segmentors import InstBoxSegmentor
-from .task_modules import BootstrapPixelSampler, PixelBoxCoder, PixelBoxGrouper
+from .task_modules import (
+    BootstrapPixelSampler,
+    BoxNMSGrouper,
+    CentreGrouper,
+    PixelBoxCoder,
+    PixelBoxGrouper,
+)
 
 __all__ = [
-    'BootstrapPixelSampler', 'FCRNHead', 'FCRNResNet', 'InstBoxDataPreProcessor',
-    'InstBoxSegmentor', 'PixelBoxCoder', 'PixelBoxGrouper', 'PixelBoxHead', 'SmoothL1Loss'
+    'BootstrapPixelSampler', 'BoxNMSGrouper', 'CentreGrouper', 'FCRNHead', 'FCRNResNet',
+    'InstBoxDataPreProcessor', 'InstBoxSegmentor', 'PixelBoxCoder', 'PixelBoxGrouper',
+    'PixelBoxHead', 'SmoothL1Loss'
 ]

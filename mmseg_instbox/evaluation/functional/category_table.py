@@ -5,30 +5,33 @@ from collections.abc import Sequence
 import numpy as np
 from prettytable import PrettyTable
 
-TEXT_COLUMNS = ('category', 'IoU', 'APr_0.5', 'APr_vol', 'objects')
+TEXT_COLUMNS = ('category', 'IoU', 'APr_0.5', 'APr_vol', 'AP', 'AP50', 'PQ', 'objects')
 
 
-def category_rows(classes: Sequence[str], thing_classes: Sequence[str], ious: np.ndarray,
-                  figures: dict[str, np.ndarray], num_objects: np.ndarray) -> list[dict]:
+def category_rows(classes: Sequence[str], thing_classes: Sequence[str],
+                  class_figures: dict[str, np.ndarray], thing_figures: dict[str, np.ndarray],
+                  num_objects: np.ndarray) -> list[dict]:
     """Gather the figures of each category.
 
     Args:
         classes (Sequence[str]): Names of the C categories.
         thing_classes (Sequence[str]): Names of the T categories among them that have instances.
-        ious (ndarray): IoU of each category, (C,) float; nan where it does not occur.
-        figures (dict[str, ndarray]): Named figures of each thing category, (T,) float each.
+        class_figures (dict[str, ndarray]): Named figures of each category, (C,) float each; nan
+            where they are not defined.
+        thing_figures (dict[str, ndarray]): The same of each thing category, (T,) float each.
         num_objects (ndarray): Number of objects of each thing category, (T,) int.
 
     Returns:
-        list[dict]: A row a category with ``category``, ``IoU``, the figures and ``objects``;
-        None stands for what is not defined.
+        list[dict]: A row a category with ``category``, the figures and ``objects``; None stands
+        for what is not defined.
     """
     things = {name: index for index, name in enumerate(thing_classes)}
     rows = []
-    for name, iou in zip(classes, ious, strict=True):
-        row = dict(category=name, IoU=_defined(iou))
+    for place, name in enumerate(classes):
+        row = dict(category=name)
+        row.update((key, _defined(values[place])) for key, values in class_figures.items())
         index = things.get(name)
-        for key, values in figures.items():
+        for key, values in thing_figures.items():
             row[key] = None if index is None else _defined(values[index])
         row['objects'] = None if index is None else int(num_objects[index])
         rows.append(row)
@@ -36,8 +39,12 @@ def category_rows(classes: Sequence[str], thing_classes: Sequence[str], ious: np
 
 
 def format_table(rows: Sequence[dict], columns: Sequence[str] = TEXT_COLUMNS) -> str:
-    """Set rows as a text table; fractions get four places, undefined figures a dash."""
-    table = PrettyTable(field_names=list(columns))
+    """Set rows as a text table: of the columns those that the rows have.
+
+    Fractions get four places, undefined figures a dash.
+    """
+    columns = [name for name in columns if any(name in row for row in rows)]
+    table = PrettyTable(field_names=columns)
     table.align = 'r'
     table.align['category'] = 'l'
     for row in rows:

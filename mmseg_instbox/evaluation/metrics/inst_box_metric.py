@@ -1,4 +1,4 @@
-"""Mean IoU and AP^r."""
+"""Mean IoU, AP^r, and if wanted COCO's AP and panoptic quality."""
 import logging
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -16,11 +16,17 @@ from ..functional import (
     VOID_CATEGORY,
     average_precision_table,
     category_rows,
+    coco_average_precision,
+    encode_regions,
     format_table,
     match_detections,
+    panoptic_counts,
+    panoptic_quality,
+    predicted_segments,
     region_iou,
     true_category_map,
     true_category_scores,
+    true_segments,
 )
 from .sample_reader import (
     category_names,
@@ -33,12 +39,16 @@ from .sample_reader import (
 
 THRESHOLDS = tuple(tenths / 10 for tenths in range(1, 10))
 REPORTED = (0.5, 0.6, 0.7, 0.8, 0.9)
+SIZES = dict(AP_s=' below 32 x 32 pixels', AP_m=' of 32 x 32 to 96 x 96 pixels',
+             AP_l=' above 96 x 96 pixels')
 KEEP_BOXES = 'regrouping needs it: set model.test_cfg.keep_boxes=True'
 
 
 @METRICS.register_module()
 class InstBoxMetric(BaseMetric):
     """Mean IoU of categories and mask AP (AP^r) of instances, as fractions from 0 to 1.
+
+    If wanted also COCO's mask AP and panoptic quality, of the same instances.
 
     AP^r is that of the SDS evaluation (Hariharan et al., 2014): see
     :func:`~mmseg_instbox.evaluation.functional.match_detections` and
@@ -49,7 +59,10 @@ class InstBoxMetric(BaseMetric):
 
     It reads from each data sample ``gt_sem_seg``, ``gt_inst_map``, ``gt_instances``,
     ``pred_sem_seg`` and ``pred_instances``, all at the size of the original image, and keeps
-    a few numbers an image.
+    a few numbers an image, and with ``coco`` the masks, run-length encoded.
+
+    A figure that the ground truth leaves undefined, such as ``AP_l`` without large objects, is
+    reported as 0 with a warning.
 
     Args:
         grouper (dict, optional): Config of a grouper in ``TASK_UTILS``. If given, instances are
@@ -58,6 +71,13 @@ class InstBoxMetric(BaseMetric):
         true_categories (bool): Group with the true categories, void counted as category 0, so
             that only the boxes are predicted. Uses ``grouper`` or, without it, a
             ``PixelBoxGrouper`` as it comes. Defaults to False.
+        coco (bool): Also report ``AP``, ``AP50``, ``AP75``, ``AP_s``, ``AP_m`` and ``AP_l`` as
+            pycocotools computes them, on the instances of AP^r: void pixels are removed from the
+            predictions. Sizes are areas of masks. Defaults to False.
+        panoptic (bool): Also report ``PQ``, ``SQ`` and ``RQ``, and ``PQ_things`` and ``PQ_stuff``,
+            where stuff is every category without instances, background included. Instances lie
+            over the stuff of ``pred_sem_seg`` (of the truth with ``true_categories``): see
+            :func:`~mmseg_instbox.evaluation.functional.predicted_segments`. Defaults to False.
         out_file (str, optional): A JSON file to write with the figures and a row a category.
         collect_device (str): 'cpu' or 'gpu', as in mmengine. Defaults to 'cpu'.
         prefix (str, optional): Put before the names of the figures, with a slash.
@@ -67,6 +87,8 @@ class InstBoxMetric(BaseMetric):
     def __init__(self,
                  grouper: dict | None = None,
                  true_categories: bool = False,
+                 coco: bool = False,
+                 panoptic: bool = False,
                  out_file: str | None = None,
                  collect_device: str = 'cpu',
                  prefix: str | None = None,
@@ -76,6 +98,8 @@ class InstBoxMetric(BaseMetric):
             grouper = dict(type='PixelBoxGrouper')
         self.grouper = None if grouper is None else TASK_UTILS.build(grouper)
         self.true_categories = true_categories
+        self.coco = coco
+        self.panoptic = panoptic
         self.out_file = out_file
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
@@ -91,9 +115,7 @@ class InstBoxMetric(BaseMetric):
         """
         classes, things = category_names(self.dataset_meta)
         for sample in data_samples:
-            result = self._count_pixels(sample, len(classes))
-            result.update(self._match_instances(sample, classes, things))
-            self.results.append(result)
+            self.results.append(self._count(sample, classes, things))
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Figures of the whole data set.
@@ -102,41 +124,51 @@ class InstBoxMetric(BaseMetric):
             results (list[dict]): What ``process`` kept, an entry an image.
 
         Returns:
-            OrderedDict[str, float]: ``mIoU``, ``APr_0.5`` to ``APr_0.9`` and ``APr_vol``.
+            OrderedDict[str, float]: ``mIoU``, ``APr_0.5`` to ``APr_0.9`` and ``APr_vol``, then
+            the figures of ``coco`` and of ``panoptic``.
         """
         classes, things = category_names(self.dataset_meta)
-        ious = _category_ious(results, len(classes))
         table, num_objects = _average_precisions(results, len(things))
-        figures = _name_thresholds(table)
-        metrics = OrderedDict(mIoU=_mean_defined(ious, 'mIoU', 'no pixel with a category'))
-        for key, values in figures.items():
-            metrics[key] = _mean_defined(values, key, 'no object')
-        rows = category_rows(classes, things, ious, figures, num_objects)
+        class_figures = dict(IoU=_category_ious(results, len(classes)))
+        thing_figures = _name_thresholds(table)
+        if self.coco:
+            coco = coco_average_precision([result['coco'] for result in results], len(things))
+            thing_figures.update(coco)
+        metrics = OrderedDict(
+            mIoU=_mean_defined(class_figures['IoU'], 'mIoU', 'no pixel with a category'))
+        for key, values in thing_figures.items():
+            lacking = f'no object{SIZES.get(key, "")}'
+            metrics[key] = _mean_defined(values, key, lacking)
+        if self.panoptic:
+            counts = sum((result['panoptic'] for result in results), np.zeros((4, len(classes))))
+            quality = panoptic_quality(counts)
+            class_figures.update(quality)
+            metrics.update(_panoptic_means(quality, _indices(classes, things)))
+        rows = category_rows(classes, things, class_figures, thing_figures, num_objects)
         print_log(f'per category, {len(results)} images:\n{format_table(rows)}', logger='current')
         if self.out_file is not None:
             write_json(dict(metrics=metrics, categories=rows), self.out_file)
         return metrics
 
-    def _count_pixels(self, sample: dict, num_classes: int) -> dict[str, np.ndarray]:
-        """Intersection and union of each category, (C,) int64."""
-        predicted, truth = read_category_maps(sample, num_classes)
-        areas = IoUMetric.intersect_and_union(predicted, truth, num_classes, VOID_CATEGORY)
-        return dict(intersect=areas[0].long().numpy(), union=areas[1].long().numpy())
-
-    def _match_instances(self, sample: dict, classes: Sequence[str],
-                         things: Sequence[str]) -> dict[str, np.ndarray]:
-        """Detections that are not void, and which of them find an object at each threshold."""
+    def _count(self, sample: dict, classes: Sequence[str], things: Sequence[str]) -> dict:
+        """What is kept of an image."""
+        predicted, truth = read_category_maps(sample, len(classes))
         inst_map, ids, gt_labels = read_objects(sample, len(things))
         instances = self._instances(sample, classes, things)
         check_instances(sample, instances, inst_map, len(things))
-        masks = instances['masks']
-        ious, kept = _region_iou(sample, masks, inst_map.to(masks.device), ids.to(masks.device))
-        labels = _to_numpy(instances['labels'][kept])
-        scores = _to_numpy(instances['scores'][kept].double())
-        gt_labels = _to_numpy(gt_labels)
-        hits = match_detections(_to_numpy(ious[kept]), labels, gt_labels, scores, THRESHOLDS)
-        num_objects = np.bincount(gt_labels, minlength=len(things))
-        return dict(labels=labels, scores=scores, hits=hits, num_objects=num_objects)
+        found = instances['masks'], instances['labels'], instances['scores']
+        objects = tuple(each.to(found[0].device) for each in (inst_map, ids, gt_labels))
+        result = _count_pixels(predicted, truth, len(classes))
+        kept, matches = _match_instances(sample, found, objects, len(things))
+        result.update(matches)
+        if self.coco:
+            result['coco'] = encode_regions(
+                found[0][kept], matches['labels'], matches['scores'], *objects)
+        if self.panoptic:
+            seg_map = true_category_map(truth) if self.true_categories else predicted
+            result['panoptic'] = _count_segments(found, objects, seg_map, truth,
+                                                 _indices(classes, things), len(classes))
+        return result
 
     def _instances(self, sample: dict, classes: Sequence[str], things: Sequence[str]) -> dict:
         """The predicted instances, or those grouped again from the boxes."""
@@ -145,7 +177,7 @@ class InstBoxMetric(BaseMetric):
         boxes = sample_field(sample, 'pred_boxes', KEEP_BOXES)['data']
         scores = sample_field(sample, 'pred_scores', KEEP_BOXES)['data']
         extent = sample_field(sample, 'grid_extent', KEEP_BOXES)
-        thing_ids = [classes.index(name) for name in things]
+        thing_ids = _indices(classes, things)
         truth = sample_field(sample, 'gt_sem_seg')['data'][0].to(scores.device)
         seg_map = None
         if self.true_categories:
@@ -154,6 +186,34 @@ class InstBoxMetric(BaseMetric):
             scores = true_category_scores(seg_map, boxes.shape[-2:], extent, len(classes))
         return self.grouper(
             scores, boxes, tuple(truth.shape), thing_ids, extent=extent, seg_map=seg_map)
+
+
+def _count_pixels(predicted: Tensor, truth: Tensor, num_classes: int) -> dict[str, np.ndarray]:
+    """Intersection and union of each category, (C,) int64."""
+    areas = IoUMetric.intersect_and_union(predicted, truth, num_classes, VOID_CATEGORY)
+    return dict(intersect=areas[0].long().numpy(), union=areas[1].long().numpy())
+
+
+def _match_instances(sample: dict, found: tuple, objects: tuple,
+                     num_things: int) -> tuple[Tensor, dict[str, np.ndarray]]:
+    """Which detections are not void, (K,) bool, and which of those find an object."""
+    masks, labels, scores = found
+    inst_map, ids, gt_labels = objects
+    ious, kept = _region_iou(sample, masks, inst_map, ids)
+    labels, scores = _to_numpy(labels[kept]), _to_numpy(scores[kept].double())
+    gt_labels = _to_numpy(gt_labels)
+    hits = match_detections(_to_numpy(ious[kept]), labels, gt_labels, scores, THRESHOLDS)
+    num_objects = np.bincount(gt_labels, minlength=num_things)
+    return kept, dict(labels=labels, scores=scores, hits=hits, num_objects=num_objects)
+
+
+def _count_segments(found: tuple, objects: tuple, seg_map: Tensor, truth: Tensor,
+                    thing_ids: Sequence[int], num_classes: int) -> np.ndarray:
+    """Matched, false and missed segments of the panoptic maps, (4, C)."""
+    device = found[0].device
+    predicted = predicted_segments(*found, seg_map.to(device), thing_ids, num_classes)
+    true = true_segments(*objects, truth.to(device), thing_ids, num_classes)
+    return panoptic_counts(predicted, true, num_classes)
 
 
 def _region_iou(sample: dict, masks: Tensor, inst_map: Tensor,
@@ -169,6 +229,11 @@ def _check_background(classes: Sequence[str], thing_ids: Sequence[int]) -> None:
     if 0 in thing_ids:
         raise ValueError(f"true_categories counts void as category 0, but that is '{classes[0]}', "
                          'a thing; it needs a data set whose category 0 has no instances')
+
+
+def _indices(classes: Sequence[str], things: Sequence[str]) -> list[int]:
+    """Index among the classes of each thing class."""
+    return [classes.index(name) for name in things]
 
 
 def _to_numpy(values: Tensor) -> np.ndarray:
@@ -201,6 +266,13 @@ def _name_thresholds(table: np.ndarray) -> dict[str, np.ndarray]:
     figures = {f'APr_{limit}': table[:, THRESHOLDS.index(limit)] for limit in REPORTED}
     figures['APr_vol'] = table.mean(1)
     return figures
+
+
+def _panoptic_means(quality: dict[str, np.ndarray], thing_ids: list[int]) -> dict[str, float]:
+    """Panoptic figures over all categories, and PQ over things and over stuff."""
+    figures = dict(
+        quality, PQ_things=quality['PQ'][thing_ids], PQ_stuff=np.delete(quality['PQ'], thing_ids))
+    return {key: _mean_defined(values, key, 'no segment') for key, values in figures.items()}
 
 
 def _mean_defined(values: np.ndarray, name: str, lacking: str) -> float:

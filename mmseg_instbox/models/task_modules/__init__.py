@@ -1,5 +1,9 @@
 from .bootstrap_pixel_sampler import BootstrapPixelSampler
+from .box_nms_grouper import BoxNMSGrouper
+from .centre_grouper import CentreGrouper
 from .pixel_box_coder import PixelBoxCoder
 from .pixel_box_grouper import PixelBoxGrouper
 
-__all__ = ['BootstrapPixelSampler', 'PixelBoxCoder', 'PixelBoxGrouper']
+__all__ = [
+    'BootstrapPixelSampler', 'BoxNMSGrouper', 'CentreGrouper', 'PixelBoxCoder', 'PixelBoxGrouper'
+]

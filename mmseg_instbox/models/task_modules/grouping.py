@@ -99,12 +99,25 @@ def merge(candidates: Candidates, iou_thr: float) -> Candidates:
     candidates = candidates.select(candidates.votes.sort(descending=True, stable=True).indices)
     boxes, labels, _ = candidates
     beats = (box_iou(boxes[:, None], boxes[None]) > iou_thr) & (labels[:, None] == labels[None])
+    return candidates.select(greedy_keep(beats))
+
+
+def greedy_keep(beats: Tensor) -> Tensor:
+    """Which items greedy suppression keeps.
+
+    Args:
+        beats: ``(K, K)`` bool, whether item i suppresses item j if i itself is kept; only entries
+            with i before j count, so items come best first.
+
+    Returns:
+        Tensor: ``(K,)`` bool.
+    """
     beats = beats.triu(diagonal=1)
-    keep = torch.ones_like(labels, dtype=torch.bool)
+    keep = beats.new_ones(len(beats))
     while True:  # the fixed point, reached after as many rounds as chains are long, is greedy NMS
         survivors = ~(beats & keep[:, None]).any(dim=0)
         if torch.equal(survivors, keep):
-            return candidates.select(keep)
+            return keep
         keep = survivors
 
 
@@ -183,8 +196,7 @@ def owned_mean(values: Tensor, owner: Tensor, num: int, weights: Tensor | None =
 
     Returns:
         Tensor: ``(K, D)``; 0 for a candidate without cells. Summed in float64, so that the order of
-            the
-        cells does not matter.
+            the cells does not matter.
     """
     weights = values.new_ones(len(values)) if weights is None else weights
     sums = values.new_zeros((num + 1, values.shape[1] + 1), dtype=torch.float64)
@@ -199,6 +211,13 @@ def refine(boxes: Tensor, owner: Tensor, iou: Tensor, candidates: Candidates) ->
     owned = torch.bincount(owner[owner >= 0], minlength=len(mean))
     box = torch.where(owned[:, None] > 0, mean, candidates.boxes)
     return Candidates(box, candidates.labels, owned.to(boxes.dtype))
+
+
+def drop_unowned(candidates: Candidates, owner: Tensor) -> tuple[Candidates, Tensor]:
+    """The candidates that own a cell, and the owner ``(n,)`` of each cell, numbered anew."""
+    owned = torch.bincount(owner[owner >= 0], minlength=len(candidates.labels)) > 0
+    index = torch.cat([owned.cumsum(0) - 1, owned.new_full((1, ), -1, dtype=torch.long)])
+    return candidates.select(owned), index[owner]
 
 
 def box_cells(boxes: Tensor, cell_area: float, img_shape: tuple[int, int]) -> Tensor:

@@ -90,6 +90,55 @@ def slow_average_precision(samples, label, threshold):
     return sum(steps) / Fraction(total)
 
 
+def slow_panoptic_quality(samples):
+    """PQ, SQ and RQ of each category by sets of pixels and fractions; None without segments."""
+    ious, false, missed = ([[] for _ in META['classes']] for _ in range(3))
+    for sample in samples:
+        found, (truth, void) = _found_segments(sample), _true_segments(sample)
+        for category in range(len(META['classes'])):
+            mine = [region for its, region in found if its == category]
+            theirs = [region for its, region in truth if its == category]
+            pairs = {(i, j): Fraction(len(a & b), len((a | b) - void))
+                     for i, a in enumerate(mine) for j, b in enumerate(theirs) if a & b}
+            pairs = {pair: iou for pair, iou in pairs.items() if iou > Fraction(1, 2)}
+            ious[category] += pairs.values()
+            missed[category] += set(range(len(theirs))) - {j for _, j in pairs}
+            false[category] += [i for i, a in enumerate(mine) if i not in {i for i, _ in pairs}
+                                and Fraction(len(a & void), len(a)) <= Fraction(1, 2)]
+    figures = []
+    for its, wrong, lost in zip(ious, false, missed, strict=True):
+        total = len(its) + Fraction(len(wrong) + len(lost), 2)
+        figures.append((sum(its) / total, sum(its) / max(len(its), 1), len(its) / total)
+                       if total else None)
+    return figures
+
+
+def _found_segments(sample):
+    """Category and pixels of each predicted segment."""
+    seg_map, owner = sample.pred_sem_seg.data[0], {}
+    instances = sample.pred_instances
+    for index in sorted(range(len(instances)), key=lambda k: -instances.scores[k]):
+        for pixel in pixels(instances.masks[index]):
+            owner.setdefault(pixel, index)
+    found = [(CATEGORY[label], {pixel for pixel in owner if owner[pixel] == index})
+             for index, label in enumerate(instances.labels)]
+    found += [(category, pixels(seg_map == category) - owner.keys())
+              for category in range(4) if category not in CATEGORY]
+    return [(category, region) for category, region in found if region]
+
+
+def _true_segments(sample):
+    """Category and pixels of each true segment, and the void pixels."""
+    seg_map, inst_map = sample.gt_sem_seg.data[0], sample.gt_inst_map.data[0]
+    everything, unknown = pixels(seg_map >= 0), pixels((seg_map == 255) | (inst_map == 255))
+    truth = [(CATEGORY[label], pixels(inst_map == index) - unknown) for index, label in zip(
+        sample.gt_instances.ids, sample.gt_instances.labels, strict=True)]
+    truth += [(category, pixels((seg_map == category) & (inst_map == 0)) - unknown)
+              for category in range(4) if category not in CATEGORY]
+    truth = [(category, region) for category, region in truth if region]
+    return truth, everything - set().union(*(region for _, region in truth))
+
+
 def pixels(mask):
     return {(int(y), int(x)) for y, x in mask.nonzero()}
 
@@ -110,7 +159,8 @@ def run_process(rank, world_size, init_file, out_file, *set_sizes):
     figures = []
     for size in map(int, set_sizes):
         mine = DefaultSampler(range(size), shuffle=False)
-        figures.append(evaluate([random_sample(seed) for seed in mine], size=size))
+        metric = InstBoxMetric(coco=True, panoptic=True)
+        figures.append(evaluate([random_sample(seed) for seed in mine], [metric], size=size))
     with open(f'{out_file}.{rank}', 'w') as file:
         json.dump(figures, file)
 

@@ -15,6 +15,7 @@ from metric_samples import (
     make_sample,
     random_sample,
     slow_average_precision,
+    slow_panoptic_quality,
 )
 from mmengine.structures import InstanceData, PixelData
 from mmseg.evaluation.metrics import IoUMetric
@@ -23,6 +24,8 @@ from mmseg.registry import METRICS, TASK_UTILS
 from mmseg_instbox.evaluation import InstBoxMetric
 
 KEYS = ['mIoU', 'APr_0.5', 'APr_0.6', 'APr_0.7', 'APr_0.8', 'APr_0.9', 'APr_vol']
+COCO_KEYS = ['AP', 'AP50', 'AP75', 'AP_s', 'AP_m', 'AP_l']
+PANOPTIC_KEYS = ['PQ', 'SQ', 'RQ', 'PQ_things', 'PQ_stuff']
 
 
 class FakeGrouper:
@@ -139,10 +142,71 @@ def test_mean_iou_is_mmsegs():
     assert 0.05 < figures['mIoU'] < 0.95
 
 
+@pytest.mark.parametrize('first', [0, 100])
+def test_panoptic_quality_agrees_with_slow_implementation(first):
+    samples = [nearly_right(random_sample(seed), seed) for seed in range(first, first + 12)]
+    figures = evaluate(samples, [InstBoxMetric(panoptic=True)])
+    expected = slow_panoptic_quality(samples)
+    assert all(0.02 < each[0] < 0.98 for each in expected)
+    for index, key in enumerate(('PQ', 'SQ', 'RQ')):
+        mean = sum(each[index] for each in expected) / 4
+        assert figures[key] == pytest.approx(float(mean), abs=1e-12)
+    for key, (one, other) in dict(PQ_things=(1, 3), PQ_stuff=(0, 2)).items():
+        mean = (expected[one][0] + expected[other][0]) / 2
+        assert figures[key] == pytest.approx(float(mean), abs=1e-12)
+
+
+def nearly_right(sample, seed):
+    """Put road into the truth, thing pixels without an object and void; predict most of it."""
+    random = np.random.default_rng(seed)
+    truth = sample.gt_sem_seg.data[0]
+    free = sample.gt_inst_map.data[0] == 0
+    for category, column in ((2, slice(0, 5)), (3, slice(7, 8)), (255, slice(9, 10))):
+        truth[:, column][free[:, column]] = category
+    right = torch.from_numpy(random.random(truth.shape) < random.uniform(.6, 1.)) & (truth < 255)
+    predicted = sample.pred_sem_seg.data[0]
+    predicted[right] = truth[right]
+    # else the mask at random, of score up to 1, would cut most of the instances
+    sample.pred_instances.scores[0] = 0.
+    return sample
+
+
+def test_coco_figures_are_of_the_instances_of_apr():
+    # 78 of 100 pixels found: 6 of COCO's thresholds; a second image adds a false one in the void
+    inst_map = np.zeros((10, 12), int)
+    inst_map[:, :10], inst_map[:, 11] = 1, 255
+    mask = np.arange(120).reshape(10, 12) // 12 + 10 * (np.arange(12) % 12) < 78
+    sample = make_sample(inst_map, [0], [mask & (inst_map == 1)], [0], [.5])
+    void = make_sample(inst_map, [0], [inst_map == 255, inst_map == 1], [0, 0], [.9, .8])
+    figures = evaluate([sample, void], [InstBoxMetric(coco=True)])
+    assert list(figures) == KEYS + COCO_KEYS
+    # both found up to 0.75, then the second only, which comes first: recall 1/2 is 51 of 101
+    high = pytest.approx(.6 + .4 * 51 / 101, abs=1e-9)
+    assert [figures[key] for key in COCO_KEYS] == [high, 1., 1., high, 0., 0.]
+
+
+def test_perfect_panoptic_map():
+    inst_map = np.array([[1, 1, 0, 2, 0], [1, 1, 0, 2, 0]])
+    sample = make_sample(inst_map, [0, 1], [inst_map == 1, inst_map == 2], [0, 1], [.9, .8])
+    figures = evaluate([sample], [InstBoxMetric(panoptic=True)])
+    assert figures == dict.fromkeys(KEYS + PANOPTIC_KEYS, 1.)
+
+
+def test_true_categories_make_true_stuff(fake_grouper):
+    sample = dog_sample()
+    sample.pred_sem_seg.data[:] = 2
+    oracle = InstBoxMetric(true_categories=True, grouper=fake_grouper, panoptic=True)
+    assert evaluate([sample], [oracle])['PQ'] == 1.
+    # road everywhere: no dog, no background, one false road
+    assert evaluate([sample], [InstBoxMetric(panoptic=True)])['PQ'] == 0.
+
+
 def test_no_predictions_give_zeros():
     samples = [make_sample([[1, 1, 0]], [0], [], [], [], pred_sem_seg=[[2, 2, 2]])
                for _ in range(2)]
     assert evaluate(samples) == dict.fromkeys(KEYS, 0.)
+    everything = [InstBoxMetric(coco=True, panoptic=True)]
+    assert evaluate(samples, everything) == dict.fromkeys(KEYS + COCO_KEYS + PANOPTIC_KEYS, 0.)
 
 
 def test_no_ground_truth_gives_zeros_and_says_so(monkeypatch):
@@ -151,7 +215,11 @@ def test_no_ground_truth_gives_zeros_and_says_so(monkeypatch):
     said = []
     monkeypatch.setattr('mmseg_instbox.evaluation.metrics.inst_box_metric.print_log',
                         lambda text, **_: said.append(text))
-    assert evaluate([sample]) == dict.fromkeys(KEYS, 0.)
+    everything = [InstBoxMetric(coco=True, panoptic=True)]
+    figures = evaluate([sample], everything)
+    assert figures == dict.fromkeys(KEYS + COCO_KEYS + PANOPTIC_KEYS, 0.)
+    assert any(text.startswith('AP_l is not defined: no object above 96') for text in said)
+    assert any(text.startswith('PQ is not defined: no segment') for text in said)
     assert any(text.startswith('mIoU is not defined') for text in said)
     assert any(text.startswith('APr_0.5 is not defined: no object') for text in said)
 
@@ -160,12 +228,16 @@ def test_table_and_file(tmp_path):
     out_file = tmp_path / 'new' / 'figures.json'
     row = np.array([[1, 1, 0]])
     sample = make_sample(row, [0], [row == 1], [0], [.5])
-    figures = evaluate([sample], [InstBoxMetric(out_file=str(out_file))])
+    figures = evaluate([sample], [InstBoxMetric(out_file=str(out_file), coco=True, panoptic=True)])
     content = json.loads(out_file.read_text())
     assert content['metrics'] == figures
     rows = {entry['category']: entry for entry in content['categories']}
     assert list(rows) == list(META['classes'])
     assert rows['dog']['APr_0.7'] == 1. and rows['dog']['objects'] == 1
+    assert rows['dog']['SQ'] == rows['background']['PQ'] == 1.
+    assert rows['dog']['AP75'] == pytest.approx(1.)
+    assert rows['dog']['AP_l'] is rows['cat']['AP'] is rows['cat']['PQ'] is None
+    assert rows['background']['AP'] is None
     assert rows['cat']['APr_vol'] is None and rows['cat']['objects'] == 0
     assert rows['road']['objects'] is None and rows['road']['IoU'] is None
     assert [path.name for path in out_file.parent.iterdir()] == ['figures.json']
@@ -254,7 +326,9 @@ def test_two_processes_give_the_same_figures(tmp_path, repo):
     for process in processes:
         output, _ = process.communicate(timeout=120)
         assert process.returncode == 0, output.decode()
-    alone = [evaluate([random_sample(seed) for seed in range(size)]) for size in (7, 8)]
+    alone = [evaluate([random_sample(seed) for seed in range(size)],
+                      [InstBoxMetric(coco=True, panoptic=True)]) for size in (7, 8)]
+    assert list(alone[0]) == KEYS + COCO_KEYS + PANOPTIC_KEYS
     assert 0.05 < alone[0]['APr_vol'] < 0.95 and alone[0] != alone[1]
     for rank in (0, 1):
         assert json.loads(Path(f'{tmp_path}/out.{rank}').read_text()) == alone

@@ -147,6 +147,26 @@ def test_merge_of_nothing():
     assert len(grouping.merge(empty, 0.4).labels) == 0
 
 
+@pytest.mark.parametrize('share', [0.05, 0.3, 1])
+def test_greedy_keep_by_loops(share):
+    beats = torch.rand(40, 40) < share
+    kept = []
+    for j in range(40):
+        if not any(beats[i, j] for i in kept):
+            kept.append(j)
+    assert grouping.greedy_keep(beats).nonzero()[:, 0].tolist() == kept
+    assert grouping.greedy_keep(beats[:0, :0]).shape == (0, )
+
+
+def test_candidates_without_cells_are_dropped_and_the_rest_numbered_anew():
+    candidates = Candidates(random_boxes(4), torch.tensor([1, 2, 3, 4]), torch.rand(4))
+    left, owner = grouping.drop_unowned(candidates, torch.tensor([3, -1, 1, 3]))
+    assert left.labels.tolist() == [2, 4] and owner.tolist() == [1, -1, 0, 1]
+    assert torch.equal(left.boxes, candidates.boxes[[1, 3]])
+    left, owner = grouping.drop_unowned(candidates, torch.tensor([-1, -1]))
+    assert len(left.labels) == 0 and owner.tolist() == [-1, -1]
+
+
 def test_a_cell_goes_to_the_best_candidate_of_its_category():
     boxes, labels = random_boxes(80), torch.randint(0, 3, (80, ))
     found = Candidates(random_boxes(9), torch.arange(9) % 3, torch.ones(9))

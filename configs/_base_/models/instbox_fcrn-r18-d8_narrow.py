@@ -42,6 +42,7 @@ model = dict(
         sampler=dict(type='BootstrapPixelSampler', min_kept=0.5),
         coder=dict(type='PixelBoxCoder', scale=32),
         loss_decode=dict(type='SmoothL1Loss', beta=0.25, loss_weight=2.0)),
-    grouper=dict(type='PixelBoxGrouper'),
+    # its boxes are clean, so little gain is enough to tell an object
+    grouper=dict(type='PixelBoxGrouper', min_gain=0.08),
     train_cfg=dict(),
     test_cfg=dict(mode='whole'))

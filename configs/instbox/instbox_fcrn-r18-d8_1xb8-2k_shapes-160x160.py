@@ -1,4 +1,4 @@
 _base_ = [
     '../_base_/models/instbox_fcrn-r18-d8_narrow.py', '../_base_/datasets/shapes_160x160.py',
-    '../_base_/schedules/schedule_adamw-poly_1.6k.py', '../_base_/default_runtime.py'
+    '../_base_/schedules/schedule_adamw-poly-scratch_2k.py', '../_base_/default_runtime.py'
 ]

@@ -82,6 +82,7 @@ setup(
     ],
     extras_require=dict(
         dev=['pytest>=8', 'ruff>=0.6'],
+        benchmarks=['scipy>=1.10'],
         sbd=['scipy>=1.10'],
     ),
     zip_safe=False,

@@ -1,0 +1,17 @@
+"""Registries of the scope ``mmseg_instbox``, children of MMSegmentation's.
+
+The package registers its classes with MMSegmentation itself. MMEngine however marks a config that is
+inherited with ``mmseg_instbox::`` with that scope, and looks its classes up here first, then in the
+parents. So the registries are empty, but must exist.
+"""
+import mmseg.registry
+from mmengine.registry import Registry
+
+SCOPED = {
+    name: Registry(
+        getattr(mmseg.registry, name).name,
+        parent=getattr(mmseg.registry, name),
+        scope='mmseg_instbox',
+        locations=['mmseg_instbox'])
+    for name in mmseg.registry.__all__
+}

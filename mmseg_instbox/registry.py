@@ -1,8 +1,8 @@
 """Registries of the scope ``mmseg_instbox``, children of MMSegmentation's.
 
-The package registers its classes with MMSegmentation itself. MMEngine however marks a config that is
-inherited with ``mmseg_instbox::`` with that scope, and looks its classes up here first, then in the
-parents. So the registries are empty, but must exist.
+The package registers its classes with MMSegmentation itself. MMEngine however marks a config that
+is inherited with ``mmseg_instbox::`` with that scope, and looks its classes up here first, then in
+the parents. So the registries are empty, but must exist.
 """
 import mmseg.registry
 from mmengine.registry import Registry

@@ -7,7 +7,6 @@ from mmseg_instbox.datasets.instance_maps import check_objects
 from mmseg_instbox.datasets.shapes_generator import (
     MAX_OBJECTS,
     MIN_PIXELS,
-    MIN_VISIBLE,
     SHAPES,
     Shape,
     coverage,

@@ -1,10 +1,12 @@
+import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from . import grouping
+from . import grouping, painting
 from .feature_grid import resize_to_extent
 from .grouping import Candidates
 
@@ -13,15 +15,21 @@ class Cells(NamedTuple):
     """The n thing cells of an image whose boxes are sound, in the order of the grid's rows.
 
     ``boxes`` (n, 4) float32 in image pixels; ``labels`` (n,) int64 category; ``prob`` (n,) its
-    probability; ``img_shape`` (H, W); ``grid_shape`` (h, w); ``extent`` (H', W') image pixels that
-    the grid covers.
+    probability; ``index`` (n,) int64 place on the flattened grid; ``img_shape`` (H, W);
+    ``grid_shape`` (h, w); ``extent`` (H', W') image pixels that the grid covers.
     """
     boxes: Tensor
     labels: Tensor
     prob: Tensor
+    index: Tensor
     img_shape: tuple[int, int]
     grid_shape: tuple[int, int]
     extent: tuple[float, float]
+
+    @property
+    def area(self) -> float:
+        """Image pixels that a cell covers."""
+        return math.prod(self.extent) / math.prod(self.grid_shape)
 
 
 class CellGroups(NamedTuple):
@@ -37,12 +45,31 @@ class CellGroups(NamedTuple):
     num_invalid: int
 
 
+SCORE_FACTORS = ('probability', 'agreement', 'coverage', 'size')
+_LARGE = 8  # cells at which the size halves the score
+
+
 class BaseGrouper:
     """What all groupers share: which cells take part, scores, and masks at image resolution.
 
     A grouper implements :meth:`_group`, which decides on the feature grid which cells belong
     together. Masks take their category borders from the interpolated scores.
+
+    Args:
+        score: Factors whose product is the score of an instance, each from 0 to 1. 'probability':
+            mean of its cells' category probability. 'agreement': mean IoU of their boxes with the
+            instance's box. 'coverage': square root of the share of that box, inside the image, that
+            the cells fill. 'size': n / (n + 8) with n cells.
+
+    Raises:
+        ValueError: If there is no factor or an unknown one.
     """
+
+    def __init__(self, score: Sequence[str] = SCORE_FACTORS) -> None:
+        if not score or not set(score) <= set(SCORE_FACTORS):
+            raise ValueError(f'score of {type(self).__name__} is {score!r}; expected some of '
+                             f'{SCORE_FACTORS}')
+        self.score = tuple(score)
 
     @torch.no_grad()
     def __call__(self,
@@ -78,7 +105,7 @@ class BaseGrouper:
             seg_map = category_map(scores, img_shape, extent)
         return draw_instances(groups, seg_map, thing_ids, extent)
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def group_cells(self, scores: Tensor, boxes: Tensor, img_shape: tuple[int, int],
                     thing_ids: Tensor, extent: tuple[float, float]) -> CellGroups:
         """The part of the work that is done on the feature grid; arguments as of the call.
@@ -90,15 +117,18 @@ class BaseGrouper:
             raise ValueError(f'{type(self).__name__} got scores {tuple(scores.shape)} and boxes '
                              f'{tuple(boxes.shape)}; expected (C, h, w) and (4, h, w)')
         prob, category = scores.max(dim=0)
-        is_thing = torch.isin(category, torch.as_tensor(thing_ids, device=scores.device))
+        thing = torch.zeros(len(scores), dtype=torch.bool, device=scores.device)
+        thing[thing_ids] = True
+        is_thing = thing[category]
         sound = is_thing & has_area(boxes)
+        index = sound.flatten().nonzero()[:, 0]
         cells = Cells(
-            boxes.permute(1, 2, 0)[sound].float(), category[sound], prob[sound].float(),
-            tuple(img_shape), tuple(category.shape), extent)
+            boxes.flatten(1)[:, index].float().T, category.flatten()[index],
+            prob.flatten()[index].float(), index, tuple(img_shape), tuple(category.shape), extent)
         candidates, owner, iou = self._group(cells) if len(cells.labels) else _no_groups(cells)
         owners = torch.full_like(category, -1)
-        owners[sound] = owner
-        score = self._score(cells.prob, owner, iou, len(candidates.labels))
+        owners.view(-1)[index] = owner
+        score = self._score(cells, candidates.boxes, owner, iou)
         num_invalid = int((is_thing & ~sound).sum())
         return CellGroups(owners, candidates.labels, score, num_invalid)
 
@@ -114,10 +144,17 @@ class BaseGrouper:
         """
         raise NotImplementedError(f'{type(self).__name__} must implement _group')
 
-    @staticmethod
-    def _score(prob: Tensor, owner: Tensor, iou: Tensor, num: int) -> Tensor:
-        """Mean category probability of an instance's cells times their mean agreement."""
-        return grouping.owned_mean(torch.stack([prob, iou], dim=1), owner, num).prod(dim=1)
+    def _score(self, cells: Cells, boxes: Tensor, owner: Tensor, iou: Tensor) -> Tensor:
+        """Scores ``(K,)`` of instances with ``boxes`` ``(K, 4)``, from the cells they own."""
+        sums = grouping.owned_sums(torch.stack([cells.prob, iou], dim=1), owner, len(boxes))
+        probability, agreement, num = sums.float().unbind(1)
+        room = grouping.box_cells(boxes, cells.area, cells.img_shape)
+        factors = dict(
+            probability=probability / num,
+            agreement=agreement / num,
+            coverage=(num / room).clamp(max=1).sqrt(),
+            size=num / (num + _LARGE))
+        return torch.stack([factors[name] for name in self.score]).prod(dim=0)
 
 
 def has_area(boxes: Tensor) -> Tensor:
@@ -145,17 +182,25 @@ def draw_instances(groups: CellGroups, seg_map: Tensor, thing_ids: Tensor,
     Returns:
         InstanceData: As of :meth:`BaseGrouper.__call__`.
     """
-    instance = grouping.paint(groups.owners, groups.categories, seg_map, extent)
-    boxes = grouping.instance_boxes(instance, len(groups.scores))
+    num = len(groups.scores)
     order = groups.scores.sort(descending=True, stable=True).indices
-    order = order[boxes[order, 2] > boxes[order, 0]]
+    rank = torch.cat([order.argsort(), order.new_tensor([-1])])
+    categories = groups.categories[order]
+    instance = painting.paint(rank[groups.owners], categories, seg_map, extent)
+    masks = torch.zeros(
+        (num + 1, *instance.shape), dtype=torch.bool, device=instance.device)
+    masks = masks.scatter_(0, instance.long()[None], True)[:num]
+    boxes = painting.mask_boxes(masks)
+    seen = boxes[:, 2] > 0
+    if not bool(seen.all()):
+        masks, boxes, order, categories = (x[seen] for x in (masks, boxes, order, categories))
     thing_ids = torch.as_tensor(thing_ids, device=order.device)
     return InstanceData(
         metainfo=dict(num_invalid=groups.num_invalid),
-        masks=instance.int()[None] == order.int()[:, None, None],
-        labels=(groups.categories[order, None] == thing_ids[None]).long().argmax(dim=1),
+        masks=masks,
+        labels=(categories[:, None] == thing_ids[None]).long().argmax(dim=1),
         scores=groups.scores[order],
-        bboxes=boxes[order])
+        bboxes=boxes)
 
 
 def _no_groups(cells: Cells) -> tuple[Candidates, Tensor, Tensor]:

@@ -25,12 +25,14 @@ class BoxNMSGrouper(BaseGrouper):
     Args:
         box_iou_thr: IoU above which a box suppresses another.
         region_iou_thr: IoU of their sets of cells above which a region suppresses another.
+        **kwargs: See :class:`BaseGrouper`.
 
     Raises:
         ValueError: If a threshold is not in [0, 1].
     """
 
-    def __init__(self, box_iou_thr: float = 0.5, region_iou_thr: float = 0.5) -> None:
+    def __init__(self, box_iou_thr: float = 0.5, region_iou_thr: float = 0.5, **kwargs) -> None:
+        super().__init__(**kwargs)
         if not 0 <= box_iou_thr <= 1 or not 0 <= region_iou_thr <= 1:
             raise ValueError('BoxNMSGrouper needs box_iou_thr and region_iou_thr in [0, 1], got '
                              f'{box_iou_thr} and {region_iou_thr}')

@@ -30,6 +30,7 @@ class CentreGrouper(BaseGrouper):
         min_votes: Height of the heat map below which there is no centre; a centre on which n cells
             agree exactly is about n / (2 pi sigma^2) high.
         max_centres: How many centres of an image are kept, the highest.
+        **kwargs: See :class:`BaseGrouper`.
 
     Raises:
         ValueError: If a number is out of its range.
@@ -39,7 +40,9 @@ class CentreGrouper(BaseGrouper):
                  sigma: float = 2.0,
                  kernel: int = 3,
                  min_votes: float = 0.02,
-                 max_centres: int = 200) -> None:
+                 max_centres: int = 200,
+                 **kwargs) -> None:
+        super().__init__(**kwargs)
         if sigma <= 0 or kernel < 1 or kernel % 2 == 0 or min_votes <= 0 or max_centres < 1:
             raise ValueError('CentreGrouper needs sigma > 0, kernel odd, min_votes > 0 and '
                              f'max_centres >= 1, got {sigma}, {kernel}, {min_votes}, {max_centres}')

@@ -11,9 +11,11 @@ from torch import Tensor
 
 from .box_iou import box_iou
 
-_LEVELS_PER_OCTAVE = 2
 _OFFSET = 1 << 15  # makes bin indices positive; a bin index needs 17 bits
-_WINDOW = [(dx, dy, (2 - abs(dx)) * (2 - abs(dy))) for dx in (-1, 0, 1) for dy in (-1, 0, 1)]
+_ONE = 1 << 30  # IoU as whole numbers, whose sums do not depend on the order
+_CODE_BITS = 20
+_CODE_MASK = (1 << _CODE_BITS) - 1
+_WINDOW = [(dx, dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1)]
 
 
 class Candidates(NamedTuple):
@@ -23,12 +25,54 @@ class Candidates(NamedTuple):
     votes: Tensor
 
     def select(self, index: Tensor) -> 'Candidates':
-        """Candidates at ``index``, a mask or indices of ``(K,)``."""
-        return Candidates(self.boxes[index], self.labels[index], self.votes[index])
+        """Candidates at the indices ``index`` ``(K',)``."""
+        return Candidates(*(each.index_select(0, index) for each in self))
+
+
+def neighbours(index: Tensor, grid_shape: tuple[int, int]) -> Tensor:
+    """The eight cells around each cell.
+
+    Args:
+        index: ``(n,)`` int64 places of the cells on the flattened grid, each at most once.
+        grid_shape: ``(h, w)``.
+
+    Returns:
+        Tensor: ``(8, n)`` int64 index among the n cells; n where none of them lies there.
+    """
+    num, (h, w) = len(index), grid_shape
+    width = w + 2  # a margin of one cell around the grid
+    place = index + index // w * 2 + width + 1
+    cell_at = index.new_full(((h + 2) * width, ), num)
+    cell_at[place] = torch.arange(num, device=index.device)
+    steps = [dy * width + dx for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dx or dy]
+    return cell_at.take(place + index.new_tensor(steps)[:, None])
+
+
+def smooth_boxes(boxes: Tensor, labels: Tensor, around: Tensor) -> Tensor:
+    """Averages the box of each cell with those around it of its category, weighted by their IoU
+    squared.
+
+    Boxes of one object differ by noise and agree; those of a neighbouring object do not, and count
+    the less.
+
+    Args:
+        boxes: ``(n, 4)``.
+        labels: ``(n,)``.
+        around: ``(m, n)`` from :func:`neighbours`.
+
+    Returns:
+        Tensor: ``(n, 4)``.
+    """
+    rows = F.pad(boxes.T, (0, 1))  # coordinates first is faster; the last box is nobody's
+    others = rows.index_select(1, around.flatten()).view(4, *around.shape)
+    weight = box_iou(boxes[None], others.permute(1, 2, 0)).square()
+    weight = weight * (F.pad(labels, (0, 1), value=-1).take(around) == labels)
+    total = rows[:, :-1] + (others * weight).sum(dim=1)
+    return (total / (1 + weight.sum(dim=0))).T
 
 
 def cast_votes(boxes: Tensor, labels: Tensor, img_shape: tuple[int, int], bin_size: float,
-               relative: bool) -> tuple[Tensor, Tensor]:
+               relative: bool) -> Tensor:
     """Bins of the Hough space (category, size, centre) that each cell votes for.
 
     Args:
@@ -41,49 +85,47 @@ def cast_votes(boxes: Tensor, labels: Tensor, img_shape: tuple[int, int], bin_si
             own, half an octave apart.
 
     Returns:
-        tuple: ``(V,)`` int64 keys of the bins and ``(V,)`` indices of the voting cells.
+        Tensor: ``(L, n)`` int64 keys of the bins; L is 2 if ``relative``, else 1.
     """
-    size = (boxes[:, 2:] - boxes[:, :2]).clamp(min=1)
-    centre = (boxes[:, :2] + boxes[:, 2:]) / 2 - boxes.new_tensor([img_shape[1], img_shape[0]]) / 2
-    cells = torch.arange(len(boxes), device=boxes.device)
+    low, high = boxes.T[:2], boxes.T[2:]
     if relative:
-        level = (size.log2().mean(dim=1) * _LEVELS_PER_OCTAVE).floor()
-        level = torch.cat([level, level + 1])
-        width = bin_size * 2**(level / _LEVELS_PER_OCTAVE)
-        cells, centre, labels = cells.repeat(2), centre.repeat(2, 1), labels.repeat(2)
+        level = (high - low).clamp(min=1).prod(dim=0).log2().floor()  # octaves of area
+        level = torch.stack([level, level + 1])
+        width = bin_size * (level / 2).exp2()
     else:
-        level = torch.zeros_like(labels)
-        width = torch.full_like(size[:, 0], bin_size)
-    bins = (centre / width[:, None]).floor().clamp(2 - _OFFSET, _OFFSET - 2).long() + _OFFSET
-    return (((labels << 6) + level.long()) << 34) + (bins[:, 0] << 17) + bins[:, 1], cells
+        level = boxes.new_zeros(1, len(boxes))
+        width = bin_size
+    centre = (low + high - boxes.new_tensor([[img_shape[1]], [img_shape[0]]])) / 2
+    bins = (centre[:, None] / width).floor().clamp(2 - _OFFSET, _OFFSET - 2).long() + _OFFSET
+    return (((labels << 6) + level.long()) << 34) + (bins[0] << 17) + bins[1]
 
 
-def find_maxima(keys: Tensor, cells: Tensor, boxes: Tensor, labels: Tensor) -> Candidates:
+def find_maxima(keys: Tensor, boxes: Tensor) -> Candidates:
     """Local maxima of the votes, smoothed over 3 x 3 bins, as candidate instances.
 
     Args:
-        keys: ``(V,)`` bins that got a vote, from :func:`cast_votes`.
-        cells: ``(V,)`` the cells that cast them.
-        boxes: ``(n, 4)``.
-        labels: ``(n,)``.
+        keys: ``(L, n)`` bins that got a vote, from :func:`cast_votes`.
+        boxes: ``(n, 4)`` of the voters.
 
     Returns:
         Candidates: The box of each is the mean over the votes of its window.
     """
     bins, inverse, counts = keys.unique(return_inverse=True, return_counts=True)
     sums = boxes.new_zeros((len(bins), 4), dtype=torch.float64)
-    sums.index_add_(0, inverse, boxes[cells].double())
+    sums.index_add_(0, inverse.flatten(), boxes.double().repeat(len(keys), 1))
 
-    neighbours = torch.stack([bins + (dx << 17) + dy for dx, dy, _ in _WINDOW])
-    index = torch.searchsorted(bins, neighbours).clamp(max=len(bins) - 1)
-    found = bins[index] == neighbours
-    weights = found * torch.tensor([weight for *_, weight in _WINDOW], device=keys.device)[:, None]
-    votes = (weights * counts[index]).sum(dim=0)
-    peak = (torch.where(found, votes[index], 0).amax(dim=0) == votes).nonzero()[:, 0]
+    near = bins + bins.new_tensor([(dx << 17) + dy for dx, dy in _WINDOW])[:, None]
+    index = torch.searchsorted(bins, near).clamp_(max=len(bins) - 1)
+    found = bins.take(index) == near
+    weight = bins.new_tensor([(2 - abs(dx)) * (2 - abs(dy)) for dx, dy in _WINDOW])[:, None] * found
+    votes = (weight * counts.take(index)).sum(dim=0)
+    peak = ((votes.take(index) * found).amax(dim=0) == votes).nonzero()[:, 0]
 
-    index, weights = index[:, peak], weights[:, peak]
-    mean = (sums[index] * weights[..., None]).sum(dim=0) / votes[peak, None]
-    return Candidates(mean.to(boxes.dtype), bins[peak] >> 40, votes[peak].to(boxes.dtype) / 16)
+    index, weight = index.index_select(1, peak), weight.index_select(1, peak)
+    total = (sums.index_select(0, index.flatten()).view(*index.shape, 4) * weight[..., None]).sum(0)
+    votes = votes.index_select(0, peak)
+    return Candidates((total / votes[:, None]).to(boxes.dtype),
+                      bins.index_select(0, peak) >> 40, votes.to(boxes.dtype) / 16)
 
 
 def merge(candidates: Candidates, iou_thr: float) -> Candidates:
@@ -99,7 +141,7 @@ def merge(candidates: Candidates, iou_thr: float) -> Candidates:
     candidates = candidates.select(candidates.votes.sort(descending=True, stable=True).indices)
     boxes, labels, _ = candidates
     beats = (box_iou(boxes[:, None], boxes[None]) > iou_thr) & (labels[:, None] == labels[None])
-    return candidates.select(greedy_keep(beats))
+    return candidates.select(greedy_keep(beats).nonzero()[:, 0])
 
 
 def greedy_keep(beats: Tensor) -> Tensor:
@@ -130,63 +172,83 @@ def agreement(boxes: Tensor, labels: Tensor, candidates: Candidates) -> Tensor:
         candidates: K of them.
 
     Returns:
-        Tensor: ``(n, K)``; 0 where the categories differ.
+        Tensor: ``(K, n)``; 0 where the categories differ.
     """
-    iou = box_iou(boxes[:, None], candidates.boxes[None])
-    return iou * (labels[:, None] == candidates.labels[None])
+    iou = box_iou(candidates.boxes[:, None], boxes[None])
+    return iou * (candidates.labels[:, None] == labels[None])
 
 
-def assign(iou: Tensor) -> tuple[Tensor, Tensor]:
-    """Gives each cell to the candidate that its own box agrees with best.
-
-    Args:
-        iou: ``(n, K)`` from :func:`agreement`.
-
-    Returns:
-        tuple: ``owner`` ``(n,)`` and the IoU ``(n,)`` of each cell's box with its owner's.
-    """
-    if iou.shape[1] == 0:
-        return iou.new_full(iou.shape[:1], -1, dtype=torch.long), iou.new_zeros(iou.shape[:1])
-    best, owner = iou.max(dim=1)
-    return torch.where(best > 0, owner, -1), best
-
-
-def prune(iou: Tensor, num_cells: Tensor, min_gain: float) -> Tensor:
-    """Drops candidates whose cells another candidate explains nearly as well.
+def assign(iou: Tensor, num_cells: Tensor, min_gain: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Gives each cell to the candidate that its own box agrees with best, and drops candidates
+    whose cells another candidate explains nearly as well.
 
     What a candidate is worth is the agreement that its cells would lose if it were taken away and
     they went to their second best, relative to the size of its box. The least worth is taken away
-    until all that are left are worth ``min_gain``. Of those that share cells only one goes at a
-    time; others go together.
+    until all that are left are worth something, and at least ``min_gain``. Of those that share
+    cells only one goes at a time; others go together.
 
     Args:
-        iou: ``(n, K)`` from :func:`agreement`.
+        iou: ``(K, n)`` from :func:`agreement`, the first candidate wins among equals. Compared to
+            9 decimal places.
         num_cells: ``(K,)`` size of each candidate's box in cells.
         min_gain: Worth from which a candidate is kept.
 
     Returns:
-        Tensor: ``(K',)`` indices of the candidates kept, ascending.
+        tuple: ``(K',)`` indices of the candidates kept, ascending; ``owner`` ``(n,)``, an index
+            into them; and the IoU ``(n,)`` of each cell's box with its owner's, 0 without one.
     """
-    keep = torch.arange(iou.shape[1], device=iou.device)
-    while len(keep) > 0:
-        best, owner = F.pad(iou[:, keep], (0, 1)).topk(2, dim=1)
-        gain = iou.new_zeros(len(keep) + 1, dtype=torch.float64)
-        gain.index_add_(0, owner[:, 0], (best[:, 0] - best[:, 1]).double())
-        gain = gain[:-1] / num_cells[keep]
-        weak = gain < min_gain
-        if not bool(weak.any()):
+    num = len(iou)
+    code = torch.arange(num, 0, -1, device=iou.device)  # the first has the largest, 0 is nobody
+    bids = ((iou * _ONE).long() << _CODE_BITS) + code[:, None]
+    bids = bids * (iou > 0)
+    size = F.pad(num_cells.double().flip(0), (1, 0), value=1)  # by code
+    least_gain = (size * (min_gain * _ONE)).clamp(min=1)
+    least_gain[0] = 0
+    while True:
+        best, second = _two_largest(bids)
+        owner, runner_up = best & _CODE_MASK, second & _CODE_MASK
+        gain = size.new_zeros(num + 1, dtype=torch.long)
+        gain.index_add_(0, owner, (best >> _CODE_BITS) - (second >> _CODE_BITS))
+        weak = gain < least_gain
+        if not bool(weak.take(code).any()):
             break
-        sharing = weak.new_zeros((len(gain) + 1, len(gain) + 1))
-        sharing[owner[:, 0], owner[:, 1]] = True
-        sharing = (sharing | sharing.T)[:-1, :-1]
-        rank = torch.where(weak, gain.argsort(stable=True).argsort(), len(gain))
-        least = torch.where(sharing, rank[None], len(gain)).amin(dim=1)
-        keep = keep[~weak | (least < rank)]
-    return keep
+        dropped = _least_of_neighbours(gain / size, weak, owner, runner_up)
+        keep = (~dropped.take(code)).nonzero()[:, 0]
+        bids, code = bids.index_select(0, keep), code.index_select(0, keep)
+    index = torch.full_like(gain, -1)
+    index[code] = torch.arange(len(code), device=iou.device)
+    return num - code, index.take(owner), ((best >> _CODE_BITS).double() / _ONE).to(iou.dtype)
 
 
-def owned_mean(values: Tensor, owner: Tensor, num: int, weights: Tensor | None = None) -> Tensor:
-    """Mean over the cells of each candidate.
+def _two_largest(bids: Tensor) -> tuple[Tensor, Tensor]:
+    """The largest and second largest entry of each column, 0 for none; positive ones differ."""
+    if len(bids) == 0:
+        nothing = bids.new_zeros(bids.shape[1])
+        return nothing, nothing
+    best = bids.amax(dim=0)
+    return best, bids.masked_fill(bids == best, 0).amax(dim=0)
+
+
+def _least_of_neighbours(worth: Tensor, weak: Tensor, owner: Tensor, runner_up: Tensor) -> Tensor:
+    """Which weak candidates are worth less than every weak one with which they share a cell.
+
+    Args:
+        worth: ``(K + 1,)`` by code; code 0 is nobody.
+        weak: ``(K + 1,)`` bool, nobody is not.
+        owner: ``(n,)`` code of the best candidate of each cell.
+        runner_up: ``(n,)`` code of the second best.
+
+    Returns:
+        Tensor: ``(K + 1,)`` bool, at least one of the weak ones.
+    """
+    rank = torch.where(weak, worth.argsort(stable=True).argsort(), len(worth))
+    least = rank.scatter_reduce(0, owner, rank.take(runner_up), 'amin')
+    least = least.scatter_reduce(0, runner_up, rank.take(owner), 'amin')
+    return weak & (rank == least)
+
+
+def owned_sums(values: Tensor, owner: Tensor, num: int, weights: Tensor | None = None) -> Tensor:
+    """Sums over the cells of each candidate.
 
     Args:
         values: ``(n, D)``.
@@ -195,29 +257,35 @@ def owned_mean(values: Tensor, owner: Tensor, num: int, weights: Tensor | None =
         weights: ``(n,)``, ones by default.
 
     Returns:
-        Tensor: ``(K, D)``; 0 for a candidate without cells. Summed in float64, so that the order of
-            the cells does not matter.
+        Tensor: ``(K, D + 1)`` float64, so that the order of the cells does not matter; the last
+            column sums the weights.
     """
-    weights = values.new_ones(len(values)) if weights is None else weights
-    sums = values.new_zeros((num + 1, values.shape[1] + 1), dtype=torch.float64)
-    rows = torch.cat([values * weights[:, None], weights[:, None]], dim=1).double()
-    sums.index_add_(0, torch.where(owner < 0, num, owner), rows)
-    return (sums[:num, :-1] / sums[:num, -1:].clamp(min=1e-9)).to(values.dtype)
+    rows = F.pad(values, (0, 1), value=1).double()
+    if weights is not None:
+        rows = rows * weights[:, None]
+    sums = rows.new_zeros(num + 1, rows.shape[1])
+    return sums.index_add_(0, owner % (num + 1), rows)[:num]
+
+
+def owned_mean(values: Tensor, owner: Tensor, num: int, weights: Tensor | None = None) -> Tensor:
+    """Mean ``(K, D)`` over the cells of each candidate, 0 without cells; arguments as of
+    :func:`owned_sums`."""
+    sums = owned_sums(values, owner, num, weights)
+    return (sums[:, :-1] / sums[:, -1:].clamp(min=1e-9)).to(values.dtype)
 
 
 def refine(boxes: Tensor, owner: Tensor, iou: Tensor, candidates: Candidates) -> Candidates:
-    """Moves each candidate's box to the mean of its cells' boxes, weighted by their IoU with it."""
+    """Moves each candidate's box to the mean of its cells' boxes, weighted by their IoU with it;
+    every candidate owns a cell."""
     mean = owned_mean(boxes, owner, len(candidates.labels), iou)
-    owned = torch.bincount(owner[owner >= 0], minlength=len(mean))
-    box = torch.where(owned[:, None] > 0, mean, candidates.boxes)
-    return Candidates(box, candidates.labels, owned.to(boxes.dtype))
+    return candidates._replace(boxes=mean)
 
 
 def drop_unowned(candidates: Candidates, owner: Tensor) -> tuple[Candidates, Tensor]:
     """The candidates that own a cell, and the owner ``(n,)`` of each cell, numbered anew."""
     owned = torch.bincount(owner[owner >= 0], minlength=len(candidates.labels)) > 0
     index = torch.cat([owned.cumsum(0) - 1, owned.new_full((1, ), -1, dtype=torch.long)])
-    return candidates.select(owned), index[owner]
+    return candidates.select(owned.nonzero()[:, 0]), index[owner]
 
 
 def box_cells(boxes: Tensor, cell_area: float, img_shape: tuple[int, int]) -> Tensor:
@@ -231,88 +299,5 @@ def box_cells(boxes: Tensor, cell_area: float, img_shape: tuple[int, int]) -> Te
     Returns:
         Tensor: ``(K,)`` float.
     """
-    x1, y1, x2, y2 = boxes.unbind(1)
-    height, width = img_shape
-    area = (x2.clamp(0, width) - x1.clamp(0, width)) * (y2.clamp(0, height) - y1.clamp(0, height))
-    return (area / cell_area).clamp(min=1)
-
-
-def interpolation_matrix(size: int, cells: int, extent: float, device: torch.device) -> Tensor:
-    """Weights of bilinear interpolation along one axis, ``align_corners=False``, edges repeated.
-
-    Args:
-        size: Pixels along the axis.
-        cells: Cells along the axis.
-        extent: Pixels that the cells cover, at least ``size``.
-        device: Device of the result.
-
-    Returns:
-        Tensor: ``(size, cells)`` float32, rows sum to 1.
-    """
-    pixels = torch.arange(size, device=device, dtype=torch.float32) + 0.5
-    position = (pixels * (cells / extent) - 0.5).clamp(0, cells - 1)
-    centres = torch.arange(cells, device=device, dtype=torch.float32)
-    return (1 - (position[:, None] - centres[None]).abs()).clamp(min=0)
-
-
-def paint(owners: Tensor, labels: Tensor, seg_map: Tensor, extent: tuple[float, float]) -> Tensor:
-    """Carries owners from the cells to the image's pixels.
-
-    A pixel goes to the instance of its own category that is strongest in the interpolated owner
-    maps; the cells around an instance that have no owner count for it a little, so that pixels at
-    the rim of a category, whose cells are not all of that category, find their instance.
-
-    Args:
-        owners: ``(h, w)`` int64, -1 for none; every instance owns a cell.
-        labels: ``(K,)`` category of each instance, as in ``seg_map``.
-        seg_map: ``(H, W)`` category of each pixel.
-        extent: Pixels that the grid covers.
-
-    Returns:
-        Tensor: ``(H, W)`` int64, the instance of each pixel or -1.
-    """
-    h, w = owners.shape
-    rows = interpolation_matrix(seg_map.shape[0], h, extent[0], owners.device)
-    cols = interpolation_matrix(seg_map.shape[1], w, extent[1], owners.device)
-    best = torch.zeros_like(seg_map, dtype=torch.float32)
-    instance = torch.full_like(seg_map, -1)
-    for k, label in enumerate(labels):
-        ys, xs = (span(owners == k, dim) for dim in (1, 0))
-        own = (owners[ys, xs] == k).float()
-        spread = F.avg_pool2d(own[None, None], 3, 1, 1)[0, 0] * (owners[ys, xs] < 0)
-        y, x = span(rows[:, ys] > 0, 1), span(cols[:, xs] > 0, 1)
-        strength = rows[y, ys] @ torch.maximum(own, spread) @ cols[x, xs].T
-        take = (strength > best[y, x]) & (seg_map[y, x] == label)
-        best[y, x] = torch.where(take, strength, best[y, x])
-        instance[y, x] = torch.where(take, k, instance[y, x])
-    return instance
-
-
-def span(mask: Tensor, dim: int, margin: int = 1) -> slice:
-    """Range of the other axis in which a 2-D mask has True, widened by a margin; else empty."""
-    hit = mask.any(dim=dim).nonzero()
-    if len(hit) == 0:
-        return slice(0, 0)
-    return slice(max(int(hit[0]) - margin, 0), int(hit[-1]) + 1 + margin)
-
-
-def instance_boxes(instance: Tensor, num: int) -> Tensor:
-    """Bounding boxes of the instances of a map.
-
-    Args:
-        instance: ``(H, W)`` int64, -1 for none.
-        num: K, more than any entry.
-
-    Returns:
-        Tensor: ``(K, 4)`` float32 x1, y1, x2, y2, right and bottom edge exclusive; one without
-            pixels has a box without area.
-    """
-    sides = []
-    for size, index in zip(instance.shape[::-1], (0, 1), strict=True):
-        position = torch.arange(size, device=instance.device)
-        hit = instance.new_zeros((num + 1, size), dtype=torch.uint8)
-        hit[instance, position if index == 0 else position[:, None]] = 1
-        low, high = hit[:num].argmax(dim=1), size - hit[:num].flip(1).argmax(dim=1)
-        sides.append((low, torch.where(hit[:num].amax(dim=1) > 0, high, low)))
-    (x1, x2), (y1, y2) = sides
-    return torch.stack([x1, y1, x2, y2], dim=1).float()
+    corners = boxes.view(-1, 2, 2).clamp(min=0).minimum(boxes.new_tensor(img_shape[::-1]))
+    return ((corners[:, 1] - corners[:, 0]).prod(dim=1) / cell_area).clamp(min=1)

@@ -1,5 +1,3 @@
-import math
-
 from mmseg.registry import TASK_UTILS
 from torch import Tensor
 
@@ -12,54 +10,74 @@ from .grouping import Candidates
 class PixelBoxGrouper(BaseGrouper):
     """Groups the pixels of a category that agree on their box (paper, section 3.3).
 
-    Every cell votes for its box's centre in bins that scale with the box; local maxima become
-    candidates, overlapping ones are merged, every cell goes to the candidate that its own box
-    agrees with best, boxes are refined from their cells, and candidates whose cells another one
-    explains nearly as well are dropped. Masks take their category borders from the interpolated
-    scores.
+    The box of every cell is averaged with those around it that agree with it. Every cell votes for
+    its box's centre in bins that scale with the box; local maxima become candidates, overlapping
+    ones are merged, and every cell goes to the candidate that its own box agrees with best, where
+    candidates whose cells another one explains nearly as well are dropped. Then boxes are refined
+    from their cells and the cells assigned again. Masks take their category borders from the
+    interpolated scores.
 
     Args:
+        num_smooth: How often the boxes of the cells are averaged with their neighbours'.
         bin_size: Width of a voting bin, in sizes of the box, or in pixels if not ``relative_bins``.
         relative_bins: Whether bins scale with the box.
+        min_votes: Votes, smoothed over the bins around, that a candidate needs, in sizes of its
+            box; saves the work on candidates that would be dropped anyway.
         merge_iou: IoU of their boxes above which two candidates are one.
         min_gain: What an instance must add to the agreement of cells and boxes: the sum over its
             cells of their IoU with its box over that with the next best, in sizes of its box.
-        num_refine: How often boxes are refined and cells reassigned.
+        num_refine: How often boxes are refined and cells assigned again.
+        **kwargs: See :class:`BaseGrouper`.
 
     Raises:
         ValueError: If a number is out of its range.
     """
 
     def __init__(self,
+                 num_smooth: int = 1,
                  bin_size: float = 0.2,
                  relative_bins: bool = True,
+                 min_votes: float = 0.01,
                  merge_iou: float = 0.6,
                  min_gain: float = 0.15,
-                 num_refine: int = 2) -> None:
-        if bin_size <= 0 or not 0 <= merge_iou <= 1 or min_gain < 0 or num_refine < 0:
+                 num_refine: int = 1,
+                 **kwargs) -> None:
+        super().__init__(**kwargs)
+        from_zero = dict(
+            num_smooth=num_smooth, min_votes=min_votes, min_gain=min_gain, num_refine=num_refine)
+        if bin_size <= 0 or not 0 <= merge_iou <= 1 or min(from_zero.values()) < 0:
             raise ValueError(
-                'PixelBoxGrouper needs bin_size > 0, merge_iou in [0, 1], min_gain >= 0 and '
-                f'num_refine >= 0, got {bin_size}, {merge_iou}, {min_gain}, {num_refine}')
+                f'PixelBoxGrouper needs bin_size > 0, merge_iou in [0, 1] and {[*from_zero]} >= 0, '
+                f'got {dict(bin_size=bin_size, merge_iou=merge_iou, **from_zero)}')
+        self.num_smooth = num_smooth
         self.bin_size = bin_size
         self.relative_bins = relative_bins
+        self.min_votes = min_votes
         self.merge_iou = merge_iou
         self.min_gain = min_gain
         self.num_refine = num_refine
 
     def _group(self, cells: Cells) -> tuple[Candidates, Tensor, Tensor]:
         boxes, labels = cells.boxes, cells.labels
-        keys, voters = grouping.cast_votes(boxes, labels, cells.img_shape, self.bin_size,
-                                           self.relative_bins)
-        found = grouping.find_maxima(keys, voters, boxes, labels)
+        around = grouping.neighbours(cells.index, cells.grid_shape)
+        for _ in range(self.num_smooth):
+            boxes = grouping.smooth_boxes(boxes, labels, around)
+        votes = grouping.cast_votes(boxes, labels, cells.img_shape, self.bin_size,
+                                    self.relative_bins)
+        found = grouping.find_maxima(votes, boxes)
+        enough = self.min_votes * grouping.box_cells(found.boxes, cells.area, cells.img_shape)
+        found = found.select((found.votes >= enough).nonzero()[:, 0])
         found = grouping.merge(found, self.merge_iou)
-        owner, iou = grouping.assign(grouping.agreement(boxes, labels, found))
-        cell_area = math.prod(cells.extent) / math.prod(cells.grid_shape)
+        found, owner, iou = self._assign(found, boxes, cells)
         for _ in range(self.num_refine):
             found = grouping.refine(boxes, owner, iou, found)
-            found = grouping.merge(found, self.merge_iou)
-            agreement = grouping.agreement(boxes, labels, found)
-            sizes = grouping.box_cells(found.boxes, cell_area, cells.img_shape)
-            keep = grouping.prune(agreement, sizes, self.min_gain)
-            found = found.select(keep)
-            owner, iou = grouping.assign(agreement[:, keep])
-        return *grouping.drop_unowned(found, owner), iou
+            found, owner, iou = self._assign(found, boxes, cells)
+        return found, owner, iou
+
+    def _assign(self, found: Candidates, boxes: Tensor,
+                cells: Cells) -> tuple[Candidates, Tensor, Tensor]:
+        """The candidates worth keeping, the owner of each cell and the IoU with it."""
+        agreement = grouping.agreement(boxes, cells.labels, found)
+        sizes = grouping.box_cells(found.boxes, cells.area, cells.img_shape)
+        keep, owner, iou = grouping.assign(agreement, sizes, self.min_gain)
+        return found.select(keep), owner, iou

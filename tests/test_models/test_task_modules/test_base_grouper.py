@@ -23,6 +23,9 @@ INVALID = dict(
     minus_inf=(-float('inf'), 8, 40, 40), everywhere=(-3e38, -3e38, 3e38, 3e38))
 
 
+PRODUCT = ('probability', 'agreement')
+
+
 @pytest.fixture(params=NAMES)
 def grouper(request) -> BaseGrouper:
     return TASK_UTILS.build(dict(type=request.param))
@@ -67,20 +70,42 @@ def test_the_hook_gets_the_thing_cells_in_the_order_of_rows():
     expected = torch.cat([boxes.flatten(1).T[:7], boxes.flatten(1).T[8:]])
     assert torch.equal(cells.boxes, expected)
     assert cells.labels.tolist() == [2] * 19 and cells.prob.tolist() == pytest.approx([0.6] * 19)
-    assert cells[3:] == ((30, 36), (4, 5), (32., 40.))
+    assert cells.index.tolist() == [*range(7), *range(8, 20)]
+    assert cells[4:] == ((30, 36), (4, 5), (32., 40.)) and cells.area == 64
 
 
 def test_owners_become_masks_and_scores():
     scores, boxes = own_cell_output()
     seg_map = torch.full((32, 40), 2)
     seg_map[:, 30:] = 0
-    result = HalvesGrouper()(scores, boxes, (32, 40), THING_IDS, seg_map=seg_map)
+    result = HalvesGrouper(PRODUCT)(scores, boxes, (32, 40), THING_IDS, seg_map=seg_map)
     check(result, (32, 40))
     assert result.labels.tolist() == [1, 1] and result.num_invalid == 0
     assert result.scores.tolist() == pytest.approx([0.3, 0.3])  # probability times agreement
     assert not result.masks[:, :, 30:].any() and result.masks[:, 16:, :30].any(dim=0).all()
     left = result.masks[result.bboxes[:, 0] == 0][0]
     assert left[16:, :23].all() and not left[:, 25:].any()
+
+
+@pytest.mark.parametrize('factor, expected', [
+    ('probability', 0.6), ('agreement', 0.5), ('coverage', 0.5), ('size', 5 / 13)])
+def test_factors_of_the_score(factor, expected):
+    """Five of the cells are one instance whose box has room for all 20."""
+    scores, boxes = own_cell_output()
+    boxes = torch.tensor([0., 0, 40, 32])[:, None, None].repeat(1, 4, 5)
+    boxes[:, 1:] = float('nan')
+    grouper = HalvesGrouper([factor])
+    grouper._group = lambda cells: (
+        Candidates(cells.boxes[:1], cells.labels[:1], cells.prob[:1]),
+        torch.zeros_like(cells.labels), torch.full_like(cells.prob, 0.5))
+    result = grouper(scores, boxes, (32, 40), THING_IDS)
+    assert result.scores.tolist() == pytest.approx([expected])
+
+
+@pytest.mark.parametrize('score', [(), ('area', ), 'size'])
+def test_unknown_factors_are_refused(score):
+    with pytest.raises(ValueError, match="expected some of .*'coverage'"):
+        BaseGrouper(score)
 
 
 def test_the_two_steps_are_the_call(grouper):
@@ -102,7 +127,8 @@ def test_two_touching_objects_of_one_category(grouper):
     result = grouper(*perfect_output(seg, inst, 4), (64, 96), THING_IDS, seg_map=seg)
     check(result, (64, 96))
     assert result.labels.tolist() == [1, 1] and best_ious(inst, result) == [1, 1]
-    assert result.scores.tolist() == pytest.approx([0.84, 0.84], abs=1e-4)
+    cells = 8 * 10
+    assert result.scores.tolist() == pytest.approx([0.84 * cells / (cells + 8)] * 2, abs=1e-4)
 
 
 def test_objects_of_two_categories_with_the_same_box(grouper):
@@ -124,7 +150,7 @@ def test_one_cell(grouper):
     result = grouper(scores, boxes, (8, 10), THING_IDS)
     check(result, (8, 10))
     assert result.labels.tolist() == [1] and result.masks.all()
-    assert result.scores.tolist() == pytest.approx([0.6])
+    assert result.scores.tolist() == pytest.approx([0.6 / 9])  # one cell
 
 
 def test_a_category_that_fills_the_image(grouper):

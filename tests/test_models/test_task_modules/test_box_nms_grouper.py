@@ -12,7 +12,8 @@ from mmseg_instbox.models.task_modules.box_nms_grouper import region_iou, suppre
 def random_cells(num: int = 60) -> Cells:
     corner, size = torch.rand(num, 2) * 40, torch.rand(num, 2) * 40 + 10
     boxes = torch.cat([corner, corner + size], dim=1)
-    return Cells(boxes, torch.randint(1, 3, (num, )), torch.rand(num), (90, 90), (6, 10), (90, 90))
+    return Cells(boxes, torch.randint(1, 3, (num, )), torch.rand(num), torch.arange(num),
+                 (90, 90), (6, 10), (90, 90))
 
 
 def chain() -> tuple[Tensor, Tensor, Tensor]:
@@ -64,7 +65,7 @@ def test_regions_may_share_cells():
 
 @pytest.mark.parametrize('region_iou_thr, owner', [(0.7, [0] * 7 + [-1]), (0.8, [0] * 7 + [1])])
 def test_of_regions_that_overlap_much_the_first_is_kept(region_iou_thr, owner):
-    cells = Cells(*chain(), (20, 20), (2, 4), (20, 20))
+    cells = Cells(*chain(), torch.arange(8), (20, 20), (2, 4), (20, 20))
     found, owners, iou = BoxNMSGrouper(region_iou_thr=region_iou_thr)._group(cells)
     assert owners.tolist() == owner and len(found.labels) == max(owner) + 1
     assert iou[:7].tolist() == pytest.approx([1] + [7 / 13] * 6)

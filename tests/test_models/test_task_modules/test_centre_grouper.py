@@ -15,7 +15,8 @@ from mmseg_instbox.models.task_modules.centre_grouper import (
 
 def test_centres_are_counted_in_cells_of_the_extent():
     boxes = torch.tensor([[0., 0, 16, 8], [-90, 10, -10, 30], [70, 90, 90, 110]])
-    cells = Cells(boxes, torch.ones(3), torch.ones(3), (30, 70), (4, 10), (32., 80.))
+    cells = Cells(
+        boxes, torch.ones(3), torch.ones(3), torch.arange(3), (30, 70), (4, 10), (32., 80.))
     assert grid_centres(cells).tolist() == [[1, 0.5], [0, 2.5], [10, 4]]
 
 

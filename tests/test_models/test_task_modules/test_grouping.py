@@ -2,7 +2,6 @@ import math
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from mmseg_instbox.models.task_modules import grouping
@@ -24,30 +23,65 @@ def scalar_iou(a: list[float], b: list[float]) -> float:
 
 
 def vote(boxes: Tensor, labels: Tensor, relative: bool = True, bin_size: float = 0.2) -> Candidates:
-    keys, cells = grouping.cast_votes(boxes, labels, IMAGE, bin_size, relative)
-    return grouping.find_maxima(keys, cells, boxes, labels)
+    keys = grouping.cast_votes(boxes, labels, IMAGE, bin_size, relative)
+    return grouping.find_maxima(keys, boxes)
+
+
+def random_cells(grid_shape: tuple[int, int]) -> Tensor:
+    """Places of some cells of a grid, in random order."""
+    places = torch.randperm(math.prod(grid_shape))
+    return places[:len(places) * 2 // 3]
+
+
+@pytest.mark.parametrize('grid_shape', [(1, 1), (1, 7), (6, 1), (5, 8)])
+def test_neighbours_by_loops(grid_shape):
+    index = random_cells(grid_shape)
+    around = grouping.neighbours(index, grid_shape)
+    where = {divmod(place, grid_shape[1]): i for i, place in enumerate(index.tolist())}
+    assert around.shape == (8, len(index))
+    for i, (y, x) in enumerate(divmod(place, grid_shape[1]) for place in index.tolist()):
+        expected = [where.get((y + dy, x + dx), len(index))
+                    for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0)]
+        assert sorted(around[:, i].tolist()) == sorted(expected)
+
+
+def test_smooth_boxes_by_loops():
+    index = random_cells((5, 8))
+    boxes, labels = random_boxes(len(index)), torch.randint(0, 2, (len(index), ))
+    around = grouping.neighbours(index, (5, 8))
+    smooth = grouping.smooth_boxes(boxes, labels, around)
+    for i, box in enumerate(boxes.tolist()):
+        near = [j for j in around[:, i].tolist() if j < len(index) and labels[j] == labels[i]]
+        weights = [1.0] + [scalar_iou(box, boxes[j].tolist())**2 for j in near]
+        total = sum(w * boxes[j] for w, j in zip(weights, [i, *near], strict=True))
+        assert torch.allclose(smooth[i], total / sum(weights), rtol=1e-4)
+
+
+def test_smoothing_leaves_objects_that_do_not_overlap_as_they_are():
+    boxes = torch.tensor([[0., 0, 20, 10], [20, 0, 40, 10]]).repeat_interleave(3, dim=0)
+    around = grouping.neighbours(torch.arange(6), (1, 6))
+    assert torch.equal(grouping.smooth_boxes(boxes, torch.ones(6).long(), around), boxes)
 
 
 @pytest.mark.parametrize('relative, votes', [(True, 2), (False, 1)])
 def test_every_cell_casts_its_votes(relative, votes):
     boxes, labels = random_boxes(40), torch.randint(1, 4, (40, ))
-    keys, cells = grouping.cast_votes(boxes, labels, IMAGE, 0.2 if relative else 10, relative)
-    assert keys.shape == cells.shape == (40 * votes, ) and keys.dtype == torch.int64
-    assert cells.bincount().tolist() == [votes] * 40
+    keys = grouping.cast_votes(boxes, labels, IMAGE, 0.2 if relative else 10, relative)
+    assert keys.shape == (votes, 40) and keys.dtype == torch.int64
 
 
 @pytest.mark.parametrize('relative', [True, False])
 def test_categories_vote_apart(relative):
     boxes = random_boxes(1).repeat(2, 1)
-    same, _ = grouping.cast_votes(boxes, torch.tensor([1, 1]), IMAGE, 0.2, relative)
-    apart, _ = grouping.cast_votes(boxes, torch.tensor([1, 2]), IMAGE, 0.2, relative)
+    same = grouping.cast_votes(boxes, torch.tensor([1, 1]), IMAGE, 0.2, relative)
+    apart = grouping.cast_votes(boxes, torch.tensor([1, 2]), IMAGE, 0.2, relative)
     assert len(same.unique()) * 2 == len(apart.unique())
 
 
 def test_fixed_bins_are_pixels_from_the_images_centre():
     centres = torch.tensor([[150., 100], [159, 109], [161, 100], [149, 100]])
     boxes = torch.cat([centres - 20, centres + 20], dim=1)
-    keys, _ = grouping.cast_votes(boxes, torch.ones(4, dtype=torch.long), IMAGE, 10, False)
+    keys = grouping.cast_votes(boxes, torch.ones(4, dtype=torch.long), IMAGE, 10, False)[0]
     assert keys[0] == keys[1] and len(keys.unique()) == 3
 
 
@@ -57,7 +91,8 @@ def test_a_flipped_image_votes_in_flipped_bins(relative, bin_size):
     boxes, labels = random_boxes(120), torch.ones(120, dtype=torch.long)
     flipped = torch.stack([300 - boxes[:, 2], boxes[:, 1], 300 - boxes[:, 0], boxes[:, 3]], dim=1)
     keys, mirrored = (
-        grouping.cast_votes(x, labels, IMAGE, bin_size, relative)[0] for x in (boxes, flipped))
+        grouping.cast_votes(x, labels, IMAGE, bin_size, relative).flatten()
+        for x in (boxes, flipped))
     same = keys[:, None] == keys[None]
     assert torch.equal(same, mirrored[:, None] == mirrored[None])
     assert same.sum() > len(keys)
@@ -66,8 +101,8 @@ def test_a_flipped_image_votes_in_flipped_bins(relative, bin_size):
 def test_relative_bins_scale_with_the_boxes():
     """The same scene at twice the size votes in the same pattern."""
     boxes, labels = random_boxes(60), torch.ones(60, dtype=torch.long)
-    small, _ = grouping.cast_votes(boxes, labels, IMAGE, 0.4, True)
-    large, _ = grouping.cast_votes(boxes * 2, labels, (400, 600), 0.4, True)
+    small = grouping.cast_votes(boxes, labels, IMAGE, 0.4, True).flatten()
+    large = grouping.cast_votes(boxes * 2, labels, (400, 600), 0.4, True).flatten()
     same = [keys[:, None] == keys[None] for keys in (small, large)]
     assert torch.equal(*same)
     assert same[0].sum() > len(small)  # some do share a bin
@@ -75,7 +110,7 @@ def test_relative_bins_scale_with_the_boxes():
 
 def test_boxes_of_unlike_size_do_not_share_a_bin():
     boxes = torch.tensor([[140., 90, 160, 110], [100, 50, 200, 150]])
-    keys, _ = grouping.cast_votes(boxes, torch.ones(2, dtype=torch.long), IMAGE, 0.2, True)
+    keys = grouping.cast_votes(boxes, torch.ones(2, dtype=torch.long), IMAGE, 0.2, True)
     assert len(keys.unique()) == 4
 
 
@@ -100,11 +135,12 @@ def test_a_maximum_has_the_mean_box_of_its_window():
 def run_functions(boxes: Tensor, labels: Tensor) -> tuple[Candidates, Tensor, Tensor]:
     """Voting, merging, assigning, refining and pruning, as the grouper chains them."""
     found = grouping.merge(vote(boxes, labels), 0.4)
-    iou = grouping.agreement(boxes, labels, found)
-    found = grouping.refine(boxes, *grouping.assign(iou), found)
-    iou = grouping.agreement(boxes, labels, found)
-    keep = grouping.prune(iou, torch.full((len(found.labels), ), 30.), 0.1)
-    return found.select(keep), *grouping.assign(iou[:, keep])
+    for _ in range(2):
+        sizes = torch.full((len(found.labels), ), 30.)
+        iou = grouping.agreement(boxes, labels, found)
+        keep, owner, iou = grouping.assign(iou, sizes, 0.1)
+        found = grouping.refine(boxes, owner, iou, found.select(keep))
+    return found, owner, iou
 
 
 def test_the_order_of_the_cells_does_not_matter():
@@ -167,33 +203,45 @@ def test_candidates_without_cells_are_dropped_and_the_rest_numbered_anew():
     assert len(left.labels) == 0 and owner.tolist() == [-1, -1]
 
 
-def test_a_cell_goes_to_the_best_candidate_of_its_category():
-    boxes, labels = random_boxes(80), torch.randint(0, 3, (80, ))
+def test_agreement_is_the_iou_within_a_category():
+    boxes, labels = random_boxes(20), torch.randint(0, 3, (20, ))
     found = Candidates(random_boxes(9), torch.arange(9) % 3, torch.ones(9))
     agreement = grouping.agreement(boxes, labels, found)
-    owner, iou = grouping.assign(agreement)
-    for i in range(80):
-        box = boxes[i].tolist()
+    for k in range(9):
         ious = [
-            scalar_iou(box, found.boxes[k].tolist()) if found.labels[k] == labels[i] else 0
-            for k in range(9)
+            scalar_iou(boxes[i].tolist(), found.boxes[k].tolist())
+            if found.labels[k] == labels[i] else 0 for i in range(20)
         ]
-        assert agreement[i].tolist() == pytest.approx(ious, abs=1e-5)
-        assert iou[i].item() == pytest.approx(max(ious), abs=1e-5)
-        assert owner[i] == (ious.index(max(ious)) if max(ious) > 0 else -1)
+        assert agreement[k].tolist() == pytest.approx(ious, abs=1e-5)
+
+
+def random_agreement(num: int = 12) -> tuple[Tensor, Tensor]:
+    return (torch.rand(num, 60) - 0.3).clamp(min=0), torch.randint(1, 8, (num, )).float()
+
+
+def test_a_cell_goes_to_the_candidate_that_agrees_best():
+    iou, sizes = random_agreement(3)
+    keep, owner, best = grouping.assign(iou, sizes, 0)
+    assert keep.tolist() == [0, 1, 2]
+    for i, column in enumerate(iou.T.tolist()):
+        assert best[i].item() == pytest.approx(max(column), abs=1e-6)
+        assert owner[i] == (column.index(max(column)) if max(column) > 0 else -1)
     assert (owner == -1).any() and (owner >= 0).any()
 
 
+def test_the_first_candidate_wins_among_equals():
+    keep, owner, _ = grouping.assign(torch.full((3, 5), 0.5), torch.ones(3), 0)
+    assert keep.tolist() == [0] and owner.tolist() == [0] * 5
+
+
 def test_assign_without_candidates():
-    empty = Candidates(torch.zeros(0, 4), torch.zeros(0, dtype=torch.long), torch.zeros(0))
-    agreement = grouping.agreement(random_boxes(3), torch.ones(3, dtype=torch.long), empty)
-    owner, iou = grouping.assign(agreement)
-    assert owner.tolist() == [-1] * 3 and iou.tolist() == [0] * 3
+    keep, owner, iou = grouping.assign(torch.zeros(0, 3), torch.zeros(0), 0.1)
+    assert keep.tolist() == [] and owner.tolist() == [-1] * 3 and iou.tolist() == [0] * 3
 
 
 def total_agreement(iou: Tensor, candidates: list[int]) -> float:
     """How well the cells agree with the best of some candidates."""
-    return sum(max((row[k] for k in candidates), default=0.0) for row in iou.tolist())
+    return sum(max((column[k] for k in candidates), default=0.0) for column in iou.T.tolist())
 
 
 def worth(iou: Tensor, sizes: Tensor, candidates: list[int], k: int) -> float:
@@ -202,34 +250,37 @@ def worth(iou: Tensor, sizes: Tensor, candidates: list[int], k: int) -> float:
     return (total_agreement(iou, candidates) - total_agreement(iou, others)) / sizes[k].item()
 
 
-def random_agreement(num: int = 12) -> tuple[Tensor, Tensor]:
-    return (torch.rand(60, num) - 0.3).clamp(min=0), torch.randint(1, 8, (num, )).float()
-
-
 @pytest.mark.parametrize('min_gain', [0.0, 0.1, 0.5, 2.0, 100.0])
-def test_every_candidate_that_prune_keeps_is_worth_it(min_gain):
-    iou, sizes = random_agreement()
-    keep = grouping.prune(iou, sizes, min_gain).tolist()
-    assert keep == sorted(set(keep))
+@pytest.mark.parametrize('num', [1, 4, 12, 40])
+def test_every_candidate_that_is_kept_is_worth_it(num, min_gain):
+    iou, sizes = random_agreement(num)
+    keep, owner, _ = grouping.assign(iou, sizes, min_gain)
+    keep = keep.tolist()
+    assert keep == sorted(set(keep)) and set(owner[owner >= 0].tolist()) == set(range(len(keep)))
     assert all(worth(iou, sizes, keep, k) >= min_gain - 1e-5 for k in keep)
-    assert (len(keep) == 12) == (min_gain == 0) and (len(keep) == 0) == (min_gain == 100)
+    assert len(keep) > 0 or min_gain > 1
 
 
-def test_prune_drops_the_least_worth_first():
+def test_the_cells_go_to_those_that_are_kept():
+    iou, sizes = random_agreement(30)
+    keep, owner, best = grouping.assign(iou, sizes, 0.2)
+    assert 1 < len(keep) < 30
+    assert torch.allclose(best, iou[keep].amax(dim=0), atol=1e-6)
+    assert torch.equal(owner, torch.where(best > 0, iou[keep].argmax(dim=0), -1))
+
+
+def test_the_least_worth_is_dropped_first():
     # candidate 1 explains the cells of 0 a little worse; 2 has cells of its own
-    iou = torch.tensor([[0.9, 0.8, 0.0]] * 10 + [[0.0, 0.0, 0.7]] * 5)
-    assert grouping.prune(iou, torch.tensor([10., 10, 5]), 0.2).tolist() == [0, 2]
+    iou = torch.tensor([[0.9, 0.8, 0.0]] * 10 + [[0.0, 0.0, 0.7]] * 5).T
+    keep, owner, _ = grouping.assign(iou, torch.tensor([10., 10, 5]), 0.2)
+    assert keep.tolist() == [0, 2] and owner.tolist() == [0] * 10 + [1] * 5
 
 
-def test_prune_of_nothing():
-    assert grouping.prune(torch.zeros(5, 0), torch.zeros(0), 0.1).tolist() == []
-
-
-def test_what_prune_drops_is_explained_by_what_it_keeps():
+def test_what_is_dropped_is_explained_by_what_is_kept():
     """Two objects, two candidates each that explain them equally well: one of each pair stays."""
-    iou = torch.tensor([[0.7, 0.7, 0, 0]] * 10 + [[0, 0, 0.71, 0.7]] * 10)
-    keep = grouping.prune(iou, torch.full((4, ), 10.), 0.1)
-    assert (iou[:, keep].amax(dim=1) > 0.6).all()
+    iou = torch.tensor([[0.7, 0.7, 0, 0]] * 10 + [[0, 0, 0.71, 0.7]] * 10).T
+    keep, _, _ = grouping.assign(iou, torch.full((4, ), 10.), 0.1)
+    assert keep.tolist() == [0, 2]
 
 
 @pytest.mark.parametrize('weighted', [True, False])
@@ -248,84 +299,17 @@ def test_owned_mean_by_loops(weighted):
             assert k >= 4 and (mean[k] == 0).all()
 
 
-def test_refine_moves_boxes_to_their_cells_and_leaves_the_others():
+def test_refine_moves_boxes_to_their_cells():
     boxes = torch.tensor([[0., 0, 10, 10], [2, 0, 12, 10], [50, 50, 60, 60]])
-    before = torch.tensor([[1., 1, 9, 9], [7, 7, 8, 8]])
-    found = Candidates(before, torch.tensor([1, 1]), torch.ones(2))
+    found = Candidates(torch.tensor([[1., 1, 9, 9]]), torch.tensor([1]), torch.ones(1))
     owner, iou = torch.tensor([0, 0, -1]), torch.tensor([0.75, 0.25, 1])
-    refined = grouping.refine(boxes, owner, iou, found)
-    assert refined.boxes.tolist() == [[0.5, 0, 10.5, 10], [7, 7, 8, 8]]
-    assert refined.votes.tolist() == [2, 0]
+    assert grouping.refine(boxes, owner, iou, found).boxes.tolist() == [[0.5, 0, 10.5, 10]]
 
 
 def test_box_cells_counts_the_part_of_the_box_inside_the_image():
     boxes = torch.tensor([[0., 0, 40, 40], [-40, 0, 40, 40], [280, 180, 320, 220], [0, 0, 3, 3],
                           [-50, -50, -10, -10]])
     assert grouping.box_cells(boxes, 16, IMAGE).tolist() == [100, 100, 25, 1, 1]
-
-
-@pytest.mark.parametrize('size, cells, extent', [
-    (32, 4, 32), (30, 4, 32), (33, 5, 40), (7, 1, 8), (5, 5, 5), (6, 13, 6)])
-def test_interpolation_matrix_is_torchs_interpolation(size, cells, extent):
-    matrix = grouping.interpolation_matrix(size, cells, extent, 'cpu')
-    values = torch.randn(1, 1, cells)
-    expected = F.interpolate(values, size=extent, mode='linear', align_corners=False)[0, 0, :size]
-    assert torch.allclose(matrix @ values[0, 0], expected, atol=1e-5)
-    assert torch.allclose(matrix.sum(dim=1), torch.ones(size), atol=1e-5)
-
-
-def paint_masks(owners, labels, seg_map, extent):
-    instance = grouping.paint(owners, labels, seg_map, extent)
-    assert instance.shape == seg_map.shape and instance.dtype == torch.int64
-    return instance[None] == torch.arange(len(labels))[:, None, None]
-
-
-def test_paint_keeps_to_the_category_and_never_overlaps():
-    owners = torch.randint(-1, 3, (6, 8))
-    labels, seg_map = torch.tensor([1, 1, 2]), torch.randint(0, 3, (48, 64))
-    masks = paint_masks(owners, labels, seg_map, (48, 64))
-    for mask, label in zip(masks, labels, strict=True):
-        assert mask.any() and (seg_map[mask] == label).all()
-
-
-def test_paint_gives_each_pixel_to_the_instance_of_its_cell():
-    owners = torch.tensor([[0, 0, 1, 1]]).repeat(3, 1)
-    seg_map = torch.ones(24, 32, dtype=torch.long)
-    masks = paint_masks(owners, torch.tensor([1, 1]), seg_map, (24, 32))
-    assert masks[0, :, :16].all() and masks[1, :, 16:].all() and masks.sum() == 24 * 32
-
-
-def test_paint_reaches_the_categorys_rim():
-    """Pixels of the category far outside the owned cells go to the instance beside them."""
-    owners = torch.full((4, 4), -1)
-    owners[1:3, 1:3] = 0
-    seg_map = torch.zeros(32, 32, dtype=torch.long)
-    seg_map[1:30, 2:31] = 1
-    masks = paint_masks(owners, torch.tensor([1]), seg_map, (32, 32))
-    assert torch.equal(masks[0], seg_map == 1)
-
-
-def test_paint_of_a_picture_smaller_than_its_grid():
-    """A tiny picture that was enlarged for the network has many cells a pixel."""
-    owners = torch.full((64, 64), -1)
-    owners[32, 32], owners[40:60, 40:60] = 0, 1
-    seg_map = torch.ones(4, 4, dtype=torch.long)
-    masks = paint_masks(owners, torch.tensor([1, 1]), seg_map, (4, 4))
-    assert masks.shape == (2, 4, 4) and masks[1].any()
-
-
-def test_instance_boxes_by_loops():
-    instance = torch.where(torch.rand(13, 17) < 0.3, torch.randint(0, 22, (13, 17)) - 1, -1)
-    instance[instance > 19] = -1
-    boxes = grouping.instance_boxes(instance, 20)
-    assert boxes.dtype == torch.float32
-    for k, box in enumerate(boxes.tolist()):
-        ys, xs = (instance == k).nonzero().T.tolist()
-        if ys:
-            assert box == [min(xs), min(ys), max(xs) + 1, max(ys) + 1]
-        else:
-            assert box[0] == box[2] and box[1] == box[3]
-    assert grouping.instance_boxes(instance.fill_(-1), 0).shape == (0, 4)
 
 
 def test_bins_of_far_away_boxes_stay_apart_from_other_categories():

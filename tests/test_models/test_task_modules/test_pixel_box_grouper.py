@@ -30,10 +30,11 @@ def test_two_touching_objects_of_one_category(grouper):
 def test_score_is_category_probability_times_agreement_of_the_boxes():
     seg, inst = scene((1, 8, 8, 40, 48))
     scores, boxes = perfect_output(seg, inst, stride=8)
-    result = PixelBoxGrouper()(scores, boxes, (64, 96), THING_IDS)
+    grouper = PixelBoxGrouper(score=['probability', 'agreement'])
+    result = grouper(scores, boxes, (64, 96), THING_IDS)
     assert result.scores.tolist() == pytest.approx([0.84], abs=1e-4)
-    noisy = PixelBoxGrouper()(scores, boxes + torch.randn(boxes.shape) * 2, (64, 96), THING_IDS)
-    assert 0.5 < noisy.scores[0] < 0.82
+    noisy = grouper(scores, boxes + torch.randn(boxes.shape) * 2, (64, 96), THING_IDS)
+    assert 0.5 < noisy.scores[0] < 0.84
 
 
 def test_objects_of_two_categories_and_stuff():
@@ -163,7 +164,8 @@ def test_min_gain_drops_candidates_that_own_little_of_their_box():
 
 
 @pytest.mark.parametrize('arguments', [
-    dict(bin_size=0), dict(merge_iou=1.5), dict(min_gain=-0.1), dict(num_refine=-1)])
+    dict(bin_size=0), dict(merge_iou=1.5), dict(min_gain=-0.1), dict(num_refine=-1),
+    dict(num_smooth=-1)])
 def test_numbers_out_of_range_are_refused(arguments):
     with pytest.raises(ValueError, match='PixelBoxGrouper needs'):
         PixelBoxGrouper(**arguments)

@@ -69,6 +69,7 @@ setup(
     cmdclass=dict(build_py=BuildWithMim),
     python_requires='>=3.10',
     install_requires=[
+        'jinja2>=3',
         'numpy>=2',
         'onedl-mmcv>=2.3.6',
         'onedl-mmdetection>=3.5.1',
@@ -83,7 +84,7 @@ setup(
     extras_require=dict(
         dev=['pytest>=8', 'ruff>=0.6'],
         benchmarks=['scipy>=1.10'],
-        sbd=['scipy>=1.10'],
+        converters=['scipy>=1.10'],
     ),
     zip_safe=False,
 )

@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 import torch
 from mmengine.registry import init_default_scope
+from mmseg.registry import DATASETS
 from PIL import Image
 
-import mmseg_instbox  # noqa: F401
+from mmseg_instbox.engine import load_config
+from mmseg_instbox.evaluation.functional import true_boxes, true_category_scores
+from mmseg_instbox.evaluation.prediction_dump import image_file, write_image, write_index
 
 REPO = Path(__file__).resolve().parents[1]
 TINY_CLASSES = ('background', 'square', 'disc')
@@ -111,3 +114,25 @@ def tiny_config(tmp_path_factory, tiny_voc) -> Path:
     file = tmp_path_factory.mktemp('config') / 'tiny.py'
     file.write_text(TINY_CONFIG.format(repo=REPO, data=tiny_voc, classes=TINY_CLASSES))
     return file
+
+
+@pytest.fixture(scope='session')
+def tiny_dump(tmp_path_factory, tiny_config) -> Path:
+    """A dump for ``tiny_config``: categories and boxes at stride 4, the truth with some noise."""
+    init_default_scope('mmseg')
+    folder = tmp_path_factory.mktemp('dump')
+    dataset = DATASETS.build(load_config(str(tiny_config)).test_dataloader.dataset)
+    random, paths = torch.Generator().manual_seed(0), []
+    for sample in (each['data_samples'] for each in dataset):
+        scores = true_category_scores(sample.gt_sem_seg.data[0], (16, 16), (64, 64), 3)
+        scores = (4 * scores + torch.randn(scores.shape, generator=random)).softmax(0)
+        boxes = true_boxes(sample.gt_inst_map.data[0], sample.gt_instances.ids,
+                           sample.gt_instances.bboxes, (16, 16), (64, 64))
+        elsewhere = torch.tensor([20., 20, 44, 44])[:, None, None]
+        boxes = torch.where(boxes.isnan(), elsewhere, boxes)
+        boxes = boxes + 3 * torch.randn(boxes.shape, generator=random)
+        write_image(folder / image_file(sample.img_path), scores, boxes, (64, 64))
+        paths.append(sample.img_path)
+    write_index(folder, paths, config='tiny.py', checkpoint='tiny.pth',
+                classes=TINY_CLASSES, thing_classes=TINY_CLASSES[1:])
+    return folder

@@ -11,9 +11,11 @@ from mmseg_instbox.engine import (
     build_runner,
     check_checkpoint,
     draw_pictures,
+    dump_boxes,
     load_config,
     run_parser,
     set_work_dir,
+    use_tta,
 )
 from mmseg_instbox.utils import write_json
 
@@ -21,6 +23,12 @@ from mmseg_instbox.utils import write_json
 def parse_args() -> argparse.Namespace:
     parser = run_parser('Evaluate a checkpoint on the test set; writes WORK_DIR/metrics.json.')
     parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument(
+        '--out', metavar='DIR',
+        help='directory for the category scores and boxes of each image, for tools/analysis_tools')
+    parser.add_argument(
+        '--tta', action='store_true',
+        help='test-time augmentation: scales and mirror images, or what tta_pipeline says')
     parser.add_argument('--show', action='store_true', help='show each prediction in a window')
     parser.add_argument('--show-dir', help='directory for pictures of the predictions')
     parser.add_argument(
@@ -36,6 +44,9 @@ def build_config(args: argparse.Namespace) -> Config:
     cfg.load_from = args.checkpoint
     cfg.resume = False
     draw_pictures(cfg, args.show_dir, args.show, args.wait_time)
+    dump_boxes(cfg, args.out)
+    if args.tta:
+        use_tta(cfg)
     adapt_to_cpu(cfg)
     return cfg
 

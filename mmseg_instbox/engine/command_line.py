@@ -1,11 +1,15 @@
-"""What ``tools/train.py`` and ``tools/test.py`` have in common."""
+"""What the tools have in common."""
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import cv2
+import torch
 from mmengine.config import Config, DictAction
+from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 from mmseg.registry import RUNNERS
 
@@ -15,18 +19,56 @@ def run_parser(description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument('config', help='config file')
     parser.add_argument('--work-dir', help='directory for what the run writes')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help='override settings of the config, for example train_cfg.max_iters=100; '
-        'lists as key="[a,b]" or key=a,b')
+    _add_cfg_options(parser, 'train_cfg.max_iters=100')
     parser.add_argument(
         '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     # torchrun sets the environment variable; torch.distributed.launch passes the argument
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
     return parser
+
+
+def dump_parser(description: str) -> argparse.ArgumentParser:
+    """A parser with the arguments of the tools that read a dump of ``tools/test.py --out``."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config file that the dump was written with')
+    parser.add_argument('dump', type=Path, help='directory that tools/test.py --out wrote')
+    _add_cfg_options(parser, 'test_dataloader.dataset.ann_file=FILE, as given to tools/test.py')
+    parser.add_argument('--workers', type=_at_least_one, default=min(os.cpu_count() or 1, 8),
+                        help='number of processes (default here: %(default)s)')
+    return parser
+
+
+def _add_cfg_options(parser: argparse.ArgumentParser, example: str) -> None:
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help=f'override settings of the config, for example {example}; '
+        'lists as key="[a,b]" or key=a,b')
+
+
+def _at_least_one(text: str) -> int:
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f'{text} is less than 1')
+    return int(text)
+
+
+@contextmanager
+def user_errors() -> Iterator[None]:
+    """End the program with one sentence instead of a traceback on a mistake of the user."""
+    try:
+        yield
+    except (FileNotFoundError, ValueError) as error:
+        sys.exit(f'{os.path.basename(sys.argv[0])}: {error}')
+
+
+def quiet_and_single() -> None:
+    """Log warnings only, and use one thread: these tools are parallel over images."""
+    MMLogger.get_current_instance().setLevel('WARNING')
+    torch.set_num_threads(1)
+    cv2.setNumThreads(0)
 
 
 def build_runner(args: argparse.Namespace,
@@ -41,8 +83,6 @@ def build_runner(args: argparse.Namespace,
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cv2.setNumThreads(0)  # OpenCV's own threads deadlock in forked data loader workers
-    try:
+    with user_errors():
         cfg = build_config(args)
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(f'{os.path.basename(sys.argv[0])}: {error}')
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)

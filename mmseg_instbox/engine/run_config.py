@@ -159,3 +159,25 @@ def draw_pictures(cfg: Config, show_dir: str | None, show: bool, wait_time: floa
         backend = dict(type='LocalVisBackend', img_save_dir=os.path.abspath(show_dir))
         others = [b for b in cfg.visualizer.get('vis_backends') or [] if b.type != backend['type']]
         cfg.visualizer.vis_backends = [*others, backend]
+
+
+def dump_boxes(cfg: Config, out_dir: str | None) -> None:
+    """Let a test also dump the category scores and boxes of each image.
+
+    Args:
+        cfg: The config, changed in place; ``filename`` and ``load_from`` go into the dump's index.
+        out_dir: Directory of the dump, or None for no dump.
+
+    Raises:
+        ValueError: There is a file of that name.
+    """
+    if out_dir is None:
+        return
+    if Path(out_dir).is_file():
+        raise ValueError(f'--out {out_dir} is a file: give a directory for the dump.')
+    cfg.model.test_cfg = {'mode': 'whole', **(cfg.model.get('test_cfg') or {}), 'keep_boxes': True}
+    metrics = cfg.test_evaluator
+    metrics = [metrics] if isinstance(metrics, dict) else metrics
+    dump = dict(type='DumpPixelBoxes', out_dir=out_dir, config=str(cfg.filename),
+                checkpoint=str(cfg.load_from))
+    cfg.test_evaluator = [*metrics, dump]

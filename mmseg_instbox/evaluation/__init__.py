@@ -1,3 +1,5 @@
-from .metrics import InstBoxMetric
+from .dumped_samples import DumpedSamples
+from .metrics import DumpPixelBoxes, InstBoxMetric
+from .prediction_dump import PredictionDump
 
-__all__ = ['InstBoxMetric']
+__all__ = ['DumpPixelBoxes', 'DumpedSamples', 'InstBoxMetric', 'PredictionDump']

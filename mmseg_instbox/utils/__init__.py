@@ -1,5 +1,5 @@
 """Small helpers that every room of the package may use."""
-from .atomic_write import write_json
+from .atomic_write import atomic_write, write_json
 from .package_map import register_packages
 
-__all__ = ['register_packages', 'write_json']
+__all__ = ['atomic_write', 'register_packages', 'write_json']

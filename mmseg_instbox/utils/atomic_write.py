@@ -6,11 +6,28 @@ from pathlib import Path
 from typing import Any
 
 
-def write_json(content: Any, path: str | Path) -> Path:
-    """Write ``content`` as JSON to ``path`` and return the path.
+def atomic_write(content: bytes, path: str | Path) -> Path:
+    """Write ``content`` to ``path`` and return the path.
 
-    The text goes to a temporary file in the same directory and takes its place in one step, so a
-    reader, or a run that is cut off, never sees half a file. Missing parent directories are made.
+    It goes to a temporary file in the same directory and takes its place in one step, so a reader,
+    or a run that is cut off, never sees half a file. Missing parent directories are made.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
+    try:
+        with os.fdopen(handle, 'wb') as file:
+            file.write(content)
+        os.chmod(temporary, 0o644)  # mkstemp makes files that only their owner reads
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return path
+
+
+def write_json(content: Any, path: str | Path) -> Path:
+    """Write ``content`` as JSON to ``path``, whole or not at all, and return the path.
 
     Args:
         content: Anything :func:`json.dumps` takes; objects with ``item()`` (NumPy scalars, tensors
@@ -20,19 +37,8 @@ def write_json(content: Any, path: str | Path) -> Path:
     Raises:
         TypeError: ``content`` holds something that JSON cannot express.
     """
-    path = Path(path)
     text = json.dumps(content, indent=2, default=_to_number) + '\n'
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
-    try:
-        with os.fdopen(handle, 'w') as file:
-            file.write(text)
-        os.chmod(temporary, 0o644)  # mkstemp makes files that only their owner reads
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    return path
+    return atomic_write(text.encode(), path)
 
 
 def _to_number(value: Any) -> Any:

@@ -37,8 +37,8 @@ def enlarge(array: np.ndarray, factor: int, interpolation: int = cv2.INTER_NEARE
     return cv2.resize(array, None, fx=factor, fy=factor, interpolation=interpolation)
 
 
-def draw_objects(canvas: np.ndarray, objects: DrawnObjects, factor: int,
-                 alpha: float) -> np.ndarray:
+def draw_objects(canvas: np.ndarray, objects: DrawnObjects, factor: int, alpha: float,
+                 with_boxes: bool = True) -> np.ndarray:
     """Draw masks with contours, then boxes, then labels.
 
     Args:
@@ -46,6 +46,7 @@ def draw_objects(canvas: np.ndarray, objects: DrawnObjects, factor: int,
         objects (DrawnObjects): Instances in image pixels, the most important first.
         factor (int): By how much the canvas is larger than the image.
         alpha (float): Opacity of the masks, 0 to 1.
+        with_boxes (bool): Whether to draw the boxes, too; labels go to their place either way.
 
     Returns:
         np.ndarray: A new canvas of the same shape, uint8.
@@ -60,7 +61,8 @@ def draw_objects(canvas: np.ndarray, objects: DrawnObjects, factor: int,
     for mask, box, color in zip(masks, boxes, objects.colors.tolist(), strict=True):
         contours, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
         cv2.drawContours(canvas, contours, -1, color, 2 * width)
-        cv2.rectangle(canvas, box[:2].tolist(), (box[2:] - 1).tolist(), color, width)
+        if with_boxes:
+            cv2.rectangle(canvas, box[:2].tolist(), (box[2:] - 1).tolist(), color, width)
     if objects.texts is None:
         return canvas
     return draw_labels(canvas, boxes, objects.texts, objects.colors)

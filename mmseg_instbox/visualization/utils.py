@@ -1,5 +1,4 @@
 """Small helpers between data samples, arrays and picture files."""
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,6 +6,8 @@ import cv2
 import mmcv
 import numpy as np
 import torch
+
+from mmseg_instbox.utils import atomic_write
 
 
 def to_numpy(array: np.ndarray | torch.Tensor) -> np.ndarray:
@@ -48,9 +49,7 @@ def write_picture(picture: np.ndarray, out_file: str) -> None:
     if not path.suffix or not cv2.haveImageWriter(path.name):
         raise ValueError(f'Cannot tell a picture format from the name {out_file}: '
                          'end it with .png or .jpg.')
-    unfinished = path.with_name(f'.{path.stem}.{os.getpid()}{path.suffix}')
-    mmcv.imwrite(mmcv.rgb2bgr(picture), str(unfinished))
-    os.replace(unfinished, path)
+    atomic_write(cv2.imencode(path.suffix, mmcv.rgb2bgr(picture))[1].tobytes(), path)
 
 
 def match_ids(masks: np.ndarray, true_masks: np.ndarray) -> np.ndarray:

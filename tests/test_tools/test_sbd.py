@@ -66,6 +66,7 @@ def converted(sources, run_tool):
     done = run_tool(TOOL, sources / 'sbd', sources / 'VOC2012', '--workers', 2)
     assert done.returncode == 0, done.stdout[-3000:]
     assert 'trainaug.txt: 4 images, 2 of them from SBD. In 1 of these, 5 pixels' in done.stdout
+    assert 'the usual list has 10582 images' in done.stdout
     return sources / 'VOC2012'
 
 
@@ -109,6 +110,13 @@ def test_pixels_with_two_categories_are_void_in_the_instance_mask(converted):
     inst_map[3, 2:6] = inst_map[0, 0] = 255
     assert np.array_equal(read(converted, 'SegmentationClassAug', '2008_000002'), seg_map)
     assert np.array_equal(read(converted, 'SegmentationObjectAug', '2008_000002'), inst_map)
+
+
+def test_objects_of_sbd_in_the_val_images_of_voc(converted):
+    assert (converted / 'ImageSets/Segmentation/val_sbd.txt').read_text() == '2008_000004\n'
+    for folder, expected in zip(('SegmentationClass', 'SegmentationObject'), maps(4), strict=True):
+        assert np.array_equal(read(converted, f'{folder}SBD', '2008_000004'), expected)
+        assert len(list((converted / f'{folder}SBD').iterdir())) == 1
 
 
 def test_the_data_set_reads_the_result(converted):

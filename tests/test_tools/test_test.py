@@ -4,6 +4,11 @@ import socket
 import cv2
 import pytest
 import torch
+from mmseg.registry import TASK_UTILS
+
+from mmseg_instbox.engine import load_config
+from mmseg_instbox.evaluation import DumpedSamples
+from mmseg_instbox.evaluation.replay import Regroup, configured_grouper, replay
 
 KEYS = ['mIoU', 'APr_0.5', 'APr_0.6', 'APr_0.7', 'APr_0.8', 'APr_0.9', 'APr_vol']
 
@@ -22,16 +27,43 @@ def test_metrics_and_pictures_are_written(run_tool, tiny_config, trained, tmp_pa
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='is about machines without a GPU')
-def test_two_processes_report_the_figures_of_one(run_tool, tiny_config, trained, tmp_path):
+def test_two_processes_report_and_dump_what_one_does(run_tool, tiny_config, trained, tmp_path):
     with socket.socket() as server:
         server.bind(('127.0.0.1', 0))
         port = str(server.getsockname()[1])
     one, two = tmp_path / 'one', tmp_path / 'two'
-    checkpoint = trained / 'iter_2.pth'
-    assert run_tool('test.py', tiny_config, checkpoint, '--work-dir', one).returncode == 0
-    done = run_tool('dist_test.sh', tiny_config, checkpoint, 2, '--work-dir', two, PORT=port)
+    checkpoint, images = trained / 'iter_2.pth', 3  # of which two processes see one twice
+    options = ['--cfg-options', f'test_dataloader.dataset.indices={images}']
+    done = run_tool('test.py', tiny_config, checkpoint, '--work-dir', one, '--out', one / 'dump',
+                    *options)
+    assert done.returncode == 0, done.stdout[-4000:]
+    done = run_tool('dist_test.sh', tiny_config, checkpoint, 2, '--work-dir', two,
+                    '--out', two / 'dump', *options, PORT=port)
     assert done.returncode == 0, done.stdout[-4000:]
     assert (two / 'metrics.json').read_text() == (one / 'metrics.json').read_text()
+    assert list(json.loads((one / 'metrics.json').read_text())) == KEYS  # a dump adds no figures
+    cfg = load_config(str(tiny_config), {'test_dataloader.dataset.indices': images})
+    dumped, same = (DumpedSamples.from_config(cfg, part / 'dump') for part in (one, two))
+    assert len(dumped) == images and dumped.dump.meta['checkpoint'] == str(checkpoint)
+    for index in range(images):
+        for key in ('pred_scores', 'pred_boxes'):
+            assert torch.equal(dumped[index][key]['data'], same[index][key]['data'])
+    check_figures(dumped, cfg, json.loads((one / 'metrics.json').read_text()))
+
+
+def check_figures(dumped, cfg, metrics, iou_error=1e-3):
+    """The dump gives the figures of the run; one flip of this untrained network moves AP^r."""
+    regroup = Regroup(TASK_UTILS.build(configured_grouper(cfg)), dumped.thing_ids)
+    figures = replay(dumped, [regroup])[0]
+    assert figures['mIoU'] == pytest.approx(metrics['mIoU'], abs=iou_error)
+    assert figures == pytest.approx(metrics, abs=0.02)
+
+
+def test_a_file_in_place_of_the_dump_is_refused(run_tool, tiny_config, trained, tmp_path):
+    (tmp_path / 'file').touch()
+    done = run_tool('test.py', tiny_config, trained / 'iter_2.pth', '--out', tmp_path / 'file')
+    assert done.returncode == 1
+    assert 'file is a file: give a directory for the dump' in done.stdout.splitlines()[-1]
 
 
 def test_a_missing_checkpoint_is_answered_with_one_sentence(run_tool, tiny_config):
@@ -39,3 +71,18 @@ def test_a_missing_checkpoint_is_answered_with_one_sentence(run_tool, tiny_confi
     assert done.returncode == 1
     assert "no checkpoint 'gone.pth'" in done.stdout.splitlines()[-1]
     assert 'Traceback' not in done.stdout
+
+
+def test_augmentation_reports_dumps_and_draws_like_a_plain_test(run_tool, tiny_config, trained,
+                                                                tmp_path):
+    done = run_tool('test.py', tiny_config, trained / 'iter_2.pth', '--work-dir', tmp_path, '--tta',
+                    '--out', tmp_path / 'dump', '--show-dir', tmp_path / 'pictures')
+    assert done.returncode == 0, done.stdout[-4000:]
+    metrics = json.loads((tmp_path / 'metrics.json').read_text())
+    assert list(metrics) == KEYS and 'scales (0.75, 1.0, 1.25)' in done.stdout
+    assert len(list((tmp_path / 'pictures').iterdir())) == 4
+    cfg = load_config(str(tiny_config))
+    dumped = DumpedSamples.from_config(cfg, tmp_path / 'dump')
+    assert dumped[0]['pred_boxes']['data'].shape == (4, 10, 10)  # 80 of 64 pixels at stride 8
+    # categories of views are averaged at image resolution, those of the dump on the grid
+    check_figures(dumped, cfg, metrics, iou_error=1e-2)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmseg_instbox.utils import write_json
+from mmseg_instbox.utils import atomic_write, write_json
 
 
 def test_numbers_of_numpy_and_torch_become_json(tmp_path):
@@ -30,3 +30,10 @@ def test_what_json_cannot_express_is_refused(tmp_path):
     with pytest.raises(TypeError, match='set cannot be written as JSON'):
         write_json({'names': {1, 2}}, tmp_path / 'metrics.json')
     assert not list(tmp_path.iterdir())
+
+
+def test_bytes_are_written_for_all_to_read(tmp_path):
+    path = atomic_write(b'\x00\xff', tmp_path / 'new' / 'folder' / 'picture.png')
+    assert path.read_bytes() == b'\x00\xff'
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert list(path.parent.iterdir()) == [path]

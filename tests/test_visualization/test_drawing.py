@@ -1,7 +1,12 @@
 import numpy as np
 import pytest
 
-from mmseg_instbox.visualization.drawing import draw_labels, place_label
+from mmseg_instbox.visualization.drawing import (
+    DrawnObjects,
+    draw_labels,
+    draw_objects,
+    place_label,
+)
 from mmseg_instbox.visualization.palette import instance_colors, text_color
 from mmseg_instbox.visualization.utils import match_ids
 
@@ -46,6 +51,18 @@ def test_written_label_has_its_colour_and_touches_its_box_only():
     assert (drawn == color[0]).all(axis=2).sum() > 100
     assert rows.max() < 80 and columns.min() >= 99  # above the box, from its left edge on
     assert (canvas == 100).all()
+
+
+def test_boxes_can_be_left_out():
+    mask, canvas = np.zeros((1, 40, 60), dtype=bool), np.full((40, 60, 3), 100, dtype=np.uint8)
+    mask[0, 15:20, 15:20] = True
+    box, color = np.array([[5., 5., 50., 30.]]), np.array([[10, 20, 250]], dtype=np.uint8)
+    objects = DrawnObjects(mask, box, None, color)
+    with_box, without = (draw_objects(canvas, objects, 1, .5, with_boxes=its) for its in (1, 0))
+    edge = np.zeros((40, 60), dtype=bool)
+    edge[5:30, 5:50], edge[6:29, 6:49] = True, False
+    assert (with_box[edge] == color).all() and (without[edge] == 100).all()
+    assert np.array_equal(with_box[~edge], without[~edge]) and (without != 100).any()
 
 
 @pytest.mark.parametrize('count', [0, 1, 18, 19, 60])

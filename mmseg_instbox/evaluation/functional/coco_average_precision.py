@@ -1,15 +1,14 @@
-"""COCO's average precision, computed by pycocotools from run-length encoded masks."""
+"""COCO's average precision: pycocotools' matching and accumulation on given overlaps."""
 import contextlib
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from pycocotools import mask as mask_api
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
-from torch import Tensor
 
-from .region_iou import VOID_ID
+from .region_iou import RegionOverlap
 
 # name: (index among COCO's IoU thresholds 0.5 to 0.95, index among its ranges of area)
 FIGURES = dict(
@@ -21,46 +20,52 @@ FIGURES = dict(
     AP_l=(slice(None), 3))
 
 
-def encode_regions(masks: Tensor, labels: Sequence[int], scores: Sequence[float], inst_map: Tensor,
-                   ids: Tensor, gt_labels: Sequence[int]) -> dict:
-    """Keep what COCO's evaluation needs of an image, masks run-length encoded.
+@dataclass(frozen=True)
+class CocoRegions:
+    """All that COCO's evaluation asks about the K detections and G objects of an image.
+
+    ``ious`` (K, G) float64, for a crowd the share of the detection that lies in it; ``labels``
+    (K,) and ``gt_labels`` (G,), categories; ``scores`` (K,); ``areas`` (K,) and ``gt_areas`` (G,)
+    in pixels; ``crowd`` (G,) bool.
+    """
+    ious: np.ndarray
+    labels: np.ndarray
+    scores: np.ndarray
+    areas: np.ndarray
+    gt_labels: np.ndarray
+    gt_areas: np.ndarray
+    crowd: np.ndarray
+
+
+def coco_regions(overlap: RegionOverlap, labels: np.ndarray, scores: np.ndarray,
+                 gt_labels: np.ndarray) -> CocoRegions:
+    """What COCO's evaluation asks, of an image whose objects are drawn in a map.
 
     Void pixels are removed from the predictions, as for AP^r. COCO's own way, a crowd region that
     swallows predictions, would count VOC's void borders as false pixels of every prediction that
     reaches into them.
 
     Args:
-        masks (Tensor): Predicted regions, (K, H, W) bool, without those that lie in void only.
-        labels (Sequence[int]): Their K categories.
-        scores (Sequence[float]): Their K scores.
-        inst_map (Tensor): Object id of each pixel, (H, W) integer, 255 is void.
-        ids (Tensor): Ids of the G objects, (G,) integer.
-        gt_labels (Sequence[int]): Categories of the G objects.
+        overlap (RegionOverlap): Pixels shared by the K predictions and the G objects.
+        labels (ndarray): Category of each prediction, (K,) int.
+        scores (ndarray): Score of each prediction, (K,) float.
+        gt_labels (ndarray): Category of each object, (G,) int.
 
     Returns:
-        dict: ``size`` (H, W), and ``detections`` and ``objects``: lists of annotations with
-        ``category_id``, ``segmentation``, ``area`` in pixels, and ``score`` or ``iscrowd``.
+        CocoRegions: Of the predictions that do not lie in void only, and of all objects.
     """
-    found = _encode(masks & (inst_map != VOID_ID))
-    truth = _encode(inst_map == ids.to(inst_map)[:, None, None])
-    detections = [
-        dict(_annotation(region, label), score=float(score))
-        for region, label, score in zip(found, labels, scores, strict=True)
-    ]
-    objects = [
-        dict(_annotation(region, label), iscrowd=0)
-        for region, label in zip(truth, gt_labels, strict=True)
-    ]
-    return dict(size=tuple(inst_map.shape), detections=detections, objects=objects)
+    kept = overlap.kept
+    return CocoRegions(overlap.ious[kept], labels[kept], scores[kept], overlap.areas[kept],
+                       gt_labels, overlap.object_areas, np.zeros(len(gt_labels), dtype=bool))
 
 
-def coco_average_precision(images: Sequence[dict], num_things: int) -> dict[str, np.ndarray]:
+def coco_average_precision(images: Sequence[CocoRegions],
+                           num_things: int) -> dict[str, np.ndarray]:
     """COCO's mask AP of each category, with at most 100 detections an image and category.
 
     Args:
-        images (Sequence[dict]): What :func:`encode_regions` kept, an entry an image, in data set
-            order, which also is the order of equal scores.
-        num_things (int): Number of thing categories.
+        images (Sequence[CocoRegions]): The images, in the order in which equal scores count.
+        num_things (int): Number of thing categories T.
 
     Returns:
         dict[str, ndarray]: ``AP`` (mean over IoU 0.5 to 0.95), ``AP50``, ``AP75``, and ``AP_s``,
@@ -68,10 +73,7 @@ def coco_average_precision(images: Sequence[dict], num_things: int) -> dict[str,
         (T,) float64; nan for categories without such an object.
     """
     with contextlib.redirect_stdout(io.StringIO()):
-        evaluation = COCOeval(
-            _data_set(images, 'objects', num_things), _data_set(images, 'detections', num_things),
-            'segm')
-        evaluation.params.maxDets = evaluation.params.maxDets[-1:]
+        evaluation = _GivenOverlaps(images, num_things)
         evaluation.evaluate()
         evaluation.accumulate()
     # (threshold, recall, category, area); -1 throughout a category and area without an object
@@ -83,32 +85,50 @@ def coco_average_precision(images: Sequence[dict], num_things: int) -> dict[str,
     }
 
 
-def _encode(masks: Tensor) -> list[dict]:
-    """Run-length codes of masks (K, H, W) bool; the coder reads columns first."""
-    columns = masks.transpose(1, 2).contiguous().cpu().numpy().view(np.uint8)
-    return mask_api.encode(columns.transpose(2, 1, 0))
+class _GivenOverlaps(COCOeval):
+    """pycocotools' evaluation, of overlaps that were measured when the masks were at hand."""
+
+    def __init__(self, images: Sequence[CocoRegions], num_things: int) -> None:
+        self.images = images
+        # for 'bbox' it leaves the regions alone, for 'segm' it would want to encode them
+        super().__init__(
+            _data_set([_objects(image) for image in images], num_things),
+            _data_set([_detections(image) for image in images], num_things), 'bbox')
+        self.params.maxDets = self.params.maxDets[-1:]
+
+    def computeIoU(self, imgId: int, catId: int) -> np.ndarray | list:
+        """Overlap of an image's detections of a category, by falling score, with its objects."""
+        objects, detections = self._gts[imgId, catId], self._dts[imgId, catId]
+        if not objects or not detections:
+            return []
+        order = np.argsort([-each['score'] for each in detections], kind='stable')
+        rows = [detections[k]['place'] for k in order[:self.params.maxDets[-1]]]
+        return self.images[imgId].ious[np.ix_(rows, [each['place'] for each in objects])]
 
 
-def _annotation(region: dict, label: int) -> dict:
-    return dict(category_id=int(label), segmentation=region, area=int(mask_api.area(region)))
+def _detections(image: CocoRegions) -> list[dict]:
+    return [
+        dict(category_id=label, score=score, area=area) for label, score, area in zip(
+            image.labels.tolist(), image.scores.tolist(), image.areas.tolist(), strict=True)
+    ]
 
 
-def _data_set(images: Sequence[dict], kind: str, num_things: int) -> COCO:
+def _objects(image: CocoRegions) -> list[dict]:
+    return [
+        dict(category_id=label, area=area, iscrowd=int(crowd)) for label, area, crowd in zip(
+            image.gt_labels.tolist(), image.gt_areas.tolist(), image.crowd.tolist(), strict=True)
+    ]
+
+
+def _data_set(images: Sequence[list[dict]], num_things: int) -> COCO:
     """The detections or the objects of all images as pycocotools' data set."""
     data = COCO()
+    # ids count from 1: pycocotools takes id 0 for no match
+    numbered = [dict(each, image_id=index, place=place) for index, image in enumerate(images)
+                for place, each in enumerate(image)]
     data.dataset = dict(
-        images=[dict(id=index, height=image['size'][0], width=image['size'][1])
-                for index, image in enumerate(images)],
+        images=[dict(id=index) for index in range(len(images))],
         categories=[dict(id=label) for label in range(num_things)],
-        annotations=list(_numbered(image[kind] for image in images)))
+        annotations=[dict(each, id=number) for number, each in enumerate(numbered, 1)])
     data.createIndex()
     return data
-
-
-def _numbered(groups: Iterable[list[dict]]) -> Iterator[dict]:
-    """Annotations with their image and an id; 0 is no id, pycocotools takes it for no match."""
-    number = 0
-    for index, annotations in enumerate(groups):
-        for annotation in annotations:
-            number += 1
-            yield dict(annotation, id=number, image_id=index)

@@ -3,23 +3,26 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from .region_iou import VOID_ID
+from .pixel_runs import count_values
+from .region_iou import object_columns
 from .true_categories import VOID_CATEGORY
 
 
 class Segments(NamedTuple):
-    """Segments of an image: ``index_map`` (H, W) int64, the segment of each pixel or -1 for none,
-    and ``categories`` (S,) int64. A segment may have no pixel and then does not count."""
+    """Segments of an image: ``index_map`` (H, W) int32, the segment of each pixel or -1 for none,
+    and ``categories`` (S,) int64. A segment may have no pixel and then does not count.
 
-    index_map: Tensor
-    categories: Tensor
+    In all functions runs (R,) of :func:`find_runs` can stand for the pixels (H, W).
+    """
+
+    index_map: np.ndarray
+    categories: np.ndarray
 
 
-def predicted_segments(masks: Tensor, labels: Tensor, scores: Tensor, seg_map: Tensor,
-                       thing_ids: Sequence[int], num_classes: int) -> Segments:
+def predicted_segments(masks: np.ndarray, labels: np.ndarray, scores: np.ndarray,
+                       seg_map: np.ndarray, thing_ids: Sequence[int],
+                       num_classes: int) -> Segments:
     """Lay predicted instances over the stuff of a category map.
 
     A pixel in several instances belongs to the one of highest score, the first of equals. A pixel
@@ -27,21 +30,23 @@ def predicted_segments(masks: Tensor, labels: Tensor, scores: Tensor, seg_map: T
     no limit of score, area or overlap below which a segment is left out.
 
     Args:
-        masks (Tensor): Regions of the instances, (K, H, W) bool; they may overlap.
-        labels (Tensor): Category of each, (K,) int64 index into ``thing_ids``.
-        scores (Tensor): Score of each, (K,) float.
-        seg_map (Tensor): Category of each pixel, (H, W) int64.
+        masks (ndarray): Regions of the instances, (K, H, W) bool; they may overlap.
+        labels (ndarray): Category of each, (K,) integer index into ``thing_ids``.
+        scores (ndarray): Score of each, (K,) float.
+        seg_map (ndarray): Category of each pixel, (H, W) integer, 0 to 255.
         thing_ids (Sequence[int]): The categories that have instances.
         num_classes (int): Number of categories C, stuff and things.
 
     Returns:
-        Segments: K instances, then C stuff segments.
+        Segments: K instances in the order given, then C stuff segments.
     """
-    order = scores.sort(descending=True, stable=True).indices
-    return _lay_over_stuff(masks[order], labels[order], seg_map, thing_ids, num_classes)
+    index_map = _stuff_segments(seg_map, thing_ids, num_classes, len(masks))
+    for index in np.argsort(-scores, kind='stable')[::-1]:
+        np.copyto(index_map, index, where=masks[index])
+    return Segments(index_map, _segment_categories(labels, thing_ids, num_classes))
 
 
-def true_segments(inst_map: Tensor, ids: Tensor, labels: Tensor, seg_map: Tensor,
+def true_segments(inst_map: np.ndarray, ids: np.ndarray, labels: np.ndarray, seg_map: np.ndarray,
                   thing_ids: Sequence[int], num_classes: int) -> Segments:
     """Segments of the ground truth; -1 is void.
 
@@ -49,23 +54,25 @@ def true_segments(inst_map: Tensor, ids: Tensor, labels: Tensor, seg_map: Tensor
     nobody knows to which object they belong.
 
     Args:
-        inst_map (Tensor): Object id of each pixel, (H, W) integer, 0 none, 255 void.
-        ids (Tensor): Ids of the G objects, (G,) integer.
-        labels (Tensor): Category of each, (G,) int64 index into ``thing_ids``.
-        seg_map (Tensor): Category of each pixel, (H, W) int64, 255 void.
+        inst_map (ndarray): Object id of each pixel, (H, W) integer, 0 none, 255 void.
+        ids (ndarray): Ids of the G objects, (G,) integer.
+        labels (ndarray): Category of each, (G,) integer index into ``thing_ids``.
+        seg_map (ndarray): Category of each pixel, (H, W) integer, 0 to 255, which is void.
         thing_ids (Sequence[int]): The categories that have instances.
         num_classes (int): Number of categories C, stuff and things.
 
     Returns:
         Segments: G objects, then C stuff segments.
     """
-    masks = inst_map == ids.to(inst_map)[:, None, None]
-    segments = _lay_over_stuff(masks, labels, seg_map, thing_ids, num_classes)
-    segments.index_map[(inst_map == VOID_ID) | (seg_map == VOID_CATEGORY)] = -1
-    return segments
+    columns = object_columns(inst_map, ids)
+    index_map = _stuff_segments(seg_map, thing_ids, num_classes, len(ids))
+    np.copyto(index_map, columns, where=columns < len(ids))
+    index_map[(columns == len(ids)) | (seg_map == VOID_CATEGORY)] = -1
+    return Segments(index_map, _segment_categories(labels, thing_ids, num_classes))
 
 
-def panoptic_counts(predicted: Segments, truth: Segments, num_classes: int) -> np.ndarray:
+def panoptic_counts(predicted: Segments, truth: Segments, num_classes: int,
+                    lengths: np.ndarray | None = None) -> np.ndarray:
     """Match the segments of an image and count.
 
     A predicted and a true segment of one category match if their IoU is above 0.5, void pixels
@@ -75,17 +82,17 @@ def panoptic_counts(predicted: Segments, truth: Segments, num_classes: int) -> n
         predicted (Segments): Predicted segments.
         truth (Segments): True segments; -1 is void.
         num_classes (int): Number of categories C.
+        lengths (ndarray, optional): (R,) int64, if the segments are of runs.
 
     Returns:
         ndarray: Sum of the IoU of the matches, number of matches, of false and of missed segments
         of each category, (4, C) float64. Counts of several images add.
     """
-    overlap = _overlap(predicted, truth)
+    overlap = _overlap(predicted, truth, lengths)
     areas, true_areas = overlap.sum(0)[1:], overlap.sum(1)[1:]
     in_void, shared = overlap[0, 1:], overlap[1:, 1:]
     union = true_areas[:, None] + areas - in_void - shared
-    categories, true_categories = (segments.categories.cpu().numpy()
-                                   for segments in (predicted, truth))
+    categories, true_categories = predicted.categories, truth.categories
     matches = (2 * shared > union) & (true_categories[:, None] == categories)
     false = (areas > 0) & (2 * in_void <= areas) & ~matches.any(0)
     missed = (true_areas > 0) & ~matches.any(1)
@@ -116,22 +123,24 @@ def panoptic_quality(counts: np.ndarray) -> dict[str, np.ndarray]:
         RQ=np.divide(matched, total, out=nothing.copy(), where=total > 0))
 
 
-def _lay_over_stuff(masks: Tensor, labels: Tensor, seg_map: Tensor, thing_ids: Sequence[int],
-                    num_classes: int) -> Segments:
-    """Segments of instances, earlier ones over later ones, and of the stuff between them."""
-    things = seg_map.new_tensor(thing_ids)
-    categories = torch.arange(num_classes, device=seg_map.device)
-    segment_of = seg_map.new_full((VOID_CATEGORY + 1, ), -1)
-    segment_of[:num_classes] = categories + len(masks)
-    segment_of[things] = -1
-    index_map = segment_of[seg_map]
-    for index in reversed(range(len(masks))):
-        index_map.masked_fill_(masks[index], index)
-    return Segments(index_map, torch.cat([things[labels.to(things)], categories]))
+def _stuff_segments(seg_map: np.ndarray, thing_ids: Sequence[int], num_classes: int,
+                    first: int) -> np.ndarray:
+    """Segment of each pixel's category, the stuff numbered from ``first`` on, -1 for things."""
+    segment_of = np.full(max(num_classes, VOID_CATEGORY) + 1, -1, dtype=np.int32)
+    segment_of[:num_classes] = np.arange(first, first + num_classes)
+    segment_of[list(thing_ids)] = -1
+    return segment_of.take(seg_map)
 
 
-def _overlap(predicted: Segments, truth: Segments) -> np.ndarray:
+def _segment_categories(labels: np.ndarray, thing_ids: Sequence[int],
+                        num_classes: int) -> np.ndarray:
+    """Category of each instance and then of each stuff segment, (S,) int64."""
+    things = np.asarray(thing_ids, dtype=np.int64)
+    return np.concatenate([things[labels], np.arange(num_classes)])
+
+
+def _overlap(predicted: Segments, truth: Segments, lengths: np.ndarray | None) -> np.ndarray:
     """Pixels shared by true and predicted segments, (1 + G, 1 + P) int64; none and void first."""
     shape = (len(truth.categories) + 1, len(predicted.categories) + 1)
     pairs = (truth.index_map + 1) * shape[1] + predicted.index_map + 1
-    return pairs.flatten().bincount(minlength=shape[0] * shape[1]).view(shape).cpu().numpy()
+    return count_values(pairs, shape[0] * shape[1], lengths).reshape(shape)

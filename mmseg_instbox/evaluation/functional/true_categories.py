@@ -28,9 +28,14 @@ def true_category_scores(seg_map: Tensor, grid_shape: tuple[int, int],
     Returns:
         Tensor: Probabilities, (C, h, w) float32.
     """
-    height, width = seg_map.shape
-    points = cell_points(grid_shape, extent, seg_map.device).floor().long()
-    x, y = points.unbind(-1)
-    labels = seg_map[y.clamp(max=height - 1), x.clamp(max=width - 1)]
-    labels = labels.masked_fill((x >= width) | (y >= height), 0)
+    labels = sample_map(seg_map, grid_shape, extent)
     return F.one_hot(labels, num_classes).permute(2, 0, 1).float()
+
+
+def sample_map(label_map: Tensor, grid_shape: tuple[int, int],
+               extent: tuple[float, float]) -> Tensor:
+    """The values of a map (H, W) at the centres of the feature cells, (h, w); 0 beyond the map."""
+    height, width = label_map.shape
+    x, y = cell_points(grid_shape, extent, label_map.device).floor().long().unbind(-1)
+    values = label_map[y.clamp(max=height - 1), x.clamp(max=width - 1)]
+    return values.masked_fill((x >= width) | (y >= height), 0)

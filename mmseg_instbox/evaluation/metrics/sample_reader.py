@@ -1,6 +1,8 @@
 """Take from a data sample what an instance metric needs, and check it."""
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -40,28 +42,27 @@ def read_map(sample: dict, key: str) -> Tensor:
     return data[0]
 
 
-def read_category_maps(sample: dict, num_classes: int) -> tuple[Tensor, Tensor]:
-    """Predicted and true category map of a sample, on the device of the prediction.
+def read_category_maps(sample: dict, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Predicted and true category map of a sample.
 
     Args:
         sample (dict): Data sample with ``pred_sem_seg`` and ``gt_sem_seg``.
-        num_classes (int): Number of categories.
+        num_classes (int): Number of categories C.
 
     Returns:
-        tuple[Tensor, Tensor]: Two maps of one size (H, W), int64.
+        tuple[ndarray, ndarray]: Two maps of one size (H, W), uint8 unless there are more
+        categories than that holds.
 
     Raises:
         ValueError: If a map is missing, sizes differ or a category is outside the classes.
     """
-    predicted = read_map(sample, 'pred_sem_seg').long()
-    truth = read_map(sample, 'gt_sem_seg').to(predicted)
+    predicted, truth = read_map(sample, 'pred_sem_seg'), read_map(sample, 'gt_sem_seg')
     _check_size(sample, 'pred_sem_seg', predicted, truth)
-    _check_range(sample, 'pred_sem_seg', predicted, num_classes, 'classes')
-    _check_range(sample, 'gt_sem_seg', truth[truth != VOID_CATEGORY], num_classes, 'classes')
-    return predicted, truth
+    return (_narrow(sample, 'pred_sem_seg', predicted, num_classes, void=False),
+            _narrow(sample, 'gt_sem_seg', truth, num_classes, void=True))
 
 
-def read_objects(sample: dict, num_things: int) -> tuple[Tensor, Tensor, Tensor]:
+def read_objects(sample: dict, num_things: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Ground-truth objects of a sample.
 
     Args:
@@ -69,19 +70,30 @@ def read_objects(sample: dict, num_things: int) -> tuple[Tensor, Tensor, Tensor]
         num_things (int): Number of thing categories.
 
     Returns:
-        tuple[Tensor, Tensor, Tensor]: Instance map (H, W) int32, ids (G,) and labels (G,).
+        tuple[ndarray, ndarray, ndarray]: Instance map (H, W) int32, ids (G,) and labels (G,).
 
     Raises:
-        ValueError: If a field is missing, a label outside ``thing_classes`` or an id 0 or 255.
+        ValueError: If a field is missing, the map has another size than the category map, a label
+            is outside ``thing_classes`` or an id is 0 or 255.
     """
     inst_map = read_map(sample, 'gt_inst_map')
+    _check_size(sample, 'gt_inst_map', inst_map, read_map(sample, 'gt_sem_seg'))
     instances = sample_field(sample, 'gt_instances')
     ids, labels = instances['ids'], instances['labels']
     _check_range(sample, 'gt_instances.labels', labels, num_things, 'thing_classes')
     if ((ids == 0) | (ids == VOID_ID)).any() or len(ids.unique()) < len(ids):
         raise ValueError(f'gt_instances.ids of {sample_name(sample)} are {ids.tolist()}; an id is '
                          'given once and is neither 0 (no object) nor 255 (void)')
-    return inst_map, ids, labels
+    return tuple(to_numpy(each) for each in (inst_map, ids, labels))
+
+
+def read_image_id(sample: dict) -> int:
+    """The image's id in COCO's annotations, ``img_id``; ValueError if there is none."""
+    if sample.get('img_id') is None:
+        raise ValueError(f'the data sample of {sample_name(sample)} has no img_id, by which '
+                         'ann_file knows the image; use a data set that gives it, such as '
+                         'CocoInstDataset')
+    return int(sample['img_id'])
 
 
 def check_instances(sample: dict, instances: dict[str, Tensor], like: Tensor,
@@ -131,6 +143,34 @@ def sample_field(sample: dict, key: str, hint: str = '') -> dict:
 def sample_name(sample: dict) -> str:
     """The image's file name for messages."""
     return str(sample.get('img_path', 'an image without img_path'))
+
+
+@contextmanager
+def errors_name(sample: dict) -> Iterator[None]:
+    """Put the image's name before the message of a ValueError raised inside."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f'{sample_name(sample)}: {error}') from error
+
+
+def to_numpy(values: Tensor) -> np.ndarray:
+    """The values as an array, which shares the memory of a tensor on the CPU."""
+    return values.detach().cpu().numpy()
+
+
+def _narrow(sample: dict, key: str, category_map: Tensor, num_classes: int,
+            void: bool) -> np.ndarray:
+    """A category map in a small type, which makes every later pass faster, and checked."""
+    values = to_numpy(category_map)
+    small = values.astype(np.min_scalar_type(max(num_classes, VOID_CATEGORY)))
+    outside = small >= num_classes
+    if void:
+        outside &= small != VOID_CATEGORY
+    if outside.any() or values.min() < 0 or values.max() > np.iinfo(small.dtype).max:
+        labels = category_map[category_map != VOID_CATEGORY] if void else category_map
+        _check_range(sample, key, labels, num_classes, 'classes')
+    return small
 
 
 def _check_size(sample: dict, key: str, value: Tensor, like: Tensor) -> None:

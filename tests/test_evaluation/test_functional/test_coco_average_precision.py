@@ -4,12 +4,15 @@ import pickle
 
 import numpy as np
 import pytest
-import torch
 from pycocotools import mask as mask_api
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from mmseg_instbox.evaluation.functional import coco_average_precision, encode_regions
+from mmseg_instbox.evaluation.functional import (
+    coco_average_precision,
+    coco_regions,
+    region_overlap,
+)
 
 NAMES = ['AP', 'AP50', 'AP75', 'AP_s', 'AP_m', 'AP_l']
 SIZE = (170, 190)
@@ -41,10 +44,11 @@ def random_scene(seed):
     return np.array(masks), np.array(labels), scores, inst_map, ids, gt_labels
 
 
-def encode(scene):
-    masks, labels, scores, inst_map, ids, gt_labels = scene
-    return encode_regions(torch.from_numpy(masks), labels, scores, torch.from_numpy(inst_map),
-                          torch.from_numpy(ids), gt_labels)
+def measure(masks, labels, scores, inst_map, ids, gt_labels):
+    masks, labels, scores, inst_map = (
+        np.asarray(each) for each in (masks, labels, scores, inst_map))
+    overlap = region_overlap(masks.astype(bool).reshape(-1, *inst_map.shape), inst_map, ids)
+    return coco_regions(overlap, labels.astype(int), scores, np.asarray(gt_labels, int))
 
 
 def as_text(mask):
@@ -80,7 +84,7 @@ def run_pycocotools(scenes, folder, categories=(0, 1, 2)):
 @pytest.mark.parametrize('first', [0, 50])
 def test_agrees_with_pycocotools(first, tmp_path):
     scenes = [random_scene(seed) for seed in range(first, first + 12)]
-    table = coco_average_precision([encode(scene) for scene in scenes], 3)
+    table = coco_average_precision([measure(*scene) for scene in scenes], 3)
     assert list(table) == NAMES
     means = [np.nanmean(table[name]) for name in NAMES]
     assert means == pytest.approx(run_pycocotools(scenes, tmp_path), abs=1e-12)
@@ -91,12 +95,11 @@ def test_agrees_with_pycocotools(first, tmp_path):
 
 
 def square_scene(pixels, scores=(1., )):
-    """An object of 10 x 10 pixels and a detection that covers so many of its rows' pixels."""
-    inst_map = torch.zeros((20, 20), dtype=torch.int32)
+    """An object of 10 x 10 pixels and detections that cover so many of its pixels."""
+    inst_map = np.zeros((20, 20), np.int32)
     inst_map[5:15, 5:15] = 7
-    mask = (inst_map == 7) & ((inst_map == 7).flatten().cumsum(0).view(20, 20) <= pixels)
-    masks = mask.repeat(len(scores), 1, 1)
-    return encode_regions(masks, [0] * len(scores), scores, inst_map, torch.tensor([7]), [0])
+    mask = (inst_map == 7) & ((inst_map == 7).cumsum().reshape(20, 20) <= pixels)
+    return measure([mask] * len(scores), [0] * len(scores), scores, inst_map, [7], [0])
 
 
 def test_by_hand():
@@ -109,41 +112,35 @@ def test_by_hand():
 
 @pytest.mark.parametrize('num_false, expected', [(99, 1 / 100), (100, 0.)])
 def test_hundred_detections_of_an_image_and_category_count(num_false, expected):
-    inst_map = torch.zeros((2, 8), dtype=torch.int32)
+    inst_map = np.zeros((2, 8), np.int32)
     inst_map[:, :4] = 1
-    masks = torch.stack([inst_map == 1] + [inst_map == 0] * num_false)
-    image = encode_regions(masks, [0] * len(masks), [.1] + [.9] * num_false, inst_map,
-                           torch.tensor([1]), [0])
+    masks = [inst_map == 1] + [inst_map == 0] * num_false
+    image = measure(masks, [0] * len(masks), [.1] + [.9] * num_false, inst_map, [1], [0])
     assert coco_average_precision([image], 1)['AP'][0] == pytest.approx(expected, abs=1e-12)
 
 
 def test_areas_are_those_of_masks():
     # a thin cross has a large box (100 x 100) and a small mask
-    inst_map = torch.zeros((120, 120), dtype=torch.int32)
+    inst_map = np.zeros((120, 120), np.int32)
     inst_map[10:110, 60], inst_map[60, 10:110] = 1, 1
-    image = encode_regions((inst_map == 1)[None], [0], [1.], inst_map, torch.tensor([1]), [0])
-    assert image['objects'][0]['area'] == image['detections'][0]['area'] == 199
+    image = measure([inst_map == 1], [0], [1.], inst_map, [1], [0])
+    assert image.gt_areas.tolist() == image.areas.tolist() == [199]
     table = coco_average_precision([image], 1)
     assert table['AP_s'][0] == pytest.approx(1.) and np.isnan(table['AP_l'][0])
 
 
 def test_void_is_taken_from_predictions():
-    inst_map = torch.zeros((4, 10), dtype=torch.int32)
+    inst_map = np.zeros((4, 10), np.int32)
     inst_map[:, :3], inst_map[:, 3:7] = 1, 255
-    mask = torch.zeros((1, 4, 10), dtype=torch.bool)
-    mask[..., :7] = True
-    image = encode_regions(mask, [0], [1.], inst_map, torch.tensor([1]), [0])
+    masks = np.stack([np.arange(40).reshape(4, 10) % 10 < 7, inst_map == 255])
+    image = measure(masks, [0, 0], [.5, .9], inst_map, [1], [0])
+    assert image.areas.tolist() == [12]  # the second one is all void
     assert coco_average_precision([image], 1)['AP'][0] == pytest.approx(1.)
 
 
-def test_codes_are_those_of_the_masks():
-    masks, labels, scores, inst_map, ids, gt_labels = random_scene(1)
-    image = encode((masks, labels, scores, inst_map, ids, gt_labels))
-    found = [mask_api.decode(each['segmentation']) for each in image['detections']]
-    assert np.array_equal(found, masks & (inst_map != 255))
-    truth = [mask_api.decode(each['segmentation']) for each in image['objects']]
-    assert np.array_equal(truth, inst_map == ids[:, None, None])
-    assert len(pickle.dumps(image)) < inst_map.nbytes / 10
+def test_what_is_kept_is_small():
+    scene = random_scene(1)
+    assert len(pickle.dumps(measure(*scene))) < 2000 < scene[3].nbytes / 10
 
 
 def test_no_detections_and_no_objects():
@@ -151,7 +148,8 @@ def test_no_detections_and_no_objects():
     table = coco_average_precision([nothing], 2)
     for name in NAMES[:4]:  # category 0 has an object and 1 has none
         assert table[name][0] == 0. and np.isnan(table[name][1])
-    for images in ([], [dict(nothing, objects=[])]):
+    empty = measure([], [], [], np.zeros((2, 2), np.int32), [], [])
+    for images in ([], [empty]):
         table = coco_average_precision(images, 2)
         assert all(np.isnan(table[name]).all() and len(table[name]) == 2 for name in NAMES)
 

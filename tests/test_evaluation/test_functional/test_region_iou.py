@@ -1,7 +1,8 @@
+import numpy as np
 import pytest
 import torch
 
-from mmseg_instbox.evaluation.functional import region_iou
+from mmseg_instbox.evaluation.functional import object_columns, region_iou, region_overlap
 
 
 def to_set(mask):
@@ -57,3 +58,40 @@ def test_object_without_pixels_is_an_error():
     with pytest.raises(ValueError, match=r'no pixel of the objects \[9\]'):
         region_iou(torch.ones((1, 1, 2), dtype=torch.bool), torch.ones((1, 2), dtype=torch.int32),
                    torch.tensor([1, 9]))
+
+
+def test_counts_by_hand():
+    inst_map = np.array([[7, 7, 0, 300], [7, 255, 255, 300]])
+    masks = np.array([[[1, 1, 1, 0], [0, 1, 0, 0]], [[0, 0, 0, 0], [0, 1, 1, 0]]], bool)
+    overlap = region_overlap(masks, inst_map, [300, 7])
+    assert overlap.intersections.tolist() == [[0, 2], [0, 0]]
+    assert overlap.areas.tolist() == [3, 0] and overlap.in_void.tolist() == [1, 2]
+    assert overlap.object_areas.tolist() == [2, 3]
+    assert overlap.ious.tolist() == [[0., 2 / 4], [0., 0.]]
+    assert overlap.kept.tolist() == [True, False]
+
+
+@pytest.mark.parametrize('ids', [[9, 3, 256], [65535, 1, 65536], [2**31 - 1, 70000, 5], []])
+@pytest.mark.parametrize('others', [[0, 255], [0, 255, 4, 65537], [-1, 255]])
+def test_pixels_are_named_by_the_place_of_their_id(ids, others):
+    values = np.array([*ids, *others])
+    inst_map = np.random.default_rng(0).choice(values, (13, 17)).astype(np.int32)
+    expected = [[ids.index(v) if v in ids else len(ids) + (v != 255) for v in line]
+                for line in inst_map.tolist()]
+    assert object_columns(inst_map, ids).tolist() == expected
+
+
+def test_more_objects_than_a_byte_can_number():
+    inst_map = np.arange(600, dtype=np.int32).reshape(20, 30)
+    ids = np.setdiff1d(inst_map, [0, 255])
+    overlap = region_overlap((inst_map == 0)[None] | (inst_map == ids[::-1][:, None, None]),
+                             inst_map, ids)
+    assert np.array_equal(overlap.intersections, np.eye(598, dtype=int)[::-1])
+
+
+def test_masks_need_not_be_contiguous():
+    inst_map = np.random.default_rng(0).integers(0, 4, (9, 11))
+    masks = np.random.default_rng(1).random((11, 9, 5)) < 0.5
+    turned = region_overlap(masks.transpose(2, 1, 0), inst_map, [1, 2, 3])
+    plain = region_overlap(masks.transpose(2, 1, 0).copy(), inst_map, [1, 2, 3])
+    assert all(np.array_equal(*pair) for pair in zip(turned, plain, strict=True))

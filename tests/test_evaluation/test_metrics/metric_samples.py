@@ -9,6 +9,7 @@ from mmengine.dataset import DefaultSampler
 from mmengine.evaluator import Evaluator
 from mmengine.structures import InstanceData, PixelData
 from mmseg.structures import SegDataSample
+from pycocotools import mask as mask_api
 
 from mmseg_instbox.evaluation import InstBoxMetric
 
@@ -152,15 +153,63 @@ def evaluate(samples, metrics=None, meta=META, size=None, batch_size=2):
     return evaluator.evaluate(len(samples) if size is None else size)
 
 
-def run_process(rank, world_size, init_file, out_file, *set_sizes):
+def official_meta():
+    """``META`` of a data set that takes its objects from COCO: ids 7 and 3 are dogs, 5 are cats."""
+    return dict(META, category_ids={7: 0, 3: 0, 5: 1})
+
+
+def image_id(seed):
+    return 1000 - 7 * seed
+
+
+def write_official(path, seeds):
+    """Annotations of seeded samples: their objects, a second one over each, and void as a crowd."""
+    images, annotations = [], []
+    for seed in seeds:
+        sample = random_sample(seed)
+        inst_map = sample.gt_inst_map.data[0].numpy()
+        images.append(dict(id=image_id(seed), file_name=f'{seed}.jpg', height=inst_map.shape[0],
+                           width=inst_map.shape[1]))
+        regions = [(inst_map == 255, 7, 1)]
+        for index, label in zip(sample.gt_instances.ids.tolist(),
+                                sample.gt_instances.labels.tolist(), strict=True):
+            region = inst_map == index
+            regions += [(region, (7, 5)[label], 0), (np.roll(region, 1, 1), (3, 5)[label], 0)]
+        for region, category, crowd in regions:
+            code = mask_api.encode(np.asfortranarray(region, dtype=np.uint8))
+            annotations.append(dict(
+                id=len(annotations) + 1, image_id=image_id(seed), category_id=category,
+                iscrowd=crowd, area=int(region.sum()), bbox=[0, 0, 1, 1],
+                segmentation=dict(size=list(region.shape), counts=code['counts'].decode())))
+    categories = [dict(id=number, name=str(number)) for number in (3, 5, 7, 9)]
+    path.write_text(json.dumps(dict(
+        images=images, annotations=annotations, categories=categories)))
+    return str(path)
+
+
+def official_samples(seeds):
+    """The seeded samples with the ids that :func:`write_official` gives them."""
+    samples = [random_sample(seed) for seed in seeds]
+    for seed, sample in zip(seeds, samples, strict=True):
+        sample.set_metainfo(dict(img_id=image_id(seed)))
+    return samples
+
+
+def all_metrics(ann_file):
+    """Every figure, those of COCO also of official annotations."""
+    return [InstBoxMetric(coco=True, panoptic=True),
+            InstBoxMetric(coco=True, ann_file=ann_file, prefix='coco')]
+
+
+def run_process(rank, world_size, init_file, out_file, ann_file, *set_sizes):
     """One process of distributed tests of seeded samples; each writes the figures it got."""
     torch.distributed.init_process_group(
         'gloo', init_method=f'file://{init_file}', rank=int(rank), world_size=int(world_size))
     figures = []
     for size in map(int, set_sizes):
         mine = DefaultSampler(range(size), shuffle=False)
-        metric = InstBoxMetric(coco=True, panoptic=True)
-        figures.append(evaluate([random_sample(seed) for seed in mine], [metric], size=size))
+        samples = official_samples([*mine])
+        figures.append(evaluate(samples, all_metrics(ann_file), official_meta(), size=size))
     with open(f'{out_file}.{rank}', 'w') as file:
         json.dump(figures, file)
 

@@ -1,11 +1,7 @@
 import json
-import os
-import subprocess
-import sys
+import pickle
 from fractions import Fraction
-from pathlib import Path
 
-import metric_samples
 import numpy as np
 import pytest
 import torch
@@ -201,20 +197,31 @@ def test_true_categories_make_true_stuff(fake_grouper):
     assert evaluate([sample], [InstBoxMetric(panoptic=True)])['PQ'] == 0.
 
 
-def test_no_predictions_give_zeros():
+@pytest.fixture
+def said(monkeypatch):
+    """What the metric logs."""
+    texts = []
+    monkeypatch.setattr('mmseg_instbox.evaluation.metrics.inst_box_metric.print_log',
+                        lambda text, **_: texts.append(text))
+    return texts
+
+
+def test_no_predictions_give_zeros_and_say_so(said, tmp_path):
     samples = [make_sample([[1, 1, 0]], [0], [], [], [], pred_sem_seg=[[2, 2, 2]])
                for _ in range(2)]
     assert evaluate(samples) == dict.fromkeys(KEYS, 0.)
+    assert said[0].startswith('the model predicted no instance in any of the 2 images')
     everything = [InstBoxMetric(coco=True, panoptic=True)]
     assert evaluate(samples, everything) == dict.fromkeys(KEYS + COCO_KEYS + PANOPTIC_KEYS, 0.)
+    one = make_sample([[1, 1, 0]], [0], [[[0, 0, 1]]], [0], [.5], pred_sem_seg=[[2, 2, 2]])
+    said.clear()
+    assert evaluate([*samples, one]) == dict.fromkeys(KEYS, 0.)
+    assert not any('no instance' in text for text in said)
 
 
-def test_no_ground_truth_gives_zeros_and_says_so(monkeypatch):
+def test_no_ground_truth_gives_zeros_and_says_so(said):
     sample = make_sample([[255, 255]], [], [[[1, 1]]], [0], [1.])
     sample.pred_sem_seg = PixelData(data=torch.zeros(1, 1, 2, dtype=torch.int64))
-    said = []
-    monkeypatch.setattr('mmseg_instbox.evaluation.metrics.inst_box_metric.print_log',
-                        lambda text, **_: said.append(text))
     everything = [InstBoxMetric(coco=True, panoptic=True)]
     figures = evaluate([sample], everything)
     assert figures == dict.fromkeys(KEYS + COCO_KEYS + PANOPTIC_KEYS, 0.)
@@ -243,11 +250,26 @@ def test_table_and_file(tmp_path):
     assert [path.name for path in out_file.parent.iterdir()] == ['figures.json']
 
 
-def test_keeps_only_numbers():
-    metric = InstBoxMetric()
+@pytest.mark.parametrize('options, limit', [({}, 1000), (dict(coco=True, panoptic=True), 2500)])
+def test_what_is_kept_of_an_image_is_small(options, limit):
+    metric = InstBoxMetric(**options)
     metric.dataset_meta = META
-    metric.process({}, [random_sample(1, size=(120, 150)).to_dict()])
-    assert sum(value.nbytes for value in metric.results[0].values()) < 1000
+    for size in ((120, 150), (480, 600)):
+        metric.process({}, [random_sample(1, size=size).to_dict()])
+    kept = [len(pickle.dumps(result)) for result in metric.results]
+    assert max(kept) < limit and abs(kept[0] - kept[1]) < 100  # whatever the image's size
+
+
+def test_figures_of_two_ground_truths_are_named_apart(tmp_path, said):
+    row = np.array([[1, 1, 0]])
+    sample = make_sample(row, [0], [row == 1], [0], [.5])
+    files = {name: tmp_path / f'{name}.json' for name in ('sbd', 'voc')}
+    figures = evaluate([sample], [
+        InstBoxMetric(prefix=name, out_file=str(file)) for name, file in files.items()])
+    assert list(figures) == [f'{name}/{key}' for name in files for key in KEYS]
+    for name, file in files.items():
+        assert list(json.loads(file.read_text())['metrics']) == [f'{name}/{key}' for key in KEYS]
+        assert any(text.startswith(f'{name}, per category, 1 images:') for text in said)
 
 
 def test_prefixes_separate_two_metrics(fake_grouper):
@@ -312,23 +334,3 @@ def test_true_categories_need_a_background(fake_grouper):
 def test_metainfo_without_things_is_an_error(meta, message):
     with pytest.raises(ValueError, match=message):
         evaluate([dog_sample()], meta=meta)
-
-
-def test_two_processes_give_the_same_figures(tmp_path, repo):
-    arguments = [str(tmp_path / 'init'), str(tmp_path / 'out'), '7', '8']
-    environment = dict(os.environ, PYTHONPATH=str(repo), OMP_NUM_THREADS='1')
-    processes = [
-        subprocess.Popen([sys.executable, metric_samples.__file__, str(rank), '2', *arguments],
-                         cwd=tmp_path, env=environment,
-                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        for rank in (0, 1)
-    ]
-    for process in processes:
-        output, _ = process.communicate(timeout=120)
-        assert process.returncode == 0, output.decode()
-    alone = [evaluate([random_sample(seed) for seed in range(size)],
-                      [InstBoxMetric(coco=True, panoptic=True)]) for size in (7, 8)]
-    assert list(alone[0]) == KEYS + COCO_KEYS + PANOPTIC_KEYS
-    assert 0.05 < alone[0]['APr_vol'] < 0.95 and alone[0] != alone[1]
-    for rank in (0, 1):
-        assert json.loads(Path(f'{tmp_path}/out.{rank}').read_text()) == alone

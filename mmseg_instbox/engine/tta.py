@@ -1,0 +1,75 @@
+"""From a config that tests plainly to one that tests with augmentation."""
+from mmengine.config import Config
+from mmengine.logging import print_log
+
+RATIOS = (0.75, 1.0, 1.25)
+
+
+def use_tta(cfg: Config) -> None:
+    """Test with several views of each image, as ``tools/test.py --tta`` does.
+
+    ``cfg.tta_model`` and ``cfg.tta_pipeline`` count, as in mmseg. A config without the former gets
+    ``InstBoxTTAModel``, one without the latter :func:`augmented_pipeline` of its test pipeline.
+
+    Args:
+        cfg: The config, changed in place.
+
+    Raises:
+        ValueError: The test data set has no pipeline of its own, or the pipeline does not allow it.
+    """
+    dataset = cfg.test_dataloader.dataset
+    if 'pipeline' not in dataset:
+        raise ValueError(f'--tta replaces the pipeline of test_dataloader.dataset, but its '
+                         f'{dataset.get("type")} has none: test the data sets that it wraps one '
+                         'by one.')
+    pipeline = cfg.get('tta_pipeline')
+    if pipeline is None:
+        pipeline = augmented_pipeline(dataset.pipeline)
+        print_log(f'--tta: the config has no tta_pipeline; scales {RATIOS} and mirror images of '
+                  'its test pipeline are taken.', 'current')
+    dataset.pipeline = pipeline
+    cfg.model = dict(cfg.get('tta_model') or dict(type='InstBoxTTAModel'), module=cfg.model)
+
+
+def augmented_pipeline(pipeline: list[dict], ratios: tuple[float, ...] = RATIOS) -> list[dict]:
+    """A test pipeline that gives every image at several scales, and mirrored.
+
+    Args:
+        pipeline: A plain test pipeline, annotations loaded after resizing.
+        ratios: What the scale of its ``Resize`` is multiplied by; without ``Resize``, the image's.
+
+    Returns:
+        list[dict]: The pipeline with ``TestTimeAug``, ``2 * len(ratios)`` views.
+
+    Raises:
+        ValueError: Annotations are loaded before the image is resized, so that they would be
+            resized and mirrored with it.
+    """
+    types = [transform['type'] for transform in pipeline]
+    loader = next((i for i, name in enumerate(types) if 'Annotations' in name), len(types) - 1)
+    resize = types.index('Resize') if 'Resize' in types else None
+    if resize is not None and resize > loader:
+        raise ValueError('the test pipeline loads annotations before it resizes the image; --tta '
+                         'needs them after, at original size: move Resize up, or give a '
+                         'tta_pipeline in the config.')
+    if resize is None:
+        before, after = pipeline[:loader], pipeline[loader:]
+        scales = [dict(type='Resize', scale_factor=float(ratio), keep_ratio=True)
+                  for ratio in ratios]
+    else:
+        before, after = pipeline[:resize], pipeline[resize + 1:]
+        scales = [_scaled(pipeline[resize], ratio) for ratio in ratios]
+    flips = [dict(type='RandomFlip', prob=prob, direction='horizontal') for prob in (0., 1.)]
+    return [*before, dict(type='TestTimeAug', transforms=[scales, flips, *([t] for t in after)])]
+
+
+def _scaled(resize: dict, ratio: float) -> dict:
+    """A ``Resize`` to ``ratio`` times the scale."""
+    if resize.get('scale') is not None:
+        scale = resize['scale']
+        scale = (scale, scale) if isinstance(scale, int) else scale
+        return dict(resize, scale=tuple(round(side * ratio) for side in scale))
+    factor = resize['scale_factor']
+    factor = factor * ratio if isinstance(factor, (int, float)) else tuple(
+        part * ratio for part in factor)
+    return dict(resize, scale_factor=factor)

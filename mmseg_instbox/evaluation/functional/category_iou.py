@@ -1,0 +1,29 @@
+"""Pixels that category maps share."""
+import numpy as np
+
+from .pixel_runs import count_values
+from .true_categories import VOID_CATEGORY
+
+
+def category_areas(predicted: np.ndarray, truth: np.ndarray, num_classes: int,
+                   lengths: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Intersection and union of each category, void pixels of the truth left out.
+
+    The figures are those of ``IoUMetric.intersect_and_union`` of mmseg, counted in one pass.
+
+    Args:
+        predicted (ndarray): Predicted category of each pixel, (H, W) integer, 0 to C - 1.
+        truth (ndarray): True category, (H, W) integer, 0 to C - 1 or 255, which is void.
+        num_classes (int): Number of categories C.
+        lengths (ndarray, optional): (R,) int64, if both maps are those of :func:`find_runs`.
+
+    Returns:
+        tuple[ndarray, ndarray]: Pixels of the intersection and of the union, (C,) int64 each.
+    """
+    rows = max(num_classes, VOID_CATEGORY + 1)
+    pairs = truth.astype(np.intp) * num_classes + predicted
+    table = count_values(pairs, rows * num_classes, lengths).reshape(rows, num_classes)
+    table[VOID_CATEGORY] = 0
+    table = table[:num_classes]
+    shared = table.diagonal().copy()
+    return shared, table.sum(0) + table.sum(1) - shared

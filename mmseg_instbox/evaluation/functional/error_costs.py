@@ -1,0 +1,97 @@
+"""How many errors there are of each kind, and how much AP^r is lost to each."""
+from collections import Counter
+from collections.abc import Collection, Sequence
+
+import numpy as np
+
+from .average_precision import average_precision_table
+from .error_analysis import CORRECT, ERROR_KINDS, ImageErrors
+
+
+def fixed_precision(images: Sequence[ImageErrors], num_things: int,
+                    fixed: Collection[str] = ()) -> np.ndarray:
+    """AP^r of each category as if the errors of some kinds had not been made.
+
+    To fix a kind is to take its predictions away and to find its objects, each with the score of
+    its culprit: the prediction that spoilt it, the best of several. Missed objects have none and
+    are left out instead (both as in TIDE, section 2.3), so that the others decide at which
+    precision they would have been found.
+
+    Args:
+        images (Sequence[ImageErrors]): The errors of each image, in data set order, all of one
+            threshold.
+        num_things (int): Number of thing categories.
+        fixed (Collection[str]): Names out of ``ERROR_KINDS``; none gives AP^r as it is.
+
+    Returns:
+        ndarray: AP^r, (T,) float64; nan for categories without objects, 1 for those whose objects
+        are all left out.
+    """
+    entries = [_fix(errors, num_things, list(fixed)) for errors in images]
+    labels, scores, hits, num_objects = zip(*entries, strict=True)
+    table = average_precision_table(
+        np.concatenate(labels), np.concatenate(scores), np.concatenate(hits)[:, None],
+        sum(num_objects))[:, 0]
+    is_there = sum(np.bincount(errors.object_labels, minlength=num_things) for errors in images) > 0
+    table[is_there & np.isnan(table)] = 1.
+    return table
+
+
+def error_costs(images: Sequence[ImageErrors], num_things: int) -> dict[str, np.ndarray]:
+    """AP^r that each kind of error costs: what it gains when that kind alone is fixed.
+
+    The costs do not add up to what is missing to 1: errors hide one another.
+
+    Args:
+        images (Sequence[ImageErrors]): The errors of each image, in data set order.
+        num_things (int): Number of thing categories.
+
+    Returns:
+        dict[str, ndarray]: ``AP``, (T,) float64, nan for categories without objects; a cost for
+        each of ``ERROR_KINDS``; and ``AP_all_fixed``, 1 wherever there are objects.
+    """
+    precision = fixed_precision(images, num_things)
+    costs = {kind: fixed_precision(images, num_things, [kind]) - precision for kind in ERROR_KINDS}
+    all_fixed = fixed_precision(images, num_things, ERROR_KINDS)
+    return dict(AP=precision, **costs, AP_all_fixed=all_fixed)
+
+
+def count_kinds(images: Sequence[ImageErrors], num_things: int) -> dict[str, dict[str, np.ndarray]]:
+    """Number of predictions and of objects of each kind and category.
+
+    Returns:
+        dict[str, dict[str, ndarray]]: ``predictions`` and ``objects``, in each the counts (T,)
+        int64 of ``'correct'`` and of each of ``ERROR_KINDS``.
+    """
+    pairs = dict(
+        predictions=Counter(
+            pair for each in images for pair in zip(each.kinds, each.labels, strict=True)),
+        objects=Counter(
+            pair for each in images
+            for pair in zip(each.object_kinds, each.object_labels, strict=True)))
+    return {
+        name: {kind: np.array([count[kind, label] for label in range(num_things)])
+               for kind in (CORRECT, *ERROR_KINDS)}
+        for name, count in pairs.items()
+    }
+
+
+def image_cost(errors: ImageErrors) -> float:
+    """How bad an image is: its objects that are not found, and the scores of its false predictions.
+
+    A false prediction does more harm the surer it is: it goes before more true ones.
+    """
+    lost = (errors.object_kinds != CORRECT).sum()
+    return float(lost + errors.scores[errors.kinds != CORRECT].sum())
+
+
+def _fix(errors: ImageErrors, num_things: int, fixed: list[str]) -> tuple[np.ndarray, ...]:
+    """Labels, scores, hits and number of objects of an image with some kinds of errors fixed."""
+    stay = ~np.isin(errors.kinds, fixed)
+    is_fixed = np.isin(errors.object_kinds, fixed)
+    healed = is_fixed & (errors.culprits >= 0)
+    counted = ~is_fixed | healed
+    labels = np.concatenate([errors.labels[stay], errors.object_labels[healed]])
+    scores = np.concatenate([errors.scores[stay], errors.scores[errors.culprits[healed]]])
+    hits = np.concatenate([errors.kinds[stay] == CORRECT, np.ones(healed.sum(), bool)])
+    return labels, scores, hits, np.bincount(errors.object_labels[counted], minlength=num_things)

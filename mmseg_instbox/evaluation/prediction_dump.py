@@ -1,0 +1,131 @@
+"""Category scores and boxes of a data set on disk, one small file an image and an index."""
+import io
+import json
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmseg_instbox.utils import atomic_write, write_json
+
+VERSION = 1
+INDEX = 'index.json'
+FOLDER = 'images'
+MIN_SCORE = 1e-12  # where the groupers' category map cuts scores off, too
+
+
+def image_file(img_path: str) -> str:
+    """Name of an image's file in a dump: its own name, and a number that tells folders apart."""
+    return f'{FOLDER}/{Path(img_path).stem}-{zlib.crc32(str(img_path).encode()):08x}.npz'
+
+
+def write_image(file: Path, scores: Tensor, boxes: Tensor, extent: tuple[float, float]) -> None:
+    """Write what was predicted for one image.
+
+    Scores are kept as float16 logarithms relative to a cell's best category, cut off at 1e-12 as in
+    the groupers' category maps: which category is best stays exact, and borders between categories
+    move by about 1/2048 of a cell. Boxes stay as they are, because a box that moves by a hundredth
+    of a pixel may tip the grouping.
+
+    Args:
+        file: The file to write.
+        scores: Category probabilities, (C, h, w), whose sum over the categories is 1.
+        boxes: Boxes in image coordinates, (4, h, w).
+        extent: Height and width of the area of the image that the grid covers, in pixels.
+    """
+    logs = scores.cpu().float().clamp(min=MIN_SCORE).log()
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        log_scores=(logs - logs.amax(dim=0)).half().numpy(),
+        boxes=boxes.cpu().float().numpy(),
+        extent=np.array(extent, dtype=np.float64))
+    atomic_write(buffer.getvalue(), file)
+
+
+def read_image(file: Path) -> tuple[Tensor, Tensor, tuple[float, float]]:
+    """Read what :func:`write_image` wrote: scores and boxes, float32, and the extent.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is none of a dump.
+    """
+    if not file.is_file():
+        raise FileNotFoundError(f'{file}: this image of the dump is missing; write the dump again '
+                                'with tools/test.py --out.')
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            log_scores, boxes = (
+                torch.from_numpy(arrays[key]).float() for key in ('log_scores', 'boxes'))
+            extent = tuple(arrays['extent'].tolist())
+    except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
+        raise ValueError(f'{file}: not a readable image of a dump ({error}); write the dump again '
+                         'with tools/test.py --out.') from error
+    return log_scores.softmax(dim=0), boxes, extent
+
+
+def write_index(folder: Path, images: list[str], **meta: object) -> Path:
+    """Write the index of a dump, which says that it is complete.
+
+    Args:
+        folder: Directory of the dump.
+        images: Paths of the images in the order of the data set.
+        **meta: What else to say: ``classes``, ``thing_classes``, ``config``, ``checkpoint``.
+    """
+    return write_json(dict(version=VERSION, **meta, images=images), folder / INDEX)
+
+
+class PredictionDump:
+    """What ``tools/test.py --out`` wrote.
+
+    ``dump[i]`` is a dict of an image: ``img_path``, ``scores`` (C, h, w) float32 category
+    probabilities, ``boxes`` (4, h, w) float32 in image coordinates, and ``extent``, the height and
+    width in pixels of the area that the grid covers.
+
+    Args:
+        folder: The directory.
+
+    Attributes:
+        img_paths (list[str]): The images in the order of the data set.
+        meta (dict): ``classes``, ``thing_classes``, ``config``, ``checkpoint`` and ``version``.
+
+    Raises:
+        FileNotFoundError: If there is no such directory, or no index in it.
+        ValueError: If the index is broken or of another version.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.meta = _read_index(self.folder)
+        self.img_paths = self.meta.pop('images')
+
+    def __len__(self) -> int:
+        return len(self.img_paths)
+
+    def __getitem__(self, index: int) -> dict:
+        img_path = self.img_paths[index]
+        scores, boxes, extent = read_image(self.folder / image_file(img_path))
+        return dict(img_path=img_path, scores=scores, boxes=boxes, extent=extent)
+
+
+def _read_index(folder: Path) -> dict:
+    file = folder / INDEX
+    if not folder.is_dir():
+        raise FileNotFoundError(f'{folder}: no such directory; give the one that was written with '
+                                'tools/test.py --out.')
+    if not file.is_file():
+        raise FileNotFoundError(f'{folder}: there is no {INDEX}, so this is no dump or the run '
+                                'that wrote it was cut off; write it with tools/test.py --out.')
+    try:
+        index = json.loads(file.read_text())
+        version = index['version']
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f'{file}: not the index of a dump ({error!r}); write the dump again with '
+                         'tools/test.py --out.') from error
+    if version != VERSION:
+        raise ValueError(f'{file}: the dump has format version {version}, this program reads '
+                         f'version {VERSION}; write the dump again with tools/test.py --out.')
+    return index

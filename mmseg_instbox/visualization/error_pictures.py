@@ -1,0 +1,61 @@
+"""Pictures of an image's objects and predictions, coloured and labelled by kind of error."""
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from .drawing import DrawnObjects, draw_objects, enlarge, hatch_void
+
+MIN_SIZE = 720  # pixels of the longer side, so that labels can be read
+ALPHA = 0.35
+# far apart in hue, and on a photograph; a label says the kind as well
+KIND_COLORS = dict(
+    correct=(46, 160, 67),
+    missed=(230, 25, 75),
+    background=(240, 50, 230),
+    border=(255, 214, 10),
+    wrong_category=(245, 130, 48),
+    both=(165, 85, 30),
+    merged=(0, 110, 220),
+    split=(70, 225, 240),
+    duplicate=(145, 30, 180))
+KIND_TITLES = dict(
+    correct='found',
+    missed='missed',
+    background='on nothing',
+    border='bad border',
+    wrong_category='wrong category',
+    both='wrong category and border',
+    merged='merged',
+    split='split',
+    duplicate='duplicate')
+
+
+def draw_kinds(image: np.ndarray, masks: np.ndarray, bboxes: np.ndarray, names: Sequence[str],
+               kinds: Sequence[str], void: np.ndarray | None = None) -> np.ndarray:
+    """Draw the objects or the predictions of an image in the colours of their kinds.
+
+    Args:
+        image (ndarray): RGB image, (H, W, 3) uint8.
+        masks (ndarray): (N, H, W) bool, the most important first.
+        bboxes (ndarray): (N, 4) float, right and bottom edge exclusive.
+        names (Sequence[str]): What to call each of the N.
+        kinds (Sequence[str]): The kind of each: a key of ``KIND_COLORS``.
+        void (ndarray, optional): Pixels to hatch, (H, W) bool.
+
+    Returns:
+        ndarray: RGB picture, uint8, enlarged by the whole factor that brings the longer side to at
+        least ``MIN_SIZE`` pixels.
+    """
+    factor = max(1, -(-MIN_SIZE // max(image.shape[:2])))
+    canvas = enlarge(image, factor, cv2.INTER_CUBIC)
+    if void is not None:
+        canvas = hatch_void(canvas, void, factor)
+    colors = np.array([KIND_COLORS[kind] for kind in kinds], dtype=np.uint8).reshape(-1, 3)
+    texts = [_label(name, kind) for name, kind in zip(names, kinds, strict=True)]
+    objects = DrawnObjects(masks, bboxes, texts, colors)
+    return draw_objects(canvas, objects, factor, ALPHA, with_boxes=False)
+
+
+def _label(name: str, kind: str) -> str:
+    return name if kind == 'correct' else f'{KIND_TITLES[kind]}: {name}'

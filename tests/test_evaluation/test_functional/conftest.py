@@ -1,0 +1,5 @@
+"""Makes ``coco_scenes`` importable by the tests."""
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))

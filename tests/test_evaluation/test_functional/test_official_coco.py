@@ -1,0 +1,185 @@
+"""COCO's figures of the official annotations."""
+import os
+
+import numpy as np
+import pytest
+from coco_scenes import (
+    NAMES,
+    REAL,
+    make_annotation,
+    predict,
+    random_file,
+    run_pycocotools,
+    write_json,
+)
+from pycocotools import mask as mask_api
+from pycocotools.coco import COCO
+
+from mmseg_instbox.evaluation.functional import (
+    check_categories,
+    coco_average_precision,
+    official_regions,
+    read_coco,
+)
+
+EVERY = {3: 2, 17: 0, 18: 1, 90: 3}
+MERGED = {3: 1, 17: 0, 90: 0}  # cat and book are one, dogs are left out
+
+
+def figures(ann_file, predictions, category_ids):
+    """The means of the six figures, images in the order of their ids."""
+    images = []
+    for image_id, (masks, categories, scores) in sorted(predictions.items()):
+        known = [int(category) in category_ids for category in categories]
+        labels = np.array([category_ids[int(each)] for each in categories[known]], int)
+        images.append(official_regions(
+            masks[known], labels, scores[known], read_coco(ann_file), image_id, category_ids))
+    table = coco_average_precision(images, max(category_ids.values()) + 1)
+    defined = (table[name][~np.isnan(table[name])] for name in NAMES)
+    return [values.mean() if len(values) else -1. for values in defined]
+
+
+@pytest.mark.parametrize('category_ids', [EVERY, MERGED])
+@pytest.mark.parametrize('seed', [0, 1])
+def test_agrees_with_pycocotools(seed, category_ids, tmp_path):
+    ann_file = random_file(tmp_path / 'a.json', seed)
+    predictions = predict(ann_file, seed)
+    expected = run_pycocotools(ann_file, predictions, tmp_path, category_ids)
+    assert figures(ann_file, predictions, category_ids) == pytest.approx(expected, abs=1e-9)
+    assert 0.05 < min(expected) and max(expected[:3]) < 0.95
+
+
+def test_of_the_images_of_the_data_set(tmp_path):
+    ann_file = random_file(tmp_path / 'a.json', 2)
+    some = dict(list(predict(ann_file, 2).items())[1::2])
+    expected = run_pycocotools(ann_file, some, tmp_path, EVERY)
+    assert figures(ann_file, some, EVERY) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.skipif(not REAL.is_file(), reason='COCO is not there; set INSTBOX_DATA')
+def test_agrees_with_pycocotools_on_real_annotations(tmp_path):
+    predictions = predict(str(REAL), 0, limit=16)
+    category_ids = {number: i for i, number in enumerate(sorted(read_coco(str(REAL)).categories))}
+    expected = run_pycocotools(str(REAL), predictions, tmp_path, category_ids)
+    assert figures(str(REAL), predictions, category_ids) == pytest.approx(expected, abs=1e-6)
+    assert 0.05 < expected[0] < 0.9
+
+
+def two_images(tmp_path, objects, size=(10, 20)):
+    """Image 5 has objects (category, columns, crowd), image 4 none."""
+    annotations = [
+        make_annotation(number, 5, category, columns_mask(columns, size), crowd)
+        for number, (category, columns, crowd) in enumerate(objects, 1)
+    ]
+    return write_json(tmp_path / 'a.json', {5: size, 4: size}, annotations, [3, 17])
+
+
+def columns_mask(columns, size=(10, 20)):
+    mask = np.zeros(size, bool)
+    mask[:, slice(*columns)] = True
+    return mask
+
+
+def found(*columns, category=17):
+    masks = np.array([columns_mask(each) for each in columns]).reshape(-1, 10, 20)
+    return masks, np.full(len(columns), category), np.linspace(.9, .5, len(columns))
+
+
+def test_a_crowd_swallows(tmp_path):
+    ann_file = two_images(tmp_path, [(17, (0, 5), 0), (17, (8, 20), 1)])
+    # two predictions in the crowd come before the object's own and cost nothing
+    predictions = {5: found((9, 12), (14, 18), (0, 5))}
+    assert figures(ann_file, predictions, {17: 0})[:2] == pytest.approx([1., 1.])
+    # two thirds outside of it is a false one: recall 1 at precision 1/2
+    predictions = {5: found((5, 9), (0, 5))}
+    assert figures(ann_file, predictions, {17: 0})[:2] == pytest.approx([.5, .5])
+
+
+def test_objects_overlap(tmp_path):
+    ann_file = two_images(tmp_path, [(17, (0, 12), 0), (17, (4, 20), 0)])
+    assert figures(ann_file, {5: found((0, 12), (4, 20))}, {17: 0})[0] == pytest.approx(1.)
+
+
+def test_an_image_without_predictions_counts(tmp_path):
+    ann_file = two_images(tmp_path, [(17, (0, 5), 0), (17, (8, 20), 0)])
+    found_one = figures(ann_file, {5: found((0, 5)), 4: found()}, {17: 0})
+    assert found_one[0] == pytest.approx(51 / 101)
+    assert figures(ann_file, {5: found(), 4: found()}, {17: 0})[0] == 0.
+
+
+def test_several_categories_become_one(tmp_path):
+    ann_file = two_images(tmp_path, [(17, (0, 5), 0), (3, (8, 20), 0)])
+    assert figures(ann_file, {5: found((0, 5), (8, 20))}, {17: 0, 3: 0})[0] == pytest.approx(1.)
+    assert figures(ann_file, {5: found((0, 5), (8, 20))}, {17: 0})[0] == pytest.approx(1.)
+
+
+def test_the_area_is_the_official_one(tmp_path):
+    annotation = make_annotation(1, 5, 3, columns_mask((0, 5)))
+    annotation['area'] = 33.**2  # medium, though 50 pixels
+    ann_file = write_json(tmp_path / 'a.json', {5: (10, 20)}, [annotation], [3])
+    image = official_regions(*found((0, 5)), read_coco(ann_file), 5, {3: 0})
+    assert image.gt_areas.tolist() == [33.**2] and image.areas.tolist() == [50]
+
+
+def test_overlaps_are_those_of_pycocotools(tmp_path):
+    ann_file = random_file(tmp_path / 'a.json', 3)
+    coco, numbers = read_coco(ann_file), []
+    for image_id, (masks, _, scores) in predict(ann_file, 3).items():
+        regions = official_regions(masks, np.zeros(len(masks), int), scores, coco, image_id, EVERY)
+        found = mask_api.encode(np.asfortranarray(masks.transpose(1, 2, 0), dtype=np.uint8))
+        truth = [COCO(ann_file).annToRLE(each) for each in coco.annotations[image_id]]
+        if found and truth:
+            expected = mask_api.iou(found, truth, regions.crowd.tolist())
+            assert np.array_equal(regions.ious, expected)
+            numbers += [(regions.ious > 0).sum(), regions.crowd.sum(), (regions.areas == 0).sum()]
+        assert regions.areas.tolist() == [int(mask_api.area(each)) for each in found]
+    assert min(np.reshape(numbers, (-1, 3)).sum(0)) > 2
+
+
+def test_a_file_is_read_once_and_again_when_it_changes(tmp_path):
+    ann_file = two_images(tmp_path, [(17, (0, 5), 0)])
+    first = read_coco(ann_file)
+    assert read_coco(ann_file) is first and len(first.annotations[5]) == 1
+    two_images(tmp_path, [(17, (0, 5), 0), (3, (0, 5), 0)])
+    os.utime(ann_file, ns=(1, 1))
+    assert len(read_coco(ann_file).annotations[5]) == 2
+
+
+@pytest.mark.parametrize('text, message', [
+    ('{"images": [', 'cut off'), ('[1, 2]', "'images'"), ('{"annotations": []}', "'images'"),
+    ('{"images": [], "annotations": [], "info": {}}', "'categories'")])
+def test_a_file_that_is_not_coco(text, message, tmp_path):
+    (tmp_path / 'bad.json').write_text(text)
+    with pytest.raises(ValueError, match=rf'bad\.json: .*{message}'):
+        read_coco(str(tmp_path / 'bad.json'))
+
+
+@pytest.mark.parametrize('key', ['area', 'iscrowd', 'segmentation'])
+def test_annotations_without_what_the_evaluation_needs(key, tmp_path):
+    annotation = make_annotation(7, 5, 3, columns_mask((0, 5)))
+    del annotation[key]
+    ann_file = write_json(tmp_path / 'bad.json', {5: (10, 20)}, [annotation], [3])
+    with pytest.raises(ValueError, match=rf"bad\.json: annotation 7 .*'{key}'"):
+        read_coco(ann_file)
+
+
+def test_a_missing_file():
+    with pytest.raises(FileNotFoundError, match=r"no\.json: no such file; give COCO's instances"):
+        read_coco('no.json')
+
+
+def test_images_that_do_not_fit(tmp_path):
+    coco = read_coco(two_images(tmp_path, []))
+    with pytest.raises(ValueError, match=r'a\.json has no image of id 6; give the file'):
+        official_regions(*found((0, 5)), coco, 6, {17: 0})
+    with pytest.raises(ValueError, match=r'size \(5, 20\) .*a\.json says \(10, 20\)'):
+        official_regions(np.zeros((1, 5, 20), bool), [0], [1.], coco, 5, {17: 0})
+
+
+@pytest.mark.parametrize('category_ids, message', [
+    ({}, r'a\.json: .* has no category_ids'),
+    ({17: 0, 99: 0}, r'category_ids \[99\] are not among the 2 categories of the file'),
+    ({17: 2}, r'lead to \[2\], but there are 2 thing_classes')])
+def test_categories_that_do_not_fit(category_ids, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        check_categories(read_coco(two_images(tmp_path, [])), category_ids, 2)

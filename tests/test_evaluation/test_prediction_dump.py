@@ -1,0 +1,108 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from mmseg_instbox.evaluation import PredictionDump
+from mmseg_instbox.evaluation.prediction_dump import (
+    INDEX,
+    image_file,
+    read_image,
+    write_image,
+    write_index,
+)
+
+
+@pytest.fixture
+def predicted():
+    """Probabilities from 1 down to 1e-15 and boxes, of which one is not a number."""
+    random = torch.Generator().manual_seed(3)
+    scores = (8 * torch.randn(5, 6, 7, generator=random)).softmax(0)
+    boxes = 300 * torch.randn(4, 6, 7, generator=random)
+    boxes[0, 0, 0], boxes[2, 1, 1] = torch.nan, torch.inf
+    return scores, boxes, (50.5, 61.25)
+
+
+@pytest.fixture
+def dump_dir(predicted, tmp_path):
+    """A dump of two pictures of one name in two folders."""
+    paths = ['data/b/picture.jpg', 'data/a/picture.jpg']
+    for path in paths:
+        write_image(tmp_path / image_file(path), *predicted)
+    write_index(tmp_path, paths, classes=['background', 'cat'], thing_classes=['cat'])
+    return tmp_path
+
+
+def test_nothing_that_matters_is_lost(predicted, tmp_path):
+    write_image(tmp_path / 'picture.npz', *predicted)
+    scores, boxes, extent = read_image(tmp_path / 'picture.npz')
+    assert extent == (50.5, 61.25)
+    assert torch.equal(boxes.nan_to_num(), predicted[1].nan_to_num())
+    assert boxes.isfinite().equal(predicted[1].isfinite())
+    assert scores.numpy() == pytest.approx(predicted[0].numpy(), abs=2e-4)
+    assert scores.sum(0).numpy() == pytest.approx(1)
+    logs = [each.clamp(min=1e-12).log() for each in (predicted[0], scores)]
+    expected, given = (log - log.amax(0) for log in logs)
+    assert (given - expected).abs().le(expected.abs() / 2048 + 1e-6).all()
+
+
+def test_the_best_category_stays_the_best_however_close(tmp_path):
+    scores = torch.full((3, 1, 2), 1 / 3)
+    scores[:, 0, 0] += torch.tensor([-1e-6, 0, 1e-6])
+    scores[:, 0, 1] += torch.tensor([1e-6, -1e-6, 0])
+    write_image(tmp_path / 'picture.npz', scores, torch.zeros(4, 1, 2), (8, 16))
+    assert read_image(tmp_path / 'picture.npz')[0].argmax(0).tolist() == [[2, 0]]
+
+
+def test_files_are_compact_and_hold_no_code(predicted, tmp_path):
+    write_image(tmp_path / 'picture.npz', *predicted)
+    with np.load(tmp_path / 'picture.npz', allow_pickle=False) as arrays:
+        assert {name: array.dtype for name, array in arrays.items()} == dict(
+            log_scores=np.float16, boxes=np.float32, extent=np.float64)
+
+
+def test_images_come_in_the_order_of_the_index(dump_dir):
+    dump = PredictionDump(dump_dir)
+    assert len(dump) == 2 and dump.meta == dict(
+        version=1, classes=['background', 'cat'], thing_classes=['cat'])
+    assert [dump[i]['img_path'] for i in range(2)] == ['data/b/picture.jpg', 'data/a/picture.jpg']
+    assert dump[0]['scores'].shape == (5, 6, 7) and dump[0]['boxes'].shape == (4, 6, 7)
+    assert len(list((dump_dir / 'images').iterdir())) == 2  # folders are told apart
+
+
+def test_a_dump_that_is_missing_or_unfinished_is_named(dump_dir):
+    with pytest.raises(FileNotFoundError, match='gone: no such directory'):
+        PredictionDump(dump_dir / 'gone')
+    (dump_dir / INDEX).unlink()
+    with pytest.raises(FileNotFoundError, match='no index.json, .* cut off'):
+        PredictionDump(dump_dir)
+
+
+@pytest.mark.parametrize('text, message', [
+    ('{"version": 7, "images": []}', 'format version 7, this program reads version 1'),
+    ('{"version": 1, "ima', 'not the index of a dump'),
+    ('[1]', 'not the index of a dump'),
+    ('{"images": []}', 'not the index of a dump'),
+])
+def test_a_wrong_index_is_named(dump_dir, text, message):
+    (dump_dir / INDEX).write_text(text)
+    with pytest.raises(ValueError, match=message):
+        PredictionDump(dump_dir)
+
+
+def test_a_wrong_image_is_named(dump_dir):
+    dump = PredictionDump(dump_dir)
+    file = dump_dir / image_file('data/a/picture.jpg')
+    file.write_bytes(file.read_bytes()[:300])
+    with pytest.raises(ValueError, match='picture-.*npz: not a readable image of a dump'):
+        dump[1]
+    file.unlink()
+    with pytest.raises(FileNotFoundError, match='picture-.*npz: this image of the dump is missing'):
+        dump[1]
+
+
+def test_the_index_says_where_it_comes_from(dump_dir):
+    index = json.loads(
+        write_index(dump_dir, ['a.jpg'], config='c.py', checkpoint='c.pth').read_text())
+    assert index == dict(version=1, config='c.py', checkpoint='c.pth', images=['a.jpg'])

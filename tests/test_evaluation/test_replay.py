@@ -1,0 +1,83 @@
+from dataclasses import dataclass
+
+import pytest
+import torch
+from mmseg.registry import TASK_UTILS
+
+from mmseg_instbox.engine import load_config
+from mmseg_instbox.evaluation import DumpedSamples, InstBoxMetric, PredictionDump
+from mmseg_instbox.evaluation.prediction_dump import image_file, write_image, write_index
+from mmseg_instbox.evaluation.replay import Regroup, configured_grouper, map_samples, replay
+from mmseg_instbox.models.task_modules.base_grouper import category_map
+
+CONFIGS = (dict(type='PixelBoxGrouper'), dict(type='PixelBoxGrouper', min_gain=0.9),
+           dict(type='BoxNMSGrouper'))
+TINY = ('background', 'square', 'disc')
+
+
+@pytest.fixture(scope='module')
+def samples(tiny_config, tiny_dump):
+    return DumpedSamples.from_config(load_config(str(tiny_config)), tiny_dump)
+
+
+def regroupers(samples):
+    return [Regroup(TASK_UTILS.build(dict(config)), samples.thing_ids) for config in CONFIGS]
+
+
+def evaluate(metric, images, meta):
+    """A metric's figures of samples."""
+    metric.dataset_meta = meta
+    metric.process({}, list(images))
+    return metric.evaluate(4)
+
+
+def test_figures_are_those_of_the_metric_that_groups_itself(samples):
+    figures = replay(samples, regroupers(samples))
+    for config, replayed in zip(CONFIGS, figures, strict=True):
+        metric, images = InstBoxMetric(grouper=dict(config)), map(samples.__getitem__, range(4))
+        assert replayed == evaluate(metric, images, samples.dataset_meta)
+    assert 0 < figures[0]['APr_0.5'] != figures[1]['APr_0.5']  # the settings matter here
+
+
+def test_figures_survive_the_dump(samples, tmp_path):
+    random, exact = torch.Generator().manual_seed(5), []
+    for sample in map(samples.__getitem__, range(4)):
+        scores, boxes = sample['pred_scores']['data'], sample['pred_boxes']['data']
+        scores = (scores.log() + 0.3 * torch.randn(scores.shape, generator=random)).softmax(0)
+        boxes = boxes + torch.randn(boxes.shape, generator=random)
+        write_image(tmp_path / image_file(sample['img_path']), scores, boxes, (64, 64))
+        seg_map = category_map(scores, (64, 64), (64, 64))[None]
+        exact.append(dict(sample, pred_scores=dict(data=scores), pred_boxes=dict(data=boxes),
+                          pred_sem_seg=dict(data=seg_map)))
+    write_index(tmp_path, samples.dump.img_paths, classes=TINY, thing_classes=TINY[1:])
+    dumped = DumpedSamples(samples.dataset, PredictionDump(tmp_path))
+    figures = replay(dumped, regroupers(samples))
+    for its, variant in zip(figures, regroupers(samples), strict=True):
+        expected = evaluate(InstBoxMetric(), map(variant, exact), samples.dataset_meta)
+        assert its == pytest.approx(expected, abs=1e-3)
+    assert figures[0]['APr_0.5'] > 0.5
+
+
+@dataclass(frozen=True)
+class FailsOn:
+    """An error of one image, in whatever process."""
+    name: str
+
+    def __call__(self, sample):
+        if sample['img_path'].endswith(self.name):
+            raise ValueError(f'{self.name}: cannot be used')
+        return sample['img_path'][-7:]
+
+
+def test_results_come_in_order_and_errors_get_through(samples, capsys):
+    assert map_samples(FailsOn('none'), samples) == ['004.jpg', '005.jpg', '006.jpg', '007.jpg']
+    assert '4/4' in capsys.readouterr().err
+    with pytest.raises(ValueError, match='006.jpg: cannot be used'):
+        map_samples(FailsOn('006.jpg'), samples)
+
+
+def test_the_grouper_is_that_of_the_model(tiny_config):
+    cfg = load_config(str(tiny_config), {'model.grouper.min_gain': 0.3})
+    assert configured_grouper(cfg)['min_gain'] == 0.3
+    del cfg.model['grouper']
+    assert configured_grouper(cfg) == dict(type='PixelBoxGrouper')

@@ -1,0 +1,95 @@
+import json
+
+import pytest
+from mmengine.config import Config
+
+from mmseg_instbox.engine import load_config
+from mmseg_instbox.evaluation import DumpedSamples
+
+TOOL = 'analysis_tools/regroup.py'
+PIXEL = dict(type='PixelBoxGrouper')
+
+
+@pytest.fixture
+def regroup(repo, monkeypatch):
+    """The tool as a module."""
+    monkeypatch.syspath_prepend(str(repo / 'tools' / 'analysis_tools'))
+    import regroup
+    return regroup
+
+
+def test_every_setting_is_evaluated_and_the_best_are_named(run_tool, regroup, tiny_config,
+                                                           tiny_dump, tmp_path):
+    out = tmp_path / 'sweep.json'
+    done = run_tool(TOOL, tiny_config, tiny_dump, '--grid', 'min_gain=0.05,0.9', 'merge_iou=0.4',
+                    '--workers', 2, '--out', out)
+    assert done.returncode == 0, done.stdout[-4000:]
+    content = json.loads(out.read_text())
+    rows = content['rows']
+    assert [row['grouper'].get('min_gain') for row in rows[:2]] == [0.05, 0.9]
+    assert rows[2]['grouper'] == content['configured']  # for comparison
+    best = max(row['figures']['APr_0.5'] for row in rows)
+    assert rows[1]['figures']['APr_0.5'] < best
+    assert f'best by APr_0.5: APr_0.5 {best:.4f}' in done.stdout
+    samples = DumpedSamples.from_config(load_config(str(tiny_config)), tiny_dump)
+    figures = regroup.sweep(samples, [row['grouper'] for row in rows], 1)
+    assert figures == [row['figures'] for row in rows]  # the number of processes changes nothing
+
+
+def test_lines_for_a_config_do_what_they_say(regroup, tmp_path):
+    base = tmp_path / 'base.py'
+    base.write_text("model = dict(grouper=dict(type='PixelBoxGrouper', bin_size=0.3))\n")
+    configured = dict(type='PixelBoxGrouper', bin_size=0.3)
+    for grouper in (dict(configured, min_gain=0.2), dict(type='BoxNMSGrouper')):
+        child = tmp_path / 'child.py'
+        child.write_text(f"_base_ = './base.py'\n{regroup.config_lines(grouper, configured)}\n")
+        assert Config.fromfile(child).model.grouper.to_dict() == grouper
+
+
+def test_a_grid_is_all_combinations(regroup):
+    grid = dict(min_gain=[0.1, 0.2], num_refine=2, merge_iou=[0.5, 0.6])
+    settings = regroup.expand_grid(grid, 'PixelBoxGrouper')
+    assert [tuple(each.values()) for each in settings] == [
+        (0.1, 2, 0.5), (0.1, 2, 0.6), (0.2, 2, 0.5), (0.2, 2, 0.6)]
+    assert regroup.expand_grid({}, 'PixelBoxGrouper') == [{}]
+
+
+def test_random_settings_are_some_of_them_and_repeatable(regroup):
+    settings = [dict(min_gain=i / 100) for i in range(50)]
+    chosen = regroup.choose_settings(settings, 7, 1)
+    assert len(chosen) == 7 and chosen == [each for each in settings if each in chosen]
+    assert chosen == regroup.choose_settings(settings, 7, 1)
+    assert chosen != regroup.choose_settings(settings, 7, 2)
+    assert regroup.choose_settings(settings, 99, 1) == settings
+
+
+def test_mistakes_in_the_grid_are_explained(regroup):
+    with pytest.raises(ValueError, match='PixelBoxGrouper has no parameter min_gian; it has '
+                       'bin_size, .*min_gain'):
+        regroup.expand_grid(dict(min_gian=[0.1]), 'PixelBoxGrouper')
+    with pytest.raises(ValueError, match="min_gain': -1.*cannot be built.*min_gain >= 0"):
+        regroup.build(dict(PIXEL, min_gain=-1))
+    with pytest.raises(ValueError, match="min_gain': 'much'.*cannot be built"):
+        regroup.build(dict(PIXEL, min_gain='much'))
+    with pytest.raises(ValueError, match=r"Nix is no grouper in TASK_UTILS; there are \['BoxNMS"):
+        regroup.choose_grouper(PIXEL, 'Nix')
+    with pytest.raises(ValueError, match='BootstrapPixelSampler is no grouper'):
+        regroup.choose_grouper(PIXEL, 'BootstrapPixelSampler')
+
+
+def test_the_configured_grouper_is_the_base_unless_another_is_named(regroup):
+    configured = dict(PIXEL, bin_size=0.3)
+    assert regroup.choose_grouper(configured, None) == configured
+    assert regroup.choose_grouper(configured, 'PixelBoxGrouper') == configured
+    assert regroup.choose_grouper(configured, 'BoxNMSGrouper') == dict(type='BoxNMSGrouper')
+
+
+def test_the_table_is_sorted_and_shows_defaults(regroup, capsys):
+    rows = [dict(grouper=grouper, figures=dict.fromkeys(regroup.FIGURES, figure))
+            for grouper, figure in ((dict(PIXEL), 0.1), (dict(PIXEL, min_gain=0.7), 0.3))]
+    regroup.report(rows, ['min_gain'], PIXEL)
+    lines = capsys.readouterr().out.splitlines()
+    default = str(regroup.complete(PIXEL)['min_gain'])
+    cells = [line.strip('|').split('|')[0].strip() for line in lines if line.startswith('|')]
+    assert cells == ['min_gain', '0.7', default]
+    assert 'as configured: APr_0.5 0.1000, APr_vol 0.1000' in lines

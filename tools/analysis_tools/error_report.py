@@ -1,0 +1,216 @@
+"""Show what went wrong with each object and each prediction of a dump.
+
+Every object and every prediction gets one kind: found, missed, on nothing, bad border, wrong
+category, wrong category and border, merged, split or duplicate, as defined in
+mmseg_instbox/evaluation/functional/error_analysis.py. Prints how many there are of each kind and
+how much AP^r is lost to it, and writes to the output directory errors.json with every object and
+every prediction, and index.html with pictures of the worst images, which a browser opens from disk.
+No network is run: the dump is what tools/test.py --out wrote.
+"""
+import argparse
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import jinja2
+from mmengine.config import Config
+from mmseg.registry import TASK_UTILS
+from prettytable import PrettyTable
+from torch.utils.data import Subset
+
+from mmseg_instbox.engine import dump_parser, load_config, quiet_and_single, user_errors
+from mmseg_instbox.evaluation import DumpedSamples
+from mmseg_instbox.evaluation.error_report import DrawErrors, FindErrors, summarise
+from mmseg_instbox.evaluation.functional import CORRECT
+from mmseg_instbox.evaluation.replay import Regroup, configured_grouper, map_samples
+from mmseg_instbox.models.task_modules.base_grouper import BaseGrouper
+from mmseg_instbox.utils import atomic_write, write_json
+from mmseg_instbox.visualization.error_pictures import KIND_COLORS, KIND_TITLES
+from mmseg_instbox.visualization.palette import text_color
+
+TEMPLATE = Path(__file__).with_suffix('.html')
+PICTURES = 'pictures'
+
+
+def parse_args() -> argparse.Namespace:
+    parser = dump_parser(__doc__)
+    parser.add_argument('--out-dir', type=Path, required=True, help='directory for the report')
+    parser.add_argument('--threshold', type=float, default=0.5,
+                        help='IoU above which an object is found (default: %(default)s)')
+    parser.add_argument('--background', type=float, default=0.1,
+                        help='IoU up to which a prediction has nothing to do with an object '
+                        '(default: %(default)s)')
+    parser.add_argument('--max-images', type=int, default=50,
+                        help='how many of the worst images are drawn (default: %(default)s)')
+    args = parser.parse_args()
+    if not 0 <= args.background < args.threshold < 1:
+        parser.error(f'--background is {args.background} and --threshold {args.threshold}; '
+                     'expected 0 <= background < threshold < 1')
+    if args.max_images < 0:
+        parser.error(f'--max-images must be at least 0, got {args.max_images}')
+    return args
+
+
+def make_folder(folder: Path) -> None:
+    """Make a directory and see that it can be written; ValueError if not."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise ValueError(f'--out-dir {folder}: no report can be written there ({error.strerror}); '
+                         'give a directory that you may write to.') from error
+
+
+def make_report(args: argparse.Namespace) -> dict:
+    """Find the errors of a dump, draw the worst images and write the report.
+
+    Returns:
+        dict: What ``errors.json`` holds.
+    """
+    cfg = load_config(args.config, args.cfg_options)
+    make_folder(args.out_dir)
+    samples = DumpedSamples.from_config(cfg, args.dump)
+    find = FindErrors(Regroup(build_grouper(cfg), samples.thing_ids), args.threshold,
+                      args.background)
+    things = samples.dataset_meta['thing_classes']
+    settings = dict(
+        config=args.config, dump=str(args.dump), grouper=configured_grouper(cfg),
+        threshold=args.threshold, background=args.background, num_images=len(samples))
+    report = dict(settings=settings, **summarise(map_samples(find, samples, args.workers), things))
+    worst = [image for image in report['images'][:args.max_images] if image['cost'] > 0]
+    (args.out_dir / PICTURES).mkdir(exist_ok=True)
+    draw = DrawErrors(find, things, args.out_dir / PICTURES)
+    chosen = Subset(samples, [image['index'] for image in worst])
+    pictures = map_samples(draw, chosen, args.workers) if worst else []
+    write_json(report, args.out_dir / 'errors.json')
+    page = render_page(report, worst, pictures)
+    atomic_write(page.encode(), args.out_dir / 'index.html')
+    return report
+
+
+def build_grouper(cfg: Config) -> BaseGrouper:
+    """The config's grouper; ValueError if one of its settings is wrong."""
+    try:
+        return TASK_UTILS.build(configured_grouper(cfg))
+    except (TypeError, KeyError) as error:
+        raise ValueError(f'The grouper of the config cannot be built: {error}') from error
+
+
+def render_page(report: dict, images: Sequence[dict], pictures: Sequence[dict]) -> str:
+    """The page as HTML.
+
+    Args:
+        report: What ``errors.json`` holds.
+        images: Those of its images that are shown, the worst first.
+        pictures: What :class:`DrawErrors` tells of each.
+    """
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    cards = [_card(*pair) for pair in zip(images, pictures, strict=True)]
+    shown = Counter(kind['name'] for card in cards for kind in card['kinds'])
+    explained = explain_kinds(report['settings']['threshold'], report['settings']['background'])
+    meanings = [dict(name=kind, title=KIND_TITLES[kind], meaning=meaning)
+                for kind, meaning in explained.items()]
+    kinds = [dict(_row(kind, report['kinds'][kind]), images=shown[kind],
+                  color=_hex(KIND_COLORS[kind]), text_color=_hex(text_color(KIND_COLORS[kind])))
+             for kind in by_cost(report)]
+    colors = {kind['name']: (kind['color'], kind['text_color']) for kind in kinds}
+    template = environment.from_string(TEMPLATE.read_text(encoding='utf-8'))
+    grouper = dict(report['settings']['grouper'])
+    title = Path(report['settings']['dump']).name
+    return template.render(report | dict(
+        title=title, grouper_type=grouper.pop('type'), grouper=grouper, kinds=kinds, colors=colors,
+        meanings=meanings, images=cards))
+
+
+def by_cost(report: dict) -> list[str]:
+    """The kinds: 'correct', then the one that costs most first."""
+    errors = [kind for kind in KIND_TITLES if kind != CORRECT]
+    return [CORRECT, *sorted(errors, key=lambda kind: -report['kinds'][kind]['AP_lost'])]
+
+
+def explain_kinds(threshold: float, background: float) -> dict[str, str]:
+    """What each kind means, in a phrase, in order of precedence."""
+    near, close = f'IoU above {background:g}', f'IoU above {threshold:g}'
+    return dict(
+        correct=f'object and prediction of one category with {close}, matched as for AP',
+        duplicate=f'right category and {close}, but another prediction has found the object',
+        wrong_category=f'{close}, but of another category',
+        merged=f'one prediction covers more than {threshold:.0%} of each of several objects of its '
+        'category',
+        split='several predictions of the right category lie mostly in the object and joined would '
+        'have found it; or a prediction lies mostly in an object that another has found',
+        border=f'right category, {near} only',
+        both=f'another category, {near} only',
+        background=f'prediction that has no {near} with any object',
+        missed=f'object that no prediction has {near} with, but for those that find another object')
+
+
+def _row(kind: str, figures: dict) -> dict:
+    """A kind's figures; None where that kind cannot be one of objects, or of predictions."""
+    row = dict(figures, name=kind, title=KIND_TITLES[kind])
+    if kind == 'missed':
+        row['predictions'] = None
+    elif kind in ('background', 'duplicate'):
+        row['objects'] = None
+    return row
+
+
+def _card(image: dict, pictures: dict) -> dict:
+    """What the page says of an image."""
+    counts = [Counter(entry['kind'] for entry in image[side])
+              for side in ('objects', 'predictions')]
+    kinds = [dict(name=kind, text=_chip_text(kind, *(count[kind] for count in counts)))
+             for kind in KIND_TITLES if any(count[kind] for count in counts)]
+    files = {side: f'{PICTURES}/{pictures[side]}' for side in ('truth', 'prediction')}
+    alt = dict(truth=_alt_text('Ground truth', image, 'objects'),
+               prediction=_alt_text('Prediction', image, 'predictions'))
+    return dict(name=Path(image['img_path']).name, cost=image['cost'], kinds=kinds, alt=alt,
+                width=pictures['width'], height=pictures['height'], **files)
+
+
+def _chip_text(kind: str, num_objects: int, num_predictions: int) -> str:
+    if kind == CORRECT:
+        return f'{KIND_TITLES[kind]}: {num_objects}'
+    counts = [f'{count} {name}{"s" * (count > 1)}' for count, name in
+              ((num_objects, 'object'), (num_predictions, 'prediction')) if count]
+    return f'{KIND_TITLES[kind]}: {", ".join(counts)}'
+
+
+def _alt_text(caption: str, image: dict, side: str) -> str:
+    """The picture in words: every object or prediction with its category and kind."""
+    counts = Counter(f'{entry["category"]} ({KIND_TITLES[entry["kind"]]})'
+                     for entry in image[side])
+    listed = ', '.join(f'{count} {name}' for name, count in counts.items()) or 'nothing'
+    return f'{caption} of {Path(image["img_path"]).name}: {listed}.'
+
+
+def _hex(color: Sequence[int]) -> str:
+    return '#{:02x}{:02x}{:02x}'.format(*color)
+
+
+def format_report(report: dict) -> str:
+    """The counts and costs as a text table, the dearest kind first."""
+    table = PrettyTable(['kind', 'objects', 'predictions', 'AP^r lost'])
+    table.align = 'r'
+    table.align['kind'] = 'l'
+    for kind in by_cost(report):
+        row = _row(kind, report['kinds'][kind])
+        lost = '-' if kind == CORRECT else f'{row["AP_lost"]:.3f}'
+        counts = ['-' if row[side] is None else row[side] for side in ('objects', 'predictions')]
+        table.add_row([row['title'], *counts, lost])
+    return (f'{table.get_string()}\nAP^r_{report["settings"]["threshold"]:g} is '
+            f'{report["AP"]:.3f}, with every kind fixed {report["AP_all_fixed"]:.3f}')
+
+
+def main() -> None:
+    args = parse_args()
+    quiet_and_single()
+    with user_errors():
+        report = make_report(args)
+    print(format_report(report))
+    print(f'The report is in {args.out_dir / "index.html"}')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,92 @@
+"""What the truth in place of each prediction would give, from a dump of tools/test.py --out.
+
+Rows of the table: the prediction itself; true categories; true boxes; both; and both on grids of
+other feature strides, the ceiling of what scores and boxes on such a grid can express. The
+difference between two rows is what a part of the network, or the grid, costs.
+"""
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmseg.registry import TASK_UTILS
+from prettytable import PrettyTable
+
+from mmseg_instbox.engine import dump_parser, load_config, quiet_and_single, user_errors
+from mmseg_instbox.evaluation import DumpedSamples
+from mmseg_instbox.evaluation.oracle import Ceiling, Oracle
+from mmseg_instbox.evaluation.replay import configured_grouper, replay
+from mmseg_instbox.utils import write_json
+
+FIGURES = ('mIoU', 'APr_0.5', 'APr_0.6', 'APr_0.7', 'APr_0.8', 'APr_0.9', 'APr_vol')
+
+
+def parse_args() -> argparse.Namespace:
+    parser = dump_parser(__doc__)
+    parser.add_argument('--strides', type=int, nargs='*', default=[4, 8, 16, 32], metavar='PIXELS',
+                        help='feature strides of the ceiling, in pixels of the original image '
+                        '(default: %(default)s)')
+    parser.add_argument('--out', type=Path, help='JSON file (default: oracle.json in the dump)')
+    args = parser.parse_args()
+    if min(args.strides, default=1) < 1:
+        parser.error(f'--strides must be at least 1, got {args.strides}')
+    return args
+
+
+def oracle_table(samples: DumpedSamples, grouper: dict, strides: Sequence[int],
+                 workers: int) -> list[dict]:
+    """A row of figures for each oracle; no mean IoU where every pixel has its true category.
+
+    Args:
+        samples: Dumped predictions with their ground truth.
+        grouper: Config of the grouper.
+        strides: Feature strides of the ceiling, in pixels.
+        workers: Number of processes.
+
+    Raises:
+        ValueError: If category 0, which stands for void in true categories, is a thing.
+    """
+    if 0 in samples.thing_ids:
+        name = samples.dataset_meta['classes'][0]
+        raise ValueError(f"with true categories void counts as category 0, but that is '{name}', a "
+                         'thing; the oracle needs a data set whose category 0 has no instances')
+    grouper, words = TASK_UTILS.build(grouper), ('predicted', 'true')
+    rows, variants = [], []
+    for boxes, categories in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        rows.append(dict(categories=words[categories], boxes=words[boxes], grid='of the network'))
+        variants.append(Oracle(grouper, samples.thing_ids, bool(categories), bool(boxes)))
+    for stride in strides:
+        rows.append(dict(categories='true', boxes='true', grid=f'stride {stride}'))
+        variants.append(Ceiling(grouper, samples.thing_ids, stride))
+    for row, figures in zip(rows, replay(samples, variants, workers), strict=True):
+        row.update(figures)
+    for row in (rows[1], rows[3]):
+        row['mIoU'] = None  # would be that of the prediction, which these rows do not use
+    return rows
+
+
+def format_rows(rows: Sequence[dict]) -> str:
+    """A table with a line for each row."""
+    table = PrettyTable(['categories', 'boxes', 'grid', *FIGURES])
+    for row in rows:
+        figures = ['-' if row[key] is None else f'{row[key]:.3f}' for key in FIGURES]
+        table.add_row([row['categories'], row['boxes'], row['grid'], *figures])
+    return table.get_string()
+
+
+def main() -> None:
+    args = parse_args()
+    quiet_and_single()
+    with user_errors():
+        cfg = load_config(args.config, args.cfg_options)
+        samples = DumpedSamples.from_config(cfg, args.dump)
+        grouper = configured_grouper(cfg)
+        rows = oracle_table(samples, grouper, args.strides, args.workers)
+    print(format_rows(rows))
+    content = dict(config=args.config, dump=str(args.dump), num_images=len(samples),
+                   grouper=grouper, rows=rows)
+    file = write_json(content, args.out or args.dump / 'oracle.json')
+    print(f'The figures of {len(samples)} images are in {file}')
+
+
+if __name__ == '__main__':
+    main()

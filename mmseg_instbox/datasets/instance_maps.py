@@ -78,6 +78,43 @@ def check_same_size(shape: Sequence[int], expected: Sequence[int], file: str, ot
                          f'but {other} is {expected[1]} x {expected[0]}. Make them equal in size.')
 
 
+def split_coded_ids(coded: np.ndarray, divisor: int) -> tuple[np.ndarray, np.ndarray]:
+    """Take apart a mask whose values from ``divisor`` on are ``category * divisor + number``.
+
+    Args:
+        coded: Mask as decoded, shape (H, W), any integer type. A value below ``divisor`` is a
+            category without an object.
+        divisor: 1000 in Cityscapes.
+
+    Returns:
+        Categories and object ids, both (H, W) int32; the id of an object is its value in the mask,
+        0 for no object.
+    """
+    is_object = coded >= divisor
+    categories = np.where(is_object, coded // divisor, coded)
+    return categories.astype(np.int32), np.where(is_object, coded, 0).astype(np.int32)
+
+
+def void_groups(seg_map: np.ndarray, inst_map: np.ndarray, thing_ids: Iterable[int]) -> np.ndarray:
+    """Make the pixels of things that belong to no object void, and clear the ids of stuff.
+
+    Args:
+        seg_map: Category map of shape (H, W).
+        inst_map: Instance map of shape (H, W).
+        thing_ids: The categories that have instances.
+
+    Returns:
+        Instance map of shape (H, W), int32.
+    """
+    is_thing = np.zeros(256, dtype=bool)
+    is_thing[list(thing_ids)] = True
+    things = is_thing[seg_map]
+    result = np.where(things, inst_map, 0).astype(np.int32)
+    result[things & (inst_map == 0)] = VOID
+    result[seg_map == VOID] = VOID
+    return result
+
+
 def object_runs(inst_map: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Cut the objects of an instance map into horizontal runs.
 

@@ -1,7 +1,5 @@
 """Write data sets in the layout of PASCAL VOC: images, masks and lists, in several processes."""
 import io
-import os
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -9,6 +7,8 @@ from typing import TypeVar
 
 import numpy as np
 from PIL import Image
+
+from mmseg_instbox.utils import atomic_write
 
 S = TypeVar('S')
 T = TypeVar('T')
@@ -31,17 +31,41 @@ def write_mask(path: Path, mask: np.ndarray) -> None:
     """Write a mask (H, W) uint8 as indexed PNG with VOC's palette."""
     picture = Image.fromarray(mask)
     picture.putpalette(voc_palette().ravel().tolist())
-    _write(path, _encode(picture, format='PNG'))
+    atomic_write(_encode(picture, format='PNG'), path)
+
+
+def write_checked_mask(path: Path, mask: np.ndarray) -> None:
+    """Write a mask as :func:`write_mask` does and read it back.
+
+    Raises:
+        ValueError: If the file holds something else than was written.
+    """
+    write_mask(path, mask)
+    with Image.open(path) as picture:
+        if not np.array_equal(np.array(picture), mask):
+            raise ValueError(f'{path}: the mask reads back differently. Check the disk.')
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Height and width of an image file in pixels.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f'{path}: no such image. Unpack VOC completely.')
+    with Image.open(path) as picture:
+        return picture.height, picture.width
 
 
 def write_image(path: Path, image: np.ndarray) -> None:
     """Write an image (H, W, 3) uint8 RGB as JPEG."""
-    _write(path, _encode(Image.fromarray(image), format='JPEG', quality=95))
+    atomic_write(_encode(Image.fromarray(image), format='JPEG', quality=95), path)
 
 
 def write_list(path: Path, names: Iterable[str]) -> None:
     """Write a list of image names, one a line."""
-    _write(path, ''.join(f'{name}\n' for name in names).encode())
+    atomic_write(''.join(f'{name}\n' for name in names).encode(), path)
 
 
 def read_list(path: Path) -> list[str]:
@@ -92,17 +116,3 @@ def _encode(picture: Image.Image, **options) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, **options)
     return buffer.getvalue()
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file in one step, so that a run that is cut off leaves no half file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
-    try:
-        with os.fdopen(handle, 'wb') as file:
-            file.write(content)
-        os.chmod(temporary, 0o644)  # mkstemp makes files that only their owner reads
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

@@ -1,9 +1,12 @@
-"""A sample with annotations, and a data set that may be damaged."""
+"""A sample with annotations, and data sets that may be damaged."""
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # makes coco_pictures importable by the tests
 
 
 @pytest.fixture

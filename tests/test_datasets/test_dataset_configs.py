@@ -3,7 +3,8 @@ from mmengine.config import Config
 from mmengine.registry import DATA_SAMPLERS
 from mmseg.registry import DATASETS, METRICS
 
-NAMES = ['shapes_160x160', 'voc-mini_352x352', 'voc12-sbd_500x500']
+NAMES = ['cityscapes_512x1024', 'coco-as-voc_500x500', 'coco_512x512', 'shapes_160x160',
+         'voc-mini_224x224', 'voc-mini_352x352', 'voc12-sbd_500x500']
 
 
 def config(repo, name):
@@ -20,12 +21,16 @@ def test_loaders_pipelines_and_evaluators_can_be_built(repo, name):
     cfg = config(repo, name)
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
         dataset = DATASETS.build(dict(loader.dataset, lazy_init=True))
-        assert str(dataset.ann_file).startswith(cfg.data_root)
+        for path in filter(None, (dataset.ann_file, *dataset.data_prefix.values())):
+            assert path.startswith(cfg.data_root)
         DATA_SAMPLERS.build(dict(loader.sampler, dataset=range(4)))
-    assert cfg.train_dataloader.dataset.ann_file != cfg.val_dataloader.dataset.ann_file
+    train, val = cfg.train_dataloader.dataset, cfg.val_dataloader.dataset
+    assert [train.get(key) for key in ('ann_file', 'data_prefix')] != [
+        val.get(key) for key in ('ann_file', 'data_prefix')]
     assert cfg.test_dataloader.dataset.pipeline == cfg.test_pipeline
+    assert cfg.val_evaluator == cfg.test_evaluator
+    cfg.val_evaluator.pop('ann_file', None)
     METRICS.build(cfg.val_evaluator)
-    METRICS.build(cfg.test_evaluator)
 
 
 @pytest.mark.parametrize('name', NAMES)

@@ -9,6 +9,8 @@ from mmseg_instbox.datasets.instance_maps import (
     object_boxes,
     object_category_pairs,
     object_labels,
+    split_coded_ids,
+    void_groups,
 )
 
 
@@ -108,3 +110,16 @@ def test_an_object_needs_exactly_one_thing_category(categories, message):
 
 def test_void_pixels_of_an_object_do_not_count_against_it():
     check_objects(np.array([[1, 255, 0]], np.uint8), np.array([[7, 7, 255]]), [1], 'a.png')
+
+
+def test_coded_ids_are_taken_apart():
+    coded = np.array([[7, 26, 26000], [26012, 33999, 0]], np.uint16)
+    categories, ids = split_coded_ids(coded, 1000)
+    assert categories.tolist() == [[7, 26, 26], [26, 33, 0]]
+    assert ids.tolist() == [[0, 0, 26000], [26012, 33999, 0]]
+
+
+def test_things_without_an_object_are_void_and_stuff_has_no_id():
+    seg_map = np.array([[0, 1, 1, 2, 255, 1]], np.uint8)
+    inst_map = np.array([[0, 0, 300, 300, 300, 255]])
+    assert void_groups(seg_map, inst_map, [1]).tolist() == [[0, 255, 300, 0, 255, 255]]

@@ -4,7 +4,10 @@ SBD (``benchmark_RELEASE/dataset``) holds MATLAB files ``inst/*.mat`` and ``cls/
 images of VOC. This writes them as indexed PNG to ``SegmentationClassAug`` and
 ``SegmentationObjectAug``, copies VOC's own masks where VOC has them, and lists SBD's train and val
 images and VOC's train images, without VOC's val images, in ``ImageSets/Segmentation/trainaug.txt``.
-It can be run again.
+
+SBD's objects in VOC's val images, which the SDS evaluation of AP^r counts, go to
+``SegmentationClassSBD`` and ``SegmentationObjectSBD`` as they are, without void, and the names of
+these images to ``ImageSets/Segmentation/val_sbd.txt``. It can be run again.
 """
 import argparse
 import os
@@ -13,13 +16,21 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from scipy.io import loadmat
 
 from mmseg_instbox.datasets.instance_maps import VOID, check_same_size
-from mmseg_instbox.datasets.voc_layout import read_list, run_in_processes, write_list, write_mask
+from mmseg_instbox.datasets.matlab_file import read_matlab
+from mmseg_instbox.datasets.voc_layout import (
+    image_size,
+    read_list,
+    run_in_processes,
+    write_checked_mask,
+    write_list,
+)
 
 NUM_CATEGORIES = 20
+USUAL_LENGTH = 10582  # of trainaug, made of all of SBD's and VOC 2012's lists
 CLASS_DIR, OBJECT_DIR = 'SegmentationClassAug', 'SegmentationObjectAug'
+VAL_CLASS_DIR, VAL_OBJECT_DIR = 'SegmentationClassSBD', 'SegmentationObjectSBD'
 
 
 def parse_args() -> argparse.Namespace:
@@ -34,25 +45,6 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def read_struct(path: Path, name: str) -> object:
-    """Read the struct ``name`` from a MATLAB file.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file is broken or holds no such struct.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f'{path}: no such file. Give the folder of SBD that holds inst/ '
-                                'and cls/.')
-    try:
-        content = loadmat(path, squeeze_me=True, struct_as_record=False)
-    except Exception as error:  # scipy raises many types on a broken file
-        raise ValueError(f'{path}: broken MATLAB file ({error}). Unpack SBD again.') from error
-    if name not in content:
-        raise ValueError(f'{path}: holds no struct {name}. Is this a file of SBD?')
-    return content[name]
-
-
 def read_instances(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Read ``inst/*.mat``.
 
@@ -63,7 +55,7 @@ def read_instances(path: Path) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         ValueError: If an object has no category among VOC's.
     """
-    struct = read_struct(path, 'GTinst')
+    struct = read_matlab(path, 'GTinst')
     inst_map = np.asarray(struct.Segmentation)
     categories = np.atleast_1d(struct.Categories).astype(np.int64)
     if inst_map.max(initial=0) > min(len(categories), VOID - 1):
@@ -81,7 +73,7 @@ def read_categories(path: Path) -> np.ndarray:
     Raises:
         ValueError: If it holds an index that is no category of VOC.
     """
-    seg_map = np.asarray(read_struct(path, 'GTcls').Segmentation)
+    seg_map = np.asarray(read_matlab(path, 'GTcls').Segmentation)
     wrong = (seg_map > NUM_CATEGORIES) & (seg_map != VOID)
     if wrong.any():
         raise ValueError(f'{path}: category {seg_map[wrong][0]}, expected 0 to {NUM_CATEGORIES}.')
@@ -101,21 +93,24 @@ def convert(name: str, sbd: Path, voc: Path) -> int:
     inst_map, categories = read_instances(inst_file)
     seg_map = read_categories(cls_file)
     check_same_size(inst_map.shape, seg_map.shape, str(inst_file), str(cls_file))
-    check_same_size(seg_map.shape, image_size(voc, name), str(cls_file), 'the image')
+    image_shape = image_size(voc / 'JPEGImages' / f'{name}.jpg')
+    check_same_size(seg_map.shape, image_shape, str(cls_file), 'the image')
     disagree = np.append(0, categories)[inst_map] != seg_map
     inst_map[disagree] = VOID
-    write_checked(voc / CLASS_DIR / f'{name}.png', seg_map)
-    write_checked(voc / OBJECT_DIR / f'{name}.png', inst_map)
+    write_checked_mask(voc / CLASS_DIR / f'{name}.png', seg_map)
+    write_checked_mask(voc / OBJECT_DIR / f'{name}.png', inst_map)
     return int(disagree.sum())
 
 
-def image_size(voc: Path, name: str) -> tuple[int, int]:
-    """Height and width of an image of VOC in pixels."""
-    path = voc / 'JPEGImages' / f'{name}.jpg'
-    if not path.is_file():
-        raise FileNotFoundError(f'{path}: no such image. Unpack VOC 2012 trainval completely.')
-    with Image.open(path) as picture:
-        return picture.height, picture.width
+def convert_objects(name: str, sbd: Path, voc: Path) -> None:
+    """Write an image's objects for evaluation: the category map is that of the objects."""
+    inst_file = sbd / 'inst' / f'{name}.mat'
+    inst_map, categories = read_instances(inst_file)
+    image_shape = image_size(voc / 'JPEGImages' / f'{name}.jpg')
+    check_same_size(inst_map.shape, image_shape, str(inst_file), 'the image')
+    seg_map = np.append(0, categories)[inst_map].astype(np.uint8)
+    write_checked_mask(voc / VAL_CLASS_DIR / f'{name}.png', seg_map)
+    write_checked_mask(voc / VAL_OBJECT_DIR / f'{name}.png', inst_map)
 
 
 def copy_masks(name: str, voc: Path) -> None:
@@ -125,19 +120,7 @@ def copy_masks(name: str, voc: Path) -> None:
         if not path.is_file():
             raise FileNotFoundError(f'{path}: no such mask. Unpack VOC 2012 trainval completely.')
         with Image.open(path) as picture:
-            write_checked(voc / target / path.name, np.array(picture))
-
-
-def write_checked(path: Path, mask: np.ndarray) -> None:
-    """Write a mask and read it back.
-
-    Raises:
-        ValueError: If the file holds something else than was written.
-    """
-    write_mask(path, mask)
-    with Image.open(path) as picture:
-        if not np.array_equal(np.array(picture), mask):
-            raise ValueError(f'{path}: the mask reads back differently. Check the disk.')
+            write_checked_mask(voc / target / path.name, np.array(picture))
 
 
 def main() -> None:
@@ -146,17 +129,26 @@ def main() -> None:
     own = {split: set(read_list(lists / f'{split}.txt')) for split in ('train', 'val')}
     from_sbd = {name for split in ('train', 'val') for name in read_list(args.sbd / f'{split}.txt')}
     from_voc = sorted(own['train'] | own['val'])
+    for_val = sorted(from_sbd & own['val'])
     from_sbd = sorted(from_sbd - set(from_voc))
     run_in_processes(
         partial(copy_masks, voc=args.voc), from_voc, 'images of VOC: masks copied', args.workers)
     differing = run_in_processes(
         partial(convert, sbd=args.sbd, voc=args.voc), from_sbd, 'images of SBD: masks converted',
         args.workers)
+    run_in_processes(
+        partial(convert_objects, sbd=args.sbd, voc=args.voc), for_val,
+        "images of VOC's val: SBD's objects converted", args.workers)
+    write_list(lists / 'val_sbd.txt', for_val)
     names = sorted((own['train'] - own['val']) | set(from_sbd))
     write_list(lists / 'trainaug.txt', names)
     print(f'{lists / "trainaug.txt"}: {len(names)} images, {len(from_sbd)} of them from SBD. In '
           f'{np.count_nonzero(differing)} of these, {sum(differing)} pixels with two categories '
           'were made void in the instance masks.')
+    if len(names) != USUAL_LENGTH:
+        print(f'Mind: the usual list has {USUAL_LENGTH} images. Are {args.sbd}/train.txt and '
+              'val.txt (8,498 and 2,857 images) and the lists of VOC 2012 (1,464 and 1,449) '
+              'complete?')
 
 
 if __name__ == '__main__':

@@ -1,3 +1,4 @@
+import numpy as np
 import torch
 from mmengine.structures import InstanceData, PixelData
 from mmseg.datasets.transforms import PackSegInputs
@@ -5,8 +6,8 @@ from mmseg.registry import TRANSFORMS
 
 from ..instance_maps import object_boxes, object_labels
 
-META_KEYS = ('img_path', 'seg_map_path', 'inst_map_path', 'ori_shape', 'img_shape', 'pad_shape',
-             'scale_factor', 'flip', 'flip_direction', 'reduce_zero_label')
+META_KEYS = ('img_path', 'img_id', 'seg_map_path', 'inst_map_path', 'ori_shape', 'img_shape',
+             'pad_shape', 'scale_factor', 'flip', 'flip_direction', 'reduce_zero_label')
 
 
 @TRANSFORMS.register_module()
@@ -16,7 +17,8 @@ class PackInstInputs(PackSegInputs):
     Extends mmseg's ``PackSegInputs``, which packs ``inputs`` (3, H, W) and ``gt_sem_seg``
     (1, H, W) int64, with ``gt_inst_map`` (1, H, W) int32 and ``gt_instances``: ``ids`` (N,) int64,
     ``labels`` (N,) int64 indices into ``thing_classes`` and ``bboxes`` (N, 4) float32, the boxes of
-    what is visible in the map as it is now. Without annotations only the image is packed.
+    what is visible in the map as it is now; or, after ``FullBoxRandomCrop``, of the whole objects.
+    Without annotations only the image is packed.
 
     Args:
         meta_keys: Keys of the results that become meta information of the data sample.
@@ -51,11 +53,25 @@ class PackInstInputs(PackSegInputs):
         except ValueError as error:
             raise ValueError(f'{_name(results)}: after the transforms the category map and the '
                              f'instance map disagree ({error})') from error
+        if 'gt_full_boxes' in results:
+            boxes = _full_boxes(results, ids, boxes)
         data_sample.gt_inst_map = PixelData(data=torch.from_numpy(inst_map.copy())[None])
         data_sample.gt_instances = InstanceData(
             ids=torch.from_numpy(ids),
             labels=torch.from_numpy(labels),
             bboxes=torch.from_numpy(boxes))
+
+
+def _full_boxes(results: dict, ids: np.ndarray, visible: np.ndarray) -> np.ndarray:
+    """The remembered boxes (N, 4) of some objects, of which (N, 4) boxes are still visible."""
+    known, boxes = results['gt_full_boxes']
+    boxes = boxes[np.isin(known, ids)]
+    # a transform after the crop has moved the map if a visible part lies outside of its object
+    if len(boxes) != len(ids) or (visible[:, :2] < boxes[:, :2]).any() or (
+            visible[:, 2:] > boxes[:, 2:]).any():
+        raise ValueError(f'{_name(results)}: a transform after FullBoxRandomCrop moved the objects '
+                         'and not their boxes. Put it before FullBoxRandomCrop.')
+    return boxes
 
 
 def _name(results: dict) -> str:

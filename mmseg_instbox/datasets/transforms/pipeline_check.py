@@ -3,6 +3,8 @@ from collections.abc import Callable, Iterator
 import mmcv.transforms as mmcv_transforms
 import mmseg.datasets.transforms as mmseg_transforms
 
+from .full_box_random_crop import FullBoxRandomCrop
+
 # Transforms that leave gt_inst_map behind or spoil it, and what to use. Found in the sources of
 # mmcv 2.3.6 and mmseg 1.4.2; a subclass that handles results['seg_fields'] is not meant.
 REFUSED: dict[type, str] = {
@@ -26,6 +28,11 @@ REFUSED: dict[type, str] = {
     mmseg_transforms.BioMedical3DRandomFlip: 'does not flip gt_inst_map; use RandomFlip',
 }
 
+# Transforms that move pixels and know nothing of the boxes that FullBoxRandomCrop remembers.
+MOVING = (mmcv_transforms.CenterCrop, mmcv_transforms.RandomFlip, mmcv_transforms.Resize,
+          mmseg_transforms.RandomCrop, mmseg_transforms.ResizeShortestEdge,
+          mmseg_transforms.ResizeToMultiple)
+
 
 def check_pipeline(transforms: Callable | list | tuple) -> None:
     """Refuse a pipeline that would silently spoil the instance map.
@@ -34,13 +41,29 @@ def check_pipeline(transforms: Callable | list | tuple) -> None:
         transforms: A transform, a ``Compose`` or a list of them, already built.
 
     Raises:
-        ValueError: If a transform, also one inside a wrapper, does not carry ``gt_inst_map``.
+        ValueError: If a transform, also one inside a wrapper, does not carry ``gt_inst_map``, or
+            spoils the boxes of ``FullBoxRandomCrop``.
     """
-    for transform in _walk(transforms):
+    transforms = list(_walk(transforms))
+    for transform in transforms:
         reason = REFUSED.get(type(transform)) or _refused_option(transform)
         if reason:
             raise ValueError(f'{type(transform).__name__} cannot be used with instance maps: it '
                              f'{reason}.')
+    _check_full_boxes(transforms)
+
+
+def _check_full_boxes(transforms: list) -> None:
+    crops = [isinstance(transform, FullBoxRandomCrop) for transform in transforms]
+    if not any(crops):
+        return
+    for transform in transforms[crops.index(True):]:
+        if isinstance(transform, MOVING) and not isinstance(transform, FullBoxRandomCrop):
+            raise ValueError(f'{type(transform).__name__} cannot come after FullBoxRandomCrop: it '
+                             'would not move the boxes; put it before the crop.')
+    if any(isinstance(transform, mmseg_transforms.RandomRotate) for transform in transforms):
+        raise ValueError('RandomRotate cannot be used with FullBoxRandomCrop: the corners that it '
+                         'cuts off are lost to the boxes; leave one of them out.')
 
 
 def _walk(node: object) -> Iterator[object]:

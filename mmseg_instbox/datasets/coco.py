@@ -1,0 +1,191 @@
+from mmseg.registry import DATASETS
+
+from .coco_file import read_coco_file
+from .coco_names import COCO_THINGS
+from .inst_box_dataset import InstBoxDataset
+from .instance_maps import VOID
+from .voc_layout import voc_palette
+
+
+@DATASETS.register_module()
+class CocoInstDataset(InstBoxDataset):
+    """COCO, or any data set with an instances JSON in COCO's format.
+
+    Polygons and run-length encodings are painted when a sample is loaded: a smaller object lies
+    over a larger one, crowds are void in both maps, and pixels of no object are background. The
+    metainfo gets ``category_ids``: from the ids of the JSON to indices into ``thing_classes``; the
+    samples get ``img_id``, the id of the image in the JSON.
+
+    Args:
+        ann_file: The JSON, relative to ``data_root``.
+        metainfo: ``classes``, 'background' among them, for another choice of categories or another
+            data set; by default COCO's 80.
+        data_prefix: The folder ``img_path``, relative to ``data_root``.
+        category_map: From names of the JSON to ``classes``, where they differ; several may go to
+            one. Categories that it does not name are left out. By default a category keeps its
+            name.
+        others: What objects of the categories left out become: 'background' or 'void'.
+        filter_cfg: ``filter_empty_gt=True`` leaves out images without an object.
+        **kwargs: See ``InstBoxDataset``.
+
+    Raises:
+        ValueError: If the arguments or the JSON are wrong.
+        FileNotFoundError: If the JSON or the folder is missing.
+    """
+    METAINFO = dict(
+        classes=('background', *COCO_THINGS),
+        palette=voc_palette()[:len(COCO_THINGS) + 1].tolist(),
+        thing_classes=COCO_THINGS)
+    CATEGORY_MAP: dict[str, str] | None = None
+
+    def __init__(self,
+                 ann_file: str,
+                 metainfo: dict | None = None,
+                 data_prefix: dict = dict(img_path='train2017'),
+                 category_map: dict[str, str] | None = None,
+                 others: str = 'background',
+                 filter_cfg: dict | None = None,
+                 **kwargs) -> None:
+        metainfo = self._complete_metainfo(dict(metainfo or {}))
+        classes = list((self.METAINFO | metainfo)['classes'])
+        self.category_map = self._choose_category_map(category_map, classes)
+        self.others = others
+        self._check_options(classes, filter_cfg)
+        super().__init__(
+            ann_file=ann_file,
+            metainfo=metainfo,
+            data_prefix=data_prefix,
+            filter_cfg=filter_cfg,
+            **kwargs)
+
+    @classmethod
+    def get_label_map(cls, new_classes: tuple[str, ...] | None = None) -> None:
+        """No map from indices to indices: the categories of the JSON are found by their names."""
+
+    def _complete_metainfo(self, metainfo: dict) -> dict:
+        """Palette and things that fit the classes, when only those were given."""
+        if 'classes' not in metainfo:
+            return metainfo
+        names = list(metainfo['classes'])
+        colours = dict(zip(self.METAINFO['classes'], self.METAINFO['palette'], strict=True))
+        known = all(name in colours for name in names)
+        default = dict(
+            palette=[colours[name] for name in names] if known else [],
+            thing_classes=tuple(name for name in names if name != 'background'))
+        return default | metainfo
+
+    def _choose_category_map(self, given: dict[str, str] | None,
+                             classes: list[str]) -> dict[str, str]:
+        """Name of the class for each name of the JSON that is wanted."""
+        if given is None and self.CATEGORY_MAP is not None:
+            return {old: new for old, new in self.CATEGORY_MAP.items() if new in classes}
+        if given is None:
+            return {name: name for name in classes if name != 'background'}
+        wrong = sorted(set(given.values()) - set(classes))
+        if wrong:
+            raise ValueError(f'category_map leads to {wrong}, which are not among the classes '
+                             f'{classes}.')
+        return dict(given)
+
+    def _check_options(self, classes: list[str], filter_cfg: dict | None) -> None:
+        if 'background' not in classes:
+            raise ValueError(f"{type(self).__name__} needs 'background' among its classes, for "
+                             f'the pixels of no object; got {classes}.')
+        if self.others not in ('background', 'void'):
+            raise ValueError(f"others is '{self.others}', expected 'background' or 'void'.")
+        if set(filter_cfg or {}) - {'filter_empty_gt'}:
+            raise ValueError(f'filter_cfg is {filter_cfg}; the only key known is filter_empty_gt.')
+
+    def load_data_list(self) -> list[dict]:
+        """List the images of the JSON.
+
+        Returns:
+            list[dict]: ``img_path``, ``img_id``, ``ann_file``, ``coco_shape`` (height and width
+            in the JSON), ``coco_objects`` as :func:`~.coco_masks.paint_objects` takes them, and
+            what ``LoadInstAnnotations`` needs.
+
+        Raises:
+            FileNotFoundError: If the JSON or the folder is missing.
+            ValueError: If the JSON is wrong or does not fit the classes, or has no image.
+        """
+        self._check_paths()
+        content = read_coco_file(self.ann_file, self.backend_args)
+        if not content['images']:
+            raise ValueError(f'{self.ann_file}: no images are listed here.')
+        categories = self._find_categories(content['categories'])
+        self._metainfo['category_ids'] = self._find_labels(categories)
+        objects = {image['id']: [] for image in content['images']}
+        for annotation in content['annotations']:
+            category = categories[annotation['category_id']]
+            if category is not None:
+                objects[annotation['image_id']].append(_describe(annotation, category))
+        return [self._describe_image(image, objects[image['id']]) for image in content['images']]
+
+    def _find_categories(self, rows: list[dict]) -> dict[int, int | None]:
+        """Category of each id of the JSON; None for those that are left out as background."""
+        classes = list(self._metainfo['classes'])
+        names = {row['id']: row['name'] for row in rows}
+        wanted = self.category_map
+        absent = sorted(set(wanted) - set(names.values()))
+        if absent:
+            raise ValueError(
+                f'{self.ann_file}: the file has no categories {absent}, but only '
+                f'{sorted(set(names.values()))}. Correct classes or category_map.')
+        other = VOID if self.others == 'void' else None
+        return {
+            number: classes.index(wanted[name]) if name in wanted else other
+            for number, name in names.items()
+        }
+
+    def _find_labels(self, categories: dict[int, int | None]) -> dict[int, int]:
+        things = self.thing_ids
+        return {
+            number: things.index(category)
+            for number, category in categories.items() if category in things
+        }
+
+    def _describe_image(self, image: dict, objects: list[dict]) -> dict:
+        return dict(
+            img_path=self._join(image['file_name']),
+            img_id=image['id'],
+            ann_file=self.ann_file,
+            coco_shape=(image['height'], image['width']),
+            coco_objects=objects,
+            background=list(self._metainfo['classes']).index('background'),
+            num_classes=len(self._metainfo['classes']),
+            thing_ids=self.thing_ids,
+            label_map=None,
+            reduce_zero_label=self.reduce_zero_label,
+            seg_fields=[])
+
+    def _join(self, name: str) -> str:
+        folder = self.data_prefix['img_path']
+        return f'{folder.rstrip("/")}/{name}' if folder else name
+
+    def filter_data(self) -> list[dict]:
+        """Leave out images without an object (``filter_cfg``) and faulty ones (``on_error``).
+
+        Returns:
+            list[dict]: The samples that remain.
+
+        Raises:
+            ValueError: If none remains.
+        """
+        if (self.filter_cfg or {}).get('filter_empty_gt'):
+            self.data_list = [info for info in self.data_list if _has_object(info)]
+            if not self.data_list:
+                raise ValueError(f'{self.ann_file}: no image has an object of the classes '
+                                 f'{tuple(self._metainfo["thing_classes"])}.')
+        return super().filter_data()
+
+
+def _describe(annotation: dict, category: int) -> dict:
+    return dict(
+        id=annotation['id'],
+        category=category,
+        crowd=bool(annotation.get('iscrowd', 0)),
+        segmentation=annotation['segmentation'])
+
+
+def _has_object(info: dict) -> bool:
+    return any(not each['crowd'] and each['category'] != VOID for each in info['coco_objects'])

@@ -1,0 +1,82 @@
+"""Read an instances JSON in COCO's format and check its tables."""
+import json
+from collections.abc import Sequence
+
+from .transforms.mask_file import read_bytes
+
+TABLES = dict(
+    images=dict(id=int, file_name=str, width=int, height=int),
+    categories=dict(id=int, name=str),
+    annotations=dict(id=int, image_id=int, category_id=int, segmentation=(list, dict)))
+
+
+def read_coco_file(path: str, backend_args: dict | None = None) -> dict[str, list[dict]]:
+    """Read the JSON file; segmentations are left as they are and not looked into.
+
+    Args:
+        path: The file.
+        backend_args: Arguments of mmengine's file backend.
+
+    Returns:
+        dict[str, list[dict]]: ``images``, ``categories`` and ``annotations``.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no JSON, a table or a key is missing, a size is not positive, an id
+            occurs twice, or an annotation names an image or a category that is not there.
+    """
+    try:
+        content = json.loads(read_bytes(path, 'annotation file', backend_args))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f'{path}: the annotation file is no JSON or was cut off ({error}). '
+                         'Fetch it again.') from error
+    for name, keys in TABLES.items():
+        _check_table(path, content, name, keys)
+    _check_sizes(path, content['images'])
+    known = {name: _unique_ids(path, name, content[name]) for name in TABLES}
+    _check_references(path, content['annotations'], known)
+    return {name: content[name] for name in TABLES}
+
+
+def _check_table(path: str, content: object, name: str, keys: dict) -> None:
+    table = content.get(name) if isinstance(content, dict) else None
+    if not isinstance(table, list):
+        raise ValueError(f"{path}: the annotation file has no list '{name}'. Give an instances "
+                         'JSON in the format of COCO, with images, annotations and categories.')
+    for row in table:
+        for key, kind in keys.items():
+            if not isinstance(row, dict) or not isinstance(row.get(key), kind):
+                raise ValueError(f"{path}: {_row_name(name, row)} has no '{key}', or one of a "
+                                 f'wrong type: {str(row)[:120]}. Correct the file.')
+
+
+def _row_name(table: str, row: object) -> str:
+    number = row.get('id') if isinstance(row, dict) else None
+    singular = dict(images='image', categories='category', annotations='annotation')[table]
+    return f'an entry of {table}' if number is None else f'{singular} {number}'
+
+
+def _check_sizes(path: str, images: Sequence[dict]) -> None:
+    for image in images:
+        if image['width'] < 1 or image['height'] < 1:
+            raise ValueError(f'{path}: image {image["id"]} is {image["width"]} x '
+                             f'{image["height"]} pixels. Correct its width and height.')
+
+
+def _unique_ids(path: str, name: str, table: Sequence[dict]) -> set[int]:
+    ids = set()
+    for row in table:
+        if row['id'] in ids:
+            raise ValueError(f'{path}: {_row_name(name, row)} is there twice. Give each entry of '
+                             f'{name} an id of its own.')
+        ids.add(row['id'])
+    return ids
+
+
+def _check_references(path: str, annotations: Sequence[dict], known: dict[str, set]) -> None:
+    for annotation in annotations:
+        for key, table in (('image_id', 'images'), ('category_id', 'categories')):
+            if annotation[key] not in known[table]:
+                raise ValueError(f'{path}: annotation {annotation["id"]} has {key} '
+                                 f'{annotation[key]}, which is not among the {table}. Correct '
+                                 'the file.')

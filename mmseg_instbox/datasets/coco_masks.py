@@ -1,0 +1,131 @@
+"""Paint the objects of an image, annotated as in COCO, into a category and an instance map."""
+from collections.abc import Sequence
+
+import numpy as np
+from pycocotools import mask as mask_tools
+
+from .instance_maps import VOID
+
+
+def segmentation_rle(segmentation: list | dict, shape: tuple[int, int], where: str) -> dict:
+    """Run-length encode a segmentation as pycocotools does.
+
+    Args:
+        segmentation: Polygons, each ``[x1, y1, x2, y2, ...]``; or a run-length encoding with
+            ``size`` and ``counts``, a list or a compressed string.
+        shape: (H, W) of the image.
+        where: File and annotation, for the error message.
+
+    Returns:
+        dict: Compressed run-length encoding, ``size`` and ``counts``.
+
+    Raises:
+        ValueError: If a polygon has fewer than three points or an odd number of coordinates, a
+            coordinate is not finite, or an encoding is broken or of another size than the image.
+    """
+    if isinstance(segmentation, list):
+        _check_polygons(segmentation, where)
+        return mask_tools.merge(mask_tools.frPyObjects(segmentation, *shape))
+    if list(segmentation.get('size') or ()) != list(shape):
+        raise ValueError(f'{where}: the RLE has size {segmentation.get("size")} (height, width), '
+                         f'but its image is {list(shape)}. Correct the annotation.')
+    counts = _checked_counts(segmentation.get('counts'), shape, where)
+    return mask_tools.frPyObjects(dict(size=list(shape), counts=counts), *shape)
+
+
+def _check_polygons(polygons: list, where: str) -> None:
+    for polygon in polygons or [[]]:
+        number = len(polygon) if isinstance(polygon, list) else 0
+        if number < 6 or number % 2:
+            raise ValueError(f'{where}: a polygon has {number} coordinates, expected x and y of '
+                             'three points or more. Correct or remove the annotation.')
+        if not all(isinstance(value, (int, float)) for value in polygon) or not np.isfinite(
+                polygon).all():
+            raise ValueError(f'{where}: a polygon has coordinates that are no finite numbers. '
+                             'Correct or remove the annotation.')
+
+
+def _checked_counts(counts: list | str | None, shape: tuple[int, int], where: str) -> list[int]:
+    """Runs that fill the image; pycocotools would decode some others without an error."""
+    runs = decompress_counts(counts) if isinstance(counts, str) else counts
+    fits = isinstance(runs, list) and all(isinstance(run, int) and run >= 0 for run in runs)
+    if not fits or sum(runs) != shape[0] * shape[1]:
+        raise ValueError(f'{where}: the counts of the RLE are broken or do not fill its '
+                         f'{shape[0]} x {shape[1]} pixels (height x width). Correct the '
+                         'annotation.')
+    return runs
+
+
+def decompress_counts(text: str) -> list[int] | None:
+    """Run lengths of a compressed encoding (``rleFrString`` of COCO's ``maskApi.c``).
+
+    Args:
+        text: Five bits a character from '0' on, 32 marking that a run goes on in the next; from
+            the fourth on, runs are differences to the run two before.
+
+    Returns:
+        list[int]: The runs, or None if the text is no such encoding.
+    """
+    runs, value, shift = [], 0, 0
+    for character in text:
+        code = ord(character) - 48
+        if not 0 <= code < 64:
+            return None
+        value |= (code & 31) << shift
+        shift += 5
+        if code & 32:
+            continue
+        if code & 16:
+            value -= 1 << shift
+        runs.append(value + (runs[-2] if len(runs) > 2 else 0))
+        value = shift = 0
+    return None if shift else runs
+
+
+def object_id(position: int) -> int:
+    """The id of an image's object at a position from 0: 1, 2, ..., without 255."""
+    return position + 1 if position + 1 < VOID else position + 2
+
+
+def paint_objects(objects: Sequence[dict], shape: tuple[int, int], background: int,
+                  thing_ids: Sequence[int], where: str) -> tuple[np.ndarray, np.ndarray]:
+    """Paint objects, a smaller over a larger one, crowds below all.
+
+    Args:
+        objects: Of each ``id`` of the annotation, ``category`` (255 for void), ``crowd`` and
+            ``segmentation``. A crowd is void in both maps.
+        shape: (H, W) of the image.
+        background: Category of the pixels of no object.
+        thing_ids: The categories that have instances; pixels of others get the id 0.
+        where: The file, for the error message.
+
+    Returns:
+        Category map (H, W) uint8 and instance map (H, W) int32, with the ids of
+        :func:`object_id`.
+
+    Raises:
+        ValueError: See :func:`segmentation_rle`.
+    """
+    rles = [
+        segmentation_rle(each['segmentation'], shape, f'{where}: annotation {each["id"]}')
+        for each in objects
+    ]
+    owners = _paint(rles, [each['crowd'] for each in objects], shape)
+    categories, ids = [background], [0]
+    for position, each in enumerate(objects):
+        category = VOID if each['crowd'] else each['category']
+        known = VOID if category == VOID else 0
+        categories.append(category)
+        ids.append(object_id(position) if category in thing_ids else known)
+    return np.array(categories, np.uint8)[owners], np.array(ids, np.int32)[owners]
+
+
+def _paint(rles: Sequence[dict], crowds: Sequence[bool], shape: tuple[int, int]) -> np.ndarray:
+    """Which object each pixel shows, from 1, or 0 for none: (H, W) int32."""
+    areas = [int(mask_tools.area(rle)) for rle in rles]
+    owners = np.zeros(shape, dtype=np.int32, order='F')  # as pycocotools orders masks
+    for i in sorted(range(len(rles)), key=lambda i: (not crowds[i], -areas[i])):
+        left, top, width, height = mask_tools.toBbox(rles[i]).astype(int)
+        region = np.s_[top:top + height, left:left + width]
+        owners[region][mask_tools.decode(rles[i])[region].view(bool)] = i + 1
+    return np.ascontiguousarray(owners)

@@ -1,0 +1,101 @@
+"""Write PASCAL Context's annotations as masks into VOC 2010's folder.
+
+PASCAL Context (``trainval/*.mat`` and ``labels.txt`` with 459 names) annotates the images of VOC
+2010. This writes ``SegmentationClassContext/*.png`` with the 59 usual categories in the order of
+mmseg's ``PascalContextDataset`` (1 to 59; 0 for all others, called background), and VOC's lists
+``ImageSets/Main/{train,val}.txt`` as ``ImageSets/SegmentationContext/{train,val}.txt``. It can be
+run again.
+"""
+import argparse
+import os
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from mmseg.datasets import PascalContextDataset
+
+from mmseg_instbox.datasets.instance_maps import check_same_size
+from mmseg_instbox.datasets.matlab_file import read_matlab
+from mmseg_instbox.datasets.voc_layout import (
+    image_size,
+    read_list,
+    run_in_processes,
+    write_checked_mask,
+    write_list,
+)
+
+CLASSES = PascalContextDataset.METAINFO['classes']
+MASK_DIR = 'SegmentationClassContext'
+SPLITS = ('train', 'val')
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('context', type=Path, help='folder with trainval/ and labels.txt')
+    parser.add_argument('voc', type=Path, help='VOCdevkit/VOC2010')
+    parser.add_argument('--workers', type=int, default=os.cpu_count(), help='processes')
+    args = parser.parse_args()
+    if args.workers < 1:
+        parser.error('--workers must be at least 1')
+    return args
+
+
+def category_table(path: Path) -> np.ndarray:
+    """Read ``labels.txt``, whose lines are ``2: aeroplane``.
+
+    Returns:
+        Array uint8: the category, 0 to 59, of each value of a ``LabelMap``.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If a line is of another form or a category is missing.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f'{path}: no such file. Put the list of the 459 labels beside '
+                                'trainval/.')
+    names = {}
+    for line in filter(str.strip, path.read_text().splitlines()):
+        number, colon, name = line.partition(':')
+        if not colon or not number.strip().isdigit():
+            raise ValueError(f"{path}: the line '{line}' is not of the form '2: aeroplane'.")
+        names[name.replace(' ', '')] = int(number)
+    missing = [name for name in CLASSES[1:] if name not in names]
+    if missing:
+        raise ValueError(f'{path}: the labels {missing} are missing. Give the list of all 459.')
+    table = np.zeros(max(names.values()) + 1, dtype=np.uint8)
+    table[[names[name] for name in CLASSES[1:]]] = np.arange(1, len(CLASSES))
+    return table
+
+
+def convert(name: str, context: Path, voc: Path, table: np.ndarray) -> None:
+    """Write one image's mask.
+
+    Raises:
+        FileNotFoundError: If the annotation or the image is missing.
+        ValueError: If the annotation has another size than the image, or an unknown label.
+    """
+    path = context / 'trainval' / f'{name}.mat'
+    labels = np.asarray(read_matlab(path, 'LabelMap')).astype(np.int64)
+    check_same_size(labels.shape, image_size(voc / 'JPEGImages' / f'{name}.jpg'), str(path),
+                    'its image')
+    if labels.min() < 0 or labels.max() >= len(table):
+        raise ValueError(f'{path}: holds the labels {labels.min()} to {labels.max()}, but '
+                         f'labels.txt goes from 1 to {len(table) - 1}.')
+    write_checked_mask(voc / MASK_DIR / f'{name}.png', table[labels])
+
+
+def main() -> None:
+    args = parse_args()
+    table = category_table(args.context / 'labels.txt')
+    lists = args.voc / 'ImageSets'
+    names = {split: read_list(lists / 'Main' / f'{split}.txt') for split in SPLITS}
+    work = partial(convert, context=args.context, voc=args.voc, table=table)
+    run_in_processes(work, sum(names.values(), []), 'masks written', args.workers)
+    for split in SPLITS:
+        write_list(lists / 'SegmentationContext' / f'{split}.txt', names[split])
+        print(f'{lists / "SegmentationContext" / f"{split}.txt"}: {len(names[split])} images.')
+
+
+if __name__ == '__main__':
+    main()

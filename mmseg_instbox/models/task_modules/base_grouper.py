@@ -119,17 +119,16 @@ class BaseGrouper:
         prob, category = scores.max(dim=0)
         thing = torch.zeros(len(scores), dtype=torch.bool, device=scores.device)
         thing[thing_ids] = True
-        is_thing = thing[category]
-        sound = is_thing & has_area(boxes)
-        index = sound.flatten().nonzero()[:, 0]
+        is_thing = thing.take(category)
+        index = (is_thing & has_area(boxes)).flatten().nonzero()[:, 0]
         cells = Cells(
-            boxes.flatten(1)[:, index].float().T, category.flatten()[index],
-            prob.flatten()[index].float(), index, tuple(img_shape), tuple(category.shape), extent)
+            boxes.flatten(1).index_select(1, index).float().T, category.take(index),
+            prob.take(index).float(), index, tuple(img_shape), tuple(category.shape), extent)
         candidates, owner, iou = self._group(cells) if len(cells.labels) else _no_groups(cells)
         owners = torch.full_like(category, -1)
         owners.view(-1)[index] = owner
         score = self._score(cells, candidates.boxes, owner, iou)
-        num_invalid = int((is_thing & ~sound).sum())
+        num_invalid = int(is_thing.sum()) - len(index)
         return CellGroups(owners, candidates.labels, score, num_invalid)
 
     def _group(self, cells: Cells) -> tuple[Candidates, Tensor, Tensor]:

@@ -44,29 +44,30 @@ def paint(owners: Tensor, labels: Tensor, seg_map: Tensor, extent: tuple[float, 
         extent: Pixels that the grid covers.
 
     Returns:
-        Tensor: ``(H, W)`` int32, the instance of each pixel; K for none.
+        Tensor: ``(H, W)`` int16 or int32, the instance of each pixel; K for none.
     """
     (h, w), (height, width), num = owners.shape, seg_map.shape, len(labels)
     rows = between_cells(height, h, extent[0], owners.device)
     cols = between_cells(width, w, extent[1], owners.device)
-    owners = torch.where(owners < 0, num, owners).int()
-    labels = F.pad(labels, (0, 1), value=-1).int()  # that of nobody fits no pixel
-    seg_map = seg_map.int()
+    dtype = torch.int16 if num < 2**15 else torch.int32  # small types are faster
+    owners = torch.where(owners < 0, num, owners).to(dtype)
+    labels = F.pad(labels, (0, 1), value=-1).to(dtype)  # that of nobody fits no pixel
+    seg_map = seg_map.to(dtype)
 
     corners = _corners(owners)
     instance = corners.amin(dim=0)  # the only one, or nobody
     several = (corners.masked_fill(corners == num, -1).amax(dim=0) > instance) & (instance < num)
     painted = _spread(instance, rows, cols)
-    painted.masked_fill_(_spread(labels[instance], rows, cols) != seg_map, num)
+    painted.masked_fill_(_spread(labels[instance.long()], rows, cols) != seg_map, num)
 
     y, x = _spread(several, rows, cols).nonzero(as_tuple=True)
-    near, fits = (_near(cells, rows, cols, y, x) for cells in (corners, labels[corners]))
+    near, fits = (_near(cells, rows, cols, y, x) for cells in (corners, labels[corners.long()]))
     fits = fits == seg_map[y, x]
     painted[y, x] = _heaviest(near, fits, rows.share[y], cols.share[x], num)
 
     y, x = ((painted == num) & _any_of(seg_map, labels[:num])).nonzero(as_tuple=True)
     window = _window(owners, num)
-    near, fits = (_near(cells, rows, cols, y, x) for cells in (window, labels[window]))
+    near, fits = (_near(cells, rows, cols, y, x) for cells in (window, labels[window.long()]))
     fits = fits == seg_map[y, x]
     painted[y, x] = _nearest(near, fits, rows.share[y], cols.share[x], num)
     return painted
@@ -77,7 +78,7 @@ def _any_of(seg_map: Tensor, labels: Tensor) -> Tensor:
     size = int(torch.cat([seg_map.amax()[None], labels]).amax()) + 1
     known = torch.zeros(size, dtype=torch.bool, device=labels.device)
     known[labels.long()] = True
-    return known.index_select(0, seg_map.flatten()).view(seg_map.shape)
+    return known.index_select(0, seg_map.flatten().int()).view(seg_map.shape)
 
 
 def _near(cells: Tensor, rows: Between, cols: Between, y: Tensor, x: Tensor) -> Tensor:

@@ -132,8 +132,10 @@ def test_a_maximum_has_the_mean_box_of_its_window():
     assert ((found.boxes >= boxes.amin(0)) & (found.boxes <= boxes.amax(0))).all()
 
 
-def run_functions(boxes: Tensor, labels: Tensor) -> tuple[Candidates, Tensor, Tensor]:
-    """Voting, merging, assigning, refining and pruning, as the grouper chains them."""
+def run_functions(boxes: Tensor, labels: Tensor,
+                  index: Tensor) -> tuple[Candidates, Tensor, Tensor]:
+    """Smoothing, voting, merging, assigning and refining, as the grouper chains them."""
+    boxes = grouping.smooth_boxes(boxes, labels, grouping.neighbours(index, (12, 30)))
     found = grouping.merge(vote(boxes, labels), 0.4)
     for _ in range(2):
         sizes = torch.full((len(found.labels), ), 30.)
@@ -147,8 +149,8 @@ def test_the_order_of_the_cells_does_not_matter():
     centres = random_boxes(12).repeat_interleave(30, dim=0)
     boxes, labels = centres + torch.randn(360, 4) * 2, torch.arange(12).repeat_interleave(30) % 3
     order = torch.randperm(360)
-    found, owner, iou = run_functions(boxes, labels)
-    shuffled, shuffled_owner, shuffled_iou = run_functions(boxes[order], labels[order])
+    found, owner, iou = run_functions(boxes, labels, torch.arange(360))
+    shuffled, shuffled_owner, shuffled_iou = run_functions(boxes[order], labels[order], order)
     assert len(found.labels) >= 8
     assert torch.allclose(found.boxes, shuffled.boxes, atol=1e-3)
     assert torch.equal(found.labels, shuffled.labels) and torch.equal(found.votes, shuffled.votes)

@@ -92,10 +92,13 @@ def adapt_to_cpu(cfg: Config) -> None:
     with a launcher, the processes talk through gloo. Nothing changes where there is a GPU.
 
     Raises:
-        ValueError: The launcher is one that needs a GPU.
+        ValueError: The launcher or the strategy is one that needs a GPU.
     """
     if get_device() != 'cpu':
         return
+    if cfg.get('strategy', {}).get('type') == 'FSDPStrategy':
+        raise ValueError('FSDPStrategy needs GPUs and this machine has none: take strategy and '
+                         'runner_type out of the config.')
     replaced = sum(_revert_sync_bn(node) for node in _walk(cfg.model))
     if replaced:
         print_log(f'No GPU here: {replaced} SyncBN of the model become BN, so each process '

@@ -36,6 +36,27 @@ def cell_boxes(sample: SegDataSample, grid_shape: tuple[int, int]) -> tuple[Tens
     return valid, sample.gt_instances.bboxes[order[index]]
 
 
+def check_finite(values: Tensor, valid: Tensor, samples: SampleList) -> None:
+    """Raise an error if there is anything to be learnt from NaN or infinite numbers.
+
+    Args:
+        values: ``(M,)`` float, of the M cells that are true in ``valid``.
+        valid: ``(N, h, w)`` bool.
+        samples: The N data samples, to be named.
+
+    Raises:
+        ValueError: A value is not finite.
+    """
+    if torch.isfinite(values.sum()):
+        return
+    broken = valid.new_zeros(valid.shape).masked_scatter(valid, ~torch.isfinite(values))
+    names = [sample.get('img_path', f'sample {i} of the batch')
+             for i, sample in enumerate(samples) if broken[i].any()]
+    raise ValueError(f'The predicted boxes are NaN or infinite for {", ".join(names)}: the '
+                     'training has diverged, or these images have a fault. Lower the learning '
+                     'rate, clip gradients (optim_wrapper.clip_grad), or leave out --amp.')
+
+
 @MODELS.register_module()
 class PixelBoxHead(FCNHead):
     """For every pixel of a thing, the bounding box of its instance (paper, section 3.2).
@@ -46,10 +67,14 @@ class PixelBoxHead(FCNHead):
 
     Args:
         coder: Config of the box coder.
-        loss_decode: Pixel-wise regression loss.
+        loss_decode: Config of one pixel-wise loss: of the coder's numbers (``SmoothL1Loss``) or of
+            the decoded boxes (``IoULoss``, ``GIoULoss``).
         sampler: Config of a sampler with ``sample_loss``, or None: every pixel of an instance
             counts.
         **kwargs: Arguments of ``FCNHead``.
+
+    Raises:
+        ValueError: Several losses.
     """
 
     def __init__(self,
@@ -58,6 +83,9 @@ class PixelBoxHead(FCNHead):
                  concat_input: bool = False,
                  dropout_ratio: float = 0,
                  **kwargs) -> None:
+        if isinstance(loss_decode, list | tuple):
+            raise ValueError(f'PixelBoxHead takes one loss_decode, got {len(loss_decode)}; their '
+                             'sum would have no single value by which to find hard pixels')
         super().__init__(
             num_classes=4,
             loss_decode=loss_decode,
@@ -65,6 +93,11 @@ class PixelBoxHead(FCNHead):
             dropout_ratio=dropout_ratio,
             **kwargs)
         self.coder = TASK_UTILS.build(coder)
+
+    def _transform_inputs(self, inputs: tuple[Tensor] | Tensor) -> Tensor:
+        """The parent's choice of features; a backbone that gives only one (PIDNet and DDRNet, when
+        they do not train) leaves none."""
+        return inputs if isinstance(inputs, Tensor) else super()._transform_inputs(inputs)
 
     def loss_by_feat(self, deltas: Tensor, batch_data_samples: SampleList) -> dict:
         """Box loss at the feature stride.
@@ -75,6 +108,9 @@ class PixelBoxHead(FCNHead):
 
         Returns:
             dict[str, Tensor]: The loss, and ``iou``: the mean IoU of predicted and true boxes.
+
+        Raises:
+            ValueError: Predicted boxes that are not finite.
         """
         grid = deltas.shape[-2:]
         valid, boxes = zip(
@@ -84,14 +120,19 @@ class PixelBoxHead(FCNHead):
         points = cell_points(grid, extent, deltas.device).expand(*valid.shape, 2)[valid]
         pred = deltas.permute(0, 2, 3, 1)[valid].float()
 
-        pixel_loss = self.loss_decode(
-            pred, self.coder.encode(points, boxes), reduction_override='none').mean(dim=-1)
+        decoded = self.coder.decode(points, pred)
+        if getattr(self.loss_decode, 'on_boxes', False):
+            pixel_loss = self.loss_decode(decoded, boxes, reduction_override='none')
+        else:
+            pixel_loss = self.loss_decode(
+                pred, self.coder.encode(points, boxes), reduction_override='none').mean(dim=-1)
+        check_finite((pixel_loss + pred.sum(dim=-1)).detach(), valid, batch_data_samples)
         loss = pixel_loss.new_zeros(valid.shape).masked_scatter(valid, pixel_loss)
         if self.sampler is None:
             weights = mean_weights(valid)
         else:
             weights = self.sampler.sample_loss(loss.detach(), valid)
-        iou = box_iou(self.coder.decode(points, pred.detach()), boxes)
+        iou = box_iou(decoded.detach(), boxes)
         return {
             self.loss_decode.loss_name: (loss * weights).mean(),
             'iou': iou.sum() / max(len(iou), 1),
@@ -110,5 +151,3 @@ class PixelBoxHead(FCNHead):
         deltas = self.forward(inputs).permute(0, 2, 3, 1).float()
         points = cell_points(deltas.shape[1:3], extent, deltas.device)
         return self.coder.decode(points, deltas).permute(0, 3, 1, 2)
-
-

@@ -3,13 +3,14 @@ import math
 import torch
 import torch.nn.functional as F
 from mmengine.dist import all_reduce, get_world_size
+from mmengine.logging import MessageHub
 from mmseg.registry import TASK_UTILS
 from mmseg.structures.sampler.base_pixel_sampler import BasePixelSampler
 from torch import Tensor, nn
 
 
-def hard_pixels(loss: Tensor, valid: Tensor, min_kept: int | float,
-                min_loss: float | None) -> Tensor:
+def hard_pixels(loss: Tensor, valid: Tensor, min_kept: int | float, min_loss: float | None,
+                easy_share: float = 0.) -> Tensor:
     """The valid pixels whose loss is at least ``min_loss``, and never fewer than the hardest K.
 
     Args:
@@ -17,14 +18,15 @@ def hard_pixels(loss: Tensor, valid: Tensor, min_kept: int | float,
         valid: ``(P,)`` bool.
         min_kept: K as a count (int) or as a share of the valid pixels (float).
         min_loss: Loss from which a pixel is kept in any case; None keeps the K hardest alone.
+        easy_share: How many of the other pixels K grows by, as a share of them.
 
     Returns:
         Tensor: ``(P,)`` bool. Pixels that tie with the K-th hardest are all kept, so the result
-            does
-        not depend on the pixels' order.
+            does not depend on the pixels' order.
     """
     num_valid = int(valid.sum())
     k = math.ceil(min_kept * num_valid) if isinstance(min_kept, float) else min_kept
+    k += math.ceil(easy_share * max(num_valid - k, 0))
     if num_valid <= k:
         return valid
     loss = loss.masked_fill(~valid, -math.inf)
@@ -71,6 +73,8 @@ class BootstrapPixelSampler(BasePixelSampler):
         min_loss: The threshold of :meth:`sample_loss`, as a loss value; None likewise.
         scope: ``'image'`` selects and averages in each image, ``'batch'`` selects among the pixels
             of this process's batch and averages over all processes.
+        warmup_iters: Iterations over which K shrinks linearly from all pixels; 0 for none. A runner
+            counts them, also when it resumes.
 
     Raises:
         ValueError: A number outside its range, or a loss whose mean the weights cannot make right.
@@ -81,7 +85,8 @@ class BootstrapPixelSampler(BasePixelSampler):
                  thresh: float | None = 0.6,
                  min_kept: int | float = 512,
                  min_loss: float | None = None,
-                 scope: str = 'image') -> None:
+                 scope: str = 'image',
+                 warmup_iters: int = 0) -> None:
         super().__init__()
         if thresh is not None and not 0 < thresh <= 1:
             raise ValueError(f'thresh is a probability in (0, 1] or None, got {thresh}')
@@ -93,11 +98,14 @@ class BootstrapPixelSampler(BasePixelSampler):
                              '(or min_loss for a regression loss), or min_kept > 0')
         if scope not in ('image', 'batch'):
             raise ValueError(f"scope is 'image' or 'batch', got {scope!r}")
+        if warmup_iters < 0:
+            raise ValueError(f'warmup_iters is a number of iterations >= 0, got {warmup_iters}')
         self.context = context
         self.thresh = thresh
         self.min_kept = min_kept
         self.min_loss = min_loss
         self.scope = scope
+        self.warmup_iters = warmup_iters
 
     @torch.no_grad()
     def sample(self, seg_logit: Tensor, seg_label: Tensor) -> Tensor:
@@ -114,11 +122,24 @@ class BootstrapPixelSampler(BasePixelSampler):
         ignore_index = getattr(self.context, 'ignore_index', 255)
         loss = F.cross_entropy(seg_logit, label, ignore_index=ignore_index, reduction='none')
         valid = label != ignore_index
-        min_loss = None if self.thresh is None else -math.log(self.thresh)
-        weights = mean_weights(self._keep(loss, valid, min_loss), self.scope)
+        weights = self.category_weights(loss, valid)
         if self._averages_over_valid():
             weights = weights * (valid.sum() / valid.numel())
         return weights
+
+    @torch.no_grad()
+    def category_weights(self, loss: Tensor, valid: Tensor) -> Tensor:
+        """Weights of the pixels for a cross entropy that is known, by the threshold ``thresh``.
+
+        Args:
+            loss: ``(N, H, W)`` float, the cross entropy of each pixel.
+            valid: ``(N, H, W)`` bool, the pixels that may be kept.
+
+        Returns:
+            Tensor: ``(N, H, W)`` float32; ``(loss * weights).mean()`` is the bootstrapped loss.
+        """
+        min_loss = None if self.thresh is None else -math.log(self.thresh)
+        return mean_weights(self._keep(loss, valid, min_loss), self.scope)
 
     @torch.no_grad()
     def sample_loss(self, loss: Tensor, valid: Tensor) -> Tensor:
@@ -135,9 +156,20 @@ class BootstrapPixelSampler(BasePixelSampler):
 
     def _keep(self, loss: Tensor, valid: Tensor, min_loss: float | None) -> Tensor:
         rows = (len(loss) if self.scope == 'image' else 1, -1)
-        kept = [hard_pixels(*row, self.min_kept, min_loss)
+        easy_share = self._easy_share()
+        kept = [hard_pixels(*row, self.min_kept, min_loss, easy_share)
                 for row in zip(loss.reshape(rows), valid.reshape(rows), strict=True)]
         return torch.stack(kept).view_as(valid)
+
+    def _easy_share(self) -> float:
+        """1 when the warm-up begins, 0 when it is over."""
+        if not self.warmup_iters:
+            return 0.
+        iteration = MessageHub.get_current_instance().get_info('iter')
+        if iteration is None:
+            raise ValueError("BootstrapPixelSampler with warmup_iters needs mmengine's Runner, "
+                             'which counts the iterations; leave warmup_iters out elsewhere')
+        return max(0., 1 - iteration / self.warmup_iters)
 
     def _averages_over_valid(self) -> bool:
         """Whether the context's losses divide by the valid pixels; refuses unfit ones."""

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from mmseg.models.backbones import ResNetV1c
+from mmseg.models.backbones import ResNet, ResNetV1c
 from mmseg.registry import MODELS
 from torch import nn
 
@@ -26,11 +26,24 @@ def randomise(net: nn.Module) -> None:
             module.running_var.uniform_(0.5, 1.5)
 
 
-@pytest.mark.parametrize('depth', [18, 50])
-def test_keys_and_shapes_are_those_of_mmsegs_resnet(depth):
-    ours = {key: value.shape for key, value in FCRNResNet(depth=depth).state_dict().items()}
-    theirs = {key: value.shape for key, value in ResNetV1c(depth=depth).state_dict().items()}
-    assert ours == theirs
+@pytest.mark.parametrize('depth, theirs', [
+    (18, ResNetV1c), (34, ResNet), (50, ResNetV1c), (101, ResNetV1c), (152, ResNet)])
+def test_a_checkpoint_of_mmsegs_resnet_loads_whole(depth, theirs):
+    """ImageNet checkpoints also hold a classifier, ``fc``, which alone is left over."""
+    with torch.device('meta'):
+        ours, checkpoint = FCRNResNet(depth=depth), theirs(depth=depth).state_dict()
+        checkpoint |= {'fc.weight': torch.empty(1000, 8), 'fc.bias': torch.empty(1000)}
+    shapes = {key: value.shape for key, value in checkpoint.items()}
+    missing, left_over = ours.load_state_dict(checkpoint, strict=False, assign=True)
+    assert missing == [] and left_over == ['fc.weight', 'fc.bias']
+    for key, value in ours.state_dict().items():
+        assert value.shape == shapes[key], key
+
+
+@pytest.mark.parametrize('depth', [18, 34, 50])
+@pytest.mark.parametrize('deep_stem', [False, True])
+def test_either_stem_can_be_asked_for(depth, deep_stem):
+    assert hasattr(build(depth, 8, deep_stem=deep_stem), 'stem') == deep_stem
 
 
 @pytest.mark.parametrize('output_stride', [8, 16, 32])
@@ -78,3 +91,61 @@ def test_other_strides_are_refused(output_stride):
 def test_strides_and_dilations_beside_it_are_refused(name):
     with pytest.raises(ValueError, match=name):
         FCRNResNet(depth=18, **{name: (1, 1, 1, 1)})
+
+
+@pytest.mark.parametrize('arguments', [
+    dict(depth=20), dict(depth=18, dropout=(0.5, )), dict(depth=18, dropout=(0.1, 1.0)),
+    dict(depth=18, dropout=(-0.1, 0))])
+def test_other_depths_and_rates_are_refused(arguments):
+    with pytest.raises(ValueError, match=list(arguments)[-1]):
+        FCRNResNet(**arguments)
+
+
+def blocks_that_change(net: nn.Module, image: torch.Tensor) -> list[str]:
+    """The stages whose output differs between two forward passes, though the input is the same."""
+    feats, changed = net.stem(image) if net.deep_stem else None, []
+    feats = net.maxpool(feats)
+    for name in net.res_layers:
+        first, second = (getattr(net, name)(feats) for _ in range(2))
+        if not torch.equal(first, second):
+            changed.append(name)
+        feats = first
+    return changed
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('depth', [18, 50])
+@pytest.mark.parametrize('rates, expected', [
+    ((0., 0.), []), ((0.3, 0.), ['layer3']), ((0., 0.5), ['layer4']),
+    ((0.3, 0.5), ['layer3', 'layer4'])])
+def test_dropout_is_in_the_last_two_stages(depth, rates, expected):
+    net = build(depth, 8, dropout=rates, norm_eval=True)
+    randomise(net)
+    image = torch.randn(2, 3, 32, 32)
+    assert blocks_that_change(net, image) == []  # not in eval mode
+    net.train()
+    assert blocks_that_change(net, image) == expected
+
+
+def test_dropout_changes_no_key():
+    assert list(build(18, 8, dropout=(0.3, 0.5)).state_dict()) == list(build(18, 8).state_dict())
+
+
+def test_dropout_is_inside_the_residual_branch():
+    """With all of the branch dropped, a block passes on its input, or its projection."""
+    net = build(18, 8, dropout=(0., 0.999999))
+    net.train()
+    block = net.layer4[1]
+    block.norm2.eval()
+    feats = torch.rand(1, 64, 4, 4)
+    assert torch.equal(block(feats), feats)
+
+
+@pytest.mark.parametrize('norm_eval', [False, True])
+def test_statistics_of_batch_normalisation_are_trained_or_frozen(norm_eval):
+    net = build(18, 8, norm_eval=norm_eval)
+    net.train()
+    before = {key: value.clone() for key, value in net.state_dict().items() if 'running' in key}
+    net(torch.randn(2, 3, 32, 32) + 3)
+    same = [torch.equal(net.state_dict()[key], value) for key, value in before.items()]
+    assert len(same) == 2 * 22 and set(same) == {norm_eval}

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from mmseg_instbox.models import PixelBoxHead
 from mmseg_instbox.models.box_heads.pixel_box_head import cell_boxes
+from mmseg_instbox.models.task_modules.feature_grid import cell_points
 
 SCALE = 16.0
 # grids for maps of 40 x 56: stride 8 (even), stride 8/7 of it (odd sizes), not divisible
@@ -185,3 +186,48 @@ def test_predict_inverts_the_targets(samples):
     valid, boxes = cell_boxes(samples[0], grid)
     predicted = head.predict((), (40, 56))[0].permute(1, 2, 0)[valid]
     assert torch.allclose(predicted, boxes, atol=1e-3)
+
+
+@pytest.mark.parametrize('coder', ['PixelBoxCoder', 'CornerBoxCoder'])
+@pytest.mark.parametrize('loss', ['IoULoss', 'GIoULoss'])
+def test_losses_of_boxes_get_the_decoded_boxes(samples, coder, loss):
+    grid = (40, 56)
+    head = build(coder=dict(type=coder, scale=SCALE), loss_decode=dict(type=loss))
+    deltas = torch.randn(2, 4, *grid, requires_grad=True)
+    losses = head.loss_by_feat(deltas, samples)
+    expected = []
+    points = cell_points(grid, grid)
+    for delta, sample in zip(deltas, samples, strict=True):
+        valid, boxes = cell_boxes(sample, grid)
+        decoded = head.coder.decode(points[valid], delta.permute(1, 2, 0)[valid])
+        expected.append(head.loss_decode(decoded, boxes))
+    assert torch.allclose(losses['loss_box'], sum(expected) / 2, rtol=1e-4)
+    if loss == 'IoULoss':  # the same for each image, so their mean has this sum
+        each = [1 - value for value in expected]
+        assert min(each) <= losses['iou'] <= max(each)
+    losses['loss_box'].backward()
+    assert deltas.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize('value', [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize('loss', ['SmoothL1Loss', 'IoULoss', 'GIoULoss'])
+def test_boxes_that_are_not_finite_are_an_error_that_names_the_image(samples, value, loss):
+    for name, sample in zip(('good.jpg', 'bad.jpg'), samples, strict=True):
+        sample.set_metainfo(dict(img_path=name))
+    head, deltas = build(loss_decode=dict(type=loss)), torch.randn(2, 4, 40, 56)
+    y, x = cell_boxes(samples[1], (40, 56))[0].nonzero()[0].tolist()
+    deltas[1, 2, y, x] = value
+    with pytest.raises(ValueError, match='NaN or infinite for bad.jpg:'):
+        head.loss_by_feat(deltas, samples)
+
+
+def test_void_cells_may_hold_anything(samples):
+    deltas = torch.randn(2, 4, 40, 56)
+    for delta, sample in zip(deltas, samples, strict=True):
+        delta[:, ~cell_boxes(sample, (40, 56))[0]] = math.nan
+    assert torch.isfinite(build().loss_by_feat(deltas, samples)['loss_box'])
+
+
+def test_several_losses_are_refused():
+    with pytest.raises(ValueError, match='one loss_decode, got 2'):
+        build(loss_decode=[dict(type='SmoothL1Loss'), dict(type='GIoULoss')])

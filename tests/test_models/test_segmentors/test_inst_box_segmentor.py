@@ -6,38 +6,10 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.model import BaseModule
 from mmseg.apis import inference_model, init_model
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
-
-from mmseg_instbox.models.segmentors.inst_box_segmentor import crop_to_image
-
-
-@MODELS.register_module(force=True)
-class PoolBackbone(BaseModule):
-    """Features that look at nothing but their own 8 x 8 pixels."""
-
-    def forward(self, inputs: Tensor) -> tuple[Tensor]:
-        """The mean colour of each cell."""
-        return (nn.functional.avg_pool2d(inputs, 8), )
-
-
-@pytest.fixture
-def pooled_model(tiny_model) -> nn.Module:
-    """A segmentor whose cells do not see each other, with random 1 x 1 heads."""
-    tiny_model['backbone'] = dict(type='PoolBackbone')
-    head = dict(in_channels=3, channels=3, in_index=0, num_convs=0, dropout_ratio=0)
-    tiny_model['decode_head'] = dict(
-        type='FCRNHead', num_classes=4, classifier_kernel=1, classifier_dilation=1, **head)
-    tiny_model['box_head'] = dict(
-        type='PixelBoxHead', coder=dict(type='PixelBoxCoder', scale=16), **head)
-    tiny_model['data_preprocessor']['size_divisor'] = 8
-    model = MODELS.build(tiny_model).eval()
-    nn.init.normal_(model.decode_head.conv_seg.weight, std=2)
-    nn.init.normal_(model.box_head.conv_seg.weight, std=0.3)
-    return model
 
 
 def noise_image(height: int, width: int, block: int = 16) -> Tensor:
@@ -186,20 +158,6 @@ class _First(nn.Module):
         return self.head((feat, ))
 
 
-@pytest.mark.parametrize('input_shape, img_shape, ori_shape, cells, extent', [
-    ((64, 96), (64, 96), (64, 96), (8, 12), (64, 96)),
-    ((64, 96), (61, 90), (61, 90), (8, 12), (64, 96)),
-    ((64, 96), (40, 41), (40, 41), (5, 6), (40, 48)),
-    ((64, 96), (40, 41), (80, 123), (5, 6), (80, 144)),
-    ((60, 90), (60, 90), (60, 90), (8, 12), (60, 90)),
-])
-def test_crop_to_image(input_shape, img_shape, ori_shape, cells, extent):
-    grid = torch.rand(2, 8, 12)
-    cropped, covered = crop_to_image(grid, input_shape, img_shape, ori_shape)
-    assert torch.equal(cropped, grid[:, :cells[0], :cells[1]])
-    assert covered == pytest.approx(extent)
-
-
 def make_batch(random_scene, make_sample) -> dict:
     """Two pictures in which each object has a colour of its own."""
     batch = dict(inputs=[], data_samples=[])
@@ -302,16 +260,79 @@ def test_a_sigmoid_head_is_refused(tiny_model):
         MODELS.build(tiny_model)
 
 
-def test_slide_mode_is_refused(tiny_model):
-    tiny_model['test_cfg'] = dict(mode='slide', stride=(8, 8), crop_size=(32, 32))
-    with pytest.raises(ValueError, match='slide'):
-        MODELS.build(tiny_model)
+@pytest.mark.parametrize('test_cfg, message', [
+    (dict(mode='tiles'), "mode is 'whole' or 'slide', got 'tiles'"),
+    (dict(mode='slide', stride=(8, 8)), r'crop_size=None and stride=\(8, 8\)'),
+    (dict(mode='slide', stride=8, crop_size=(8, 8)), 'stride=8'),
+    (dict(mode='slide', stride=(8, 8), crop_size=(8., 8)), r'crop_size=\(8.0, 8\)'),
+    (dict(mode='slide', stride=(32, 40), crop_size=(32, 32)), 'leaves gaps'),
+    (dict(shifts=0), 'shifts is a number of copies a direction, 1 or more, got 0'),
+    (dict(shifts=1.5), 'got 1.5')])
+def test_settings_of_testing_that_cannot_be_are_refused(tiny_model, test_cfg, message):
+    with pytest.raises(ValueError, match=message):
+        MODELS.build(tiny_model | dict(test_cfg=test_cfg))
 
 
-def test_flipped_test_images_are_refused(pooled_model):
-    samples = [SegDataSample(metainfo=dict(flip=True, flip_direction='horizontal'))]
-    with pytest.raises(ValueError, match='RandomFlip'), torch.no_grad():
-        pooled_model.predict(torch.randn(1, 3, 40, 48), samples)
+@pytest.mark.parametrize('shift', [-1, 0.5])
+def test_a_shift_of_the_labels_is_a_number_of_pixels(tiny_model, shift):
+    with pytest.raises(ValueError, match='label_shift is a number of pixels'):
+        MODELS.build(tiny_model | dict(train_cfg=dict(label_shift=shift)))
+
+
+@pytest.mark.parametrize('test_cfg', [
+    dict(shifts=2), dict(shifts=4), dict(mode='slide', crop_size=(48, 48), stride=(32, 32)),
+    dict(mode='slide', crop_size=(64, 40), stride=(40, 40), shifts=2)])
+@pytest.mark.parametrize('size', [(61, 75), (64, 64), (17, 130)])
+def test_a_real_network_predicts_soundly_by_shifts_and_tiles(tiny_model, test_cfg, size):
+    model = MODELS.build(tiny_model | dict(test_cfg=test_cfg)).eval()
+    nn.init.normal_(model.decode_head.conv_seg.weight, std=1)
+    for sample in predict(model, (noise_image(*size), size), (noise_image(30, 40), (45, 60))):
+        check_prediction(sample, [1, 2, 3])
+
+
+def test_a_mirrored_test_image_is_mapped_back(pooled_model):
+    """Boxes around their cell's point, whatever the picture: the mirror image says the same."""
+    pooled_model.box_head.conv_seg.weight.data[:2] = 0
+    pooled_model.box_head.conv_seg.bias.data[:2] = 0
+    pooled_model.test_cfg = dict(mode='whole', keep_boxes=True)
+    image = noise_image(61, 75)
+    plain, = predict(pooled_model, (image, (90, 110)))
+    meta = dict(img_shape=(61, 75), ori_shape=(90, 110), flip=True, flip_direction='horizontal')
+    data = dict(inputs=[image.flip(-1)], data_samples=[SegDataSample(metainfo=meta)])
+    with torch.no_grad():
+        mirrored, = pooled_model.test_step(data)
+    assert torch.equal(mirrored.pred_sem_seg.data, plain.pred_sem_seg.data)
+    assert torch.allclose(mirrored.pred_boxes.data, plain.pred_boxes.data, atol=1e-3)
+    check_prediction(mirrored, [1, 2, 3])
+
+
+@pytest.mark.parametrize('offset', [[0, 0], [8, 0], [16, 8]])
+def test_moved_by_whole_cells_a_network_without_sight_has_the_same_losses(
+        pooled_model, random_scene, make_sample, monkeypatch, offset):
+    """Decode head and box head move with the image: were one left behind, its loss would change."""
+    batch = pooled_model.data_preprocessor(make_batch(random_scene, make_sample), training=True)
+    expected = pooled_model.loss(**batch)
+    pooled_model.train_cfg = dict(label_shift=16)
+    monkeypatch.setattr(torch, 'randint', lambda high, size: torch.tensor(offset))
+    losses = pooled_model.loss(**batch)
+    losses['decode.loss_ce'] *= (64 + 16)**2 / 64**2  # mmseg's mean counts void pixels
+    for name in ('decode.loss_ce', 'box.loss_box', 'box.iou'):
+        assert losses[name].item() == pytest.approx(expected[name].item(), rel=1e-4), name
+
+
+def test_labels_move_by_another_offset_each_iteration(
+        pooled_model, random_scene, make_sample, monkeypatch):
+    pooled_model.train_cfg = dict(label_shift=8)
+    batch = pooled_model.data_preprocessor(make_batch(random_scene, make_sample), training=True)
+    seen, places, extract = [], set(), pooled_model.extract_feat
+    monkeypatch.setattr(pooled_model, 'extract_feat', lambda x: seen.append(x) or extract(x))
+    losses = [pooled_model.loss(**batch)['box.loss_box'].item() for _ in range(12)]
+    for inputs in seen:
+        assert inputs.shape == (2, 3, 72, 72)
+        y, x = (inputs[0] != 0).any(dim=0).nonzero().T
+        places.add((y.min().item(), x.min().item()))
+    assert len(places) > 8 and all(0 <= at <= 8 for place in places for at in place)
+    assert len(set(losses)) > 8
 
 
 def test_the_whole_config_survives_a_dump(tiny_model):

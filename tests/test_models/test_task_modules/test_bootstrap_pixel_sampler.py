@@ -3,6 +3,7 @@ import math
 
 import pytest
 import torch
+from mmengine.logging import MessageHub
 from mmengine.structures import PixelData
 from mmseg.models.decode_heads import FCNHead
 from mmseg.models.losses import CrossEntropyLoss
@@ -190,7 +191,42 @@ def test_losses_that_average_differently_are_refused():
 
 
 @pytest.mark.parametrize('arguments', [
-    dict(thresh=0.0), dict(thresh=1.5), dict(min_kept=-1), dict(min_kept=1.5), dict(scope='gpu')])
+    dict(thresh=0.0), dict(thresh=1.5), dict(min_kept=-1), dict(min_kept=1.5), dict(scope='gpu'),
+    dict(warmup_iters=-1)])
 def test_numbers_out_of_range_are_refused(arguments):
     with pytest.raises(ValueError, match=next(iter(arguments))):
         BootstrapPixelSampler(**arguments)
+
+
+@pytest.fixture
+def hub() -> MessageHub:
+    """The message hub of the current run, as without a run before and afterwards."""
+    hub = MessageHub.get_current_instance()
+    hub.runtime_info.pop('iter', None)
+    yield hub
+    hub.runtime_info.pop('iter', None)
+
+
+@pytest.mark.parametrize('iteration, kept', [(0, 100), (25, 80), (50, 60), (75, 40), (100, 20),
+                                             (5000, 20)])
+def test_k_shrinks_from_all_pixels_in_the_warm_up(hub, iteration, kept):
+    hub.update_info('iter', iteration)
+    loss, valid = torch.rand(2, 11, 10), torch.ones(2, 11, 10, dtype=torch.bool)
+    valid[:, 0] = False  # 100 are left
+    sampler = BootstrapPixelSampler(min_kept=20, warmup_iters=100)
+    assert (sampler.sample_loss(loss, valid) > 0).sum(dim=(1, 2)).tolist() == [kept, kept]
+    share = BootstrapPixelSampler(min_kept=0.2, warmup_iters=100)
+    assert (share.category_weights(loss / 1e3, valid) > 0).sum(dim=(1, 2)).tolist() == [kept, kept]
+
+
+def test_the_threshold_may_keep_more_in_the_warm_up(hub):
+    hub.update_info('iter', 5)
+    loss = torch.tensor([[[3., 2, 1, 0.5, 0]]])
+    sampler = BootstrapPixelSampler(min_kept=1, min_loss=0.5, warmup_iters=10)  # K is 3 here
+    assert (sampler.sample_loss(loss, loss > -1) > 0).tolist() == [[[True] * 4 + [False]]]
+
+
+def test_a_warm_up_that_nobody_counts_is_refused(hub):
+    loss = torch.rand(1, 2, 2)
+    with pytest.raises(ValueError, match='warmup_iters needs'):
+        BootstrapPixelSampler(warmup_iters=10).sample_loss(loss, loss > -1)

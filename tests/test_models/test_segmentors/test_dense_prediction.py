@@ -1,0 +1,127 @@
+"""From the network's input back to the original image: padding, scale, mirror images."""
+import pytest
+import torch
+import torch.nn.functional as F
+from mmseg.structures import SegDataSample
+
+from mmseg_instbox.models.segmentors.dense_prediction import (
+    crop_to_image,
+    flipped_dims,
+    move_padding,
+    unflip_boxes,
+)
+from mmseg_instbox.models.task_modules.feature_grid import cell_points
+
+from .conftest import inner_cells
+
+DIMS = dict(horizontal=[-1], vertical=[-2], diagonal=[-2, -1])
+
+
+@pytest.mark.parametrize('input_shape, img_shape, ori_shape, cells, extent', [
+    ((64, 96), (64, 96), (64, 96), (8, 12), (64, 96)),
+    ((64, 96), (61, 90), (61, 90), (8, 12), (64, 96)),
+    ((64, 96), (40, 41), (40, 41), (5, 6), (40, 48)),
+    ((64, 96), (40, 41), (80, 123), (5, 6), (80, 144)),
+    ((60, 90), (60, 90), (60, 90), (8, 12), (60, 90)),
+])
+def test_crop_to_image(input_shape, img_shape, ori_shape, cells, extent):
+    grid = torch.rand(2, 8, 12)
+    cropped, covered = crop_to_image(grid, input_shape, img_shape, ori_shape)
+    assert torch.equal(cropped, grid[:, :cells[0], :cells[1]])
+    assert covered == pytest.approx(extent)
+
+
+def test_boxes_of_a_mirror_image_by_hand():
+    boxes = torch.tensor([[10., 20, 30, 60], [0, 0, 5, 5]]).T.reshape(4, 1, 2)
+    flipped = unflip_boxes(boxes, (-1, ), (100, 80))
+    assert flipped[:, 0, 1].tolist() == [50, 20, 70, 60]
+    assert flipped[:, 0, 0].tolist() == [75, 0, 80, 5]
+    both = unflip_boxes(boxes, (-2, -1), (100, 80))
+    assert both[:, 0, 1].tolist() == [50, 40, 70, 80]
+
+
+@pytest.mark.parametrize('dims', [(), (-1, ), (-2, ), (-2, -1)])
+def test_mirroring_twice_changes_nothing(dims):
+    boxes = torch.rand(4, 3, 5)
+    twice = unflip_boxes(unflip_boxes(boxes, dims, (9, 7)), dims, (9, 7))
+    assert torch.allclose(twice, boxes, atol=1e-5)
+
+
+@pytest.mark.parametrize('direction', DIMS)
+def test_padding_of_a_mirror_image_goes_where_it_was_flipped_away_from(direction):
+    image = torch.rand(3, 5, 6)
+    flipped = F.pad(image.flip(DIMS[direction]), (0, 2, 0, 3))
+    dims = flipped_dims(dict(flip=True, flip_direction=direction))
+    assert sorted(dims) == sorted(DIMS[direction])
+    back = move_padding(flipped, (5, 6), dims).flip(dims)
+    assert torch.equal(back, F.pad(image, (0, 2, 0, 3)))
+
+
+def flipped_sample(img_shape, ori_shape, direction) -> SegDataSample:
+    meta = dict(img_shape=img_shape, ori_shape=ori_shape, flip=direction is not None,
+                flip_direction=direction)
+    return SegDataSample(metainfo=meta)
+
+
+@pytest.mark.parametrize('test_cfg', [
+    dict(mode='whole'), dict(shifts=2),
+    dict(mode='slide', crop_size=(48, 64), stride=(24, 32)),
+    dict(mode='slide', crop_size=(48, 64), stride=(24, 32), shifts=2)])
+@pytest.mark.parametrize('direction', [None, *DIMS])
+@pytest.mark.parametrize('img_shape, ori_shape', [
+    ((96, 128), (96, 128)), ((93, 117), (93, 117)), ((90, 120), (45, 60)), ((75, 99), (150, 297))])
+def test_boxes_of_scaled_padded_mirrored_shifted_images(
+        field_model, img_shape, ori_shape, direction, test_cfg):
+    """Whatever was done to the picture, each cell has the box of its point of the original."""
+    model, field = field_model(test_cfg)
+    picture = field.picture(*img_shape, ori_shape).flip(DIMS.get(direction, []))
+    padded = F.pad(picture, (0, -img_shape[1] % 32, 0, -img_shape[0] % 32))
+    dense, = model.predict_dense(padded[None], [flipped_sample(img_shape, ori_shape, direction)])
+    assert dense.ori_shape == ori_shape
+    points = cell_points(dense.boxes.shape[1:], dense.extent)
+    step = max(ori / img for ori, img in zip(ori_shape, img_shape, strict=True)) * 8
+    inside = inner_cells(points, ori_shape, step)
+    assert inside.float().mean() > 0.3
+    assert torch.allclose(dense.boxes[:, inside], field.boxes_at(points)[:, inside], atol=5e-3)
+    assert torch.allclose(dense.logits[:2, inside], points.permute(2, 0, 1)[:, inside], atol=5e-3)
+
+
+def test_plain_and_mirrored_images_in_one_batch(field_model):
+    model, field = field_model()
+    pictures = [field.picture(93, 117), field.picture(93, 117).flip(-1), field.picture(61, 100)]
+    inputs = torch.stack([F.pad(p, (0, 128 - p.shape[2], 0, 96 - p.shape[1])) for p in pictures])
+    samples = [flipped_sample((93, 117), (93, 117), None),
+               flipped_sample((93, 117), (93, 117), 'horizontal'),
+               flipped_sample((61, 100), (61, 100), None)]
+    plain, mirrored, other = model.predict_dense(inputs, samples)
+    assert torch.allclose(plain.boxes[:, :11, :14], mirrored.boxes[:, :11, :14], atol=1e-3)
+    assert plain.extent == mirrored.extent == (96, 120) and other.extent == (64, 104)
+
+
+def test_a_box_to_the_right_is_one_to_the_left_in_the_mirror(pooled_model):
+    """A network that says 'half a scale right and a quarter down' wherever it looks."""
+    conv = pooled_model.box_head.conv_seg
+    torch.nn.init.zeros_(conv.weight)
+    conv.bias.data = torch.tensor([0.5, 0.25, 0., 0.])  # in units of 16 pixels
+    image = torch.randn(1, 3, 64, 64)
+    centres = {}
+    for direction in (None, *DIMS):
+        dense, = pooled_model.predict_dense(
+            image, [flipped_sample((64, 64), (32, 128), direction)])
+        x1, y1, x2, y2 = dense.boxes
+        points = cell_points((8, 8), dense.extent)
+        assert torch.allclose(x2 - x1, torch.tensor(32.)) and torch.allclose(
+            y2 - y1, torch.tensor(8.))
+        offset = torch.stack([(x1 + x2) / 2, (y1 + y2) / 2], dim=-1) - points
+        assert torch.allclose(offset, offset[0, 0].expand_as(offset), atol=1e-4)
+        centres[direction] = [round(v, 3) for v in offset[0, 0].tolist()]
+    # 8 and 4 pixels of the input are 16 and 2 of the original
+    assert centres == {None: [16, 2], 'horizontal': [-16, 2], 'vertical': [16, -2],
+                       'diagonal': [-16, -2]}
+
+
+@pytest.mark.parametrize('direction', [None, 'sideways'])
+def test_unknown_directions_are_refused(pooled_model, direction):
+    sample = SegDataSample(metainfo=dict(flip=True, flip_direction=direction))
+    with pytest.raises(ValueError, match='flip_direction of a flipped test image is one of'):
+        pooled_model.predict_dense(torch.randn(1, 3, 40, 48), [sample])

@@ -28,7 +28,7 @@ def parse_args() -> argparse.Namespace:
         help='directory for the category scores and boxes of each image, for tools/analysis_tools')
     parser.add_argument(
         '--tta', action='store_true',
-        help='test-time augmentation: scales and mirror images, or what tta_pipeline says')
+        help='test-time augmentation: what tta_pipeline of the config says, or mirror images')
     parser.add_argument('--show', action='store_true', help='show each prediction in a window')
     parser.add_argument('--show-dir', help='directory for pictures of the predictions')
     parser.add_argument(

@@ -3,7 +3,7 @@ import json
 from pathlib import Path
 
 import torch
-from mmengine.dist import get_rank
+from mmengine.dist import get_rank, is_main_process
 from mmengine.hooks import Hook
 from mmseg.registry import HOOKS
 
@@ -35,7 +35,10 @@ randomness = dict(seed=0)
 
 @HOOKS.register_module()
 class LossRecorder(Hook):
-    """Writes ``losses_RANK.json`` into the work directory: each iteration's images and losses."""
+    """Writes ``losses_RANK.json`` into the work directory: each iteration's images and losses.
+
+    The figures of the last validation go to ``figures.json``.
+    """
 
     def before_train(self, runner):
         self.lines = []
@@ -44,6 +47,10 @@ class LossRecorder(Hook):
         images = [Path(sample.img_path).stem for sample in data_batch['data_samples']]
         losses = {key: float(value.detach()) for key, value in outputs.items()}
         self.lines.append(dict(iter=runner.iter + 1, images=images, **losses))
+
+    def after_val_epoch(self, runner, metrics=None):
+        if is_main_process():
+            (Path(runner.work_dir) / 'figures.json').write_text(json.dumps(metrics))
 
     def after_train(self, runner):
         path = Path(runner.work_dir) / f'losses_{get_rank()}.json'

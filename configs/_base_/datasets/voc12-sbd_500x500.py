@@ -20,7 +20,7 @@ train_dataloader = dict(
     batch_size=2,
     num_workers=2,
     persistent_workers=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
+    sampler=dict(type='SeededInfiniteSampler', shuffle=True),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,
@@ -41,5 +41,6 @@ val_dataloader = dict(
         ann_file='ImageSets/Segmentation/val.txt',
         pipeline=test_pipeline))
 test_dataloader = val_dataloader
-val_evaluator = dict(type='InstBoxMetric')
+# names the figures apart from those of SBD's masks, see InstBoxMetric
+val_evaluator = dict(type='InstBoxMetric', prefix='voc')
 test_evaluator = val_evaluator

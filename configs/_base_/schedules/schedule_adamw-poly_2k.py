@@ -24,5 +24,5 @@ default_hooks = dict(
         max_keep_ckpts=2,
         save_best='APr_0.5',
         rule='greater'),
-    sampler_seed=dict(type='DistSamplerSeedHook'),
+    sampler_seed=dict(type='ResumableSeedHook'),
     visualization=dict(type='SegVisualizationHook'))

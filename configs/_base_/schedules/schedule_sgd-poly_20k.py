@@ -18,6 +18,6 @@ default_hooks = dict(
         max_keep_ckpts=2,
         save_best='APr_0.5',
         rule='greater'),
-    sampler_seed=dict(type='DistSamplerSeedHook'),
+    sampler_seed=dict(type='ResumableSeedHook'),
     visualization=dict(type='SegVisualizationHook'))
 auto_scale_lr = dict(enable=False, base_batch_size=16)

@@ -1,0 +1,41 @@
+# Cityscapes, read from its own files
+dataset_type = 'CityscapesInstDataset'
+data_root = 'data/cityscapes'
+crop_size = (512, 1024)
+train_pipeline = [
+    dict(type='LoadInstImage'),
+    dict(type='LoadInstAnnotations'),
+    dict(type='RandomResize', scale=(2048, 1024), ratio_range=(0.5, 2.0), keep_ratio=True),
+    dict(type='RandomCrop', crop_size=crop_size),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PhotoMetricDistortion'),
+    dict(type='PackInstInputs')
+]
+test_pipeline = [
+    dict(type='LoadInstImage'),
+    dict(type='LoadInstAnnotations'),
+    dict(type='PackInstInputs')
+]
+train_dataloader = dict(
+    batch_size=1,
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(type='SeededInfiniteSampler', shuffle=True),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        data_prefix=dict(img_path='leftImg8bit/train', seg_map_path='gtFine/train'),
+        pipeline=train_pipeline))
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        data_prefix=dict(img_path='leftImg8bit/val', seg_map_path='gtFine/val'),
+        pipeline=test_pipeline))
+test_dataloader = val_dataloader
+val_evaluator = dict(type='InstBoxMetric')
+test_evaluator = val_evaluator

@@ -1,0 +1,4 @@
+# the model of a full mmseg config, so that data and schedules of ours fit beside it
+_base_ = 'mmseg::segnext/segnext_mscan-t_1xb16-adamw-160k_ade20k-512x512.py'
+model = _base_.model
+_base_.clear()

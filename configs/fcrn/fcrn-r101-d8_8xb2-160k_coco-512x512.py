@@ -1,0 +1,4 @@
+_base_ = './fcrn-r50-d8_8xb2-160k_coco-512x512.py'
+model = dict(
+    backbone=dict(
+        depth=101, init_cfg=dict(type='Pretrained', checkpoint='open-mmlab://resnet101_v1c')))

@@ -1,0 +1,7 @@
+_base_ = [
+    '../_base_/models/fcrn_r50-d8.py', 'mmseg::_base_/datasets/pascal_context_59.py',
+    '../_base_/schedules/schedule_sgd-poly_40k.py', '../_base_/default_runtime.py'
+]
+model = dict(decode_head=dict(num_classes=59))
+train_dataloader = dict(batch_size=2)
+default_hooks = dict(checkpoint=dict(save_best='mIoU'))

@@ -1,0 +1,5 @@
+_base_ = [
+    '../_base_/models/instbox_fcrn-r50-d8.py', '../_base_/datasets/coco_512x512.py',
+    '../_base_/schedules/schedule_sgd-poly_160k.py', '../_base_/default_runtime.py'
+]
+model = dict(decode_head=dict(num_classes=81))

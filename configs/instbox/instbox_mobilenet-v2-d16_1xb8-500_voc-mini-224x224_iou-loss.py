@@ -1,0 +1,3 @@
+_base_ = './instbox_mobilenet-v2-d16_1xb8-500_voc-mini-224x224.py'
+model = dict(
+    box_head=dict(loss_decode=dict(_delete_=True, type='IoULoss', loss_weight=2.0)))

@@ -1,0 +1,4 @@
+_base_ = './instbox_mobilenet-v2-d16_1xb8-500_voc-mini-224x224.py'
+model = dict(
+    decode_head=dict(sampler=dict(warmup_iters=125)),
+    box_head=dict(sampler=dict(warmup_iters=125)))

@@ -1,0 +1,121 @@
+"""Each ablation builds, and differs from its base in what it is about and nothing else."""
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose
+from mmseg.registry import MODELS
+
+from mmseg_instbox.datasets.transforms.pipeline_check import check_pipeline
+
+LARGE = 'instbox_fcrn-r50-d8_8xb2-20k_voc12-sbd-500x500'
+SMALL = 'instbox_mobilenet-v2-d16_1xb8-500_voc-mini-224x224'
+SAMPLERS = {'model.decode_head.sampler', 'model.box_head.sampler'}
+BOX_LOSS = {f'model.box_head.loss_decode.{key}' for key in ('type', 'beta', 'loss_weight')}
+LOCALISER = {f'model.{key}' for key in ('type', 'own_backbone')}
+PIPELINE = {'train_pipeline', 'train_dataloader.dataset.pipeline'}
+# what may change, by the name behind that of the base
+BOTH = {
+    'no-bootstrapping': SAMPLERS,
+    'bootstrap-categories': {'model.box_head.sampler'},
+    'bootstrap-boxes': {'model.decode_head.sampler'},
+    'warmup': {f'{key}.warmup_iters' for key in SAMPLERS},
+    'fov1': {'model.decode_head.classifier_dilation'},
+    'corner-coder': {'model.box_head.coder.type'},
+    'iou-loss': BOX_LOSS,
+    'giou-loss': BOX_LOSS,
+    'full-boxes': PIPELINE,
+    'own-backbone': LOCALISER,
+}
+ABLATIONS = {
+    LARGE: BOTH | {
+        'fov6': BOTH['fov1'],
+        'fov18': BOTH['fov1'],
+        'kernel5': {'model.decode_head.classifier_kernel'},
+        'no-stage': {'model.decode_head.num_convs', 'model.decode_head.channels'},
+        'dropout': {'model.backbone.dropout'},
+        'no-dropout': {'model.decode_head.dropout_ratio'},
+        'frozen-bn': {'model.backbone.norm_eval'},
+        'k128': {f'{key}.min_kept' for key in SAMPLERS},
+        'k2048': {f'{key}.min_kept' for key in SAMPLERS},
+        't05': {'model.decode_head.sampler.thresh'},
+        't07': {'model.decode_head.sampler.thresh'},
+        't08': {'model.decode_head.sampler.thresh'},
+        't09': {'model.decode_head.sampler.thresh'},
+        'batch-scope': {f'{key}.scope' for key in SAMPLERS},
+        'frozen-categories': LOCALISER | {'model.freeze_categories', 'load_from'},
+        'own-backbone-frozen-categories': LOCALISER | {'model.freeze_categories', 'load_from'},
+    },
+    SMALL: BOTH | {'fov12': BOTH['fov1']},
+}
+DEPTH = {f'model.backbone.{key}' for key in ('depth', 'init_cfg.checkpoint')}
+STRIDE = {'model.data_preprocessor.size_divisor', 'data_preprocessor.size_divisor',
+          'model.backbone.output_stride',
+          'model.decode_head.classifier_dilation', 'model.box_head.dilation'}
+BESIDE = {
+    LARGE.replace('r50', 'r18'): DEPTH | {'model.decode_head.in_channels',
+                                          'model.box_head.in_channels'},
+    LARGE.replace('r50', 'r34'): DEPTH | {'model.decode_head.in_channels',
+                                          'model.box_head.in_channels'},
+    LARGE.replace('r50', 'r101'): DEPTH,
+    LARGE.replace('r50', 'r152'): DEPTH,
+    LARGE.replace('d8', 'd16'): STRIDE,
+    LARGE.replace('d8', 'd32'): STRIDE,
+}
+CASES = [(base, f'{base}_{name}', keys) for base, part in ABLATIONS.items()
+         for name, keys in part.items()] + [(LARGE, name, keys) for name, keys in BESIDE.items()]
+
+
+def read(repo, name: str) -> Config:
+    return Config.fromfile(repo / 'configs' / 'instbox' / f'{name}.py')
+
+
+def flatten(node: object, name: str = '') -> dict[str, object]:
+    """Settings by their dotted key; lists are one setting each."""
+    if not isinstance(node, dict) or not node:
+        return {name: node}
+    parts = [flatten(value, f'{name}.{key}' if name else key) for key, value in node.items()]
+    return {key: value for part in parts for key, value in part.items()}
+
+
+def changed(one: Config, two: Config) -> set[str]:
+    """Keys whose settings differ; a dictionary that took the place of another counts as one."""
+    missing = object()
+    one, two = flatten(one.to_dict()), flatten(two.to_dict())
+    return {key for key in one.keys() | two.keys()
+            if one.get(key, missing) != two.get(key, missing)}
+
+
+@pytest.mark.parametrize('base, name, keys', CASES, ids=[case[1] for case in CASES])
+def test_it_builds_and_changes_only_what_it_is_about(repo, base, name, keys):
+    cfg = read(repo, name)
+    for key in changed(read(repo, base), cfg):
+        assert any(key == allowed or key.startswith(f'{allowed}.') for allowed in keys), key
+    assert changed(read(repo, base), cfg)
+    with torch.device('meta'):
+        model = MODELS.build(cfg.model)
+    check_pipeline(Compose(cfg.train_dataloader.dataset.pipeline))
+    stride = cfg.model.backbone.get('output_stride', 16)
+    assert cfg.model.data_preprocessor.size_divisor == stride
+    feats = model.decode_head.in_channels
+    assert feats == model.box_head.in_channels
+
+
+def test_all_ablations_are_tested(repo):
+    found = {file.stem for file in (repo / 'configs' / 'instbox').glob('*.py')
+             if file.stem.startswith((f'{LARGE}_', f'{SMALL}_'))}
+    elsewhere = {f'{LARGE}_{name}' for name in ('sbd-val', 'coco-pretrained')}
+    assert found - elsewhere == {case[1] for case in CASES} - set(BESIDE)
+
+
+@pytest.mark.parametrize('name', ['frozen-categories', 'own-backbone-frozen-categories'])
+def test_the_frozen_network_is_one_that_a_config_trains(repo, name):
+    cfg = read(repo, f'{LARGE}_{name}')
+    folder, file = cfg.load_from.split('/')[1:]
+    before = Config.fromfile(repo / 'configs' / 'fcrn' / f'{folder}.py')
+    assert file == f'iter_{before.train_cfg.max_iters}.pth'
+    assert before.train_cfg.max_iters % before.default_hooks.checkpoint.interval == 0
+    with torch.device('meta'):
+        network, model = (MODELS.build(each.model) for each in (before, cfg))
+    missing, left_over = model.load_state_dict(network.state_dict(), strict=False, assign=True)
+    assert left_over == []
+    assert {key.split('.')[0] for key in missing} == {'box_head'}

@@ -1,0 +1,174 @@
+"""Train and evaluate a list of configs one after another and print their figures as a table.
+
+Each run, a config with a seed, has a directory ``WORK_DIR/CONFIG_NAME/seed_SEED``. A run that has
+left its metrics.json there is not repeated, and one that was cut off goes on from its last
+checkpoint; so the same command continues where it stopped. A run that fails is reported and the
+others go on. Prints the mean over the seeds and, with several, the sample standard deviation.
+"""
+import argparse
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from prettytable import PrettyTable
+
+import mmseg_instbox  # noqa: F401 (lets configs inherit with mmseg::)
+from mmseg_instbox.engine import load_config, user_errors
+from mmseg_instbox.utils import write_json
+
+TOOLS = Path(__file__).resolve().parent
+METRICS = ('mIoU', 'APr_0.5', 'APr_0.7', 'APr_vol')
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('configs', nargs='+', type=Path, help='config files')
+    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/ablations'),
+                        help='directory of all runs (default: %(default)s)')
+    parser.add_argument('--seeds', type=int, nargs='+', default=[0],
+                        help='a run for each (default: 0)')
+    parser.add_argument('--processes', type=int, default=1,
+                        help='GPUs, or processes on a CPU, of a run (default: 1)')
+    parser.add_argument('--metrics', nargs='+', default=METRICS,
+                        help='columns of the table; without their prefix (default: %(default)s)')
+    parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE',
+                        help='settings that all runs override')
+    return parser.parse_args()
+
+
+def check_names(configs: Sequence[Path]) -> None:
+    """Raise FileNotFoundError for a missing config, ValueError for two of one name."""
+    for config in configs:
+        if not config.is_file():
+            raise FileNotFoundError(f'There is no config file {str(config)!r}.')
+    names = [config.stem for config in configs]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f'Two configs are named {twice[0]} and would share a directory: give each '
+                         'config once, and rename one of two that differ.')
+
+
+def claim(folder: Path, config: Path, options: Sequence[str]) -> None:
+    """Take a directory for a run, or find that it is this run's already.
+
+    Raises:
+        ValueError: The directory holds a run with other settings.
+    """
+    text = load_config(str(config)).pretty_text + '\n'.join(options)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    record = folder / 'ablation.json'
+    if not record.is_file():
+        write_json(dict(config=str(config), options=list(options), sha256=digest), record)
+    elif json.loads(record.read_text())['sha256'] != digest:
+        raise ValueError(f'{folder} holds a run with other settings than {config} and '
+                         '--cfg-options have now: remove it to repeat the run, or give another '
+                         '--work-dir.')
+
+
+def call(tool: str, arguments: Sequence[object], processes: int) -> None:
+    """Run ``train`` or ``test`` of the tools; CalledProcessError if it fails.
+
+    Args:
+        tool: ``'train'`` or ``'test'``.
+        arguments: The config, for ``test`` the checkpoint, and options.
+        processes: As of ``tools/dist_train.sh``; 1 runs without a launcher.
+    """
+    if processes == 1:
+        command = [sys.executable, TOOLS / f'{tool}.py', *arguments]
+    else:
+        place = 1 if tool == 'train' else 2
+        command = ['bash', TOOLS / f'dist_{tool}.sh', *arguments[:place], processes,
+                   *arguments[place:]]
+    environment = dict(os.environ, PYTHON=sys.executable)
+    environment['PYTHONPATH'] = os.pathsep.join(
+        filter(None, [str(TOOLS.parent), os.environ.get('PYTHONPATH')]))
+    subprocess.run([str(part) for part in command], check=True, env=environment)
+
+
+def run(config: Path, seed: int, folder: Path, args: argparse.Namespace) -> None:
+    """Train and evaluate in ``folder``, unless that was done before."""
+    options = ['--cfg-options', f'randomness.seed={seed}', *args.cfg_options]
+    claim(folder, config, options)
+    if (folder / 'metrics.json').is_file():
+        return
+    common = ['--work-dir', folder, *options]
+    call('train', [config, '--resume', *common], args.processes)
+    checkpoint = Path((folder / 'last_checkpoint').read_text().strip())
+    call('test', [config, folder / checkpoint.name, *common], args.processes)
+
+
+def find_figure(figures: dict[str, float], metric: str, file: Path) -> float:
+    """A figure of a metrics.json by its name without prefix; ValueError if there is none."""
+    found = [value for name, value in figures.items() if name.rsplit('/')[-1] == metric]
+    if not found:
+        raise ValueError(f'{file} has no {metric!r}; --metrics may name '
+                         f'{", ".join(dict.fromkeys(name.rsplit("/")[-1] for name in figures))}.')
+    return found[0]
+
+
+def summarise(config: Path, seeds: Sequence[int], args: argparse.Namespace) -> dict:
+    """Mean and sample standard deviation of each metric over the runs of a config that are done."""
+    files = [run_dir(config, seed, args) / 'metrics.json' for seed in seeds]
+    done = {file: json.loads(file.read_text()) for file in files if file.is_file()}
+    row = dict(config=config.stem, runs=len(done))
+    for metric in args.metrics:
+        values = [find_figure(figures, metric, file) for file, figures in done.items()]
+        row[metric] = dict(
+            mean=float(np.mean(values)) if values else None,
+            std=float(np.std(values, ddof=1)) if len(values) > 1 else None)
+    return row
+
+
+def run_dir(config: Path, seed: int, args: argparse.Namespace) -> Path:
+    """The directory of a run."""
+    return args.work_dir / config.stem / f'seed_{seed}'
+
+
+def format_rows(rows: Sequence[dict], metrics: Sequence[str]) -> str:
+    """A table with a line for each config; the names without what all have in common."""
+    names = [row['config'] for row in rows]
+    common = os.path.commonprefix(names) if len(names) > 1 else ''
+    common = common[:common.rfind('_') + 1] if common not in names else common
+    table = PrettyTable(['config', 'runs', *metrics])
+    table.title = f'{common}...' if common else None
+    table.align['config'] = 'l'
+    for row in rows:
+        name = row['config'][len(common):] or '(base)'
+        table.add_row([name, row['runs'], *(_format(row[metric]) for metric in metrics)])
+    return table.get_string()
+
+
+def _format(figure: dict[str, float | None]) -> str:
+    if figure['mean'] is None:
+        return '-'
+    spread = '' if figure['std'] is None else f' ± {figure["std"]:.3f}'
+    return f'{figure["mean"]:.3f}{spread}'
+
+
+def main() -> None:
+    args = parse_args()
+    failed = []
+    with user_errors():
+        check_names(args.configs)
+        for seed in args.seeds:
+            for config in args.configs:
+                try:
+                    run(config, seed, run_dir(config, seed, args), args)
+                except subprocess.CalledProcessError as error:
+                    print(f'{config.stem} with seed {seed} failed ({error.returncode})', flush=True)
+                    failed.append(f'{config.stem}, seed {seed}')
+        rows = [summarise(config, args.seeds, args) for config in args.configs]
+    print(format_rows(rows, args.metrics))
+    print(f'The figures are in {write_json(rows, args.work_dir / "ablations.json")}')
+    if failed:
+        sys.exit('These runs failed; their output is above: ' + '; '.join(failed))
+
+
+if __name__ == '__main__':
+    main()

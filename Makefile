@@ -30,7 +30,7 @@ quickstart: $(STAMP)
 	$(BIN)/python tools/quickstart.py
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -82,7 +82,7 @@ setup(
         'torch>=2.1',
     ],
     extras_require=dict(
-        dev=['pytest>=8', 'ruff>=0.6'],
+        dev=['pytest>=8', 'pytest-xdist>=3', 'ruff>=0.6'],
         benchmarks=['scipy>=1.10'],
         converters=['scipy>=1.10'],
     ),

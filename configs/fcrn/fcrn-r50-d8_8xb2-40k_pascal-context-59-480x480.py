@@ -3,5 +3,5 @@ _base_ = [
     '../_base_/schedules/schedule_sgd-poly_40k.py', '../_base_/default_runtime.py'
 ]
 model = dict(decode_head=dict(num_classes=59))
-train_dataloader = dict(batch_size=2)
+train_dataloader = dict(batch_size=2, sampler=dict(type='SeededInfiniteSampler'))
 default_hooks = dict(checkpoint=dict(save_best='mIoU'))

@@ -1,7 +1,9 @@
 import pytest
+import torch
 from mmengine.config import Config
 from mmengine.registry import DATA_SAMPLERS
 from mmseg.registry import DATASETS, METRICS
+from torch.utils.data import TensorDataset
 
 NAMES = ['cityscapes_512x1024', 'coco-as-voc_500x500', 'coco_512x512', 'shapes_160x160',
          'voc-mini_224x224', 'voc-mini_352x352', 'voc12-sbd_500x500']
@@ -23,7 +25,7 @@ def test_loaders_pipelines_and_evaluators_can_be_built(repo, name):
         dataset = DATASETS.build(dict(loader.dataset, lazy_init=True))
         for path in filter(None, (dataset.ann_file, *dataset.data_prefix.values())):
             assert path.startswith(cfg.data_root)
-        DATA_SAMPLERS.build(dict(loader.sampler, dataset=range(4)))
+        DATA_SAMPLERS.build(dict(loader.sampler, dataset=TensorDataset(torch.arange(4))))
     train, val = cfg.train_dataloader.dataset, cfg.val_dataloader.dataset
     assert [train.get(key) for key in ('ann_file', 'data_prefix')] != [
         val.get(key) for key in ('ann_file', 'data_prefix')]

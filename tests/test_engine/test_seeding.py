@@ -5,6 +5,7 @@ import random
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.dataset import DefaultSampler, InfiniteSampler
 from torch.utils.data import ConcatDataset, DataLoader
 
@@ -115,6 +116,14 @@ def test_a_wrapped_data_set_seeds_its_parts():
     assert len({sample[1:] for batch in first for sample in batch}) == 10
 
 
+def test_a_copy_for_a_spawned_worker_seeds_its_own_samples():
+    dataset = Drawing()
+    indices = list(SeededDefaultSampler(dataset, seed=4))
+    copied = pickle.loads(pickle.dumps(dataset))
+    assert copied.__getitems__.dataset is copied
+    assert copied.__getitems__(indices) == dataset.__getitems__(indices)
+
+
 def test_plain_indices_draw_as_ever():
     dataset = Drawing()
     seed_items(dataset)
@@ -122,3 +131,12 @@ def test_plain_indices_draw_as_ever():
     drawn = dataset.__getitems__([1, 1])
     random.seed(1), np.random.seed(1), torch.manual_seed(1)
     assert drawn == [(1, *draw()), (1, *draw())]
+
+
+def test_our_configs_can_be_resumed(repo):
+    base = repo / 'configs' / '_base_'
+    samplers = {Config.fromfile(file).train_dataloader.sampler.type
+                for file in (base / 'datasets').glob('*.py')}
+    hooks = {Config.fromfile(file).default_hooks.sampler_seed.type
+             for file in (base / 'schedules').glob('*.py')}
+    assert (samplers, hooks) == ({'SeededInfiniteSampler'}, {'ResumableSeedHook'})

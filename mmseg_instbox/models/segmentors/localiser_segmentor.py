@@ -41,6 +41,8 @@ class LocaliserSegmentor(InstBoxSegmentor):
                  freeze_categories: bool = False,
                  **kwargs) -> None:
         own = copy.deepcopy((backbone, neck)) if own_backbone else None
+        if own_backbone and kwargs.get('pretrained'):
+            own[0]['pretrained'] = kwargs['pretrained']
         super().__init__(backbone, neck=neck, **kwargs)
         self.own_backbone = own_backbone
         self.freeze_categories = freeze_categories

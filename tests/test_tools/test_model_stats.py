@@ -1,0 +1,112 @@
+import json
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmseg.registry import MODELS
+
+WIDE = """
+_base_ = ['{base}']
+model = dict(backbone=dict(base_channels=128), decode_head=dict(in_channels=1024),
+             box_head=dict(in_channels=1024),
+             auxiliary_head=dict(type='FCNHead', in_channels=512, in_index=2, channels=64,
+                                 num_classes=3))
+"""
+PLAIN = """
+_base_ = ['{base}']
+model = dict(_delete_=True, type='EncoderDecoder',
+             backbone=dict(type='FCRNResNet', depth=18, base_channels=16),
+             decode_head=dict(type='FCNHead', in_channels=128, in_index=3, channels=8,
+                              num_classes=3))
+"""
+
+
+@pytest.fixture
+def configs(tiny_config, tmp_path):
+    """A wide network with an auxiliary head, the tiny one, and one without a box head."""
+    files = [tmp_path / 'wide.py', tiny_config, tmp_path / 'plain.py']
+    files[0].write_text(WIDE.format(base=tiny_config))
+    files[2].write_text(PLAIN.format(base=tiny_config))
+    return files
+
+
+@pytest.fixture
+def model_stats(repo, monkeypatch):
+    """The tool as a module, which leaves the log as it is."""
+    monkeypatch.syspath_prepend(str(repo / 'tools' / 'analysis_tools'))
+    import model_stats
+    monkeypatch.setattr(model_stats, 'quiet_and_single', lambda: None)
+    return model_stats
+
+
+def convolutions(model, image):
+    """Multiplications with additions of all convolutions of a pass, and those of the box head."""
+    counts = dict.fromkeys(('all', 'box_head'), 0)
+
+    def count(name, conv, out):
+        num = out.numel() * conv.weight[0].numel()
+        counts['all'] += num
+        counts['box_head'] += num * name.startswith('box_head.')
+
+    for name, module in model.named_modules():
+        if isinstance(module, torch.nn.Conv2d):
+            module.register_forward_hook(
+                lambda conv, _, out, name=name: count(name, conv, out))
+    with torch.no_grad():
+        getattr(model.eval(), 'forward_dense', model)(image)
+    return counts
+
+
+def test_figures_are_those_of_the_models(run_tool, configs, tmp_path):
+    out = tmp_path / 'stats.json'
+    done = run_tool('analysis_tools/model_stats.py', *configs[:2], '--shape', 64, 96, '--out', out)
+    assert done.returncode == 0, done.stdout[-4000:]
+    wide, tiny = rows = json.loads(out.read_text())['rows']
+    for row, file in zip(rows, configs, strict=False):
+        model = MODELS.build(Config.fromfile(file).model)
+        parts = [part for name, part in model.named_children() if name != 'auxiliary_head']
+        assert row['parameters'] == sum(p.numel() for part in parts for p in part.parameters())
+        assert row['box_head']['parameters'] == sum(
+            p.numel() for p in model.box_head.parameters())
+        counts = convolutions(model, torch.randn(1, 3, 64, 96))
+        # normalisation and resizing come on top, but little
+        assert counts['all'] < row['flops'] < 1.05 * counts['all']
+        assert counts['box_head'] <= row['box_head']['flops'] < 1.05 * counts['box_head']
+        assert row['memory'] > 4 * row['parameters']
+        assert f'{row["box_head"]["flops"] / row["flops"]:.1%}' in done.stdout
+    # a model's memory is its own: the small one after the large one
+    assert tiny['memory'] < wide['memory'] / 3
+    assert tiny['not_counted']['aten::max_pool2d'] == 1
+
+
+def test_a_model_without_a_box_head(model_stats, configs):
+    row = model_stats.measure(str(configs[2]), (64, 96))
+    model = MODELS.build(Config.fromfile(configs[2]).model)
+    counts = convolutions(model, torch.randn(1, 3, 64, 96))
+    assert row['box_head'] is None
+    assert counts['all'] < row['flops'] < 1.05 * counts['all']
+    assert model_stats.format_rows([row]).splitlines()[3].count(' - ') == 2
+
+
+@pytest.mark.parametrize('arguments, message', [
+    (['missing.py'], "There is no config file 'missing.py'"),
+    (['mmseg::fcn/missing.py'], 'fcn/missing.py" does not exist'),
+    (['empty.py'], 'empty.py has no model of mmseg'),
+    (['empty.py', '--shape', '0', '64'], '--shape must be at least 1 pixel'),
+])
+def test_mistakes_are_answered_with_one_sentence(model_stats, monkeypatch, tmp_path, capsys,
+                                                 arguments, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'empty.py').write_text('')
+    monkeypatch.setattr(model_stats, 'measure_apart', model_stats.measure)
+    monkeypatch.setattr('sys.argv', ['model_stats.py', *arguments])
+    with pytest.raises(SystemExit) as end:
+        model_stats.main()
+    assert message in str(end.value) + capsys.readouterr().err
+
+
+def test_a_config_of_mmseg_is_found_by_its_name(model_stats):
+    forward = model_stats.build_forward('mmseg::stdc/stdc1_4xb12-80k_cityscapes-512x1024.py')
+    assert not forward.training and not hasattr(forward.model, 'auxiliary_head')
+    with torch.no_grad():
+        assert forward(torch.randn(1, 3, 64, 64)).shape == (1, 19, 8, 8)

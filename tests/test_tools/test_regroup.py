@@ -65,7 +65,7 @@ def test_random_settings_are_some_of_them_and_repeatable(regroup):
 
 def test_mistakes_in_the_grid_are_explained(regroup):
     with pytest.raises(ValueError, match='PixelBoxGrouper has no parameter min_gian; it has '
-                       'bin_size, .*min_gain'):
+                       '.*bin_size, .*min_gain'):
         regroup.expand_grid(dict(min_gian=[0.1]), 'PixelBoxGrouper')
     with pytest.raises(ValueError, match="min_gain': -1.*cannot be built.*min_gain >= 0"):
         regroup.build(dict(PIXEL, min_gain=-1))

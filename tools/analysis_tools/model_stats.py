@@ -9,6 +9,7 @@ them. Memory is by how much the process grows from before the model is built to 
 first pass, parameters included, as Linux tells it; elsewhere there is none.
 """
 import argparse
+import os
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -137,6 +138,8 @@ def measure(name: str, shape: Sequence[int]) -> dict:
 
 def measure_apart(name: str, shape: Sequence[int]) -> dict:
     """:func:`measure` in a process of its own, so that the memory of models does not add up."""
+    # of a fixed size on, the C library gives back what was freed at once, and the peak is what lives
+    os.environ.setdefault('MALLOC_MMAP_THRESHOLD_', '65536')
     with ProcessPoolExecutor(1, mp_context=get_context('spawn')) as pool:
         return pool.submit(measure, name, shape).result()
 

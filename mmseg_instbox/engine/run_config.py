@@ -7,6 +7,7 @@ import torch.distributed
 from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
 from mmengine.logging import print_log
+from mmengine.runner import find_latest_checkpoint
 
 
 def load_config(path: str, options: dict | None = None, launcher: str = 'none') -> Config:
@@ -42,20 +43,24 @@ def set_resume(cfg: Config, resume: str | None) -> None:
     """Go on from a checkpoint.
 
     Args:
-        cfg: The config, changed in place.
-        resume: ``'auto'`` takes the last checkpoint in the work directory (and starts afresh where
-            there is none), anything else is the path of a checkpoint. None leaves ``cfg`` as it is.
+        cfg: The config, with its work directory, changed in place.
+        resume: ``'auto'`` takes the last checkpoint in the work directory; where there is none, the
+            run starts as the config says, ``load_from`` included. Anything else is the path of a
+            checkpoint. None leaves ``cfg`` as it is.
 
     Raises:
         FileNotFoundError: There is no such checkpoint.
     """
     if resume is None:
         return
-    cfg.resume = True
-    cfg.load_from = None
     if resume != 'auto':
         check_checkpoint(resume)
         cfg.load_from = resume
+    elif find_latest_checkpoint(cfg.work_dir):
+        cfg.load_from = None
+    else:
+        return
+    cfg.resume = True
 
 
 def check_checkpoint(path: str) -> None:

@@ -51,15 +51,19 @@ def test_work_dir_comes_from_argument_config_or_file_name(tmp_path):
 
 
 def test_resume_from_nothing_the_last_or_a_file(tmp_path):
-    cfg = Config(dict(resume=False, load_from='weights.pth'))
-    set_resume(cfg, None)
-    assert (cfg.resume, cfg.load_from) == (False, 'weights.pth')
-    set_resume(cfg, 'auto')
-    assert (cfg.resume, cfg.load_from) == (True, None)
     checkpoint = tmp_path / 'iter_4.pth'
+
+    def resumed(resume):
+        cfg = Config(dict(resume=False, load_from='weights.pth', work_dir=str(tmp_path)))
+        set_resume(cfg, resume)
+        return cfg.resume, cfg.load_from
+
+    assert resumed(None) == (False, 'weights.pth')
+    assert resumed('auto') == (False, 'weights.pth')  # nothing to go on from yet
     checkpoint.touch()
-    set_resume(cfg, str(checkpoint))
-    assert (cfg.resume, cfg.load_from) == (True, str(checkpoint))
+    (tmp_path / 'last_checkpoint').write_text(str(checkpoint))
+    assert resumed('auto') == (True, None)
+    assert resumed(str(checkpoint)) == (True, str(checkpoint))
 
 
 def test_a_missing_checkpoint_is_named():

@@ -4,9 +4,9 @@ Each model is built from its config, in a process of its own, without weights, a
 random pixels on the CPU, on one thread. What is measured is what a prediction runs before grouping:
 backbone, neck, decode head and, where there is one, the box head; auxiliary heads are left out. A
 multiplication with its addition counts as one FLOP; operations that MMEngine has no count for
-(activations, sums, pooling, softmax, resizing by some modes) do not count, and the JSON file lists
-them. Memory is by how much the process grows from before the model is built to the peak of its
-first pass, parameters included, as Linux tells it; elsewhere there is none.
+(activations, sums, pooling, the decoding of boxes) do not count; the JSON file lists them, but for
+activations. Memory is by how much the process grows from before the model is built to the peak of
+its first pass, parameters included, as Linux tells it; elsewhere there is none.
 """
 import argparse
 import os
@@ -138,7 +138,7 @@ def measure(name: str, shape: Sequence[int]) -> dict:
 
 def measure_apart(name: str, shape: Sequence[int]) -> dict:
     """:func:`measure` in a process of its own, so that the memory of models does not add up."""
-    # of a fixed size on, the C library gives back what was freed at once, and the peak is what lives
+    # from this size on the C library gives back at once what was freed: the peak is what lives
     os.environ.setdefault('MALLOC_MMAP_THRESHOLD_', '65536')
     with ProcessPoolExecutor(1, mp_context=get_context('spawn')) as pool:
         return pool.submit(measure, name, shape).result()

@@ -47,8 +47,8 @@ class PixelBoxGrouper(BaseGrouper):
             num_smooth=num_smooth, min_votes=min_votes, min_gain=min_gain, num_refine=num_refine)
         if bin_size <= 0 or not 0 <= merge_iou <= 1 or min(from_zero.values()) < 0:
             raise ValueError(
-                'PixelBoxGrouper needs bin_size > 0, merge_iou in [0, 1] and num_smooth, min_votes, '
-                'num_refine and min_gain >= 0, got '
+                'PixelBoxGrouper needs bin_size > 0, merge_iou in [0, 1] and num_smooth, '
+                'min_votes, num_refine and min_gain >= 0, got '
                 f'{dict(bin_size=bin_size, merge_iou=merge_iou, **from_zero)}')
         self.num_smooth = num_smooth
         self.bin_size = bin_size

@@ -50,9 +50,15 @@ def _add_cfg_options(parser: argparse.ArgumentParser, example: str) -> None:
 
 
 def _at_least_one(text: str) -> int:
-    if int(text) < 1:
-        raise argparse.ArgumentTypeError(f'{text} is less than 1')
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'{text} is not a whole number from 1 on')
     return int(text)
+
+
+def check_out_file(file: Path | None) -> None:
+    """Raise ValueError if a file that is to be written is a directory."""
+    if file is not None and file.is_dir():
+        raise ValueError(f'--out {file} is a directory; give the name of a file')
 
 
 @contextmanager

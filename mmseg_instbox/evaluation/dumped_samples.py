@@ -53,7 +53,13 @@ class DumpedSamples:
         """
         dump = PredictionDump(folder)
         init_default_scope(cfg.get('default_scope', 'mmseg'))
-        dataset = DATASETS.build(cfg.test_dataloader.dataset)
+        if not cfg.get('test_dataloader'):
+            raise ValueError(f'{cfg.filename}: the config has no test_dataloader; give the config '
+                             'that the dump was written with')
+        try:
+            dataset = DATASETS.build(cfg.test_dataloader.dataset)
+        except (KeyError, TypeError) as error:
+            raise ValueError(f'test_dataloader.dataset cannot be built: {error}') from error
         dataset.full_init()
         return cls(dataset, dump)
 

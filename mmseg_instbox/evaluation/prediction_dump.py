@@ -122,6 +122,9 @@ def _read_index(folder: Path) -> dict:
     try:
         index = json.loads(file.read_text())
         version = index['version']
+        missing = {'images', 'classes', 'thing_classes'} - set(index)
+        if version == VERSION and missing:
+            raise KeyError(*sorted(missing))
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f'{file}: not the index of a dump ({error!r}); write the dump again with '
                          'tools/test.py --out.') from error

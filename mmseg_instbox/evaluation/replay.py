@@ -10,6 +10,7 @@ import cv2
 import torch
 from mmengine.config import Config
 from mmengine.utils import ProgressBar
+from mmseg.registry import TASK_UTILS
 from torch import Tensor
 
 from mmseg_instbox.models.task_modules.base_grouper import BaseGrouper
@@ -85,7 +86,15 @@ def _metric(dataset_meta: dict) -> InstBoxMetric:
 
 def configured_grouper(cfg: Config) -> dict:
     """The config of the model's grouper, ``PixelBoxGrouper`` where there is none."""
-    return dict(cfg.model.get('grouper') or dict(type='PixelBoxGrouper'))
+    return dict(cfg.get('model', {}).get('grouper') or dict(type='PixelBoxGrouper'))
+
+
+def build_grouper(grouper: dict) -> BaseGrouper:
+    """A grouper from its config; ValueError that shows the config if it cannot be built."""
+    try:
+        return TASK_UTILS.build(dict(grouper))
+    except (TypeError, KeyError, ValueError) as error:
+        raise ValueError(f'the grouper {dict(grouper)} cannot be built: {error}') from error
 
 
 def map_samples(work: Callable[[dict], T], samples: DumpedSamples, workers: int = 1) -> list[T]:

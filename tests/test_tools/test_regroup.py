@@ -68,9 +68,9 @@ def test_mistakes_in_the_grid_are_explained(regroup):
                        '.*bin_size, .*min_gain'):
         regroup.expand_grid(dict(min_gian=[0.1]), 'PixelBoxGrouper')
     with pytest.raises(ValueError, match="min_gain': -1.*cannot be built.*min_gain >= 0"):
-        regroup.build(dict(PIXEL, min_gain=-1))
+        regroup.build_grouper(dict(PIXEL, min_gain=-1))
     with pytest.raises(ValueError, match="min_gain': 'much'.*cannot be built"):
-        regroup.build(dict(PIXEL, min_gain='much'))
+        regroup.build_grouper(dict(PIXEL, min_gain='much'))
     with pytest.raises(ValueError, match=r"Nix is no grouper in TASK_UTILS; there are \['BoxNMS"):
         regroup.choose_grouper(PIXEL, 'Nix')
     with pytest.raises(ValueError, match='BootstrapPixelSampler is no grouper'):

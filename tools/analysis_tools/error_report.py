@@ -14,8 +14,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import jinja2
-from mmengine.config import Config
-from mmseg.registry import TASK_UTILS
 from prettytable import PrettyTable
 from torch.utils.data import Subset
 
@@ -23,8 +21,7 @@ from mmseg_instbox.engine import dump_parser, load_config, quiet_and_single, use
 from mmseg_instbox.evaluation import DumpedSamples
 from mmseg_instbox.evaluation.error_report import DrawErrors, FindErrors, summarise
 from mmseg_instbox.evaluation.functional import CORRECT
-from mmseg_instbox.evaluation.replay import Regroup, configured_grouper, map_samples
-from mmseg_instbox.models.task_modules.base_grouper import BaseGrouper
+from mmseg_instbox.evaluation.replay import Regroup, build_grouper, configured_grouper, map_samples
 from mmseg_instbox.utils import atomic_write, write_json
 from mmseg_instbox.visualization.error_pictures import KIND_COLORS, KIND_TITLES
 from mmseg_instbox.visualization.palette import text_color
@@ -71,8 +68,8 @@ def make_report(args: argparse.Namespace) -> dict:
     cfg = load_config(args.config, args.cfg_options)
     make_folder(args.out_dir)
     samples = DumpedSamples.from_config(cfg, args.dump)
-    find = FindErrors(Regroup(build_grouper(cfg), samples.thing_ids), args.threshold,
-                      args.background)
+    grouper = build_grouper(configured_grouper(cfg))
+    find = FindErrors(Regroup(grouper, samples.thing_ids), args.threshold, args.background)
     things = samples.dataset_meta['thing_classes']
     settings = dict(
         config=args.config, dump=str(args.dump), grouper=configured_grouper(cfg),
@@ -87,14 +84,6 @@ def make_report(args: argparse.Namespace) -> dict:
     page = render_page(report, worst, pictures)
     atomic_write(page.encode(), args.out_dir / 'index.html')
     return report
-
-
-def build_grouper(cfg: Config) -> BaseGrouper:
-    """The config's grouper; ValueError if one of its settings is wrong."""
-    try:
-        return TASK_UTILS.build(configured_grouper(cfg))
-    except (TypeError, KeyError) as error:
-        raise ValueError(f'The grouper of the config cannot be built: {error}') from error
 
 
 def render_page(report: dict, images: Sequence[dict], pictures: Sequence[dict]) -> str:

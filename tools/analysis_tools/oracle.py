@@ -8,13 +8,18 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmseg.registry import TASK_UTILS
 from prettytable import PrettyTable
 
-from mmseg_instbox.engine import dump_parser, load_config, quiet_and_single, user_errors
+from mmseg_instbox.engine import (
+    check_out_file,
+    dump_parser,
+    load_config,
+    quiet_and_single,
+    user_errors,
+)
 from mmseg_instbox.evaluation import DumpedSamples
 from mmseg_instbox.evaluation.oracle import Ceiling, Oracle
-from mmseg_instbox.evaluation.replay import configured_grouper, replay
+from mmseg_instbox.evaluation.replay import build_grouper, configured_grouper, replay
 from mmseg_instbox.utils import write_json
 
 FIGURES = ('mIoU', 'APr_0.5', 'APr_0.6', 'APr_0.7', 'APr_0.8', 'APr_0.9', 'APr_vol')
@@ -49,7 +54,7 @@ def oracle_table(samples: DumpedSamples, grouper: dict, strides: Sequence[int],
         name = samples.dataset_meta['classes'][0]
         raise ValueError(f"with true categories void counts as category 0, but that is '{name}', a "
                          'thing; the oracle needs a data set whose category 0 has no instances')
-    grouper, words = TASK_UTILS.build(grouper), ('predicted', 'true')
+    grouper, words = build_grouper(grouper), ('predicted', 'true')
     rows, variants = [], []
     for boxes, categories in ((0, 0), (0, 1), (1, 0), (1, 1)):
         rows.append(dict(categories=words[categories], boxes=words[boxes], grid='of the network'))
@@ -77,6 +82,7 @@ def main() -> None:
     args = parse_args()
     quiet_and_single()
     with user_errors():
+        check_out_file(args.out)
         cfg = load_config(args.config, args.cfg_options)
         samples = DumpedSamples.from_config(cfg, args.dump)
         grouper = configured_grouper(cfg)

@@ -17,9 +17,20 @@ from mmengine.config import DictAction
 from mmseg.registry import TASK_UTILS
 from prettytable import PrettyTable
 
-from mmseg_instbox.engine import dump_parser, load_config, quiet_and_single, user_errors
+from mmseg_instbox.engine import (
+    check_out_file,
+    dump_parser,
+    load_config,
+    quiet_and_single,
+    user_errors,
+)
 from mmseg_instbox.evaluation import DumpedSamples
-from mmseg_instbox.evaluation.replay import Regroup, configured_grouper, replay
+from mmseg_instbox.evaluation.replay import (
+    Regroup,
+    build_grouper,
+    configured_grouper,
+    replay,
+)
 from mmseg_instbox.models.task_modules.base_grouper import BaseGrouper
 from mmseg_instbox.utils import write_json
 
@@ -94,6 +105,8 @@ def expand_grid(grid: dict, grouper_type: str) -> list[dict]:
         raise ValueError(f'--grid: {grouper_type} has no parameter {", ".join(unknown)}; it has '
                          f'{", ".join(known) or "none"}')
     values = [each if isinstance(each, list) else [each] for each in grid.values()]
+    if not all(values):
+        raise ValueError(f'--grid: {grid} has a parameter without a value')
     return [dict(zip(grid, each, strict=True)) for each in itertools.product(*values)]
 
 
@@ -105,17 +118,9 @@ def choose_settings(settings: list[dict], number: int | None, seed: int) -> list
     return [settings[index] for index in sorted(chosen)]
 
 
-def build(grouper: dict) -> BaseGrouper:
-    """A grouper; ValueError, with its setting, if a value is of the wrong kind or out of range."""
-    try:
-        return TASK_UTILS.build(dict(grouper))
-    except (TypeError, ValueError) as error:
-        raise ValueError(f'--grid: {grouper} cannot be built: {error}') from error
-
-
 def sweep(samples: DumpedSamples, groupers: Sequence[dict], workers: int) -> list[dict]:
     """``InstBoxMetric``'s figures of each grouper config."""
-    variants = [Regroup(build(grouper), samples.thing_ids) for grouper in groupers]
+    variants = [Regroup(build_grouper(grouper), samples.thing_ids) for grouper in groupers]
     return replay(samples, variants, workers)
 
 
@@ -156,6 +161,7 @@ def main() -> None:
     args = parse_args()
     quiet_and_single()
     with user_errors():
+        check_out_file(args.out)
         cfg = load_config(args.config, args.cfg_options)
         configured = configured_grouper(cfg)
         base = choose_grouper(configured, args.grouper)

@@ -1,5 +1,5 @@
 from .average_precision import average_precision, average_precision_table
-from .category_iou import category_areas
+from .category_iou import category_areas, category_ious
 from .category_table import category_rows, format_table
 from .coco_average_precision import CocoRegions, coco_average_precision, coco_regions
 from .error_analysis import (
@@ -29,10 +29,11 @@ from .true_categories import VOID_CATEGORY, true_category_map, true_category_sco
 __all__ = [
     'CORRECT', 'ERROR_KINDS', 'VOID_CATEGORY', 'VOID_ID', 'CocoRegions', 'ImageErrors',
     'OfficialCoco', 'PixelRuns', 'RegionOverlap', 'Regions', 'Segments', 'average_precision',
-    'average_precision_table', 'category_areas', 'category_rows', 'check_categories',
-    'classify_errors', 'coco_average_precision', 'coco_regions', 'count_kinds', 'count_values',
-    'error_costs', 'find_objects', 'find_runs', 'fixed_precision', 'format_table', 'image_cost',
-    'match_detections', 'measure_regions', 'object_columns', 'official_regions',
-    'panoptic_counts', 'panoptic_quality', 'predicted_segments', 'read_coco', 'region_iou',
-    'region_overlap', 'true_boxes', 'true_category_map', 'true_category_scores', 'true_segments'
+    'average_precision_table', 'category_areas', 'category_ious', 'category_rows',
+    'check_categories', 'classify_errors', 'coco_average_precision', 'coco_regions',
+    'count_kinds', 'count_values', 'error_costs', 'find_objects', 'find_runs', 'fixed_precision',
+    'format_table', 'image_cost', 'match_detections', 'measure_regions', 'object_columns',
+    'official_regions', 'panoptic_counts', 'panoptic_quality', 'predicted_segments', 'read_coco',
+    'region_iou', 'region_overlap', 'true_boxes', 'true_category_map', 'true_category_scores',
+    'true_segments'
 ]

@@ -1,4 +1,6 @@
 """Pixels that category maps share."""
+from collections.abc import Iterable
+
 import numpy as np
 
 from .pixel_runs import count_values
@@ -27,3 +29,20 @@ def category_areas(predicted: np.ndarray, truth: np.ndarray, num_classes: int,
     table = table[:num_classes]
     shared = table.diagonal().copy()
     return shared, table.sum(0) + table.sum(1) - shared
+
+
+def category_ious(areas: Iterable[tuple[np.ndarray, np.ndarray]], num_classes: int) -> np.ndarray:
+    """IoU of each category over all images.
+
+    Args:
+        areas (Iterable[tuple]): What :func:`category_areas` counted in each image.
+        num_classes (int): Number of categories C.
+
+    Returns:
+        ndarray: (C,) float64; nan where neither map has the category.
+    """
+    intersect, union = np.zeros((2, num_classes), dtype=np.int64)
+    for shared, either in areas:
+        intersect += shared
+        union += either
+    return np.divide(intersect, union, out=np.full(num_classes, np.nan), where=union > 0)

@@ -18,6 +18,7 @@ from ..functional import (
     RegionOverlap,
     average_precision_table,
     category_areas,
+    category_ious,
     category_rows,
     check_categories,
     coco_average_precision,
@@ -176,12 +177,13 @@ class InstBoxMetric(BaseMetric):
         """
         classes, things = category_names(self.dataset_meta)
         table, num_objects = _average_precisions(results, len(things))
-        class_figures = dict(IoU=_category_ious(results, len(classes)))
+        class_figures = dict(IoU=category_ious(
+            [(result['intersect'], result['union']) for result in results], len(classes)))
         thing_figures = _name_thresholds(table)
         if self.coco:
             images = self._coco_images(results)
             thing_figures.update(coco_average_precision(images, len(things)))
-        _warn_if_empty(results)
+        _warn(results)
         metrics = OrderedDict(
             mIoU=_mean_defined(class_figures['IoU'], 'mIoU', 'no pixel with a category'))
         for key, values in thing_figures.items():
@@ -218,7 +220,8 @@ class InstBoxMetric(BaseMetric):
             overlap = region_overlap(image.masks, image.inst_map, image.ids, image.lengths)
         result = _match_instances(overlap, image, len(things))
         areas = category_areas(image.predicted, image.truth, len(classes), image.lengths)
-        result.update(intersect=areas[0], union=areas[1])
+        result.update(intersect=areas[0], union=areas[1],
+                      num_invalid=instances.get('num_invalid', 0))
         if self.ann_file is not None:
             result.update(self._count_official(sample, masks, *found, len(things)))
         elif self.coco:
@@ -299,15 +302,6 @@ def _indices(classes: Sequence[str], things: Sequence[str]) -> list[int]:
     return [classes.index(name) for name in things]
 
 
-def _category_ious(results: list[dict], num_classes: int) -> np.ndarray:
-    """IoU of each category over all images, (C,) float64; nan where neither map has it."""
-    intersect, union = np.zeros((2, num_classes), dtype=np.int64)
-    for result in results:
-        intersect += result['intersect']
-        union += result['union']
-    return np.divide(intersect, union, out=np.full(num_classes, np.nan), where=union > 0)
-
-
 def _average_precisions(results: list[dict], num_things: int) -> tuple[np.ndarray, np.ndarray]:
     """AP of each category and threshold, (C, T), and the number of objects of each, (C,)."""
     nothing = dict(labels=np.zeros(0, int), scores=np.zeros(0),
@@ -327,7 +321,13 @@ def _name_thresholds(table: np.ndarray) -> dict[str, np.ndarray]:
     return figures
 
 
-def _warn_if_empty(results: list[dict]) -> None:
+def _warn(results: list[dict]) -> None:
+    """Say so if cells could not be grouped, or nothing is predicted at all."""
+    num_invalid = sum(result['num_invalid'] for result in results)
+    if num_invalid:
+        print_log(f'{num_invalid} cells of the {len(results)} images were left out of the '
+                  'grouping: their boxes or scores are not finite, or their boxes have no area',
+                  logger='current', level=logging.WARNING)
     if results and not any(len(result['labels']) for result in results):
         print_log(f'the model predicted no instance in any of the {len(results)} images; every '
                   'figure of instances is 0. Has it been trained, and is its grouper not too '

@@ -36,8 +36,8 @@ class CellGroups(NamedTuple):
     """K instances on the feature grid.
 
     ``owners`` (h, w) int64 instance of each cell or -1; ``categories`` (K,) int64 index among all
-    categories; ``scores`` (K,); ``num_invalid`` how many thing cells were left out because their
-    box is not finite or has no area. Every instance owns a cell.
+    categories; ``scores`` (K,); ``num_invalid`` how many cells were left out because their
+    probabilities or their boxes are not sound. Every instance owns a cell.
     """
     owners: Tensor
     categories: Tensor
@@ -76,7 +76,7 @@ class BaseGrouper:
                  scores: Tensor,
                  boxes: Tensor,
                  img_shape: tuple[int, int],
-                 thing_ids: Tensor,
+                 thing_ids: Sequence[int] | Tensor,
                  extent: tuple[float, float] | None = None,
                  seg_map: Tensor | None = None) -> InstanceData:
         """Groups the cells of one image.
@@ -93,34 +93,43 @@ class BaseGrouper:
         Returns:
             InstanceData: ``masks`` ``(K, H, W)`` bool, ``labels`` ``(K,)`` index into
                 ``thing_ids``, ``scores`` ``(K,)`` and ``bboxes`` ``(K, 4)``, best score first.
-                The metainfo ``num_invalid`` counts the thing cells that were left out because their
-                box is not finite or has no area.
+                The metainfo ``num_invalid`` counts the cells that were left out because their
+                probabilities are nan, or that are of a thing and whose box is not finite or has no
+                area.
 
         Raises:
-            ValueError: If ``scores`` and ``boxes`` lie on different grids.
+            ValueError: If ``scores`` and ``boxes`` lie on different grids or on none, a thing is
+                not among the categories, or ``seg_map`` is not of the image's size.
         """
-        extent = extent or img_shape
+        extent = tuple(img_shape if extent is None else extent)
         groups = self.group_cells(scores, boxes, img_shape, thing_ids, extent)
         if seg_map is None:
             seg_map = category_map(scores, img_shape, extent)
+        if tuple(seg_map.shape) != tuple(img_shape):
+            raise ValueError(f'{type(self).__name__} got a seg_map of size {tuple(seg_map.shape)} '
+                             f'for an image of size {tuple(img_shape)} (height, width)')
         return draw_instances(groups, seg_map, thing_ids, extent)
 
     @torch.inference_mode()
     def group_cells(self, scores: Tensor, boxes: Tensor, img_shape: tuple[int, int],
-                    thing_ids: Tensor, extent: tuple[float, float]) -> CellGroups:
+                    thing_ids: Sequence[int] | Tensor,
+                    extent: tuple[float, float]) -> CellGroups:
         """The part of the work that is done on the feature grid; arguments as of the call.
 
+        Returns:
+            CellGroups: Tensors of ``torch.inference_mode``.
+
         Raises:
-            ValueError: If ``scores`` and ``boxes`` lie on different grids.
+            ValueError: If ``scores`` and ``boxes`` lie on different grids or on none, or a thing is
+                not among the categories.
         """
-        if boxes.shape != (4, *scores.shape[1:]):
+        if boxes.shape != (4, *scores.shape[1:]) or 0 in scores.shape:
             raise ValueError(f'{type(self).__name__} got scores {tuple(scores.shape)} and boxes '
                              f'{tuple(boxes.shape)}; expected (C, h, w) and (4, h, w)')
+        thing = _mark_things(thing_ids, len(scores), scores.device)
         prob, category = scores.max(dim=0)
-        thing = torch.zeros(len(scores), dtype=torch.bool, device=scores.device)
-        thing[thing_ids] = True
-        is_thing = thing.take(category)
-        index = (is_thing & has_area(boxes)).flatten().nonzero()[:, 0]
+        is_thing = thing.take(category) | prob.isnan()
+        index = (is_thing & has_area(boxes) & ~prob.isnan()).flatten().nonzero()[:, 0]
         cells = Cells(
             boxes.flatten(1).index_select(1, index).float().T, category.take(index),
             prob.take(index).float(), index, tuple(img_shape), tuple(category.shape), extent)
@@ -156,6 +165,14 @@ class BaseGrouper:
         return torch.stack([factors[name] for name in self.score]).prod(dim=0)
 
 
+def _mark_things(thing_ids: Sequence[int] | Tensor, num: int, device: torch.device) -> Tensor:
+    """Which of ``num`` categories are things, bool; ValueError unless the indices are theirs."""
+    ids = torch.as_tensor(thing_ids, dtype=torch.long, device=device)
+    if not len(ids) or ids.min() < 0 or ids.max() >= num:
+        raise ValueError(f'thing_ids are {ids.tolist()}; expected indices of the {num} categories')
+    return torch.zeros(num, dtype=torch.bool, device=device).index_fill_(0, ids, True)
+
+
 def has_area(boxes: Tensor) -> Tensor:
     """Which boxes ``(4, ...)`` are finite and have positive sides: bool ``(...)``."""
     width, height = (boxes[2:] - boxes[:2]).float()
@@ -164,7 +181,7 @@ def has_area(boxes: Tensor) -> Tensor:
 
 def category_map(scores: Tensor, img_shape: tuple[int, int], extent: tuple[float, float]) -> Tensor:
     """Category ``(H, W)`` int64 of each pixel: the best of the interpolated log-probabilities."""
-    logits = resize_to_extent(scores.clamp(min=1e-12).log(), extent, img_shape)
+    logits = resize_to_extent(scores.float().clamp(min=1e-12).log(), extent, img_shape)
     return logits.argmax(dim=0)
 
 

@@ -11,7 +11,10 @@ from torch import Tensor
 
 from .box_iou import box_iou
 
-_OFFSET = 1 << 15  # makes bin indices positive; a bin index needs 17 bits
+_OFFSET = 1 << 15  # makes bin indices positive
+_BIN_BITS = 17
+_LEVEL_BITS = 6
+_MAX_LEVEL = (1 << _LEVEL_BITS) - 1
 _ONE = 1 << 30  # IoU as whole numbers, whose sums do not depend on the order
 _CODE_BITS = 20
 _CODE_MASK = (1 << _CODE_BITS) - 1
@@ -27,6 +30,10 @@ class Candidates(NamedTuple):
     def select(self, index: Tensor) -> 'Candidates':
         """Candidates at the indices ``index`` ``(K',)``."""
         return Candidates(*(each.index_select(0, index) for each in self))
+
+    def first(self, num: int) -> 'Candidates':
+        """At most ``num`` candidates, the first."""
+        return Candidates(*(each[:num] for each in self))
 
 
 def neighbours(index: Tensor, grid_shape: tuple[int, int]) -> Tensor:
@@ -90,6 +97,7 @@ def cast_votes(boxes: Tensor, labels: Tensor, img_shape: tuple[int, int], bin_si
     low, high = boxes.T[:2], boxes.T[2:]
     if relative:
         level = (high - low).clamp(min=1).prod(dim=0).log2().floor()  # octaves of area
+        level = level.clamp(max=_MAX_LEVEL - 1)
         level = torch.stack([level, level + 1])
         width = bin_size * (level / 2).exp2()
     else:
@@ -97,7 +105,8 @@ def cast_votes(boxes: Tensor, labels: Tensor, img_shape: tuple[int, int], bin_si
         width = bin_size
     centre = (low + high - boxes.new_tensor([[img_shape[1]], [img_shape[0]]])) / 2
     bins = (centre[:, None] / width).floor().clamp(2 - _OFFSET, _OFFSET - 2).long() + _OFFSET
-    return (((labels << 6) + level.long()) << 34) + (bins[0] << 17) + bins[1]
+    category = (labels << _LEVEL_BITS) + level.long()
+    return (((category << _BIN_BITS) + bins[0]) << _BIN_BITS) + bins[1]
 
 
 def find_maxima(keys: Tensor, boxes: Tensor) -> Candidates:
@@ -114,7 +123,7 @@ def find_maxima(keys: Tensor, boxes: Tensor) -> Candidates:
     sums = boxes.new_zeros((len(bins), 4), dtype=torch.float64)
     sums.index_add_(0, inverse.flatten(), boxes.double().repeat(len(keys), 1))
 
-    near = bins + bins.new_tensor([(dx << 17) + dy for dx, dy in _WINDOW])[:, None]
+    near = bins + bins.new_tensor([(dx << _BIN_BITS) + dy for dx, dy in _WINDOW])[:, None]
     index = torch.searchsorted(bins, near).clamp_(max=len(bins) - 1)
     found = bins.take(index) == near
     weight = bins.new_tensor([(2 - abs(dx)) * (2 - abs(dy)) for dx, dy in _WINDOW])[:, None] * found
@@ -124,21 +133,39 @@ def find_maxima(keys: Tensor, boxes: Tensor) -> Candidates:
     index, weight = index.index_select(1, peak), weight.index_select(1, peak)
     total = (sums.index_select(0, index.flatten()).view(*index.shape, 4) * weight[..., None]).sum(0)
     votes = votes.index_select(0, peak)
-    return Candidates((total / votes[:, None]).to(boxes.dtype),
-                      bins.index_select(0, peak) >> 40, votes.to(boxes.dtype) / 16)
+    labels = bins.index_select(0, peak) >> (2 * _BIN_BITS + _LEVEL_BITS)
+    return Candidates((total / votes[:, None]).to(boxes.dtype), labels, votes.to(boxes.dtype) / 16)
+
+
+def strongest(candidates: Candidates, img_shape: tuple[int, int], max_num: int) -> Candidates:
+    """The candidates with most votes, in that order.
+
+    Args:
+        candidates: K of them.
+        img_shape: ``(H, W)``. Of equals the larger box, and then the one further from the middle of
+            the image, comes first, so that a flipped image has the same order.
+        max_num: How many are kept at most.
+    """
+    low, high = candidates.boxes.T[:2], candidates.boxes.T[2:]
+    middle = candidates.boxes.new_tensor([[img_shape[1]], [img_shape[0]]])
+    distance = (low + high - middle).square().sum(dim=0)
+    tie = ((high - low).prod(dim=0) + distance).mul(10).round()
+    order = tie.sort(descending=True, stable=True).indices
+    votes = candidates.votes.index_select(0, order)
+    order = order.index_select(0, votes.sort(descending=True, stable=True).indices[:max_num])
+    return candidates.select(order)
 
 
 def merge(candidates: Candidates, iou_thr: float) -> Candidates:
     """Non-maximum suppression of candidates of one category whose boxes overlap.
 
     Args:
-        candidates: K of them.
-        iou_thr: IoU above which the one with fewer votes is dropped.
+        candidates: K of them, the strongest first.
+        iou_thr: IoU above which the later one is dropped.
 
     Returns:
-        Candidates: Those kept, most votes first.
+        Candidates: Those kept, in their order.
     """
-    candidates = candidates.select(candidates.votes.sort(descending=True, stable=True).indices)
     boxes, labels, _ = candidates
     beats = (box_iou(boxes[:, None], boxes[None]) > iou_thr) & (labels[:, None] == labels[None])
     return candidates.select(greedy_keep(beats).nonzero()[:, 0])

@@ -27,6 +27,8 @@ class PixelBoxGrouper(BaseGrouper):
         min_gain: What an instance must add to the agreement of cells and boxes: the sum over its
             cells of their IoU with its box over that with the next best, in sizes of its box.
         num_refine: How often boxes are refined and cells assigned again.
+        max_candidates: How many candidates are kept after merging, those with most votes; bounds
+            time and memory where boxes do not agree, as in a network that has just been set up.
         **kwargs: See :class:`BaseGrouper`.
 
     Raises:
@@ -41,15 +43,21 @@ class PixelBoxGrouper(BaseGrouper):
                  merge_iou: float = 0.6,
                  min_gain: float = 0.15,
                  num_refine: int = 1,
+                 max_candidates: int = 500,
                  **kwargs) -> None:
         super().__init__(**kwargs)
+        for name, value in dict(num_smooth=num_smooth, num_refine=num_refine,
+                                max_candidates=max_candidates).items():
+            if not isinstance(value, int):
+                raise ValueError(f'{name} of PixelBoxGrouper is a whole number, got {value!r}')
         from_zero = dict(
             num_smooth=num_smooth, min_votes=min_votes, min_gain=min_gain, num_refine=num_refine)
-        if bin_size <= 0 or not 0 <= merge_iou <= 1 or min(from_zero.values()) < 0:
+        others = dict(bin_size=bin_size, merge_iou=merge_iou, max_candidates=max_candidates)
+        if (not bin_size > 0 or not 0 <= merge_iou <= 1 or max_candidates < 1
+                or not min(from_zero.values()) >= 0):
             raise ValueError(
-                'PixelBoxGrouper needs bin_size > 0, merge_iou in [0, 1] and num_smooth, '
-                'min_votes, num_refine and min_gain >= 0, got '
-                f'{dict(bin_size=bin_size, merge_iou=merge_iou, **from_zero)}')
+                'PixelBoxGrouper needs bin_size > 0, merge_iou in [0, 1], max_candidates >= 1 and '
+                f'num_smooth, min_votes, num_refine and min_gain >= 0, got {others | from_zero}')
         self.num_smooth = num_smooth
         self.bin_size = bin_size
         self.relative_bins = relative_bins
@@ -57,6 +65,7 @@ class PixelBoxGrouper(BaseGrouper):
         self.merge_iou = merge_iou
         self.min_gain = min_gain
         self.num_refine = num_refine
+        self.max_candidates = max_candidates
 
     def _group(self, cells: Cells) -> tuple[Candidates, Tensor, Tensor]:
         boxes, labels = cells.boxes, cells.labels
@@ -68,7 +77,8 @@ class PixelBoxGrouper(BaseGrouper):
         found = grouping.find_maxima(votes, boxes)
         enough = self.min_votes * grouping.box_cells(found.boxes, cells.area, cells.img_shape)
         found = found.select((found.votes >= enough).nonzero()[:, 0])
-        found = grouping.merge(found, self.merge_iou)
+        found = grouping.strongest(found, cells.img_shape, 4 * self.max_candidates)
+        found = grouping.merge(found, self.merge_iou).first(self.max_candidates)
         found, owner, iou = self._assign(found, boxes, cells)
         for _ in range(self.num_refine):
             found = grouping.refine(boxes, owner, iou, found)

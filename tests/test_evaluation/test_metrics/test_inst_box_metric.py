@@ -206,6 +206,15 @@ def said(monkeypatch):
     return texts
 
 
+def test_cells_that_were_not_grouped_are_counted_in_the_log(said):
+    samples = [make_sample([[1, 1, 0]], [0], [[[1, 1, 0]]], [0], [0.5], pred_sem_seg=[[1, 1, 0]])
+               for _ in range(2)]
+    for sample in samples:
+        sample.pred_instances.set_metainfo(dict(num_invalid=3))
+    evaluate(samples)
+    assert said[0].startswith('6 cells of the 2 images were left out of the grouping')
+
+
 def test_no_predictions_give_zeros_and_say_so(said, tmp_path):
     samples = [make_sample([[1, 1, 0]], [0], [], [], [], pred_sem_seg=[[2, 2, 2]])
                for _ in range(2)]

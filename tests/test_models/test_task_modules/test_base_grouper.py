@@ -228,3 +228,42 @@ def test_scores_and_boxes_on_different_grids_are_refused(grouper):
     scores, boxes = perfect_output(*scene((1, 8, 8, 40, 48)), 8)
     with pytest.raises(ValueError, match=r'scores \(5, 8, 12\) and boxes \(4, 8, 11\)'):
         grouper(scores, boxes[:, :, 1:], (64, 96), THING_IDS)
+
+
+def test_half_precision_scores_give_the_same_categories(grouper):
+    seg, inst = random_crowd(2)
+    scores, boxes = perfect_output(seg, inst, 4)
+    scores = (scores == scores.amax(dim=0)).float()  # zeros, whose logarithm half cannot hold
+    exact, half = (grouper(each, boxes, (64, 96), THING_IDS) for each in (scores, scores.half()))
+    assert torch.equal(exact.masks, half.masks)
+
+
+def test_cells_with_nan_probabilities_are_left_out_and_counted(grouper):
+    seg, inst = scene((1, 8, 8, 40, 48))
+    scores, boxes = perfect_output(seg, inst, 8)
+    scores[:, 2, 2:4] = float('nan')
+    result = grouper(scores, boxes, (64, 96), THING_IDS, seg_map=seg)
+    assert result.num_invalid == 2 and len(result) == 1
+
+
+def test_categories_of_another_size_are_refused(grouper):
+    output = perfect_output(*scene(), 8)
+    with pytest.raises(ValueError, match=r'seg_map of size \(20, 96\) .* size \(64, 96\)'):
+        grouper(*output, (64, 96), THING_IDS, seg_map=torch.zeros(20, 96, dtype=torch.long))
+
+
+@pytest.mark.parametrize('things', [(1, 2, 4), [1, 2, 4], torch.tensor([1, 2, 4])])
+def test_things_come_in_any_sequence(grouper, things):
+    output = perfect_output(*random_crowd(3), 4)
+    assert len(grouper(*output, (64, 96), things)) >= 2
+
+
+@pytest.mark.parametrize('things', [[], [9], [-1]])
+def test_things_that_are_no_categories_are_refused(grouper, things):
+    with pytest.raises(ValueError, match='thing_ids are .* of the 5 categories'):
+        grouper(*perfect_output(*scene(), 8), (64, 96), things)
+
+
+def test_an_empty_grid_is_refused(grouper):
+    with pytest.raises(ValueError, match=r'scores \(5, 0, 4\)'):
+        grouper(torch.zeros(5, 0, 4), torch.zeros(4, 0, 4), (64, 96), THING_IDS)

@@ -24,7 +24,7 @@ def scalar_iou(a: list[float], b: list[float]) -> float:
 
 def vote(boxes: Tensor, labels: Tensor, relative: bool = True, bin_size: float = 0.2) -> Candidates:
     keys = grouping.cast_votes(boxes, labels, IMAGE, bin_size, relative)
-    return grouping.find_maxima(keys, boxes)
+    return grouping.strongest(grouping.find_maxima(keys, boxes), IMAGE, 1000)
 
 
 def random_cells(grid_shape: tuple[int, int]) -> Tensor:
@@ -156,6 +156,24 @@ def test_the_order_of_the_cells_does_not_matter():
     assert torch.equal(found.labels, shuffled.labels) and torch.equal(found.votes, shuffled.votes)
     assert torch.equal(owner[order], shuffled_owner)
     assert torch.allclose(iou[order], shuffled_iou, atol=1e-5)
+
+
+def test_the_strongest_are_those_with_most_votes():
+    found = Candidates(random_boxes(50), torch.arange(50), torch.rand(50))
+    order = found.votes.argsort(descending=True)
+    best = grouping.strongest(found, IMAGE, 7)
+    assert torch.equal(best.labels, order[:7]) and torch.equal(best.boxes, found.boxes[order[:7]])
+    assert torch.equal(grouping.strongest(found, IMAGE, 99).labels, order)
+
+
+def test_a_flipped_image_has_the_same_order_among_equal_votes():
+    found = Candidates(random_boxes(50), torch.arange(50), torch.ones(50))
+    x1, y1, x2, y2 = found.boxes.T
+    mirrored = found._replace(boxes=torch.stack([300 - x2, y1, 300 - x1, y2], dim=1))
+    shuffle = torch.randperm(50)
+    orders = [grouping.strongest(each, IMAGE, 50).labels
+              for each in (found, mirrored.select(shuffle))]
+    assert torch.equal(*orders)
 
 
 @pytest.mark.parametrize('iou_thr', [0.0, 0.2, 0.5, 1.0])

@@ -62,10 +62,12 @@ def test_noisy_boxes_still_group(seed):
 
 
 @pytest.mark.parametrize('axis', [0, 1])
-@pytest.mark.parametrize('seed', range(4))
-def test_flipping_the_image_flips_the_masks(seed, axis):
+@pytest.mark.parametrize('noise', [1, 4, 10])
+@pytest.mark.parametrize('seed', range(6))
+def test_flipping_the_image_flips_the_masks(seed, noise, axis):
     seg, inst = random_crowd(seed)
-    scores, boxes = perfect_output(seg, inst, 4, noise=1)
+    torch.manual_seed(seed)
+    scores, boxes = perfect_output(seg, inst, 4, noise=noise)
     result = PixelBoxGrouper()(scores, boxes, (64, 96), THING_IDS)
     mirrored = boxes.clone()
     low, high, size = (1, 3, 64) if axis == 0 else (0, 2, 96)
@@ -76,6 +78,7 @@ def test_flipping_the_image_flips_the_masks(seed, axis):
     back = flipped.masks.flip(axis + 1)
     for mask in result.masks:
         assert max(mask_iou(mask, other) for other in back) > 0.99
+    assert torch.allclose(flipped.scores, result.scores, atol=1e-4)
 
 
 @pytest.mark.parametrize('seed', range(4))
@@ -155,6 +158,24 @@ def test_fixed_bins_lose_small_objects_that_relative_bins_keep():
     assert num_found[0] == 96 > num_found[1]
 
 
+@pytest.mark.parametrize('name', ['num_smooth', 'num_refine', 'max_candidates'])
+def test_counts_are_whole_numbers(name):
+    with pytest.raises(ValueError, match=f'{name} of PixelBoxGrouper is a whole number, got 1.5'):
+        PixelBoxGrouper(**{name: 1.5})
+
+
+def test_boxes_that_do_not_agree_are_bounded():
+    """Each cell has a box of its own around it, so that nearly every cell is a candidate."""
+    points = torch.stack(torch.meshgrid(torch.arange(64.), torch.arange(64.), indexing='xy')) * 8
+    boxes = torch.cat([points - 32, points + 32]) + torch.randn(4, 64, 64)
+    scores = torch.zeros(NUM_CLASSES, 64, 64)
+    scores[1] = 1
+    for limit in (20, 500):
+        result = PixelBoxGrouper(max_candidates=limit)(scores, boxes, (512, 512), THING_IDS)
+        check(result, (512, 512))
+        assert 1 < len(result) <= limit
+
+
 def test_min_gain_drops_candidates_that_own_little_of_their_box():
     seg, inst = scene((1, 8, 8, 24, 24))
     scores, boxes = perfect_output(seg, inst, 8)
@@ -165,7 +186,7 @@ def test_min_gain_drops_candidates_that_own_little_of_their_box():
 
 @pytest.mark.parametrize('arguments', [
     dict(bin_size=0), dict(merge_iou=1.5), dict(min_gain=-0.1), dict(num_refine=-1),
-    dict(num_smooth=-1)])
+    dict(num_smooth=-1), dict(max_candidates=0), dict(bin_size=float('nan'))])
 def test_numbers_out_of_range_are_refused(arguments):
     with pytest.raises(ValueError, match='PixelBoxGrouper needs'):
         PixelBoxGrouper(**arguments)

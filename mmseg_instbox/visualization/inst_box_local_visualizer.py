@@ -31,7 +31,7 @@ class InstBoxLocalVisualizer(SegLocalVisualizer):
 
     Args:
         name (str): Name of the visualizer.
-        score_thr (float): Predicted instances below this score are not drawn. Defaults to 0.25.
+        score_thr (float): Predicted instances below this score are not drawn. Defaults to 0.2.
         min_size (int): Images whose longer side has fewer pixels are drawn on a canvas enlarged
             by a whole factor, so that labels can be read. Defaults to 720.
         classes (sequence[str], optional): As in the parent.
@@ -45,7 +45,7 @@ class InstBoxLocalVisualizer(SegLocalVisualizer):
     def __init__(self,
                  name: str = 'visualizer',
                  *,
-                 score_thr: float = 0.25,
+                 score_thr: float = 0.2,
                  min_size: int = 720,
                  classes: Sequence[str] | None = None,
                  palette: Sequence | None = None,

@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 
 TOOL = 'benchmarks/grouping.py'
+GROUPERS = [dict(type='CentreGrouper'), dict(type='PixelBoxGrouper', num_smooth=0)]
 
 
 @pytest.fixture
@@ -121,9 +122,9 @@ def test_the_same_images_and_noise_for_every_grouper_and_run(bench, tiny_voc):
     assert names == bench.choose_images(tiny_voc, ['train', 'val'], 3, 0) == sorted(names)
     assert len(set(names)) == 3 and len(bench.choose_images(tiny_voc, ['val'], 99, 0)) == 4
     scenes = [bench.load_scene(tiny_voc, name, 4) for name in names]
-    rows = list(bench.benchmark(['CentreGrouper', 'PixelBoxGrouper'], scenes, 0))
+    rows = list(bench.benchmark(GROUPERS, scenes, 0))
     assert [(row['sigma'], row['noise']) for row in rows[::2]] == list(bench.LEVELS)
-    again = list(bench.benchmark(['PixelBoxGrouper'], scenes, 0))
+    again = list(bench.benchmark(GROUPERS[1:], scenes, 0))
     assert [row['F1'] for row in rows[1::2]] == [row['F1'] for row in again]
 
 

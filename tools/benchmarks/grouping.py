@@ -20,6 +20,7 @@ from typing import NamedTuple, TypeVar
 import cv2
 import numpy as np
 import torch
+from mmengine.config import DictAction
 from mmseg.registry import TASK_UTILS
 from prettytable import PrettyTable
 from scipy.ndimage import gaussian_filter
@@ -70,6 +71,8 @@ def parse_args() -> argparse.Namespace:
                         help='how many images, drawn at random from the lists')
     parser.add_argument('--groupers', nargs='+', default=registered_groupers(), metavar='NAME',
                         help='default: all that are registered (%(default)s)')
+    parser.add_argument('--options', nargs='+', action=DictAction, default={}, metavar='NAME=VALUE',
+                        help='arguments of the groupers, for example num_smooth=0')
     parser.add_argument('--stride', type=int, default=8, help='pixels a cell')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--out', type=Path, default=Path('work_dirs/benchmarks/grouping.json'),
@@ -198,23 +201,23 @@ def crowd(size: int = 512, rows: int = 5, columns: int = 6) -> tuple[np.ndarray,
     return (inst_map > 0).astype(np.int32), inst_map
 
 
-def benchmark(names: Sequence[str], scenes: Sequence[Scene], seed: int) -> Iterator[dict]:
+def benchmark(groupers: Sequence[dict], scenes: Sequence[Scene], seed: int) -> Iterator[dict]:
     """One row for each level of noise and grouper; the noise of an image is the same for all."""
     for sigma, noise in LEVELS:
         boxes = [disturb(scene, sigma, noise, np.random.default_rng([seed, index]))
                  for index, scene in enumerate(scenes)]
-        for name in names:
-            figures = run_grouper(TASK_UTILS.build(dict(type=name)), scenes, boxes)
-            yield dict(grouper=name, sigma=sigma, noise=noise, **figures)
+        for grouper in groupers:
+            figures = run_grouper(TASK_UTILS.build(dict(grouper)), scenes, boxes)
+            yield dict(grouper=grouper['type'], sigma=sigma, noise=noise, **figures)
 
 
-def benchmark_crowd(names: Sequence[str], stride: int) -> Iterator[dict]:
+def benchmark_crowd(groupers: Sequence[dict], stride: int) -> Iterator[dict]:
     """One row for each grouper with the times of the crowd."""
     scene = make_scene(*crowd(), stride)
-    for name in names:
-        *counts, ms_grid, ms_masks = group_scene(TASK_UTILS.build(dict(type=name)), scene,
+    for grouper in groupers:
+        *counts, ms_grid, ms_masks = group_scene(TASK_UTILS.build(dict(grouper)), scene,
                                                  scene.boxes)
-        yield dict(grouper=name, objects=counts[3], found=counts[0], ms_grid=ms_grid,
+        yield dict(grouper=grouper['type'], objects=counts[3], found=counts[0], ms_grid=ms_grid,
                    ms_masks=ms_masks)
 
 
@@ -243,16 +246,18 @@ def main() -> None:
     cv2.setNumThreads(0)
     names = choose_images(args.data_root, args.lists, args.max_images, args.seed)
     scenes = [load_scene(args.data_root, name, args.stride) for name in names]
+    groupers = [dict(type=name, **args.options) for name in args.groupers]
     rows = []
-    for row in benchmark(args.groupers, scenes, args.seed):
+    for row in benchmark(groupers, scenes, args.seed):
         rows.append(row)
         print(f'{row["grouper"]} at sigma {row["sigma"]}, noise {row["noise"]:.0%}: done',
               flush=True)
     print(format_rows(sorted(rows, key=lambda row: row['grouper'])))
-    crowd_rows = list(benchmark_crowd(args.groupers, args.stride))
+    crowd_rows = list(benchmark_crowd(groupers, args.stride))
     print(format_crowd(crowd_rows))
     settings = dict(data_root=str(args.data_root), lists=args.lists, num_images=len(names),
-                    stride=args.stride, seed=args.seed, torch=torch.__version__)
+                    stride=args.stride, seed=args.seed, options=args.options,
+                    torch=torch.__version__)
     file = write_json(dict(settings=settings, rows=rows, crowd=crowd_rows), args.out)
     print(f'The figures of {len(names)} images are in {file}')
 

@@ -1,33 +1,7 @@
+_base_ = './fcrn_r50-d8.py'
 norm_cfg = dict(type='SyncBN', requires_grad=True)
-data_preprocessor = dict(
-    type='InstBoxDataPreProcessor',
-    mean=[123.675, 116.28, 103.53],
-    std=[58.395, 57.12, 57.375],
-    bgr_to_rgb=True,
-    size_divisor=8)
 model = dict(
     type='InstBoxSegmentor',
-    data_preprocessor=data_preprocessor,
-    backbone=dict(
-        type='FCRNResNet',
-        depth=50,
-        output_stride=8,
-        out_indices=(0, 1, 2, 3),
-        norm_cfg=norm_cfg,
-        init_cfg=dict(type='Pretrained', checkpoint='open-mmlab://resnet50_v1c')),
-    decode_head=dict(
-        type='FCRNHead',
-        in_channels=2048,
-        in_index=3,
-        channels=512,
-        num_convs=1,
-        classifier_kernel=3,
-        classifier_dilation=12,
-        dropout_ratio=0.1,
-        num_classes=21,
-        norm_cfg=norm_cfg,
-        sampler=dict(type='BootstrapPixelSampler', thresh=0.6, min_kept=512),
-        loss_decode=dict(type='CrossEntropyLoss', loss_weight=1.0)),
     box_head=dict(
         type='PixelBoxHead',
         in_channels=2048,
@@ -39,6 +13,4 @@ model = dict(
         sampler=dict(type='BootstrapPixelSampler', min_kept=512),
         coder=dict(type='PixelBoxCoder', scale=64),
         loss_decode=dict(type='SmoothL1Loss', beta=0.25, loss_weight=1.0)),
-    grouper=dict(type='PixelBoxGrouper'),
-    train_cfg=dict(),
-    test_cfg=dict(mode='whole'))
+    grouper=dict(type='PixelBoxGrouper'))

@@ -128,8 +128,9 @@ class BaseGrouper:
                              f'{tuple(boxes.shape)}; expected (C, h, w) and (4, h, w)')
         thing = _mark_things(thing_ids, len(scores), scores.device)
         prob, category = scores.max(dim=0)
-        is_thing = thing.take(category) | prob.isnan()
-        index = (is_thing & has_area(boxes) & ~prob.isnan()).flatten().nonzero()[:, 0]
+        is_nan = prob.isnan()
+        is_thing = thing.take(category) | is_nan
+        index = (is_thing & has_area(boxes) & ~is_nan).flatten().nonzero()[:, 0]
         cells = Cells(
             boxes.flatten(1).index_select(1, index).float().T, category.take(index),
             prob.take(index).float(), index, tuple(img_shape), tuple(category.shape), extent)
@@ -185,7 +186,7 @@ def category_map(scores: Tensor, img_shape: tuple[int, int], extent: tuple[float
     return logits.argmax(dim=0)
 
 
-def draw_instances(groups: CellGroups, seg_map: Tensor, thing_ids: Tensor,
+def draw_instances(groups: CellGroups, seg_map: Tensor, thing_ids: Sequence[int] | Tensor,
                    extent: tuple[float, float]) -> InstanceData:
     """Masks of the instances that have pixels, best score first.
 

@@ -5,6 +5,7 @@ labels int64, ``owner`` ``(n,)`` int64 holds the candidate of each cell or -1.
 """
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -225,38 +226,39 @@ def assign(iou: Tensor, num_cells: Tensor, min_gain: float) -> tuple[Tensor, Ten
             into them; and the IoU ``(n,)`` of each cell's box with its owner's, 0 without one.
     """
     num = len(iou)
-    code = torch.arange(num, 0, -1, device=iou.device)  # the first has the largest, 0 is nobody
-    bids = ((iou * _ONE).long() << _CODE_BITS) + code[:, None]
-    bids = bids * (iou > 0)
-    size = F.pad(num_cells.double().flip(0), (1, 0), value=1)  # by code
-    least_gain = (size * (min_gain * _ONE)).clamp(min=1)
+    bids = (iou * _ONE).long() << _CODE_BITS
+    bids += torch.arange(num, 0, -1, device=iou.device)[:, None]  # codes: 1 is the last, 0 nobody
+    bids *= iou > 0
+    # each round is a few small steps: NumPy's cost less than torch's, and a GPU would wait for each
+    bids, code = bids.cpu().numpy(), np.arange(num, 0, -1)
+    size = np.append(1.0, num_cells.double().cpu().numpy()[::-1])  # by code
+    least_gain = np.maximum(size * (min_gain * _ONE), 1)
     least_gain[0] = 0
     while True:
         best, second = _two_largest(bids)
         owner, runner_up = best & _CODE_MASK, second & _CODE_MASK
-        gain = size.new_zeros(num + 1, dtype=torch.long)
-        gain.index_add_(0, owner, (best >> _CODE_BITS) - (second >> _CODE_BITS))
+        lost = (best >> _CODE_BITS) - (second >> _CODE_BITS)
+        gain = np.bincount(owner, weights=lost, minlength=num + 1)  # whole numbers: exact
         weak = gain < least_gain
-        if not bool(weak.take(code).any()):
+        if not weak[code].any():
             break
-        dropped = _least_of_neighbours(gain / size, weak, owner, runner_up)
-        keep = (~dropped.take(code)).nonzero()[:, 0]
-        bids, code = bids.index_select(0, keep), code.index_select(0, keep)
-    index = torch.full_like(gain, -1)
-    index[code] = torch.arange(len(code), device=iou.device)
-    return num - code, index.take(owner), ((best >> _CODE_BITS).double() / _ONE).to(iou.dtype)
+        keep = ~_least_of_neighbours(gain / size, weak, owner, runner_up)[code]
+        bids, code = bids[keep], code[keep]
+    index = np.full(num + 1, -1)
+    index[code] = np.arange(len(code))
+    results = (num - code, index[owner], (best >> _CODE_BITS) / _ONE)
+    keep, owner, best = (torch.from_numpy(each).to(iou.device) for each in results)
+    return keep, owner, best.to(iou.dtype)
 
 
-def _two_largest(bids: Tensor) -> tuple[Tensor, Tensor]:
+def _two_largest(bids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The largest and second largest entry of each column, 0 for none; positive ones differ."""
-    if len(bids) == 0:
-        nothing = bids.new_zeros(bids.shape[1])
-        return nothing, nothing
-    best = bids.amax(dim=0)
-    return best, bids.masked_fill(bids == best, 0).amax(dim=0)
+    best = bids.max(axis=0, initial=0)
+    return best, np.where(bids == best, 0, bids).max(axis=0, initial=0)
 
 
-def _least_of_neighbours(worth: Tensor, weak: Tensor, owner: Tensor, runner_up: Tensor) -> Tensor:
+def _least_of_neighbours(worth: np.ndarray, weak: np.ndarray, owner: np.ndarray,
+                         runner_up: np.ndarray) -> np.ndarray:
     """Which weak candidates are worth less than every weak one with which they share a cell.
 
     Args:
@@ -266,11 +268,15 @@ def _least_of_neighbours(worth: Tensor, weak: Tensor, owner: Tensor, runner_up: 
         runner_up: ``(n,)`` code of the second best.
 
     Returns:
-        Tensor: ``(K + 1,)`` bool, at least one of the weak ones.
+        ndarray: ``(K + 1,)`` bool, at least one of the weak ones.
     """
-    rank = torch.where(weak, worth.argsort(stable=True).argsort(), len(worth))
-    least = rank.scatter_reduce(0, owner, rank.take(runner_up), 'amin')
-    least = least.scatter_reduce(0, runner_up, rank.take(owner), 'amin')
+    order = worth.argsort(kind='stable')
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    rank[~weak] = len(order)
+    least = rank.copy()
+    np.minimum.at(least, owner, rank[runner_up])
+    np.minimum.at(least, runner_up, rank[owner])
     return weak & (rank == least)
 
 
@@ -326,5 +332,8 @@ def box_cells(boxes: Tensor, cell_area: float, img_shape: tuple[int, int]) -> Te
     Returns:
         Tensor: ``(K,)`` float.
     """
-    corners = boxes.view(-1, 2, 2).clamp(min=0).minimum(boxes.new_tensor(img_shape[::-1]))
-    return ((corners[:, 1] - corners[:, 0]).prod(dim=1) / cell_area).clamp(min=1)
+    height, width = img_shape
+    x1, y1, x2, y2 = boxes.clamp(min=0).unbind(1)
+    area = (x2.clamp(max=width) - x1.clamp(max=width)) * (
+        y2.clamp(max=height) - y1.clamp(max=height))
+    return (area / cell_area).clamp(min=1)

@@ -1,3 +1,6 @@
+from .box_targets import add_box_targets
 from .inst_box_local_visualizer import InstBoxLocalVisualizer
+from .pixel_box_visualizer import PixelBoxVisualizer
+from .vote_field import draw_vote_field
 
-__all__ = ['InstBoxLocalVisualizer']
+__all__ = ['InstBoxLocalVisualizer', 'PixelBoxVisualizer', 'add_box_targets', 'draw_vote_field']

@@ -52,20 +52,31 @@ def draw_objects(canvas: np.ndarray, objects: DrawnObjects, factor: int, alpha: 
         np.ndarray: A new canvas of the same shape, uint8.
     """
     canvas = canvas.copy()
-    masks = [enlarge(mask.astype(np.uint8), factor) for mask in objects.masks]
-    for mask, color in reversed(list(zip(masks, objects.colors, strict=True))):
-        inside = mask > 0
-        canvas[inside] = (canvas[inside] * (1 - alpha) + color * alpha).astype(np.uint8)
+    parts = [_occupied(mask) for mask in objects.masks]
+    for mask, part, color in reversed(list(zip(objects.masks, parts, objects.colors, strict=True))):
+        inside = enlarge(mask[part].astype(np.uint8), factor) > 0
+        region = canvas[tuple(slice(side.start * factor, side.stop * factor) for side in part)]
+        region[inside] = (region[inside] * (1 - alpha) + color * alpha).astype(np.uint8)
     boxes = np.rint(objects.boxes * factor).astype(int)
     width = line_width(canvas)
-    for mask, box, color in zip(masks, boxes, objects.colors.tolist(), strict=True):
-        contours, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    for mask, part, box, color in zip(objects.masks, parts, boxes, objects.colors.tolist(),
+                                      strict=True):
+        contours, _ = cv2.findContours(
+            enlarge(mask[part].astype(np.uint8), factor), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE,
+            offset=(part[1].start * factor, part[0].start * factor))
         cv2.drawContours(canvas, contours, -1, color, 2 * width)
         if with_boxes:
             cv2.rectangle(canvas, box[:2].tolist(), (box[2:] - 1).tolist(), color, width)
     if objects.texts is None:
         return canvas
     return draw_labels(canvas, boxes, objects.texts, objects.colors)
+
+
+def _occupied(mask: np.ndarray) -> tuple[slice, slice]:
+    """Rows and columns that hold a mask (H, W) bool, the first pixel of an empty one: a large
+    picture has many objects that cover a small part of it."""
+    sides = [np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0)]
+    return tuple(slice(side[0], side[-1] + 1) if len(side) else slice(0, 1) for side in sides)
 
 
 def hatch_void(canvas: np.ndarray, void: np.ndarray, factor: int) -> np.ndarray:
@@ -140,18 +151,32 @@ def _overlap(box: np.ndarray, others: np.ndarray) -> np.ndarray:
     return sides.clip(min=0).prod(axis=1)
 
 
-def join_panels(panels: dict[str, np.ndarray]) -> np.ndarray:
-    """Put pictures of one size side by side; with several, each gets its name above it."""
+def join_panels(panels: dict[str, np.ndarray], columns: int | None = None) -> np.ndarray:
+    """Put pictures of one size side by side; with several, each gets its name above it.
+
+    Args:
+        panels (dict[str, np.ndarray]): Names and pictures, (H, W, 3) uint8.
+        columns (int, optional): How many stand side by side before the next row begins; all of
+            them by default. Places left in the last row stay white.
+
+    Returns:
+        np.ndarray: The joined picture, uint8.
+    """
     if len(panels) == 1:
         return next(iter(panels.values()))
-    columns = []
-    for name, panel in panels.items():
-        font = load_font(font_size(panel))
-        strip = Image.new('RGB', (panel.shape[1], 2 * font_size(panel)), 'white')
-        ImageDraw.Draw(strip).text((6, strip.height // 2), name, font=font, fill='black',
-                                   anchor='lm')
-        columns.append(np.concatenate([np.array(strip), panel]))
-    return np.concatenate(columns, axis=1)
+    named = [put_name_above(panel, name) for name, panel in panels.items()]
+    columns = min(columns or len(named), len(named))
+    named += [np.full_like(named[0], 255)] * (-len(named) % columns)
+    rows = [np.concatenate(named[i:i + columns], axis=1) for i in range(0, len(named), columns)]
+    return np.concatenate(rows)
+
+
+def put_name_above(panel: np.ndarray, name: str) -> np.ndarray:
+    """Add a white strip with the name of a picture above it."""
+    font = load_font(font_size(panel))
+    strip = Image.new('RGB', (panel.shape[1], 2 * font_size(panel)), 'white')
+    ImageDraw.Draw(strip).text((6, strip.height // 2), name, font=font, fill='black', anchor='lm')
+    return np.concatenate([np.array(strip), panel])
 
 
 def line_width(canvas: np.ndarray) -> int:

@@ -12,7 +12,15 @@ from mmseg.visualization import SegLocalVisualizer
 
 from .drawing import DrawnObjects, draw_objects, enlarge, hatch_void, join_panels
 from .palette import instance_colors
-from .utils import check_size, class_name, match_ids, to_numpy, write_picture
+from .utils import (
+    best_first,
+    check_image,
+    check_size,
+    class_name,
+    match_ids,
+    to_numpy,
+    write_picture,
+)
 
 VOID = 255
 
@@ -41,6 +49,8 @@ class InstBoxLocalVisualizer(SegLocalVisualizer):
         **kwargs: ``image``, ``vis_backends``, ``save_dir``, ... of
             :class:`mmengine.visualization.Visualizer`.
     """
+
+    columns: int | None = None  # pictures side by side before the next row; all of them
 
     def __init__(self,
                  name: str = 'visualizer',
@@ -109,9 +119,7 @@ class InstBoxLocalVisualizer(SegLocalVisualizer):
             ValueError: If the image is not (H, W, 3) uint8, a mask has another size, a label is
                 outside ``thing_classes``, or ``out_file`` has no ending of a picture format.
         """
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-            raise ValueError(f'The image to draw must be an RGB array (H, W, 3) of uint8, got '
-                             f'shape {image.shape} of {image.dtype}; convert it first.')
+        check_image(image)
         thr = self.score_thr if score_thr is None else score_thr
         sample = SegDataSample() if data_sample is None else data_sample.cpu()
         gt = self._true_objects(sample, image, with_labels) if draw_gt else None
@@ -119,11 +127,11 @@ class InstBoxLocalVisualizer(SegLocalVisualizer):
         if draw_gt:
             panels['ground truth'] = self._draw_gt(image, sample, gt, with_labels)
         if draw_pred:
-            panels['prediction'] = self._draw_pred(image, sample, gt, with_labels, thr)
+            panels.update(self._draw_pred_panels(image, sample, gt, with_labels, thr))
         panels = {key: panel for key, panel in panels.items() if panel is not None}
         if with_image or not panels:
             panels = {'image': self._canvas(image), **panels}
-        drawn = join_panels(panels)
+        drawn = join_panels(panels, self.columns)
         self.set_image(drawn)
         if show:
             self.show(drawn, win_name=name, wait_time=wait_time)
@@ -148,21 +156,32 @@ class InstBoxLocalVisualizer(SegLocalVisualizer):
         canvas = hatch_void(self._canvas(image), void, self._factor(image))
         return draw_objects(canvas, gt, self._factor(image), self.alpha)
 
+    def _draw_pred_panels(self, image: np.ndarray, sample: SegDataSample,
+                          gt: DrawnObjects | None, with_labels: bool,
+                          thr: float) -> dict[str, np.ndarray | None]:
+        """Draw what was predicted: pictures of one size by caption, None for what is missing."""
+        return dict(prediction=self._draw_pred(image, sample, gt, with_labels, thr))
+
     def _draw_pred(self, image: np.ndarray, sample: SegDataSample, gt: DrawnObjects | None,
                    with_labels: bool, thr: float) -> np.ndarray | None:
         """Draw predicted instances from score ``thr``, or the category map, or give None."""
         if 'pred_instances' not in sample:
             return self._draw_categories(image, sample.get('pred_sem_seg'), with_labels)
-        found = sample.pred_instances
-        scores, masks = to_numpy(found.scores), to_numpy(found.masks)
-        check_size(masks, image, 'pred_instances.masks')
-        keep = np.argsort(-scores, kind='stable')
-        keep = keep[scores[keep] >= thr]
-        texts = self._texts(to_numpy(found.labels)[keep], scores[keep]) if with_labels else None
-        color_ids = match_ids(masks[keep], masks[:0] if gt is None else gt.masks)
-        colors = instance_colors(int(color_ids.max(initial=-1)) + 1)[color_ids]
-        objects = DrawnObjects(masks[keep], to_numpy(found.bboxes)[keep], texts, colors)
+        objects = self._found_objects(sample, image, gt, with_labels, thr)
         return draw_objects(self._canvas(image), objects, self._factor(image), self.alpha)
+
+    def _found_objects(self, sample: SegDataSample, image: np.ndarray, gt: DrawnObjects | None,
+                       with_labels: bool, thr: float) -> DrawnObjects:
+        """Collect the predicted instances from score ``thr``, best first."""
+        check_size(to_numpy(sample.pred_instances.masks), image, 'pred_instances.masks')
+        keep = best_first(sample.pred_instances, thr)
+        masks, bboxes, labels, scores = (
+            to_numpy(sample.pred_instances[key])[keep]
+            for key in ('masks', 'bboxes', 'labels', 'scores'))
+        texts = self._texts(labels, scores) if with_labels else None
+        color_ids = match_ids(masks, masks[:0] if gt is None else gt.masks)
+        colors = instance_colors(int(color_ids.max(initial=-1)) + 1)[color_ids]
+        return DrawnObjects(masks, bboxes, texts, colors)
 
     def _draw_categories(self, image: np.ndarray, category_map: PixelData | None,
                          with_labels: bool) -> np.ndarray | None:

@@ -6,6 +6,7 @@ import cv2
 import mmcv
 import numpy as np
 import torch
+from mmengine.structures import InstanceData
 
 from mmseg_instbox.utils import atomic_write
 
@@ -15,6 +16,13 @@ def to_numpy(array: np.ndarray | torch.Tensor) -> np.ndarray:
     return array.numpy() if isinstance(array, torch.Tensor) else np.asarray(array)
 
 
+def check_image(image: np.ndarray) -> None:
+    """Raise ValueError unless ``image`` is (H, W, 3) uint8."""
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise ValueError(f'The image to draw must be an RGB array (H, W, 3) of uint8, got '
+                         f'shape {image.shape} of {image.dtype}; convert it first.')
+
+
 def check_size(maps: np.ndarray, image: np.ndarray, name: str) -> None:
     """Raise ValueError unless ``maps`` (N, H, W) has the size of ``image`` (H, W, 3)."""
     if maps.ndim != 3 or maps.shape[1:] != image.shape[:2]:
@@ -22,6 +30,13 @@ def check_size(maps: np.ndarray, image: np.ndarray, name: str) -> None:
                          f'{image.shape[0]} x {image.shape[1]} pixels: expected (N, '
                          f'{image.shape[0]}, {image.shape[1]}); draw on the image that it '
                          'belongs to.')
+
+
+def best_first(instances: InstanceData, score_thr: float) -> np.ndarray:
+    """Give the indices (K,) of instances with ``scores`` from ``score_thr`` on, best first."""
+    scores = to_numpy(instances.scores)
+    order = np.argsort(-scores, kind='stable')
+    return order[scores[order] >= score_thr]
 
 
 def class_name(label: int, names: Sequence[str]) -> str:

@@ -1,0 +1,180 @@
+"""Training samples as the network gets them, drawn with what its box head has to learn."""
+import os
+from pathlib import Path
+
+import cv2
+import mmcv
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.logging import print_log
+from mmengine.registry import init_default_scope
+from mmengine.utils import track_iter_progress
+from mmseg.registry import DATASETS, MODELS
+from torch import nn
+from torch.utils.data import Dataset
+
+from ..engine import find_config, load_config
+from ..engine.seeding import SeededIndex, seeded
+from ..visualization import PixelBoxVisualizer, add_box_targets
+from ..visualization.box_targets import delta_names
+from ..visualization.utils import write_picture
+
+PADDING_GREY = 128
+# said of no picture: every pipeline loads and packs
+COMMON_TRANSFORMS = ('LoadInstImage', 'LoadInstAnnotations', 'PackInstInputs', 'LoadImageFromFile',
+                     'LoadAnnotations', 'PackSegInputs')
+
+
+class DatasetBrowser:
+    """Draws samples of a config's data set after all transforms.
+
+    A picture shows the image as it goes into the network, with the names of the transforms that
+    changed it; masks and boxes; and the box targets on the grid of the box head, computed by the
+    functions of its loss. The model is built for the size of this grid and needs no weights. There
+    are no targets if it has no box head, or if annotations keep the size of the file, as in
+    validation: these are drawn on the original image.
+
+    Args:
+        cfg: A config.
+        split: ``'train'``, ``'val'`` or ``'test'``: which of its data loaders is looked at.
+        seed: Of the random transforms. A run with ``SeededInfiniteSampler`` and this seed sees the
+            same samples in its first pass over the data.
+
+    Raises:
+        ValueError: There is no such data loader in the config.
+    """
+
+    def __init__(self, cfg: Config, split: str = 'train', seed: int = 0) -> None:
+        loader = cfg.get(f'{split}_dataloader')
+        if not loader:
+            raise ValueError(f'{cfg.filename} has no {split}_dataloader whose data set could be '
+                             "shown; choose another split of 'train', 'val' and 'test'.")
+        init_default_scope(cfg.get('default_scope', 'mmseg'))
+        self.dataset: Dataset = DATASETS.build(loader['dataset'])
+        self.seed = seed
+        self.model = build_model(cfg)
+        self.visualizer = PixelBoxVisualizer()
+        self.visualizer.dataset_meta = self.dataset.metainfo
+        self._grids: dict[tuple[int, ...], tuple[int, int]] = {}
+
+    def __len__(self) -> int:
+        """Number of samples."""
+        return len(self.dataset)
+
+    @property
+    def transforms(self) -> list[str]:
+        """Names of the transforms in their order; of the first data set if there are several."""
+        dataset = self.dataset
+        while not hasattr(dataset, 'pipeline'):
+            dataset = dataset.datasets[0] if hasattr(dataset, 'datasets') else dataset.dataset
+        return [type(transform).__name__ for transform in dataset.pipeline.transforms]
+
+    def __getitem__(self, index: int) -> tuple[str, np.ndarray]:
+        """Name of a sample's image without suffix, and its picture (H, W, 3) uint8, RGB.
+
+        Raises:
+            IndexError: There is no such sample.
+        """
+        if not 0 <= index < len(self):
+            raise IndexError(f'There is no sample {index}: the data set has {len(self)}.')
+        with seeded(SeededIndex(index, self.seed, 0).seed):
+            packed = self.dataset[index]
+        return Path(packed['data_samples'].img_path).stem, self._draw(packed)
+
+    def _draw(self, packed: dict) -> np.ndarray:
+        sample, changed = packed['data_samples'], self._changes()
+        caption = f'image after {changed}' if changed else 'image'
+        if _has_original_size(packed):
+            image = mmcv.imread(sample.img_path, channel_order='rgb')
+            return self.visualizer.draw_training_sample(image, sample)
+        image = packed['inputs'][[2, 1, 0]].permute(1, 2, 0).numpy()
+        if not hasattr(self.model, 'box_head') or 'gt_inst_map' not in sample:
+            return self.visualizer.draw_training_sample(image, sample, caption)
+        batch = self.model.data_preprocessor(
+            dict(inputs=[packed['inputs']], data_samples=[sample]), training=True)
+        sample = batch['data_samples'][0]
+        add_box_targets(sample, self.model.box_head, self._grid_shape(batch['inputs']))
+        names = delta_names(self.model.box_head.coder)
+        return self.visualizer.draw_training_sample(
+            _pad(image, sample.gt_inst_map.shape[-2:]), sample, caption, names)
+
+    def _changes(self) -> str:
+        return ', '.join(name for name in self.transforms if name not in COMMON_TRANSFORMS)
+
+    @torch.no_grad()
+    def _grid_shape(self, inputs: torch.Tensor) -> tuple[int, int]:
+        """``(h, w)`` of the box head's output for ``(1, 3, H, W)`` inputs, by a forward pass."""
+        shape = tuple(inputs.shape[-2:])
+        if shape not in self._grids:
+            _, boxes = self.model.forward_dense(inputs)
+            self._grids[shape] = tuple(boxes.shape[-2:])
+        return self._grids[shape]
+
+
+def browse_dataset(config: str,
+                   out_dir: str | None = None,
+                   *,
+                   split: str = 'train',
+                   number: int | None = None,
+                   seed: int = 0,
+                   show: bool = False,
+                   wait_time: float = 0,
+                   cfg_options: dict | None = None) -> int:
+    """Draw the first samples of a config's data set, see :class:`DatasetBrowser`.
+
+    Args:
+        config: A config file, or a name in the model index.
+        out_dir: Folder for the pictures, ``INDEX_NAME.jpg``; None writes none.
+        split: ``'train'``, ``'val'`` or ``'test'``.
+        number: How many; None means all.
+        seed: Of the random transforms.
+        show: Whether to open a window for each picture.
+        wait_time: Seconds that a window stays; 0 waits for a key.
+        cfg_options: Settings of the config to override, dotted keys with their values.
+
+    Returns:
+        int: How many pictures there are.
+
+    Raises:
+        FileNotFoundError: There is no such config.
+        ValueError: Neither ``out_dir`` nor ``show``, ``out_dir`` is a file, or the config has no
+            such split.
+    """
+    if out_dir is None and not show:
+        raise ValueError('The pictures are neither written nor shown: give a folder for them, or '
+                         'let them be shown in a window.')
+    if out_dir is not None and Path(out_dir).is_file():
+        raise ValueError(f'{out_dir} is a file; give a folder for the pictures.')
+    browser = DatasetBrowser(load_config(find_config(config), cfg_options), split, seed)
+    count = len(browser) if number is None else min(number, len(browser))
+    print_log(f'{count} of {len(browser)} samples after {", ".join(browser.transforms)}', 'current')
+    for index in track_iter_progress(range(count)):
+        name, picture = browser[index]
+        if out_dir is not None:
+            write_picture(picture, os.path.join(out_dir, f'{index:04d}_{name}.jpg'))
+        if show:
+            browser.visualizer.show(picture, win_name=name, wait_time=wait_time)
+    return count
+
+
+def build_model(cfg: Config) -> nn.Module:
+    """The model of a config in eval mode, on the CPU, with weights as they happen to be."""
+    model = cfg.model.copy()
+    if cfg.get('data_preprocessor'):
+        model.setdefault('data_preprocessor', cfg.data_preprocessor)
+    return MODELS.build(model).eval()
+
+
+def _has_original_size(packed: dict) -> bool:
+    """Whether the annotations have the size of the file, and the input another."""
+    sample = packed['data_samples']
+    truth = sample.get('gt_inst_map', sample.get('gt_sem_seg'))
+    return truth is not None and tuple(truth.shape[-2:]) != tuple(packed['inputs'].shape[-2:])
+
+
+def _pad(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Pad an image with grey to ``shape`` (H, W), at the right and the bottom."""
+    down, right = shape[0] - image.shape[0], shape[1] - image.shape[1]
+    return cv2.copyMakeBorder(np.ascontiguousarray(image), 0, down, 0, right, cv2.BORDER_CONSTANT,
+                              value=(PADDING_GREY, ) * 3)

@@ -1,0 +1,112 @@
+"""Pictures of what a box head has to learn: a box for each cell of an instance, as numbers."""
+import cv2
+import matplotlib
+import numpy as np
+import torch
+from mmengine.structures import PixelData
+from mmseg.structures import SegDataSample
+
+from mmseg_instbox.models.box_heads.pixel_box_head import PixelBoxHead, cell_boxes
+from mmseg_instbox.models.task_modules.feature_grid import cell_points, sample_at_cells
+from mmseg_instbox.models.task_modules.pixel_box_coder import PixelBoxCoder
+
+from .drawing import enlarge, put_name_above
+from .utils import to_numpy
+from .vote_field import dim, draw_pointing, spread_cells
+
+OPACITY = 0.8  # of a number's colour
+PIXEL_BOX_NAMES = 'x to the centre', 'y to the centre', 'log width', 'log height'
+
+
+def add_box_targets(sample: SegDataSample, box_head: PixelBoxHead,
+                    grid_shape: tuple[int, int]) -> None:
+    """Write on a training sample what the loss of a box head compares its output with.
+
+    The targets come from the functions that the loss uses: which cells count, their boxes, and the
+    numbers of the head's coder. The sample gets ``gt_deltas``, the numbers, and ``gt_boxes``, the
+    boxes in pixels of the input that the coder makes of them again: both ``(4, h, w)`` float32, nan
+    in cells that carry no loss.
+
+    Args:
+        sample: With ``gt_inst_map`` ``(1, H, W)`` and ``gt_instances`` of the network's input;
+            changed in place.
+        box_head: Its coder is used.
+        grid_shape: ``(h, w)`` of the head's output.
+
+    Raises:
+        ValueError: The map holds an instance that ``gt_instances`` does not list.
+    """
+    valid, boxes = cell_boxes(sample, grid_shape)
+    points = cell_points(grid_shape, sample.gt_inst_map.shape[-2:])[valid]
+    deltas = box_head.coder.encode(points, boxes)
+    targets = dict(gt_deltas=deltas, gt_boxes=box_head.coder.decode(points, deltas))
+    for name, values in targets.items():
+        grid = torch.full((4, *grid_shape), torch.nan)
+        grid[:, valid] = values.T
+        sample.set_field(PixelData(data=grid), name, dtype=PixelData)
+
+
+def draw_target_boxes(image: np.ndarray, sample: SegDataSample) -> np.ndarray:
+    """Draw from the cells of each instance to the centre of the box that they have to learn.
+
+    Args:
+        image: RGB image, ``(H, W, 3)`` uint8, maybe enlarged against ``gt_inst_map``.
+        sample: With what :func:`add_box_targets` wrote.
+
+    Returns:
+        np.ndarray: RGB picture, ``(H, W, 3)`` uint8.
+    """
+    boxes = to_numpy(sample.gt_boxes.data)
+    ids = to_numpy(sample_at_cells(sample.gt_inst_map.data[0], boxes.shape[1:]))
+    groups = np.where(np.isnan(boxes[0]), -1, ids)
+    factor = image.shape[0] / sample.gt_inst_map.shape[-2]
+    return draw_pointing(image, np.nan_to_num(boxes) * factor, groups, image.shape[:2])
+
+
+def draw_deltas(image: np.ndarray, deltas: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
+    """Draw the four numbers of each cell as four small maps: blue below 0, red above.
+
+    Args:
+        image: RGB image, ``(H, W, 3)`` uint8.
+        deltas: ``(4, h, w)`` float, nan where there is nothing to learn.
+        names: Four, each is written above its map with the least and the largest value.
+
+    Returns:
+        np.ndarray: RGB picture, ``(H, W, 3)`` uint8.
+    """
+    height, width = image.shape[0] // 2, image.shape[1] // 2
+    strip = put_name_above(enlarge(image, 1), '').shape[0] - image.shape[0]
+    size = width, max(height - strip, 1)
+    small = dim(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
+    maps = [put_name_above(_draw_delta(small, values), _caption(name, values))
+            for name, values in zip(names, deltas, strict=True)]
+    maps = [cv2.resize(each, (width, height)) for each in maps]
+    canvas = np.full_like(image, 255)
+    canvas[:2 * height, :2 * width] = np.concatenate(
+        [np.concatenate(maps[:2], axis=1), np.concatenate(maps[2:], axis=1)])
+    return canvas
+
+
+def delta_names(coder: object) -> tuple[str, ...]:
+    """Give the names of the four numbers of a box coder."""
+    if isinstance(coder, PixelBoxCoder):
+        return PIXEL_BOX_NAMES
+    return tuple(f'number {i + 1} of {type(coder).__name__}' for i in range(4))
+
+
+def _caption(name: str, values: np.ndarray) -> str:
+    known = values[~np.isnan(values)]
+    return f'{name}: {known.min():.2f} to {known.max():.2f}' if len(known) else name
+
+
+def _draw_delta(canvas: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Colour the cells of a dimmed picture by their values ``(h, w)``, nan for none."""
+    known = ~np.isnan(values)
+    scale = max(np.abs(values[known]).max(initial=0), 1e-6)
+    share = np.nan_to_num(values / scale / 2) + 0.5
+    colors = (matplotlib.colormaps['coolwarm'](share)[..., :3] * 255).astype(np.uint8)
+    shape = canvas.shape[:2]
+    inside = spread_cells(known.astype(np.uint8), shape, shape) > 0
+    colors = spread_cells(colors, shape, shape)
+    return np.where(inside[..., None],
+                    cv2.addWeighted(canvas, 1 - OPACITY, colors, OPACITY, 0), canvas)

@@ -1,0 +1,114 @@
+"""Pictures of candidate instances: the boxes on which the votes of an image's cells agree."""
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import torch
+
+from mmseg_instbox.models.task_modules.base_grouper import Cells
+from mmseg_instbox.models.task_modules.box_iou import box_iou
+from mmseg_instbox.models.task_modules.grouping import Candidates
+from mmseg_instbox.models.task_modules.pixel_box_grouper import PixelBoxGrouper
+
+from .drawing import draw_labels, line_width
+from .utils import to_numpy
+from .vote_field import dim, thing_categories
+
+MAX_DRAWN = 200  # candidates, those with most votes
+MIN_IOU = 0.4  # of a candidate with the instance that it became
+LOST_COLOR = (200, 200, 200)
+LARGEST_DOT = 0.025  # radius for the most votes, in lengths of the picture's longer side
+
+
+@torch.no_grad()
+def find_candidates(grouper: PixelBoxGrouper, boxes: torch.Tensor, scores: torch.Tensor,
+                    img_shape: tuple[int, int], thing_ids: Sequence[int],
+                    extent: tuple[float, float]) -> Candidates:
+    """Find the candidates of an image before they are merged, those with most votes first.
+
+    Args:
+        grouper: It counts the votes.
+        boxes: ``(4, h, w)`` box of each cell in image pixels.
+        scores: ``(C, h, w)`` category probabilities.
+        img_shape: ``(H, W)``.
+        thing_ids: Indices of the thing categories among the C.
+        extent: ``(H', W')`` image pixels that the grid covers.
+
+    Returns:
+        Candidates: ``boxes`` (K, 4), ``labels`` (K,) category among the C, ``votes`` (K,).
+
+    Raises:
+        ValueError: If boxes and scores do not lie on one grid.
+    """
+    category = thing_categories(boxes, scores, thing_ids)
+    index = (category >= 0).flatten().nonzero()[:, 0]
+    if not len(index):
+        nothing = boxes.new_zeros(0)
+        return Candidates(nothing.view(0, 4), index, nothing)
+    cells = Cells(
+        boxes.flatten(1)[:, index].float().T, category.take(index),
+        scores.amax(dim=0).take(index).float(), index, tuple(img_shape), tuple(category.shape),
+        tuple(extent))
+    return grouper.vote(cells)[1]
+
+
+def match_candidates(candidates: Candidates, bboxes: np.ndarray,
+                     categories: np.ndarray) -> np.ndarray:
+    """Tell which instance each candidate became.
+
+    Args:
+        candidates: K of them.
+        bboxes: ``(N, 4)`` boxes of instances.
+        categories: ``(N,)`` their categories, numbered as the candidates'.
+
+    Returns:
+        np.ndarray: ``(K,)`` int64, the instance of the same category whose box has the highest IoU
+        with the candidate's, if that is at least ``MIN_IOU``; else -1.
+    """
+    if not len(bboxes):
+        return np.full(len(candidates.labels), -1)
+    boxes = torch.as_tensor(bboxes, dtype=torch.float32)
+    iou = to_numpy(box_iou(candidates.boxes[:, None].float(), boxes[None]))
+    iou = iou * (to_numpy(candidates.labels)[:, None] == categories)
+    return np.where(iou.max(axis=1) >= MIN_IOU, iou.argmax(axis=1), -1)
+
+
+def draw_candidates(image: np.ndarray, candidates: Candidates, owners: np.ndarray,
+                    colors: np.ndarray, with_labels: bool = True) -> np.ndarray:
+    """Draw candidates as boxes with a dot at the centre, the larger the more votes.
+
+    Args:
+        image: RGB image, ``(H, W, 3)`` uint8.
+        candidates: K of them in pixels of the image, those with most votes first.
+        owners: ``(K,)`` int, the instance that each became, -1 for none: drawn grey.
+        colors: ``(N, 3)`` uint8, the colours of the instances.
+        with_labels: Whether to write on the first candidate of each instance how many votes it got.
+
+    Returns:
+        np.ndarray: RGB picture, ``(H, W, 3)`` uint8.
+    """
+    canvas = dim(image)
+    boxes = np.rint(to_numpy(candidates.boxes)[:MAX_DRAWN]).astype(int)
+    votes, owners = to_numpy(candidates.votes)[:MAX_DRAWN], owners[:MAX_DRAWN]
+    palette = np.concatenate([colors.reshape(-1, 3), [LOST_COLOR]]).astype(np.uint8)
+    largest = LARGEST_DOT * max(canvas.shape[:2]) / np.sqrt(votes.max(initial=1e-9))
+    radii = np.maximum(np.rint(np.sqrt(votes) * largest), 2).astype(int)
+    paint_order = np.lexsort((votes, owners >= 0))  # many votes above few, found above lost
+    for i in paint_order:
+        color = palette[owners[i]].tolist()
+        cv2.rectangle(canvas, boxes[i, :2].tolist(), (boxes[i, 2:] - 1).tolist(), color,
+                      line_width(canvas))
+    for i in paint_order:
+        centre = (boxes[i].reshape(2, 2).sum(axis=0) // 2).tolist()
+        cv2.circle(canvas, centre, radii[i] + 1, (30, 30, 30), -1, cv2.LINE_AA)
+        cv2.circle(canvas, centre, radii[i], palette[owners[i]].tolist(), -1, cv2.LINE_AA)
+    if not with_labels:
+        return canvas
+    _, first = np.unique(owners, return_index=True)
+    first = first[owners[first] >= 0]
+    texts = [f'{_number(votes[i])} votes' for i in first]
+    return draw_labels(canvas, boxes[first], texts, palette[owners[first]])
+
+
+def _number(votes: float) -> str:
+    return f'{votes:.0f}' if votes >= 10 else f'{votes:.1f}'

@@ -1,0 +1,151 @@
+from collections.abc import Sequence
+
+import numpy as np
+from mmseg.registry import TASK_UTILS, VISUALIZERS
+from mmseg.structures import SegDataSample
+from mmseg.utils import ConfigType
+
+from .box_targets import PIXEL_BOX_NAMES, draw_deltas, draw_target_boxes
+from .candidates import draw_candidates, find_candidates, match_candidates
+from .drawing import DrawnObjects, draw_objects, join_panels
+from .inst_box_local_visualizer import InstBoxLocalVisualizer
+from .utils import best_first, check_image, to_numpy
+from .vote_field import draw_vote_field
+
+STAGES = ('votes', 'candidates', 'instances')
+
+
+@VISUALIZERS.register_module()
+class PixelBoxVisualizer(InstBoxLocalVisualizer):
+    """Draw how instances come about, step by step, beside the ground truth.
+
+    The pictures are, after the ground truth: the votes, where each cell of a thing sees the centre
+    of its object (:func:`~mmseg_instbox.visualization.draw_vote_field`); the candidates, boxes on
+    which votes agree, before they are merged, in the colour of the instance that they became or
+    grey; and the instances. They come from ``pred_boxes`` and ``pred_scores``, which a model keeps
+    with ``test_cfg.keep_boxes=True``; ``PixelBoxVisualizationHook`` sees to that.
+
+    Args:
+        grouper: Config of the :class:`PixelBoxGrouper` whose candidates are drawn; give the model's
+            own where it is not the default.
+        stages: Which of 'votes', 'candidates' and 'instances' are drawn, in this order.
+        columns: Pictures side by side before the next row begins.
+        **kwargs: See :class:`InstBoxLocalVisualizer`.
+
+    Raises:
+        ValueError: If there is no stage or an unknown one, ``columns`` is not a whole number from 1
+            on, or the grouper counts no votes.
+    """
+
+    def __init__(self,
+                 name: str = 'visualizer',
+                 *,
+                 grouper: ConfigType = dict(type='PixelBoxGrouper'),
+                 stages: Sequence[str] = STAGES,
+                 columns: int = 2,
+                 **kwargs) -> None:
+        super().__init__(name, **kwargs)
+        if not stages or not set(stages) <= set(STAGES):
+            raise ValueError(f'stages of PixelBoxVisualizer is {stages!r}; expected some of '
+                             f'{STAGES}')
+        if not isinstance(columns, int) or columns < 1:
+            raise ValueError(f'columns of PixelBoxVisualizer is {columns!r}; expected a whole '
+                             'number from 1 on')
+        self.grouper = TASK_UTILS.build(grouper)
+        if not hasattr(self.grouper, 'vote'):
+            raise ValueError(f'{grouper["type"]} counts no votes that PixelBoxVisualizer could '
+                             "draw: give it grouper=dict(type='PixelBoxGrouper'), or use "
+                             'InstBoxLocalVisualizer')
+        self.stages = tuple(stages)
+        self.columns = columns
+
+    def draw_training_sample(self,
+                             image: np.ndarray,
+                             data_sample: SegDataSample,
+                             caption: str = 'image',
+                             delta_names: Sequence[str] = PIXEL_BOX_NAMES) -> np.ndarray:
+        """Draw a training sample: the image, masks and boxes, and the box targets if it has them.
+
+        Args:
+            image (np.ndarray): RGB image, (H, W, 3) uint8.
+            data_sample (SegDataSample): With ground truth in pixels of ``image``, and box targets
+                if :func:`~mmseg_instbox.visualization.add_box_targets` wrote them.
+            caption (str): What is written above the image.
+            delta_names (Sequence[str]): Names of the four numbers of a box target.
+
+        Returns:
+            np.ndarray: The joined picture, RGB uint8.
+
+        Raises:
+            ValueError: If the image is not (H, W, 3) uint8, or the ground truth has another size.
+        """
+        check_image(image)
+        canvas = self._canvas(image)
+        truth = self._true_objects(data_sample, image, True)
+        panels = {caption: canvas,
+                  'masks and boxes': self._draw_gt(image, data_sample, truth, True)}
+        if 'gt_boxes' in data_sample:
+            deltas = to_numpy(data_sample.gt_deltas.data)
+            size = f'{deltas.shape[1]} x {deltas.shape[2]}'
+            panels[f'box targets of {size} cells: lines lead to the centre'] = draw_target_boxes(
+                canvas, data_sample)
+            panels['box targets as the numbers to learn'] = draw_deltas(
+                canvas, deltas, delta_names)
+        return join_panels({name: each for name, each in panels.items() if each is not None},
+                           self.columns)
+
+    def _draw_pred_panels(self, image: np.ndarray, sample: SegDataSample,
+                          gt: DrawnObjects | None, with_labels: bool,
+                          thr: float) -> dict[str, np.ndarray | None]:
+        """Draw the stages by caption; nothing for a sample without prediction."""
+        if 'pred_instances' not in sample:
+            return super()._draw_pred_panels(image, sample, gt, with_labels, thr)
+        _check_boxes(sample)
+        shown = self._found_objects(sample, image, gt, with_labels, thr)
+        keep = best_first(sample.pred_instances, thr)
+        draw = dict(
+            votes=lambda: self._draw_votes(image, sample),
+            candidates=lambda: self._draw_candidates(image, sample, keep, shown),
+            instances=lambda: self._draw_instances(image, shown))
+        return dict(draw[stage]() for stage in self.stages)
+
+    def _draw_votes(self, image: np.ndarray, sample: SegDataSample) -> tuple[str, np.ndarray]:
+        factor = self._factor(image)
+        extent = tuple(side * factor for side in sample.grid_extent)
+        picture = draw_vote_field(self._canvas(image), sample.pred_boxes.data * factor,
+                                  sample.pred_scores.data, self._thing_ids(sample), extent)
+        return 'votes: each cell points to the centre of its object', picture
+
+    def _draw_candidates(self, image: np.ndarray, sample: SegDataSample, keep: np.ndarray,
+                         shown: DrawnObjects) -> tuple[str, np.ndarray]:
+        thing_ids = self._thing_ids(sample)
+        found = find_candidates(self.grouper, sample.pred_boxes.data, sample.pred_scores.data,
+                                image.shape[:2], thing_ids, sample.grid_extent)
+        categories = np.array(thing_ids)[to_numpy(sample.pred_instances.labels)[keep]]
+        owners = match_candidates(found, shown.boxes, categories)
+        found = found._replace(boxes=found.boxes * self._factor(image))
+        picture = draw_candidates(self._canvas(image), found, owners, shown.colors,
+                                  shown.texts is not None)
+        return f'candidates: {len(owners)} boxes on which votes agree', picture
+
+    def _draw_instances(self, image: np.ndarray,
+                        shown: DrawnObjects) -> tuple[str, np.ndarray]:
+        picture = draw_objects(self._canvas(image), shown, self._factor(image), self.alpha)
+        return 'instances: each cell goes to the box that fits its own', picture
+
+    def _thing_ids(self, sample: SegDataSample) -> list[int]:
+        """Index of each thing class among the categories of ``pred_scores``."""
+        classes = list(self.dataset_meta.get('classes', ()))
+        things = self.dataset_meta.get('thing_classes')
+        if things is None or not classes:
+            return list(range(1, len(sample.pred_scores.data)))
+        return [classes.index(name) for name in things]
+
+
+def _check_boxes(sample: SegDataSample) -> None:
+    missing = [name for name in ('pred_boxes', 'pred_scores', 'grid_extent') if name not in sample]
+    if missing:
+        raise ValueError(f'A sample without {", ".join(missing)} shows no votes and no candidates: '
+                         'let the model keep them with model.test_cfg.keep_boxes=True, or take '
+                         "default_hooks.visualization of type 'PixelBoxVisualizationHook', which "
+                         'sees to it.')

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..task_modules.feature_grid import resize_to_extent
+from ..task_modules.painting import best_categories
 from .dense_prediction import DensePrediction, flipped_dims, move_padding, to_original
 from .mmseg_parts import carry_instances, category_logits, check_decode_head
 from .shifted_copies import feature_strides, forward_shifted, shift_training_batch
@@ -36,7 +37,8 @@ class InstBoxSegmentor(EncoderDecoder):
             With ``shifts=k``, k x k shifted copies of the image simulate a network of a k times
             finer feature stride, in either mode. With ``keep_boxes=True`` predictions also carry
             ``pred_boxes`` ``(4, h, w)`` and ``pred_scores`` ``(C, h, w)``, so that they can be
-            grouped again.
+            grouped again. With ``keep_logits=False`` they carry no ``seg_logits``, and the category
+            map is made strip by strip: 21 categories of 12 million pixels are 1 GB.
         data_preprocessor: Config; mmseg's ``SegDataPreProcessor`` becomes our
             ``InstBoxDataPreProcessor``, which extends it by instance maps.
         **kwargs: Arguments of ``EncoderDecoder``.
@@ -118,7 +120,7 @@ class InstBoxSegmentor(EncoderDecoder):
         """
         feats = self.extract_feat(inputs)
         boxes = self.box_head.predict(feats, inputs.shape[-2:])
-        return category_logits(self.decode_head, feats), boxes
+        return category_logits(self.decode_head, feats).float(), boxes
 
     def predict_dense(self, inputs: Tensor,
                       data_samples: OptSampleList = None) -> list[DensePrediction]:
@@ -171,10 +173,14 @@ class InstBoxSegmentor(EncoderDecoder):
             ``pred_instances`` at original size.
         """
         dense = self.predict_dense(inputs, data_samples)
-        data_samples = data_samples or [SegDataSample() for _ in inputs]
+        del inputs  # the largest tensor, if the caller holds it no longer
+        data_samples = data_samples or [SegDataSample() for _ in dense]
         for sample, each in zip(data_samples, dense, strict=True):
-            logits = resize_to_extent(each.logits, each.logits_extent, each.ori_shape)
-            self.group(sample, logits, each)
+            size = (each.logits_extent, each.ori_shape)
+            if self.test_cfg.get('keep_logits', True):
+                self.group(sample, resize_to_extent(each.logits, *size), each)
+            else:
+                self._group_cells(sample, best_categories(each.logits, *size), each)
         return data_samples
 
     def group(self, sample: SegDataSample, seg_logits: Tensor, dense: DensePrediction) -> None:
@@ -185,8 +191,11 @@ class InstBoxSegmentor(EncoderDecoder):
             seg_logits: ``(C, H, W)`` category scores at original size.
             dense: Its ``scores`` and ``boxes`` are grouped.
         """
-        seg_map = seg_logits.argmax(dim=0)
         sample.seg_logits = PixelData(data=seg_logits)
+        self._group_cells(sample, seg_logits.argmax(dim=0), dense)
+
+    def _group_cells(self, sample: SegDataSample, seg_map: Tensor, dense: DensePrediction) -> None:
+        """Writes the category map ``(H, W)`` int64 and the instances on a sample."""
         sample.pred_sem_seg = PixelData(data=seg_map[None])
         sample.pred_instances = self.grouper(dense.scores, dense.boxes, dense.ori_shape,
                                              self.thing_ids, dense.extent, seg_map)

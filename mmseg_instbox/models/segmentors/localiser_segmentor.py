@@ -77,7 +77,7 @@ class LocaliserSegmentor(InstBoxSegmentor):
         """Category scores and boxes on their feature grids, as of the parent."""
         feats = self.extract_feat(inputs)
         boxes = self.box_head.predict(feats.box, inputs.shape[-2:])
-        return category_logits(self.decode_head, feats.category), boxes
+        return category_logits(self.decode_head, feats.category).float(), boxes
 
     def _decode_head_forward_train(self, inputs: TwoFeats, data_samples: SampleList) -> dict:
         """Losses of the box head, and of the decode head unless it is frozen."""

@@ -1,8 +1,10 @@
+import logging
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
+from mmengine.logging import print_log
 from mmengine.structures import InstanceData
 from torch import Tensor
 
@@ -60,16 +62,24 @@ class BaseGrouper:
             mean of its cells' category probability. 'agreement': mean IoU of their boxes with the
             instance's box. 'coverage': square root of the share of that box, inside the image, that
             the cells fill. 'size': n / (n + 8) with n cells.
+        max_mask_bytes: Memory that the masks of an image may take, a byte a pixel and instance; of
+            more, instances of lowest score are left out, with a warning. None sets no limit.
 
     Raises:
-        ValueError: If there is no factor or an unknown one.
+        ValueError: If there is no factor or an unknown one, or a limit below 1.
     """
 
-    def __init__(self, score: Sequence[str] = SCORE_FACTORS) -> None:
+    def __init__(self,
+                 score: Sequence[str] = SCORE_FACTORS,
+                 max_mask_bytes: int | None = None) -> None:
         if not score or not set(score) <= set(SCORE_FACTORS):
             raise ValueError(f'score of {type(self).__name__} is {score!r}; expected some of '
                              f'{SCORE_FACTORS}')
+        if max_mask_bytes is not None and not max_mask_bytes >= 1:
+            raise ValueError(f'max_mask_bytes of {type(self).__name__} is {max_mask_bytes!r}; '
+                             'expected a number of bytes, or None for no limit')
         self.score = tuple(score)
+        self.max_mask_bytes = max_mask_bytes
 
     @torch.no_grad()
     def __call__(self,
@@ -95,7 +105,7 @@ class BaseGrouper:
                 ``thing_ids``, ``scores`` ``(K,)`` and ``bboxes`` ``(K, 4)``, best score first.
                 The metainfo ``num_invalid`` counts the cells that were left out because their
                 probabilities are nan, or that are of a thing and whose box is not finite or has no
-                area.
+                area; ``num_left_out`` the instances beyond ``max_mask_bytes``.
 
         Raises:
             ValueError: If ``scores`` and ``boxes`` lie on different grids or on none, a thing is
@@ -108,7 +118,7 @@ class BaseGrouper:
         if tuple(seg_map.shape) != tuple(img_shape):
             raise ValueError(f'{type(self).__name__} got a seg_map of size {tuple(seg_map.shape)} '
                              f'for an image of size {tuple(img_shape)} (height, width)')
-        return draw_instances(groups, seg_map, thing_ids, extent)
+        return draw_instances(groups, seg_map, thing_ids, extent, self.max_mask_bytes)
 
     @torch.inference_mode()
     def group_cells(self, scores: Tensor, boxes: Tensor, img_shape: tuple[int, int],
@@ -186,8 +196,11 @@ def category_map(scores: Tensor, img_shape: tuple[int, int], extent: tuple[float
     return logits.argmax(dim=0)
 
 
-def draw_instances(groups: CellGroups, seg_map: Tensor, thing_ids: Sequence[int] | Tensor,
-                   extent: tuple[float, float]) -> InstanceData:
+def draw_instances(groups: CellGroups,
+                   seg_map: Tensor,
+                   thing_ids: Sequence[int] | Tensor,
+                   extent: tuple[float, float],
+                   max_mask_bytes: int | None = None) -> InstanceData:
     """Masks of the instances that have pixels, best score first.
 
     Args:
@@ -195,6 +208,7 @@ def draw_instances(groups: CellGroups, seg_map: Tensor, thing_ids: Sequence[int]
         seg_map: ``(H, W)`` int64 category of each pixel.
         thing_ids: ``(T,)`` indices of the thing categories.
         extent: ``(H', W')`` image pixels that the grid covers.
+        max_mask_bytes: As of :class:`BaseGrouper`.
 
     Returns:
         InstanceData: As of :meth:`BaseGrouper.__call__`.
@@ -204,20 +218,22 @@ def draw_instances(groups: CellGroups, seg_map: Tensor, thing_ids: Sequence[int]
     rank = torch.cat([order.argsort(), order.new_tensor([-1])])
     categories = groups.categories[order]
     instance = painting.paint(rank[groups.owners], categories, seg_map, extent)
-    masks = torch.zeros(
-        (num + 1, *instance.shape), dtype=torch.bool, device=instance.device)
-    masks = masks.scatter_(0, instance.long()[None], True)[:num]
-    boxes = painting.mask_boxes(masks)
-    seen = boxes[:, 2] > 0
-    if not bool(seen.all()):
-        masks, boxes, order, categories = (x[seen] for x in (masks, boxes, order, categories))
+    seen = painting.which_occur(instance, num)
+    kept = seen if max_mask_bytes is None else seen[:max_mask_bytes // instance.numel()]
+    if len(kept) < len(seen):
+        print_log(
+            f'{len(seen) - len(kept)} of {len(seen)} instances, those of lowest score, are left '
+            f'out: masks of {tuple(instance.shape)} pixels would take more than max_mask_bytes='
+            f'{max_mask_bytes}', 'current', logging.WARNING)
+    masks = painting.masks_of(instance, kept, num)
+    order, categories = order[kept], categories[kept]
     thing_ids = torch.as_tensor(thing_ids, device=order.device)
     return InstanceData(
-        metainfo=dict(num_invalid=groups.num_invalid),
+        metainfo=dict(num_invalid=groups.num_invalid, num_left_out=len(seen) - len(kept)),
         masks=masks,
         labels=(categories[:, None] == thing_ids[None]).long().argmax(dim=1),
         scores=groups.scores[order],
-        bboxes=boxes)
+        bboxes=painting.mask_boxes(masks))
 
 
 def _no_groups(cells: Cells) -> tuple[Candidates, Tensor, Tensor]:

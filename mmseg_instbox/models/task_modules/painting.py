@@ -1,9 +1,13 @@
 """From instances on the feature grid to masks and boxes at image resolution: pure functions."""
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+_CHUNK = 1 << 18  # pixels that are looked at together
 
 
 class Between(NamedTuple):
@@ -27,6 +31,33 @@ def between_cells(size: int, cells: int, extent: float, device: torch.device) ->
     position = (pixels * (cells / extent) - 0.5).clamp(0, cells - 1)
     low = position.long()
     return Between(low, (low + 1).clamp(max=cells - 1), position - low)
+
+
+def best_categories(logits: Tensor, extent: tuple[float, float], img_shape: tuple[int, int],
+                    strip: int = 64) -> Tensor:
+    """The best category of each pixel, as ``resize_to_extent(...).argmax(dim=0)`` gives it, strip
+    by strip: no more than a strip of interpolated scores is in memory.
+
+    Args:
+        logits: ``(C, h, w)`` float.
+        extent: ``(H', W')``, the pixels that the grid covers, at least the image.
+        img_shape: ``(H, W)``.
+        strip: Rows of pixels that are interpolated together.
+
+    Returns:
+        Tensor: ``(H, W)`` int64. Where two categories are equal but for rounding, another one of
+            them than that of the interpolated whole may be the best.
+    """
+    full = [max(round(whole), part) for whole, part in zip(extent, img_shape, strict=True)]
+    rows, cols = (between_cells(size, cells, whole, logits.device)
+                  for size, cells, whole in zip(img_shape, logits.shape[1:], full, strict=True))
+    wide = torch.lerp(logits[..., cols.low], logits[..., cols.high], cols.share.to(logits))
+    best = []
+    for y in range(0, img_shape[0], strip):
+        low, high, share = (each[y:y + strip] for each in rows)
+        share = share.to(logits)[:, None]
+        best.append(torch.lerp(wide[:, low], wide[:, high], share).argmax(dim=0))
+    return torch.cat(best)
 
 
 def paint(owners: Tensor, labels: Tensor, seg_map: Tensor, extent: tuple[float, float]) -> Tensor:
@@ -60,17 +91,22 @@ def paint(owners: Tensor, labels: Tensor, seg_map: Tensor, extent: tuple[float, 
     painted = _spread(instance, rows, cols)
     painted.masked_fill_(_spread(labels[instance.long()], rows, cols) != seg_map, num)
 
-    y, x = _spread(several, rows, cols).nonzero(as_tuple=True)
-    near, fits = (_near(cells, rows, cols, y, x) for cells in (corners, labels[corners.long()]))
-    fits = fits == seg_map[y, x]
-    painted[y, x] = _heaviest(near, fits, rows.share[y], cols.share[x], num)
-
-    y, x = ((painted == num) & _any_of(seg_map, labels[:num])).nonzero(as_tuple=True)
-    window = _window(owners, num)
-    near, fits = (_near(cells, rows, cols, y, x) for cells in (window, labels[window.long()]))
-    fits = fits == seg_map[y, x]
-    painted[y, x] = _nearest(near, fits, rows.share[y], cols.share[x], num)
+    fill = partial(_fill, painted, seg_map=seg_map, labels=labels, rows=rows, cols=cols)
+    fill(_spread(several, rows, cols), corners, _heaviest)
+    fill((painted == num) & _any_of(seg_map, labels[:num]), _window(owners, num), _nearest)
     return painted
+
+
+def _fill(painted: Tensor, pixels: Tensor, cells: Tensor, choose: Callable[..., Tensor],
+          seg_map: Tensor, labels: Tensor, rows: Between, cols: Between) -> None:
+    """Decides the true ``pixels`` ``(H, W)`` of ``painted`` by the cells ``(M, h, w)`` around each,
+    some at a time to bound memory."""
+    categories = labels[cells.long()]
+    places = [each.split(_CHUNK) for each in pixels.nonzero(as_tuple=True)]
+    for y, x in zip(*places, strict=True):
+        near, fits = (_near(each, rows, cols, y, x) for each in (cells, categories))
+        fits = fits == seg_map[y, x]
+        painted[y, x] = choose(near, fits, rows.share[y], cols.share[x], len(labels) - 1)
 
 
 def _any_of(seg_map: Tensor, labels: Tensor) -> Tensor:
@@ -124,6 +160,24 @@ def _nearest(near: Tensor, fits: Tensor, y: Tensor, x: Tensor, nobody: int) -> T
     distance = ((y - step)**2)[:, None] + ((x - step)**2)[None]
     distance = distance.flatten(0, 1).masked_fill(~fits, torch.inf)
     return near.masked_fill((distance > distance.amin(dim=0)) | ~fits, nobody).amin(dim=0)
+
+
+def which_occur(instance: Tensor, num: int) -> Tensor:
+    """The numbers below ``num`` that occur in a map ``(H, W)`` of numbers up to ``num``, ascending
+    int64 ``(K,)``."""
+    occurs = torch.zeros(num + 1, dtype=torch.bool, device=instance.device)
+    occurs[instance.flatten().long()] = True
+    return occurs[:num].nonzero()[:, 0]
+
+
+def masks_of(instance: Tensor, numbers: Tensor, num: int) -> Tensor:
+    """Masks ``(K, H, W)`` bool of the instances ``numbers`` ``(K,)`` int64 in a map ``(H, W)`` of
+    numbers up to ``num``."""
+    place = numbers.new_full((num + 1, ), len(numbers))
+    place[numbers] = torch.arange(len(numbers), device=numbers.device)
+    masks = torch.zeros((len(numbers) + 1, *instance.shape), dtype=torch.bool,
+                        device=instance.device)
+    return masks.scatter_(0, place.take(instance.long())[None], True)[:-1]
 
 
 def mask_boxes(masks: Tensor) -> Tensor:

@@ -67,7 +67,16 @@ class PixelBoxGrouper(BaseGrouper):
         self.num_refine = num_refine
         self.max_candidates = max_candidates
 
-    def _group(self, cells: Cells) -> tuple[Candidates, Tensor, Tensor]:
+    def vote(self, cells: Cells) -> tuple[Tensor, Candidates]:
+        """The first part of grouping: candidates before any are merged.
+
+        Args:
+            cells: At least one.
+
+        Returns:
+            tuple: The boxes ``(n, 4)`` of the cells, averaged with those around them, and the local
+                maxima of their votes that have ``min_votes``, those with most votes first.
+        """
         boxes, labels = cells.boxes, cells.labels
         around = grouping.neighbours(cells.index, cells.grid_shape)
         for _ in range(self.num_smooth):
@@ -77,7 +86,10 @@ class PixelBoxGrouper(BaseGrouper):
         found = grouping.find_maxima(votes, boxes)
         enough = self.min_votes * grouping.box_cells(found.boxes, cells.area, cells.img_shape)
         found = found.select((found.votes >= enough).nonzero()[:, 0])
-        found = grouping.strongest(found, cells.img_shape, 4 * self.max_candidates)
+        return boxes, grouping.strongest(found, cells.img_shape, 4 * self.max_candidates)
+
+    def _group(self, cells: Cells) -> tuple[Candidates, Tensor, Tensor]:
+        boxes, found = self.vote(cells)
         found = grouping.merge(found, self.merge_iou).first(self.max_candidates)
         found, owner, iou = self._assign(found, boxes, cells)
         for _ in range(self.num_refine):

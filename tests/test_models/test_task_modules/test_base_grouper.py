@@ -122,6 +122,23 @@ def test_the_two_steps_are_the_call(grouper):
     assert owned == list(range(len(groups.scores))) and len(owned) >= 3
 
 
+def test_masks_take_no_more_memory_than_they_may(grouper):
+    seg, inst = random_crowd(1)
+    scores, boxes = perfect_output(seg, inst, 4, noise=1)
+    every = grouper(scores, boxes, (64, 96), THING_IDS, seg_map=seg)
+    grouper.max_mask_bytes = 3 * 64 * 96 - 1
+    kept = grouper(scores, boxes, (64, 96), THING_IDS, seg_map=seg)
+    assert every.num_left_out == 0 and kept.num_left_out == len(every) - 2 > 0
+    for key in ('masks', 'labels', 'scores', 'bboxes'):
+        assert torch.equal(kept[key], every[key][:2])
+
+
+@pytest.mark.parametrize('limit', [0, -5])
+def test_a_limit_that_keeps_nothing_is_refused(limit):
+    with pytest.raises(ValueError, match='expected a number of bytes, or None'):
+        BaseGrouper(max_mask_bytes=limit)
+
+
 def test_two_touching_objects_of_one_category(grouper):
     seg, inst = scene((2, 8, 8, 40, 48), (2, 40, 8, 72, 48))
     result = grouper(*perfect_output(seg, inst, 4), (64, 96), THING_IDS, seg_map=seg)

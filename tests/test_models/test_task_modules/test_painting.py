@@ -3,6 +3,7 @@ import torch
 import torch.nn.functional as F
 
 from mmseg_instbox.models.task_modules import painting
+from mmseg_instbox.models.task_modules.feature_grid import resize_to_extent
 
 
 @pytest.mark.parametrize('size, cells, extent', [
@@ -96,3 +97,36 @@ def test_mask_boxes_by_loops():
         ys, xs = mask.nonzero().T.tolist()
         assert box == ([min(xs), min(ys), max(xs) + 1, max(ys) + 1] if ys else [0, 0, 0, 0])
     assert painting.mask_boxes(masks[:0]).shape == (0, 4)
+
+
+@pytest.mark.parametrize('grid, extent, size', [
+    ((6, 9), (48, 72), (48, 72)), ((6, 9), (48, 72), (41, 67)), ((5, 4), (19.6, 33.2), (19, 30)),
+    ((32, 32), (9, 9), (9, 9)), ((1, 1), (8, 8), (7, 8)), ((20, 30), (160, 240), (150, 239))])
+@pytest.mark.parametrize('strip', [1, 64])
+def test_best_categories_are_those_of_the_interpolated_scores(grid, extent, size, strip):
+    logits = torch.randn(5, *grid)
+    scores = resize_to_extent(logits, extent, size)
+    best = painting.best_categories(logits, extent, size, strip)
+    assert best.dtype == torch.int64 and best.shape == size
+    chosen = scores.gather(0, best[None])[0]
+    assert torch.allclose(chosen, scores.amax(dim=0), atol=1e-5)
+    first, second = scores.topk(2, dim=0).values
+    clear = first > second + 1e-5
+    assert clear.float().mean() > 0.99 and torch.equal(best[clear], scores.argmax(0)[clear])
+
+
+def test_masks_of_some_instances():
+    instance = torch.tensor([[0, 3, 3], [5, 1, 0]], dtype=torch.int16)
+    assert painting.which_occur(instance, 5).tolist() == [0, 1, 3]
+    masks = painting.masks_of(instance, torch.tensor([0, 3]), 5)
+    assert masks.dtype == torch.bool
+    assert torch.equal(masks, torch.stack([instance == 0, instance == 3]))
+    assert painting.masks_of(instance, torch.tensor([], dtype=torch.long), 5).shape == (0, 2, 3)
+
+
+def test_paint_in_parts_is_paint_at_once(monkeypatch):
+    owners = torch.randint(-1, 5, (6, 8))
+    labels, seg_map = torch.tensor([1, 2, 1, 2, 1]), torch.randint(0, 3, (48, 64))
+    whole = painting.paint(owners, labels, seg_map, (48, 64))
+    monkeypatch.setattr(painting, '_CHUNK', 7)
+    assert torch.equal(painting.paint(owners, labels, seg_map, (48, 64)), whole)

@@ -1,0 +1,113 @@
+"""Data samples from a file in COCO's format."""
+from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
+
+import numpy as np
+import torch
+from mmengine.structures import InstanceData, PixelData
+from mmseg.structures import SegDataSample
+from pycocotools import mask as mask_tools
+
+from mmseg_instbox.datasets.coco_file import read_coco_file
+from mmseg_instbox.datasets.coco_masks import segmentation_rle
+from mmseg_instbox.datasets.instance_maps import VOID
+from mmseg_instbox.datasets.voc_layout import voc_palette
+from mmseg_instbox.models.task_modules.painting import mask_boxes
+
+
+def samples_from_coco(file: str) -> tuple[Iterator[tuple[str, SegDataSample]], dict]:
+    """Read a file of COCO's instances as predictions, one image at a time.
+
+    Args:
+        file: JSON with ``images``, ``categories`` and ``annotations``, whose segmentations are
+            run-length encoded or polygons; a missing ``score`` means 1.
+
+    Returns:
+        tuple: Names of the images with their samples, and the ``dataset_meta``. The categories
+        of the file, by rising id, are the ``thing_classes``; ``classes`` has 'background' before
+        them, unless a category of the file has that name. A sample has ``pred_instances`` and
+        ``pred_sem_seg``, in which a pixel of several instances has the category of the highest
+        score; crowds are void (255) and no instances. Its metainfo has ``name`` (the file's stem,
+        with its folders if another has that), ``img_path`` as in the file, ``ori_shape`` and
+        ``img_id``.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no such JSON, an annotation names an unknown image or category, two
+            categories have one name, or, while iterating, a segmentation is broken or of another
+            size than its image, or a score is no number from 0 to 1.
+    """
+    content = read_coco_file(str(file))
+    meta = _dataset_meta(str(file), content['categories'])
+    by_image: dict[int, list[dict]] = {image['id']: [] for image in content['images']}
+    for annotation in content['annotations']:
+        by_image[annotation['image_id']].append(annotation)
+    names = _distinct_names([image['file_name'] for image in content['images']])
+    return ((name, _sample(str(file), name, image, by_image[image['id']], meta))
+            for name, image in zip(names, content['images'], strict=True)), meta
+
+
+def _dataset_meta(file: str, categories: Sequence[dict]) -> dict:
+    categories = sorted(categories, key=lambda category: category['id'])
+    things = tuple(category['name'] for category in categories)
+    if not things or len(set(things)) < len(things):
+        raise ValueError(f'{file}: the names of the categories are {list(things)}; there must be '
+                         'at least one, each once. Correct the file.')
+    classes = things if 'background' in things else ('background', *things)
+    palette = voc_palette()[np.arange(len(classes)) % VOID].tolist()
+    ids = {category['id']: label for label, category in enumerate(categories)}
+    return dict(classes=classes, thing_classes=things, palette=palette, category_ids=ids)
+
+
+def _distinct_names(files: Sequence[str]) -> list[str]:
+    """The stems of files, led by as many names of folders as it takes to tell them apart."""
+    paths = [PurePosixPath(file.replace('\\', '/')) for file in files]
+    names: dict[str, None] = {}
+    for path in paths:
+        name, folders = path.stem, [part for part in path.parent.parts if part != '/']
+        while name in names and folders:
+            name = f'{folders.pop()}_{name}'
+        stem, number = name, 2
+        while name in names:
+            name, number = f'{stem}_{number}', number + 1
+        names[name] = None
+    return list(names)
+
+
+def _sample(file: str, name: str, image: dict, annotations: Sequence[dict],
+            meta: dict) -> SegDataSample:
+    shape = (image['height'], image['width'])
+    objects = [each for each in annotations if not each.get('iscrowd')]
+    masks = _masks(file, objects, shape)
+    labels = np.array([meta['category_ids'][each['category_id']] for each in objects], np.int64)
+    scores = np.array([_score(file, each) for each in objects], np.float32)
+    background = 0 if len(meta['classes']) > len(meta['thing_classes']) else VOID
+    seg_map = np.full(shape, background, dtype=np.int64)
+    crowds = [each for each in annotations if each.get('iscrowd')]
+    seg_map[_masks(file, crowds, shape).any(axis=0)] = VOID
+    for index in np.argsort(-scores, kind='stable')[::-1]:
+        seg_map[masks[index]] = labels[index] + (background == 0)
+    sample = SegDataSample(metainfo=dict(name=name, img_path=image['file_name'], ori_shape=shape,
+                                         img_id=image['id']))
+    sample.pred_sem_seg = PixelData(data=torch.from_numpy(seg_map)[None])
+    tensors = [torch.from_numpy(array) for array in (masks, labels, scores)]
+    sample.pred_instances = InstanceData(
+        masks=tensors[0], labels=tensors[1], scores=tensors[2], bboxes=mask_boxes(tensors[0]))
+    return sample
+
+
+def _masks(file: str, annotations: Sequence[dict], shape: tuple[int, int]) -> np.ndarray:
+    """The masks (N, H, W) bool of annotations."""
+    masks = np.zeros((len(annotations), *shape), dtype=bool)
+    for mask, each in zip(masks, annotations, strict=True):
+        where = f'{file}: annotation {each["id"]}'
+        mask[:] = mask_tools.decode(segmentation_rle(each['segmentation'], shape, where))
+    return masks
+
+
+def _score(file: str, annotation: dict) -> float:
+    score = annotation.get('score', 1.)
+    if not isinstance(score, int | float) or not 0 <= score <= 1:
+        raise ValueError(f'{file}: annotation {annotation["id"]} has the score {score!r}, expected '
+                         'a number from 0 to 1. Correct the file.')
+    return float(score)

@@ -1,0 +1,117 @@
+"""Outlines of masks as polygons that draw the same masks again.
+
+The outlines run through the centres of the outermost pixels of a region. Programs that read
+polygons of pixels (``cv2.fillPoly``, Pillow, and so Ultralytics, supervision and LabelMe) draw the
+outline and fill it, which gives back the region. A polygon cannot say that it has a hole: the
+outline of a hole is therefore joined to that around it by a bridge, a line inside the region that
+is walked to and fro.
+"""
+from collections import defaultdict
+
+import cv2
+import numpy as np
+
+
+def mask_polygons(mask: np.ndarray) -> list[np.ndarray]:
+    """One polygon for each connected part (8 neighbours) of a mask.
+
+    Args:
+        mask (ndarray): (H, W) bool.
+
+    Returns:
+        list[ndarray]: Each (P, 2) int64, x and y of pixels, P >= 3, the largest part first; a part
+        of a single pixel has its point three times. Empty for an empty mask.
+    """
+    top, left, crop = _crop(mask)
+    # OpenCV takes the frame of an image for background: it needs no border of its own.
+    rings, links = cv2.findContours(crop, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    rings = [ring[:, 0].astype(np.int64) for ring in rings]
+    holes = defaultdict(list)  # of each part, by its index
+    for ring, (*_, part) in zip(rings, links[0] if rings else (), strict=True):
+        holes[part].append(ring)
+    parts = [_join_holes(rings[i], holes[i]) for i in range(len(rings)) if links[0, i, 3] < 0]
+    polygons = [_at_least_three(_drop_straight(part)) for part in parts]
+    return [each + (left, top) for each in sorted(polygons, key=polygon_area, reverse=True)]
+
+
+def join_polygons(polygons: list[np.ndarray]) -> np.ndarray:
+    """Make one polygon of several, for formats with one polygon an object.
+
+    Each is joined to a near point of those before it by a bridge; a program that draws outlines
+    draws the bridge, too, a line one pixel wide.
+
+    Args:
+        polygons (list[ndarray]): One or more, each (P, 2).
+
+    Returns:
+        ndarray: (Q, 2), of the same type.
+    """
+    joined = polygons[0]
+    for polygon in polygons[1:]:
+        joined = _insert(joined, polygon, *_near_points(joined, polygon))
+    return joined
+
+
+def polygon_area(polygon: np.ndarray) -> float:
+    """Area inside a polygon (P, 2) in square pixels; bridges count nothing."""
+    x, y = polygon.T
+    return abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2
+
+
+def _crop(mask: np.ndarray) -> tuple[int, int, np.ndarray]:
+    """Top, left and the part (h, w) uint8 of a mask that is not empty."""
+    rows, columns = mask.any(axis=1).nonzero()[0], mask.any(axis=0).nonzero()[0]
+    if not len(rows):
+        return 0, 0, np.zeros((1, 1), dtype=np.uint8)
+    crop = mask[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1]
+    return int(rows[0]), int(columns[0]), np.ascontiguousarray(crop, dtype=np.uint8)
+
+
+def _join_holes(ring: np.ndarray, holes: list[np.ndarray]) -> np.ndarray:
+    """Join the outlines of holes to that of their part, from left to right.
+
+    From the leftmost pixel of a hole's outline, the region goes on to the left until it meets
+    another outline: that of the part or of a hole farther left, which is joined already.
+    """
+    for hole in sorted(holes, key=lambda hole: hole[:, 0].min()):
+        there = int(hole[:, 0].argmin())
+        x, y = hole[there]
+        to_the_left = np.where((ring[:, 1] == y) & (ring[:, 0] <= x), ring[:, 0], -1)
+        ring = _insert(ring, hole, int(to_the_left.argmax()), there)
+    return ring
+
+
+def _insert(ring: np.ndarray, other: np.ndarray, here: int, there: int) -> np.ndarray:
+    """Walk ``ring`` to its point ``here``, round ``other`` from its point ``there``, and back."""
+    around = np.concatenate([other[there:], other[:there + 1]])
+    return np.concatenate([ring[:here + 1], around, ring[here:]])
+
+
+def _drop_straight(ring: np.ndarray) -> np.ndarray:
+    """Drop the points (P, 2) at which a ring goes on as it came."""
+    steps = np.roll(ring, -1, axis=0) - ring
+    turns = (steps != np.roll(steps, 1, axis=0)).any(axis=1)
+    turns[0] = True
+    return ring[turns]
+
+
+def _near_points(ring: np.ndarray, other: np.ndarray) -> tuple[int, int]:
+    """Indices of two points of which each is the nearest to the other, (P, 2) and (Q, 2)."""
+    here, there, gap = 0, 0, np.inf
+    while True:
+        here = _nearest(ring, other[there])
+        there = _nearest(other, ring[here])
+        closer = np.abs(ring[here] - other[there]).max()
+        if closer >= gap:
+            return here, there
+        gap = closer
+
+
+def _nearest(points: np.ndarray, point: np.ndarray) -> int:
+    """Index of the point nearest to another: as many pixels away as a line to it has."""
+    return int(np.abs(points - point).max(axis=1).argmin())
+
+
+def _at_least_three(polygon: np.ndarray) -> np.ndarray:
+    """Walk the points again until there are three: readers take fewer for no polygon."""
+    return polygon[np.arange(max(len(polygon), 3)) % len(polygon)]

@@ -1,0 +1,91 @@
+"""What the writers of all formats share."""
+import re
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+from mmseg.structures import SegDataSample
+
+from .categories import read_categories
+from .prediction import Prediction, read_prediction
+
+_UNFIT = re.compile(r'[\x00-\x1f/\\:*?"<>|]')  # in names of files, on one system or another
+
+
+class ResultWriter(ABC):
+    """Writes predictions into a folder, one image after the other, and remembers no masks.
+
+    Each file is written whole or not at all. In a ``with`` block, :meth:`close` is called unless an
+    error ended the block.
+
+    Args:
+        out_dir: The folder; it is made, with those that it lies in.
+        dataset_meta: ``classes`` and ``thing_classes`` of the model that predicts, and ``palette``
+            and ``category_ids`` where it has them.
+        score_thr: Instances of a lower score are left out.
+
+    Raises:
+        ValueError: If ``dataset_meta`` does not say what the categories are, or there is a file in
+            the folder's place.
+    """
+
+    def __init__(self, out_dir: str | Path, dataset_meta: dict, score_thr: float = 0.) -> None:
+        self.out_dir = Path(out_dir)
+        if self.out_dir.exists() and not self.out_dir.is_dir():
+            raise ValueError(f'{out_dir} is a file, but results go into a folder: choose another '
+                             'name.')
+        self.categories = read_categories(dataset_meta)
+        self.score_thr = score_thr
+        self._names: dict[str, None] = {}  # in order
+        self._closed: Path | None = None
+
+    def add(self, sample: SegDataSample, name: str, image_file: str | None = None) -> None:
+        """Write or remember the prediction on one image.
+
+        Args:
+            sample: With ``pred_instances``, and ``pred_sem_seg`` for formats with categories.
+            name: Name of the image without folder and ending. Characters that would lead out of
+                the folder, or that names of files must not have, become ``_``.
+            image_file: Path or address of the image, if it has one.
+
+        Raises:
+            ValueError: If the name came before, the writer is closed, or the sample is no
+                prediction with these categories.
+        """
+        if self._closed is not None:
+            raise ValueError(f'{name}: the results in {self.out_dir} were finished with close(): '
+                             'add images before.')
+        prediction = read_prediction(sample, self.categories, self.score_thr)
+        name = file_name(name)
+        if name in self._names:
+            raise ValueError(f'{name}: two images of this name; the results in {self.out_dir} '
+                             'would overwrite each other. Give them different names.')
+        self._write(sample, prediction, name, None if image_file is None else str(image_file))
+        self._names[name] = None
+
+    def close(self) -> Path:
+        """Write what belongs to all images, once; gives what to open, a file or the folder."""
+        if self._closed is None:
+            self.out_dir.mkdir(parents=True, exist_ok=True)
+            self._closed = self._finish()
+        return self._closed
+
+    @abstractmethod
+    def _write(self, sample: SegDataSample, prediction: Prediction, name: str,
+               image_file: str | None) -> None:
+        """Write or remember one image under a name that is safe and new."""
+
+    @abstractmethod
+    def _finish(self) -> Path:
+        """Write what is left to write."""
+
+    def __enter__(self) -> 'ResultWriter':
+        return self
+
+    def __exit__(self, kind: type | None, *args) -> None:
+        if kind is None:
+            self.close()
+
+
+def file_name(name: str) -> str:
+    """Make a name of a file, without ending, of any text: one that stays in its folder."""
+    return _UNFIT.sub('_', name).strip().strip('.') or 'image'

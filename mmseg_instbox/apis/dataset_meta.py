@@ -1,0 +1,66 @@
+"""The names and colours of a model's categories."""
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from mmengine.config import Config
+from mmseg.registry import DATASETS
+from torch import nn
+
+DATALOADERS = ('test_dataloader', 'val_dataloader', 'train_dataloader')
+
+
+def complete_dataset_meta(meta: dict, cfg: Config, network: nn.Module) -> dict:
+    """What a model's categories are called, from its checkpoint, else from the config's data set.
+
+    Args:
+        meta: ``meta`` of the checkpoint; ``dataset_meta`` in it counts first.
+        cfg: The config, whose data sets count next.
+        network: The segmentor, which knows how many categories it has, and which are things.
+
+    Returns:
+        dict: ``classes`` and ``thing_classes``, tuples of names, ``palette``, a list of RGB values
+        from 0 to 255, and what else ``dataset_meta`` holds.
+
+    Raises:
+        ValueError: The names are nowhere to be found, or they are not as many as the categories.
+    """
+    found = dict(meta.get('dataset_meta') or {})
+    if not found.get('classes'):
+        found = next(_configured(cfg), {})
+    classes = tuple(found.get('classes') or ())
+    num_classes = network.num_classes
+    if len(classes) != num_classes:
+        have = f'{len(classes)} names' if classes else 'no names'
+        raise ValueError(f'The model has {num_classes} categories, but checkpoint and config have '
+                         f'{have} for them: add metainfo=dict(classes=(...)) to test_dataloader.'
+                         'dataset of the config.')
+    things = tuple(classes[index] for index in getattr(network, 'thing_ids', ()))
+    palette = found.get('palette')
+    if palette is None or len(palette) != len(classes):
+        palette = np.random.RandomState(42).randint(0, 255, (len(classes), 3))  # as mmseg does
+    palette = [[int(value) for value in colour] for colour in palette]
+    return found | dict(classes=classes, thing_classes=things, palette=palette)
+
+
+def _configured(cfg: Config) -> Iterator[dict]:
+    """Meta information of the config's data sets that name categories, those of the test first."""
+    for loader in DATALOADERS:
+        for dataset in _datasets((cfg.get(loader) or {}).get('dataset')):
+            own = dict(getattr(DATASETS.get(dataset['type']), 'METAINFO', {}))
+            given = dict(dataset.get('metainfo') or {})
+            if 'classes' in given:  # other categories: neither things nor colours of the class fit
+                own = {}
+            if (own | given).get('classes'):
+                yield own | given
+
+
+def _datasets(node: Any) -> Iterator[dict]:
+    """Every data set in a nested config, wrapped ones included."""
+    if isinstance(node, dict) and 'type' in node:
+        yield node
+    for key in ('dataset', 'datasets'):
+        inner = node.get(key) if isinstance(node, dict) else None
+        for child in inner if isinstance(inner, list | tuple) else [inner]:
+            if child is not None:
+                yield from _datasets(child)

@@ -1,0 +1,225 @@
+"""Whatever a user has pictures in, one picture at a time."""
+import glob
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import numpy as np
+from PIL import Image
+
+from .decoding import array_to_bgr, fetch_image, pil_to_bgr, read_image, read_video
+
+IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.gif', '.tif', '.tiff', '.webp', '.ppm', '.pgm')
+VIDEO_SUFFIXES = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v', '.mpg', '.mpeg', '.wmv')
+_UNFIT = re.compile(r'[\x00-\x1f/\\]')  # in names of files
+
+
+@dataclass(frozen=True)
+class InputImage:
+    """One picture of the inputs.
+
+    Attributes:
+        name: The file's stem, made distinct from those before it; a running number for arrays and
+            ``VIDEO_000000`` for frames.
+        path: Path or address of the picture, None if it has none.
+        load: Gives the picture, (H, W, 3) uint8 BGR. Raises ValueError, or FileNotFoundError, with
+            a sentence that names the picture.
+    """
+    name: str
+    path: str | None
+    load: Callable[[], np.ndarray]
+
+
+@dataclass(frozen=True)
+class _Source:
+    """One thing that holds pictures, and how many it holds (None: unknown)."""
+    kind: str
+    value: Any
+    total: int | None = 1
+
+
+class InputImages(Iterator[InputImage]):
+    """An iterator over pictures that may know how many there are.
+
+    Attributes:
+        total: Number of pictures, None where it is unknown; of a video as its header says.
+    """
+
+    def __init__(self, sources: Iterable[_Source], total: int | None) -> None:
+        self.total = total
+        self._images = _images(sources)
+
+    def __next__(self) -> InputImage:
+        return next(self._images)
+
+    def __length_hint__(self) -> int:
+        """For ``operator.length_hint``; 0 where the number is unknown."""
+        return self.total or 0
+
+
+_IN_MEMORY = dict(array=np.ndarray, pil=Image.Image, image=InputImage)
+
+
+def read_inputs(inputs: Any) -> InputImages:
+    """Every picture of some inputs, one after another; nothing is read ahead.
+
+    Args:
+        inputs: Path of an image or a video; folder (its images, by name, without those of folders
+            inside it); pattern such as ``'photos/**/*.jpg'``; http or https address of an image;
+            array (H, W, 3) BGR, (H, W) grey or (H, W, 4) BGRA, uint8; PIL image; an
+            :class:`InputImage`, which keeps its name; or a list or any iterable of these.
+
+    Returns:
+        InputImages: Pictures that cannot be read raise when they are loaded, not here.
+
+    Raises:
+        FileNotFoundError: A pattern that fits no file, or a folder without images.
+        TypeError: Something that holds no pictures.
+    """
+    if isinstance(inputs, InputImages):
+        return inputs
+    if isinstance(inputs, list | tuple):
+        sources = [source for item in inputs for source in _expand(item)]
+        return InputImages(sources, _sum_totals(sources))
+    if _is_single(inputs):
+        sources = _expand(inputs)
+        return InputImages(sources, _sum_totals(sources))
+    if isinstance(inputs, Iterable) and not isinstance(inputs, dict | bytes):
+        total = len(inputs) if hasattr(inputs, '__len__') else None
+        return InputImages((source for item in inputs for source in _expand(item)), total)
+    raise TypeError(_no_pictures(inputs))
+
+
+def _sum_totals(sources: list[_Source]) -> int | None:
+    totals = [source.total for source in sources]
+    return None if None in totals else sum(totals)
+
+
+def _is_single(item: Any) -> bool:
+    return isinstance(item, str | Path | np.ndarray | Image.Image | InputImage)
+
+
+def _no_pictures(item: Any) -> str:
+    return (f'Pictures are given as path, folder, pattern, address, array (H, W, 3) uint8 BGR, PIL '
+            f'image, or a list or iterable of these, not as {type(item).__name__}.')
+
+
+def _expand(item: Any) -> list[_Source]:
+    """The sources that one item stands for."""
+    for kind, of_kind in _IN_MEMORY.items():
+        if isinstance(item, of_kind):
+            return [_Source(kind, item)]
+    if not isinstance(item, str | Path):
+        raise TypeError(_no_pictures(item))
+    text = str(item)
+    if re.match(r'https?://', text):
+        return [_Source('address', text)]
+    path = Path(text).expanduser()
+    if path.is_dir():
+        return _folder(path)
+    if not path.exists() and glob.has_magic(text):
+        return _pattern(text)
+    return [_file(path)]
+
+
+def _file(path: Path) -> _Source:
+    if path.suffix.lower() not in VIDEO_SUFFIXES or not path.is_file():
+        return _Source('file', path)
+    try:
+        return _Source('video', path, read_video(path).total)
+    except ValueError as error:
+        return _Source('refused', (path, error))
+
+
+def _folder(path: Path) -> list[_Source]:
+    files = sorted(each for each in path.iterdir() if each.suffix.lower() in IMAGE_SUFFIXES)
+    if not files:
+        raise FileNotFoundError(
+            f'{path}: no images in this folder, expected files that end in '
+            f'{", ".join(IMAGE_SUFFIXES)}. Images in folders inside it are named by a pattern: '
+            f"'{path}/**/*.jpg'.")
+    return [_Source('file', each) for each in files]
+
+
+def _pattern(pattern: str) -> list[_Source]:
+    suffixes = IMAGE_SUFFIXES + VIDEO_SUFFIXES
+    files = sorted(Path(each) for each in glob.glob(pattern, recursive=True))
+    files = [each for each in files if each.suffix.lower() in suffixes and each.is_file()]
+    if not files:
+        raise FileNotFoundError(f'{pattern}: no image or video fits this pattern.')
+    return [_file(each) for each in files]
+
+
+def _images(sources: Iterable[_Source]) -> Iterator[InputImage]:
+    """The pictures of all sources, with names that differ."""
+    taken: set[str] = set()
+    number = 0
+    for source in sources:
+        if source.kind in ('array', 'pil'):
+            yield _in_memory(source, number, taken)
+        elif source.kind == 'image':
+            yield source.value
+        elif source.kind == 'video':
+            yield from _frames(source.value, _distinct(source.value, taken))
+        elif source.kind == 'address':
+            path = Path(unquote(urlsplit(source.value).path).strip('/') or 'image')
+            yield InputImage(_distinct(path, taken), source.value,
+                             partial(fetch_image, source.value))
+        elif source.kind == 'refused':
+            path, error = source.value
+            yield InputImage(_distinct(path, taken), str(path), partial(_refuse, error))
+        else:
+            yield InputImage(_distinct(source.value, taken), str(source.value),
+                             partial(_load_file, source.value))
+        number += 1
+
+
+def _in_memory(source: _Source, number: int, taken: set[str]) -> InputImage:
+    name, path = f'{number:06d}', None
+    if source.kind == 'array':
+        return InputImage(name, path, partial(array_to_bgr, source.value, f'array {name}'))
+    if getattr(source.value, 'filename', ''):
+        path = str(source.value.filename)
+        name = _distinct(Path(path), taken)
+    return InputImage(name, path, partial(pil_to_bgr, source.value, path or f'image {name}'))
+
+
+def _frames(path: Path, stem: str) -> Iterator[InputImage]:
+    for number, frame in enumerate(read_video(path)):
+        yield InputImage(f'{stem}_{number:06d}', None, partial(_same, frame))
+
+
+def _refuse(error: Exception) -> np.ndarray:
+    raise error
+
+
+def _same(frame: np.ndarray) -> np.ndarray:
+    return frame
+
+
+def _distinct(path: Path, taken: set[str]) -> str:
+    """The stem of a path, led by the folders' names or followed by a number if it is taken."""
+    stem = name = _UNFIT.sub('_', path.stem).strip('.') or 'image'
+    parents = [part for part in path.parent.parts if part not in (path.anchor, '.', '..')]
+    while name in taken and parents:
+        name = f'{parents.pop()}_{name}'
+    number = 2
+    while name in taken:
+        name, number = f'{stem}_{number}', number + 1
+    taken.add(name)
+    return name
+
+
+def _load_file(path: Path) -> np.ndarray:
+    if path.is_file():
+        return read_image(path)
+    near = []
+    if path.parent.is_dir():
+        near = get_close_matches(path.name, [each.name for each in path.parent.iterdir()], 3)
+    hint = f' Names like it there: {", ".join(near)}.' if near else ''
+    raise FileNotFoundError(f'{path}: no such file.{hint}')

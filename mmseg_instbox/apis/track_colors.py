@@ -1,0 +1,107 @@
+"""Colours that stay with an object from frame to frame."""
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+_SIDE = 256  # masks are compared at about this size
+
+
+class _Track(NamedTuple):
+    """An object as it was last seen, and how many frames ago."""
+    colour: int
+    label: int
+    mask: np.ndarray
+    box: np.ndarray
+    age: int
+
+
+class TrackColors:
+    """Numbers the objects of a video so that an object keeps its number.
+
+    Objects of a frame are matched one to one with those seen before, of the same category, so that
+    the sum of the mean IoU of masks and of boxes is largest (Hungarian assignment). A new object
+    gets the smallest number that none of those known has.
+
+    Args:
+        min_iou: Mean IoU from which two are the same object.
+        max_age: Frames for which an object that is not seen is remembered.
+    """
+
+    def __init__(self, min_iou: float = 0.2, max_age: int = 10) -> None:
+        self.min_iou = min_iou
+        self.max_age = max_age
+        self._tracks: list[_Track] = []
+
+    def update(self, masks: np.ndarray, boxes: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Numbers of the objects of the next frame.
+
+        Args:
+            masks: ``(N, H, W)`` bool, of the size of the frames before.
+            boxes: ``(N, 4)`` x1, y1, x2, y2.
+            labels: ``(N,)`` int.
+
+        Returns:
+            np.ndarray: ``(N,)`` int64, all different, from 0.
+
+        Raises:
+            ValueError: Masks of another size than before.
+        """
+        step = max(1, max(masks.shape[1:]) // _SIDE)
+        small = masks[:, ::step, ::step]
+        if self._tracks and self._tracks[0].mask.shape != small.shape[1:]:
+            raise ValueError(f'The masks have {masks.shape[1:]} pixels, and those of the frames '
+                             'before had another number: frames of a video are of one size.')
+        rows, columns = self._match(small, boxes, labels)
+        found = dict(zip(columns.tolist(), rows.tolist(), strict=True))
+        numbers = self._number(found, len(masks))
+        seen = [_Track(number, int(label), mask.copy(), box, 0) for number, label, mask, box
+                in zip(numbers, labels, small, boxes, strict=True)]
+        matched = set(rows.tolist())
+        lost = [track._replace(age=track.age + 1) for i, track in enumerate(self._tracks)
+                if i not in matched and track.age < self.max_age]
+        self._tracks = seen + lost
+        return np.array(numbers, dtype=np.int64)
+
+    def _number(self, found: dict[int, int], count: int) -> list[int]:
+        """The number of each object; ``found`` has the track of those known."""
+        taken = {track.colour for track in self._tracks}
+        numbers = []
+        for i in range(count):
+            if i in found:
+                numbers.append(self._tracks[found[i]].colour)
+            else:
+                numbers.append(next(n for n in range(len(taken) + 1) if n not in taken))
+                taken.add(numbers[-1])
+        return numbers
+
+    def _match(self, masks: np.ndarray, boxes: np.ndarray,
+               labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Indices of tracks and of the objects that they are."""
+        nothing = np.zeros(0, dtype=np.int64)
+        if not self._tracks or not len(masks):
+            return nothing, nothing
+        _, known, old_masks, old_boxes, _ = (np.stack(each) for each in zip(*self._tracks,
+                                                                            strict=True))
+        iou = (mask_iou(old_masks, masks) + box_iou(old_boxes, boxes)) / 2
+        iou = iou * (known[:, None] == labels[None])
+        rows, columns = linear_sum_assignment(iou, maximize=True)
+        same = iou[rows, columns] >= self.min_iou
+        return rows[same], columns[same]
+
+
+def mask_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """IoU ``(M, N)`` of masks ``(M, H, W)`` and ``(N, H, W)`` bool; 0 of empty ones."""
+    first, second = (each.reshape(len(each), -1).astype(np.float32) for each in (first, second))
+    shared = first @ second.T
+    union = first.sum(axis=1)[:, None] + second.sum(axis=1)[None] - shared
+    return shared / np.maximum(union, 1)
+
+
+def box_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """IoU ``(M, N)`` of boxes ``(M, 4)`` and ``(N, 4)``."""
+    low = np.maximum(first[:, None, :2], second[None, :, :2])
+    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
+    shared = (high - low).clip(min=0).prod(axis=2)
+    area, other = ((each[:, 2:] - each[:, :2]).prod(axis=1) for each in (first, second))
+    return shared / np.maximum(area[:, None] + other[None] - shared, 1e-9)

@@ -1,0 +1,129 @@
+"""From a video to a video with its objects drawn in."""
+import logging
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from mmengine.logging import print_log
+from mmseg.structures import SegDataSample
+from rich.progress import track
+
+from ..visualization.drawing import DrawnObjects, draw_objects
+from ..visualization.palette import instance_colors
+from .decoding import VideoFrames, read_video
+from .track_colors import TrackColors
+
+_CODECS = {'.mp4': 'mp4v', '.m4v': 'mp4v', '.mov': 'mp4v', '.avi': 'MJPG', '.mkv': 'mp4v'}
+
+
+def annotate_video(inferencer: Any,
+                   video: str | Path,
+                   out_file: str | Path,
+                   score_thr: float = 0.2,
+                   keep_colors: bool = True,
+                   batch_size: int = 1,
+                   alpha: float = 0.45) -> Path:
+    """Draws the instances of each frame; no more than a batch of frames is in memory.
+
+    Args:
+        inferencer: An ``InstBoxInferencer``; its ``show_progress`` shows a progress bar.
+        video: A video that OpenCV reads.
+        out_file: The video to write, of the same size and speed, without sound; its ending, one of
+            .mp4, .m4v, .mov, .mkv and .avi, says how. It is there whole or not at all.
+        score_thr: Instances below are not drawn.
+        keep_colors: Whether an object keeps its colour from frame to frame; else colours go by
+            score.
+        batch_size: Frames that the network sees at once.
+        alpha: Opacity of the masks, 0 to 1.
+
+    Returns:
+        Path: ``out_file``.
+
+    Raises:
+        FileNotFoundError: There is no such video.
+        ValueError: The video cannot be read or written.
+    """
+    frames, out_file = read_video(video), Path(out_file)
+    if out_file.suffix.lower() not in _CODECS:
+        raise ValueError(f'{out_file}: cannot tell how to write the video, end its name with one '
+                         f'of {", ".join(_CODECS)}.')
+    out_file.parent.mkdir(parents=True, exist_ok=True)
+    drawn = draw_frames(inferencer, frames, score_thr, keep_colors, batch_size, alpha)
+    handle, temporary = tempfile.mkstemp(
+        dir=out_file.parent, prefix=f'.{out_file.stem}.', suffix=out_file.suffix)
+    os.close(handle)
+    try:
+        shown = track(drawn, 'Frames', frames.total, disable=not inferencer.show_progress)
+        number = write_frames(shown, temporary, frames.fps)
+        os.chmod(temporary, 0o644)  # mkstemp makes files that only their owner reads
+        os.replace(temporary, out_file)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+    if frames.total is not None and number < frames.total:
+        print_log(f'{video}: {number} of the {frames.total} frames that its header announces could '
+                  'be read.', 'current', logging.WARNING)
+    return out_file
+
+
+def draw_frames(inferencer: Any, frames: VideoFrames, score_thr: float, keep_colors: bool,
+                batch_size: int, alpha: float) -> Iterator[np.ndarray]:
+    """Frames with their objects, (H, W, 3) uint8 BGR; arguments as of :func:`annotate_video`."""
+    colors = TrackColors() if keep_colors else None
+    names = inferencer.dataset_meta['thing_classes']
+    for frame, sample in inferencer.stream_with_images(iter(frames), batch_size):
+        objects = frame_objects(sample, names, score_thr, colors)
+        picture = np.ascontiguousarray(frame[..., ::-1])
+        yield draw_objects(picture, objects, 1, alpha)[..., ::-1]
+
+
+def frame_objects(sample: SegDataSample, names: list[str], score_thr: float,
+                  colors: TrackColors | None) -> DrawnObjects:
+    """What is drawn of a frame.
+
+    Args:
+        sample: With ``pred_instances``, best first.
+        names: Names of the labels.
+        score_thr: Instances below are left out.
+        colors: Gives the colours, changed in place; without it the best has the first colour.
+    """
+    found = sample.pred_instances
+    found = found[found.scores >= score_thr].numpy()
+    numbers = np.arange(len(found.labels))
+    if colors is not None:
+        numbers = colors.update(found.masks, found.bboxes, found.labels)
+    palette = instance_colors(int(numbers.max(initial=-1)) + 1)
+    texts = [f'{names[label]} {score:.2f}'
+             for label, score in zip(found.labels, found.scores, strict=True)]
+    return DrawnObjects(found.masks, found.bboxes, texts, palette[numbers])
+
+
+def write_frames(frames: Iterator[np.ndarray], out_file: str, fps: float) -> int:
+    """Writes frames (H, W, 3) uint8 BGR of one size as a video.
+
+    Returns:
+        int: How many.
+
+    Raises:
+        ValueError: OpenCV cannot write such a video, or there are no frames.
+    """
+    writer, number = None, 0
+    try:
+        for frame in frames:
+            if writer is None:
+                codec = cv2.VideoWriter_fourcc(*_CODECS[Path(out_file).suffix.lower()])
+                writer = cv2.VideoWriter(out_file, codec, fps, frame.shape[1::-1])
+            if not writer.isOpened():
+                raise ValueError(f'OpenCV cannot write videos that end in {Path(out_file).suffix} '
+                                 f'here: take another of {", ".join(_CODECS)}.')
+            writer.write(np.ascontiguousarray(frame))
+            number += 1
+    finally:
+        if writer is not None:
+            writer.release()
+    if not number:
+        raise ValueError('There are no frames to write.')
+    return number

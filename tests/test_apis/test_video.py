@@ -1,0 +1,133 @@
+"""A video with its objects drawn in: whole, of the same size and length, in lasting colours."""
+import types
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.structures import InstanceData
+from mmseg.structures import SegDataSample
+
+from mmseg_instbox.apis import annotate_video
+from mmseg_instbox.apis.decoding import read_video
+from mmseg_instbox.apis.video import draw_frames, frame_objects, write_frames
+from mmseg_instbox.visualization.palette import instance_colors
+
+SIZE = (96, 128)
+
+
+class TwoSquares:
+    """An inferencer that finds two squares, one moving right and one left; who is first changes."""
+
+    dataset_meta = dict(thing_classes=('square', ))
+    show_progress = False
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    def stream_with_images(self, frames, batch_size: int):
+        """Each frame and its squares."""
+        for frame in frames:
+            places = [(4 + 3 * self.number, 8), (96 - 3 * self.number, 60)]
+            masks = torch.zeros(2, *SIZE, dtype=torch.bool)
+            for mask, (x, y) in zip(masks, places, strict=True):
+                mask[y:y + 24, x:x + 24] = True
+            order = [0, 1] if self.number % 2 == 0 else [1, 0]
+            boxes = torch.tensor([[x, y, x + 24, y + 24] for x, y in places]).float()
+            sample = SegDataSample(pred_instances=InstanceData(
+                masks=masks[order], bboxes=boxes[order], labels=torch.zeros(2, dtype=torch.long),
+                scores=torch.tensor([0.9, 0.8])))
+            self.number += 1
+            yield frame, sample
+
+
+@pytest.fixture
+def clip(tmp_path):
+    """A dark video of nine frames."""
+    frames = (np.full((*SIZE, 3), 40, np.uint8) for _ in range(9))
+    write_frames(frames, str(tmp_path / 'clip.avi'), 10)
+    return tmp_path / 'clip.avi'
+
+
+def middles(frames, number: int) -> list[np.ndarray]:
+    """RGB colour inside a square in each frame, where no label hides it."""
+    found = []
+    for i, frame in enumerate(frames):
+        x, y = [(4 + 3 * i, 8), (96 - 3 * i, 60)][number]
+        found.append(np.median(frame[y + 6:y + 12, x + 6:x + 18, ::-1], axis=(0, 1)))
+    return found
+
+
+@pytest.mark.parametrize('suffix', ['.mp4', '.avi'])
+def test_size_speed_and_length_stay(clip, tmp_path, suffix):
+    out = annotate_video(TwoSquares(), clip, tmp_path / 'new' / f'out{suffix}')
+    frames = read_video(out)
+    assert frames.fps == pytest.approx(10) and len(list(frames)) == 9
+    assert next(iter(frames)).shape == (*SIZE, 3)
+    assert [each.name for each in out.parent.iterdir()] == [f'out{suffix}']
+
+
+@pytest.mark.parametrize('keep', [True, False])
+def test_colours_stay_with_the_objects(clip, tmp_path, keep):
+    out = annotate_video(TwoSquares(), clip, tmp_path / 'out.avi', keep_colors=keep)
+    frames = list(read_video(out))
+    for number in (0, 1):
+        colours = np.array(middles(frames, number))
+        spread = abs(colours - colours[0]).max()
+        assert spread < 25 if keep else spread > 60
+    first, second = (middles(frames, number)[0] for number in (0, 1))
+    expected = 40 * 0.55 + 0.45 * instance_colors(2)
+    assert abs(first - expected[0]).max() < 25 and abs(second - expected[1]).max() < 25
+
+
+def test_objects_below_the_threshold_are_not_drawn():
+    _, sample = next(TwoSquares().stream_with_images([None], 1))
+    objects = frame_objects(sample, ('square', ), 0.85, None)
+    assert objects.masks.shape == (1, *SIZE) and objects.texts == ['square 0.90']
+    assert frame_objects(sample, ('square', ), 0.95, None).masks.shape == (0, *SIZE)
+
+
+def test_frames_are_taken_one_by_one(clip):
+    drawn = draw_frames(TwoSquares(), read_video(clip), 0.2, True, 1, 0.5)
+    assert isinstance(drawn, types.GeneratorType)
+    assert next(drawn).shape == (*SIZE, 3)
+
+
+def test_a_real_inferencer(inferencer, clip, tmp_path):
+    out = annotate_video(inferencer, clip, tmp_path / 'out.mp4', batch_size=4)
+    assert len(list(read_video(out))) == 9
+
+
+def test_nothing_is_left_of_a_video_that_fails(clip, tmp_path):
+    class Failing(TwoSquares):
+        def stream_with_images(self, frames, batch_size):
+            yield from ((f, s) for f, s in super().stream_with_images(list(frames)[:3], 1))
+            raise RuntimeError('stopped')
+
+    (tmp_path / 'out').mkdir()
+    (tmp_path / 'out' / 'a.mp4').write_bytes(b'an older one')
+    with pytest.raises(RuntimeError, match='stopped'):
+        annotate_video(Failing(), clip, tmp_path / 'out' / 'a.mp4')
+    assert [each.read_bytes() for each in (tmp_path / 'out').iterdir()] == [b'an older one']
+
+
+def test_errors_are_sentences(clip, tmp_path):
+    with pytest.raises(ValueError, match=r'out.gif: cannot tell how to write the video'):
+        annotate_video(TwoSquares(), clip, tmp_path / 'out.gif')
+    with pytest.raises(FileNotFoundError, match='gone.mp4: no such video'):
+        annotate_video(TwoSquares(), tmp_path / 'gone.mp4', tmp_path / 'out.mp4')
+    (tmp_path / 'text.mp4').write_text('hello')
+    with pytest.raises(ValueError, match='text.mp4: OpenCV cannot read this video'):
+        annotate_video(TwoSquares(), tmp_path / 'text.mp4', tmp_path / 'out.mp4')
+    with pytest.raises(ValueError, match='no frames to write'):
+        write_frames(iter([]), str(tmp_path / 'out.mp4'), 10)
+
+
+def test_a_progress_bar(clip, tmp_path, capsys):
+    loud = TwoSquares()
+    loud.show_progress = True
+    annotate_video(loud, clip, tmp_path / 'a.avi')
+    assert 'Frames' in capsys.readouterr().out
+    annotate_video(TwoSquares(), clip, tmp_path / 'b.avi')
+    assert cv2.VideoCapture(str(tmp_path / 'b.avi')).isOpened()
+    assert 'Frames' not in capsys.readouterr().out

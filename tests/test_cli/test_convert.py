@@ -1,0 +1,51 @@
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from pycocotools import mask as mask_tools
+
+
+@pytest.fixture
+def coco_file(tmp_path):
+    """One picture with two squares, of which the second has a low score."""
+    masks = np.zeros((2, 20, 30), np.uint8)
+    masks[0, 2:8, 3:12] = masks[1, 10:18, 15:28] = 1
+    runs = [mask_tools.encode(np.asfortranarray(mask)) for mask in masks]
+    annotations = [
+        dict(id=i, image_id=7, category_id=3, iscrowd=0, score=score, area=float(mask.sum()),
+             bbox=mask_tools.toBbox(code).tolist(),
+             segmentation=dict(size=[20, 30], counts=code['counts'].decode()))
+        for i, (mask, code, score) in enumerate(zip(masks, runs, (0.9, 0.1), strict=True), 1)]
+    content = dict(images=[dict(id=7, file_name='a.jpg', height=20, width=30)],
+                   categories=[dict(id=3, name='square')], annotations=annotations)
+    file = tmp_path / 'coco.json'
+    file.write_text(json.dumps(content))
+    return file, masks
+
+
+def test_masks_come_out_as_they_went_in(succeed, coco_file, tmp_path):
+    file, masks = coco_file
+    out = tmp_path / 'out'
+    done = succeed('convert', file, '--to', 'png,labelme,yolo', '--out', out, '--images', tmp_path)
+    assert all(str(out / name) in done.output for name in ('png', 'labelme', 'yolo'))
+    ids = np.array(Image.open(out / 'png' / 'SegmentationObject' / 'a.png'))
+    assert np.array_equal(ids, masks[0] + 2 * masks[1])
+    told = json.loads((out / 'labelme' / 'a.json').read_text())
+    assert [each['label'] for each in told['shapes']] == ['square', 'square']
+    assert (out / 'labelme' / told['imagePath']).resolve() == tmp_path / 'a.jpg'
+    assert len((out / 'yolo' / 'labels' / 'a.txt').read_text().splitlines()) == 2
+
+
+def test_low_scores_are_left_out(succeed, coco_file, tmp_path):
+    succeed('convert', coco_file[0], '--to', 'coco', '--out', tmp_path, '--score-thr', 0.5)
+    told = json.loads((tmp_path / 'coco' / 'annotations.json').read_text())
+    assert [each['score'] for each in told['annotations']] == [0.9]
+
+
+def test_a_wrong_file_is_answered_with_one_sentence(fails, tmp_path):
+    (tmp_path / 'text.json').write_text('no JSON')
+    for name in ('gone.json', 'text.json'):
+        sentence = fails('convert', tmp_path / name, '--to', 'png', '--out', tmp_path / 'out')
+        assert name in sentence and 'unexpected' not in sentence
+    assert not (tmp_path / 'out').exists()

@@ -1,0 +1,196 @@
+"""``instbox predict``: results, what cannot be read, and going on after a stop."""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import cv2
+import numpy as np
+import pytest
+from mmengine.logging import HistoryBuffer
+from pycocotools.coco import COCO
+
+from mmseg_instbox.apis import InstBoxInferencer
+
+NUM_IMAGES = 24
+
+
+@pytest.fixture(scope='session')
+def pictures(tiny_voc, tmp_path_factory):
+    """A folder of pictures."""
+    folder = tmp_path_factory.mktemp('many')
+    sources = sorted((tiny_voc / 'JPEGImages').iterdir())
+    for number in range(NUM_IMAGES):
+        shutil.copy(sources[number % len(sources)], folder / f'{number:03d}.jpg')
+    return folder
+
+
+@pytest.fixture
+def few(pictures, tmp_path):
+    """A folder of three pictures, whose names have a blank and an umlaut."""
+    folder = tmp_path / 'few'
+    folder.mkdir()
+    for number, name in enumerate(('a', 'b c', 'hütte')):
+        shutil.copy(pictures / f'00{number}.jpg', folder / f'{name}.jpg')
+    return folder
+
+
+@pytest.fixture
+def passes(monkeypatch):
+    """Counts the images that networks see."""
+    counts = []
+    forward = InstBoxInferencer.forward
+
+    def count(self, inputs, *args, **kwargs):
+        counts.append(len(inputs['inputs']))
+        return forward(self, inputs, *args, **kwargs)
+
+    monkeypatch.setattr(InstBoxInferencer, 'forward', count)
+    return counts
+
+
+def annotations(out):
+    return json.loads((out / 'coco' / 'annotations.json').read_text())
+
+
+def test_results_are_those_of_the_inferencer(succeed, checkpoint, few, tmp_path):
+    out = tmp_path / 'out'
+    done = succeed('predict', few, '--model', checkpoint, '--out', out, '--score-thr', 0,
+                   '--batch-size', 2)
+    assert '3 of 3 inputs are done' in done.stdout
+    coco = COCO(out / 'coco' / 'annotations.json')
+    samples = {f'{sample.name}.jpg': sample for sample in InstBoxInferencer(checkpoint).stream(few)}
+    assert sorted(each['file_name'] for each in coco.imgs.values()) == sorted(samples)
+    total = 0
+    for image in coco.imgs.values():
+        found = samples[image['file_name']].pred_instances
+        told = coco.loadAnns(coco.getAnnIds(image['id']))
+        total += len(told)
+        assert [each['score'] for each in told] == pytest.approx(found.scores.tolist(), abs=1e-5)
+        masks = [coco.annToMask(each) for each in told]
+        assert all(np.array_equal(*pair) for pair in zip(masks, found.masks.numpy(), strict=True))
+    assert total > 0
+    for name in samples:
+        assert cv2.imdecode(np.fromfile(out / 'vis' / name, np.uint8), -1) is not None
+
+
+def test_what_cannot_be_read_is_listed_and_left_out(instbox, succeed, checkpoint, few, tmp_path):
+    (few / 'broken.jpg').write_bytes(b'no picture')
+    out = tmp_path / 'out'
+    arguments = ['predict', few, few / 'gone.png', '--model', checkpoint, '--out', out]
+    done = instbox(*arguments)
+    assert done.exit_code == 1 and '3 of 5 inputs are done' in done.stdout
+    assert '2 of 5 inputs could not be read' in done.stderr.splitlines()[-1]
+    failed = json.loads((out / 'failed.json').read_text())
+    assert [each['input'] for each in failed] == [str(few / 'broken.jpg'), str(few / 'gone.png')]
+    assert all(each['reason'] in done.stderr for each in failed)
+    assert len(annotations(out)['images']) == 3
+    shutil.copy(few / 'a.jpg', few / 'broken.jpg')  # mended; the other one is not asked for
+    succeed(*arguments[:2], *arguments[3:])
+    assert not (out / 'failed.json').exists() and len(annotations(out)['images']) == 4
+
+
+def test_a_killed_run_goes_on_where_it_was(succeed, passes, checkpoint, pictures, repo, tmp_path):
+    whole, cut = tmp_path / 'whole', tmp_path / 'cut'
+    arguments = ['predict', pictures, '--model', checkpoint, '--format', 'coco,png', '--score-thr',
+                 0, '--out']
+    killed = subprocess.Popen(
+        [sys.executable, '-m', 'mmseg_instbox.cli', *map(str, arguments), cut],
+        env=dict(os.environ, PYTHONPATH=str(repo), OMP_NUM_THREADS='1'),
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while len(list(cut.glob('records/[!.]*'))) < 4 and time.monotonic() < deadline:
+        time.sleep(0.005)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    records = {file.name: file.read_bytes() for file in cut.glob('records/[!.]*.json')}
+    assert 4 <= len(records) < NUM_IMAGES and not (cut / 'coco').exists()
+    succeed(*arguments, cut)
+    assert sum(passes) == NUM_IMAGES - len(records)
+    assert all((cut / 'records' / name).read_bytes() == text for name, text in records.items())
+    succeed(*arguments, whole)
+    assert len(annotations(whole)['annotations']) > 0
+    files = [file.relative_to(whole) for file in whole.rglob('*') if file.is_file()]
+    assert sorted(files) == sorted(file.relative_to(cut) for file in cut.rglob('*')
+                                   if file.is_file())
+    assert len(files) == 2 + 4 * NUM_IMAGES + 1
+    assert all((whole / file).read_bytes() == (cut / file).read_bytes() for file in files)
+
+
+def test_only_what_is_new_is_predicted(succeed, passes, checkpoint, few, tmp_path):
+    out = tmp_path / 'out'
+    arguments = ['predict', few, '--model', checkpoint, '--out', out]
+    succeed(*arguments)
+    assert sum(passes) == 3
+    before = (out / 'vis' / 'a.jpg').read_bytes()
+    succeed(*arguments, '--format', 'yolo,labelme', '--score-thr', 0.01)
+    assert sum(passes) == 3 and (out / 'labelme' / 'hütte.json').is_file()
+    assert (out / 'vis' / 'a.jpg').read_bytes() != before  # drawn again: more instances
+    os.utime(few / 'a.jpg', ns=(1, 1))
+    shutil.copy(few / 'a.jpg', few / 'new.jpg')
+    succeed(*arguments)
+    assert sum(passes) == 5 and len(annotations(out)['images']) == 4
+    succeed(*arguments, '--overwrite')
+    assert sum(passes) == 9
+
+
+def test_other_settings_need_another_directory(fails, succeed, checkpoint, few, tmp_path):
+    arguments = ['predict', few, '--model', checkpoint, '--out', tmp_path / 'out', '--no-pictures']
+    succeed(*arguments)
+    assert not (tmp_path / 'out' / 'vis').exists()
+    for more, what in ((['--precision', 'bf16'], 'another precision'), (['--tile', 64], 'tile'),
+                       (['--cfg-options', 'model.test_cfg.shifts=2'], 'another config')):
+        sentence = fails(*arguments, *more)
+        assert what in sentence and '--overwrite' in sentence
+
+
+def test_ctrl_c_says_how_far_it_came(fails, succeed, checkpoint, few, tmp_path, monkeypatch):
+    stream = InstBoxInferencer.stream_with_images
+
+    def interrupted(*args, **kwargs):
+        yield next(stream(*args, **kwargs))
+        raise KeyboardInterrupt
+
+    arguments = ['predict', few, '--model', checkpoint, '--out', tmp_path / 'out']
+    with monkeypatch.context() as patch:
+        patch.setattr(InstBoxInferencer, 'stream_with_images', interrupted)
+        assert fails(*arguments, exit_code=130) == (
+            'Stopped. 1 of 3 images are done; the same command goes on from there.')
+    succeed(*arguments)
+    assert len(annotations(tmp_path / 'out')['images']) == 3
+
+
+def test_a_video_becomes_a_video(succeed, passes, checkpoint, few, tmp_path):
+    out = tmp_path / 'out'
+    writer = cv2.VideoWriter(str(few / 'film.avi'), cv2.VideoWriter_fourcc(*'MJPG'), 5, (64, 64))
+    for _ in range(3):
+        writer.write(cv2.imread(str(few / 'a.jpg')))
+    writer.release()
+    arguments = ['predict', few / '*', '--model', checkpoint, '--out', out]
+    done = succeed(*arguments)
+    assert '4 of 4 inputs are done' in done.stdout and sum(passes) == 6
+    film = cv2.VideoCapture(str(out / 'vis' / 'film_video.mp4'))
+    assert film.get(cv2.CAP_PROP_FRAME_COUNT) == 3 and film.read()[0]
+    assert len(annotations(out)['images']) == 3
+    succeed(*arguments)
+    assert sum(passes) == 6
+
+
+def test_models_that_cannot_be_used_are_answered_with_one_sentence(fails, checkpoint, tiny_config,
+                                                                   few, tmp_path):
+    import torch
+    arguments = ['predict', few, '--out', tmp_path / 'out', '--model']
+    assert 'give its --weights' in fails(*arguments, tiny_config, exit_code=2)
+    assert "no model 'instbox_r18'" in fails(*arguments, 'instbox_r18')
+    assert 'no checkpoint' in fails(*arguments, 'gone.pth')
+    content = torch.load(checkpoint, weights_only=True)
+    torch.save(dict(content, log=HistoryBuffer()), tmp_path / 'old.pth')
+    assert '--allow-pickle' in fails(*arguments, tmp_path / 'old.pth')
+    assert not (tmp_path / 'out').exists()
+
+
+def test_a_folder_without_pictures(fails, tmp_path):
+    assert 'no images in this folder' in fails('predict', tmp_path, '--out', tmp_path / 'out')

@@ -1,0 +1,2 @@
+element.querySelector('.instbox-dark').addEventListener(
+  'click', () => document.body.classList.toggle('dark'));

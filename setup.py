@@ -11,7 +11,7 @@ from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
-CARRIED = ('configs', 'tools', 'model-index.yml')
+CARRIED = ('configs', 'demo', 'tools', 'model-index.yml')
 
 
 class BuildWithMim(build_py):
@@ -66,9 +66,11 @@ setup(
     license_files=['LICENSE'],
     keywords='computer vision, instance segmentation, semantic segmentation',
     packages=find_packages(include=['mmseg_instbox', 'mmseg_instbox.*']),
+    package_data={'mmseg_instbox.web': ['*.html', '*.css', '*.js']},
     cmdclass=dict(build_py=BuildWithMim),
     python_requires='>=3.10',
     install_requires=[
+        'click>=8',
         'jinja2>=3',
         'numpy>=2',
         'onedl-mmcv>=2.3.6',
@@ -79,12 +81,16 @@ setup(
         'pillow>=10',
         'prettytable>=3',
         'pycocotools>=2.0.7',
+        'pyyaml>=6',
+        'rich>=13',
+        'scipy>=1.10',
         'torch>=2.1',
     ],
     extras_require=dict(
-        dev=['pytest>=8', 'pytest-xdist>=3', 'ruff>=0.6'],
-        benchmarks=['scipy>=1.10'],
-        converters=['scipy>=1.10'],
+        demo=['gradio>=6.31,<7'],
+        dev=['playwright>=1.40', 'pytest>=8', 'pytest-xdist>=3', 'ruff>=0.6', 'tensorboard>=2.15'],
+        supervision=['supervision>=0.25'],
     ),
+    entry_points=dict(console_scripts=['instbox = mmseg_instbox.cli.main:main']),
     zip_safe=False,
 )

@@ -1,23 +1,17 @@
 """Evaluate a checkpoint: ``python tools/test.py CONFIG CHECKPOINT``."""
 import argparse
-from pathlib import Path
 
 from mmengine.config import Config
-from mmengine.dist import is_main_process
-from mmengine.logging import print_log
 
 from mmseg_instbox.engine import (
-    adapt_to_cpu,
-    build_runner,
-    check_checkpoint,
-    draw_pictures,
-    dump_boxes,
-    load_config,
+    check_architecture,
+    prepare_process,
     run_parser,
-    set_work_dir,
-    use_tta,
+    start_runner,
+    testing_config,
+    user_errors,
+    write_metrics,
 )
-from mmseg_instbox.utils import write_json
 
 
 def parse_args() -> argparse.Namespace:
@@ -38,25 +32,21 @@ def parse_args() -> argparse.Namespace:
 
 def build_config(args: argparse.Namespace) -> Config:
     """The config of the run that the command line asks for."""
-    cfg = load_config(args.config, args.cfg_options, args.launcher)
-    set_work_dir(cfg, args.work_dir)
-    check_checkpoint(args.checkpoint)
-    cfg.load_from = args.checkpoint
-    cfg.resume = False
-    draw_pictures(cfg, args.show_dir, args.show, args.wait_time)
-    dump_boxes(cfg, args.out)
-    if args.tta:
-        use_tta(cfg)
-    adapt_to_cpu(cfg)
-    return cfg
+    return testing_config(
+        args.config, args.checkpoint, work_dir=args.work_dir, cfg_options=args.cfg_options,
+        launcher=args.launcher, out=args.out, tta=args.tta, show=args.show, show_dir=args.show_dir,
+        wait_time=args.wait_time, allow_pickle=args.allow_pickle)
 
 
 def main() -> None:
-    runner = build_runner(parse_args(), build_config)
-    metrics = runner.test()
-    if is_main_process():
-        path = write_json(metrics, Path(runner.work_dir) / 'metrics.json')
-        print_log(f'The figures are in {path}', 'current')
+    args = parse_args()
+    prepare_process(args.local_rank)
+    with user_errors():
+        cfg = build_config(args)
+    runner = start_runner(cfg)
+    with user_errors():
+        check_architecture(runner, args.allow_pickle)
+    write_metrics(runner, runner.test())
 
 
 if __name__ == '__main__':

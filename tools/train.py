@@ -4,13 +4,11 @@ import argparse
 from mmengine.config import Config
 
 from mmseg_instbox.engine import (
-    adapt_to_cpu,
-    build_runner,
-    load_config,
+    prepare_process,
     run_parser,
-    set_resume,
-    set_work_dir,
-    use_amp,
+    start_runner,
+    training_config,
+    user_errors,
 )
 
 
@@ -29,17 +27,17 @@ def parse_args() -> argparse.Namespace:
 
 def build_config(args: argparse.Namespace) -> Config:
     """The config of the run that the command line asks for."""
-    cfg = load_config(args.config, args.cfg_options, args.launcher)
-    set_work_dir(cfg, args.work_dir)
-    set_resume(cfg, args.resume)
-    if args.amp:
-        use_amp(cfg)
-    adapt_to_cpu(cfg)
-    return cfg
+    return training_config(args.config, work_dir=args.work_dir, cfg_options=args.cfg_options,
+                           launcher=args.launcher, resume=args.resume, amp=args.amp,
+                           allow_pickle=args.allow_pickle)
 
 
 def main() -> None:
-    build_runner(parse_args(), build_config).train()
+    args = parse_args()
+    prepare_process(args.local_rank)
+    with user_errors():
+        cfg = build_config(args)
+    start_runner(cfg).train()
 
 
 if __name__ == '__main__':

@@ -1,14 +1,25 @@
 """What the tools share: run settings, training on a CPU, and runs that can be resumed."""
+from .checkpoint_file import check_weights, write_plain_checkpoints
 from .command_line import (
-    build_runner,
     check_out_file,
     dump_parser,
+    prepare_process,
     quiet_and_single,
     run_parser,
     user_errors,
 )
 from .cpu_amp_optim_wrapper import CPUAmpOptimWrapper
+from .find_config import find_config, near_files
+from .pixel_box_visualization_hook import PixelBoxVisualizationHook
+from .plain_checkpoint_hook import PlainCheckpointHook
 from .resumable_seed_hook import ResumableSeedHook
+from .run_building import (
+    check_architecture,
+    start_runner,
+    testing_config,
+    training_config,
+    write_metrics,
+)
 from .run_config import (
     adapt_to_cpu,
     check_checkpoint,
@@ -24,8 +35,11 @@ from .seeded_infinite_sampler import SeededInfiniteSampler
 from .tta import augmented_pipeline, use_tta
 
 __all__ = [
-    'CPUAmpOptimWrapper', 'ResumableSeedHook', 'SeededDefaultSampler', 'SeededInfiniteSampler',
-    'adapt_to_cpu', 'augmented_pipeline', 'build_runner', 'check_checkpoint', 'check_out_file',
-    'draw_pictures', 'dump_boxes', 'dump_parser', 'load_config', 'quiet_and_single',
-    'run_parser', 'set_resume', 'set_work_dir', 'use_amp', 'use_tta', 'user_errors'
+    'CPUAmpOptimWrapper', 'PixelBoxVisualizationHook', 'PlainCheckpointHook',
+    'ResumableSeedHook', 'SeededDefaultSampler', 'SeededInfiniteSampler', 'adapt_to_cpu',
+    'augmented_pipeline', 'check_architecture', 'check_checkpoint', 'check_out_file',
+    'check_weights', 'draw_pictures', 'dump_boxes', 'dump_parser', 'find_config', 'load_config',
+    'near_files', 'prepare_process', 'quiet_and_single', 'run_parser', 'set_resume',
+    'set_work_dir', 'start_runner', 'testing_config', 'training_config', 'use_amp', 'use_tta',
+    'user_errors', 'write_metrics', 'write_plain_checkpoints'
 ]

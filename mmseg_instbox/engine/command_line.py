@@ -2,16 +2,14 @@
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 from mmengine.logging import MMLogger
-from mmengine.runner import Runner
-from mmseg.registry import RUNNERS
 
 
 def run_parser(description: str) -> argparse.ArgumentParser:
@@ -22,6 +20,10 @@ def run_parser(description: str) -> argparse.ArgumentParser:
     _add_cfg_options(parser, 'train_cfg.max_iters=100')
     parser.add_argument(
         '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument(
+        '--allow-pickle', action='store_true',
+        help='also load a checkpoint that needs full pickle, which can run code that its author '
+        'put there: only for files whose origin you trust')
     # torchrun sets the environment variable; torch.distributed.launch passes the argument
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
     return parser
@@ -77,18 +79,11 @@ def quiet_and_single() -> None:
     cv2.setNumThreads(0)
 
 
-def build_runner(args: argparse.Namespace,
-                 build_config: Callable[[argparse.Namespace], Config]) -> Runner:
-    """The runner that the command line asks for.
-
-    A mistake on the command line ends the program with one sentence instead of a traceback.
+def prepare_process(local_rank: int) -> None:
+    """What each process of a run does first.
 
     Args:
-        args: What :func:`run_parser` parsed.
-        build_config: Makes the config; its FileNotFoundError and ValueError are user errors.
+        local_rank: Its number on this machine, if the launcher told none.
     """
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    os.environ.setdefault('LOCAL_RANK', str(local_rank))
     cv2.setNumThreads(0)  # OpenCV's own threads deadlock in forked data loader workers
-    with user_errors():
-        cfg = build_config(args)
-    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)

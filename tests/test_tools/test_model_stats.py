@@ -5,6 +5,8 @@ import torch
 from mmengine.config import Config
 from mmseg.registry import MODELS
 
+from mmseg_instbox.engine import model_stats
+
 WIDE = """
 _base_ = ['{base}']
 model = dict(backbone=dict(base_channels=128), decode_head=dict(in_channels=1024),
@@ -31,12 +33,13 @@ def configs(tiny_config, tmp_path):
 
 
 @pytest.fixture
-def model_stats(repo, monkeypatch):
-    """The tool as a module, which leaves the log as it is."""
+def tool(repo, monkeypatch):
+    """The tool as a module, which measures in this process and leaves the log as it is."""
     monkeypatch.syspath_prepend(str(repo / 'tools' / 'analysis_tools'))
-    import model_stats
+    import model_stats as tool
     monkeypatch.setattr(model_stats, 'quiet_and_single', lambda: None)
-    return model_stats
+    monkeypatch.setattr(tool, 'measure_apart', model_stats.measure)
+    return tool
 
 
 def convolutions(model, image):
@@ -79,7 +82,7 @@ def test_figures_are_those_of_the_models(run_tool, configs, tmp_path):
     assert tiny['not_counted']['aten::max_pool2d'] == 1
 
 
-def test_a_model_without_a_box_head(model_stats, configs):
+def test_a_model_without_a_box_head(tool, configs):
     row = model_stats.measure(str(configs[2]), (64, 96))
     model = MODELS.build(Config.fromfile(configs[2]).model)
     counts = convolutions(model, torch.randn(1, 3, 64, 96))
@@ -94,18 +97,17 @@ def test_a_model_without_a_box_head(model_stats, configs):
     (['empty.py'], 'empty.py has no model of mmseg'),
     (['empty.py', '--shape', '0', '64'], '--shape must be at least 1 pixel'),
 ])
-def test_mistakes_are_answered_with_one_sentence(model_stats, monkeypatch, tmp_path, capsys,
+def test_mistakes_are_answered_with_one_sentence(tool, monkeypatch, tmp_path, capsys,
                                                  arguments, message):
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'empty.py').write_text('')
-    monkeypatch.setattr(model_stats, 'measure_apart', model_stats.measure)
     monkeypatch.setattr('sys.argv', ['model_stats.py', *arguments])
     with pytest.raises(SystemExit) as end:
-        model_stats.main()
+        tool.main()
     assert message in str(end.value) + capsys.readouterr().err
 
 
-def test_a_config_of_mmseg_is_found_by_its_name(model_stats):
+def test_a_config_of_mmseg_is_found_by_its_name():
     forward = model_stats.build_forward('mmseg::stdc/stdc1_4xb12-80k_cityscapes-512x1024.py')
     assert not forward.training and not hasattr(forward.model, 'auxiliary_head')
     with torch.no_grad():

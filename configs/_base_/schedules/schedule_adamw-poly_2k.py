@@ -25,4 +25,5 @@ default_hooks = dict(
         save_best='APr_0.5',
         rule='greater'),
     sampler_seed=dict(type='ResumableSeedHook'),
+    plain_checkpoint=dict(type='PlainCheckpointHook'),
     visualization=dict(type='SegVisualizationHook'))

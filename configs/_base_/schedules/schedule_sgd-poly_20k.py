@@ -19,5 +19,6 @@ default_hooks = dict(
         save_best='APr_0.5',
         rule='greater'),
     sampler_seed=dict(type='ResumableSeedHook'),
+    plain_checkpoint=dict(type='PlainCheckpointHook'),
     visualization=dict(type='SegVisualizationHook'))
 auto_scale_lr = dict(enable=False, base_batch_size=16)

@@ -1,0 +1,45 @@
+"""What the registries know, by name."""
+from collections.abc import Iterator
+from typing import Any
+
+import mmengine.registry
+from mmengine.registry import Registry
+
+# from parent to child: a registry that lacks a name asks its parent
+OWN_SCOPES = ('mmengine', 'mmseg', 'mmseg_instbox')
+
+
+def all_registries() -> Iterator[Registry]:
+    """Every registry of MMEngine and of the packages that build on it."""
+    for value in vars(mmengine.registry).values():
+        if isinstance(value, Registry):
+            yield from _with_children(value)
+
+
+def _with_children(registry: Registry) -> Iterator[Registry]:
+    yield registry
+    for child in registry.children.values():
+        yield from _with_children(child)
+
+
+def registered_names() -> dict[str, set[str]]:
+    """The names that each scope in ``OWN_SCOPES`` knows, its parents' among them.
+
+    Packages whose classes are registered on first use are imported.
+    """
+    names = {scope: set() for scope in OWN_SCOPES}
+    for registry in list(all_registries()):
+        if registry.scope in OWN_SCOPES:
+            registry.import_from_location()
+            for scope in OWN_SCOPES[OWN_SCOPES.index(registry.scope):]:
+                names[scope].update(registry.module_dict)
+    return names
+
+
+def registered_name(thing: Any) -> str | None:
+    """The name by which a config reaches a class or a function; None if it is not registered."""
+    for registry in all_registries():
+        for name, registered in registry.module_dict.items():
+            if registered is thing:
+                return name if registry.scope in OWN_SCOPES else f'{registry.scope}.{name}'
+    return None

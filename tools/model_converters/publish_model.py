@@ -1,0 +1,124 @@
+"""Make a checkpoint fit to be given away: small, readable weights-only, with its config inside.
+
+Optimizer, schedule and log of the training go; weights, the names of the categories and the
+resolved config as JSON stay, so that ``mmseg_instbox.apis.load_model(OUT)`` needs nothing else.
+The weights are tried in the model of the config first. With ``--half`` they are stored in half
+precision (but for tensors that it cannot hold) and computed with in single precision again. Prints
+size and SHA-256.
+"""
+import argparse
+import hashlib
+import io
+import json
+from pathlib import Path
+
+import torch
+
+from mmseg_instbox.apis.checkpoint import read_checkpoint
+from mmseg_instbox.apis.model_loading import load_model
+from mmseg_instbox.engine import user_errors
+from mmseg_instbox.engine.config_check import check_config_is_data
+from mmseg_instbox.engine.config_json import config_to_json
+from mmseg_instbox.engine.plain_data import to_plain
+from mmseg_instbox.utils import atomic_write
+
+# of the machine and the run, not of the model
+RUN_SETTINGS = ('work_dir', 'load_from', 'resume', 'launcher', 'experiment_name')
+KEPT_META = ('epoch', 'iter', 'seed', 'mmengine_version')
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('checkpoint', help='checkpoint of a training run')
+    parser.add_argument('out', type=Path, help='file to write')
+    parser.add_argument('--config', help='config file, or name in the model index (default: the '
+                        'config in the checkpoint)')
+    parser.add_argument('--half', action='store_true', help='store weights in half precision')
+    parser.add_argument('--figures', type=Path, metavar='FILE',
+                        help='JSON file with figures of the model, such as metrics.json')
+    parser.add_argument('--card', type=Path, metavar='FILE', help='text that describes the model')
+    parser.add_argument('--allow-pickle', action='store_true',
+                        help='trust the checkpoint: let it hold pickled objects, which can run '
+                        'code while they are read')
+    return parser.parse_args()
+
+
+def publish(checkpoint: str, config: str | None = None, half: bool = False,
+            allow_pickle: bool = False) -> dict:
+    """What is published of a training's checkpoint.
+
+    Args:
+        checkpoint: The file.
+        config: Its config, a file or a name of the model index; None: the one that it carries.
+        half: Whether to store the weights in half precision.
+        allow_pickle: Trust the file, see ``read_checkpoint``.
+
+    Returns:
+        dict: ``state_dict`` and ``meta``, the latter with ``config_json`` and ``dataset_meta``.
+
+    Raises:
+        FileNotFoundError: A file is missing.
+        ValueError: The checkpoint does not fit the config, or the config needs more than what
+            the registries of MMEngine, MMSegmentation and this package have.
+    """
+    training = read_checkpoint(checkpoint, allow_pickle).get('meta') or {}
+    if config is None and 'config_json' not in training:
+        raise ValueError(f'{checkpoint} carries no config as JSON: give --config FILE.')
+    given = (checkpoint, None) if config is None else (config, checkpoint)
+    model = load_model(*given, device='cpu', allow_pickle=allow_pickle)
+    cfg = model.cfg
+    for key in RUN_SETTINGS:
+        cfg.pop(key, None)
+    check_config_is_data(cfg.to_dict(), 'The config')
+    meta = {key: training[key] for key in KEPT_META if key in training}
+    meta.update(config_json=config_to_json(cfg), dataset_meta=to_plain(model.dataset_meta))
+    weights = {name: shrink(tensor) if half else tensor.clone()
+               for name, tensor in model.state_dict().items()}
+    return dict(meta=meta, state_dict=weights)
+
+
+def shrink(tensor: torch.Tensor) -> torch.Tensor:
+    """A floating tensor in half precision; itself if its values are too large for that."""
+    if not tensor.is_floating_point():
+        return tensor
+    small = tensor.half()
+    return small if torch.equal(small.isfinite(), tensor.isfinite()) else tensor
+
+
+def add_notes(meta: dict, figures: Path | None, card: Path | None) -> None:
+    """Put figures and description into ``meta``.
+
+    Raises:
+        FileNotFoundError: A file is missing.
+        ValueError: The figures are no JSON.
+    """
+    for file in (figures, card):
+        if file is not None and not file.is_file():
+            raise FileNotFoundError(f'There is no file {str(file)!r}.')
+    if figures is not None:
+        try:
+            meta['figures'] = json.loads(figures.read_text())
+        except ValueError as error:
+            raise ValueError(f'{figures} is no JSON: {error}.') from error
+    if card is not None:
+        meta['card'] = card.read_text()
+
+
+def main() -> None:
+    args = parse_args()
+    with user_errors():
+        published = publish(args.checkpoint, args.config, args.half, args.allow_pickle)
+        add_notes(published['meta'], args.figures, args.card)
+        buffer = io.BytesIO()
+        torch.save(published, buffer)
+        atomic_write(buffer.getvalue(), args.out)
+    single = sum(tensor.dtype == torch.float32 for tensor in published['state_dict'].values())
+    if args.half and single:
+        print(f'{single} tensor(s) stay in single precision: half cannot hold their values.')
+    print(f'{args.out}: {len(buffer.getvalue()) / 1e6:.2f} MB, '
+          f'SHA-256 {hashlib.sha256(buffer.getvalue()).hexdigest()}')
+
+
+if __name__ == '__main__':
+    main()

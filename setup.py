@@ -85,6 +85,7 @@ setup(
         'rich>=13',
         'scipy>=1.10',
         'torch>=2.1',
+        'wrapt>=1.15',
     ],
     extras_require=dict(
         demo=['gradio>=6.31,<7'],

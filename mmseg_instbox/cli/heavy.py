@@ -29,7 +29,6 @@ def load_package() -> None:
         logging.disable(logging.NOTSET)
     # what they warn of when a model is built is about their own defaults, which configs here set
     warnings.filterwarnings('ignore', category=UserWarning, module=r'mm(cv|seg|det)\.')
-    import_module('mmseg_instbox.utils').register_packages()
     cv2.setNumThreads(0)  # OpenCV's own threads deadlock in forked data loader workers
 
 

@@ -25,7 +25,6 @@ from prettytable import PrettyTable
 from torch import Tensor, nn
 
 from .. import models  # noqa: F401 (registers the package's classes, also in a process of its own)
-from ..utils import register_packages
 from .command_line import quiet_and_single
 from .run_config import load_config
 
@@ -64,7 +63,6 @@ def build_forward(name: str) -> Forward:
         FileNotFoundError: There is no such config.
         ValueError: Its model is no segmentor.
     """
-    register_packages()
     cfg = read_config(name).get('model', {})
     cfg.pop('auxiliary_head', None)
     init_default_scope('mmseg')

@@ -6,8 +6,6 @@ MMEngine looks the configs of a package up under one fixed distribution name
 """
 from importlib import metadata
 
-from mmengine.config.utils import MODULE2PACKAGE
-
 # module -> the names that its distribution goes by, the maintained one first
 DISTRIBUTIONS = {
     'mmseg': ('onedl-mmsegmentation', 'mmsegmentation'),
@@ -16,19 +14,22 @@ DISTRIBUTIONS = {
 }
 
 
-def register_packages() -> None:
+def register_packages(table: dict[str, str]) -> None:
     """Enter the installed distributions into MMEngine's table.
 
     Afterwards a config may inherit with ``mmseg::``, ``mmdet::`` and ``mmseg_instbox::``. A module
     without an installed distribution keeps its entry; ``mmseg_instbox`` then goes by its module
     name, which MMEngine resolves by import.
+
+    Args:
+        table: ``mmengine.config.utils.MODULE2PACKAGE``, changed in place.
     """
     for module, names in DISTRIBUTIONS.items():
         installed = [name for name in names if _is_distribution(name)]
         if installed:
-            MODULE2PACKAGE[module] = installed[0]
+            table[module] = installed[0]
         else:
-            MODULE2PACKAGE.setdefault(module, names[0])
+            table.setdefault(module, names[0])
 
 
 def _is_distribution(name: str) -> bool:

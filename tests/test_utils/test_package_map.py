@@ -8,7 +8,7 @@ import pytest
 from mmengine.config import Config
 from mmengine.config.utils import MODULE2PACKAGE
 
-from mmseg_instbox.utils import register_packages
+from mmseg_instbox.utils.package_map import register_packages
 
 
 def load_inheriting(directory: Path, base: str) -> Config:
@@ -57,6 +57,6 @@ def test_the_installed_distribution_is_entered(monkeypatch, installed, expected)
         monkeypatch.setitem(MODULE2PACKAGE, module, 'untouched')
     monkeypatch.delitem(MODULE2PACKAGE, 'mmseg_instbox')
     monkeypatch.setattr(metadata, 'distribution', distribution)
-    register_packages()
+    register_packages(MODULE2PACKAGE)
     assert (MODULE2PACKAGE['mmseg'], MODULE2PACKAGE['mmdet']) == expected
     assert MODULE2PACKAGE['mmseg_instbox'] == 'mmseg_instbox'

@@ -165,19 +165,20 @@ def _nearest(near: Tensor, fits: Tensor, y: Tensor, x: Tensor, nobody: int) -> T
 def which_occur(instance: Tensor, num: int) -> Tensor:
     """The numbers below ``num`` that occur in a map ``(H, W)`` of numbers up to ``num``, ascending
     int64 ``(K,)``."""
-    occurs = torch.zeros(num + 1, dtype=torch.bool, device=instance.device)
-    occurs[instance.flatten().long()] = True
-    return occurs[:num].nonzero()[:, 0]
+    return torch.bincount(instance.flatten(), minlength=num)[:num].nonzero()[:, 0]
 
 
 def masks_of(instance: Tensor, numbers: Tensor, num: int) -> Tensor:
     """Masks ``(K, H, W)`` bool of the instances ``numbers`` ``(K,)`` int64 in a map ``(H, W)`` of
     numbers up to ``num``."""
-    place = numbers.new_full((num + 1, ), len(numbers))
-    place[numbers] = torch.arange(len(numbers), device=numbers.device)
+    index = instance.long()
+    if len(numbers) < num:
+        place = numbers.new_full((num + 1, ), len(numbers))
+        place[numbers] = torch.arange(len(numbers), device=numbers.device)
+        index = place.take(index)
     masks = torch.zeros((len(numbers) + 1, *instance.shape), dtype=torch.bool,
                         device=instance.device)
-    return masks.scatter_(0, place.take(instance.long())[None], True)[:-1]
+    return masks.scatter_(0, index[None], True)[:-1]
 
 
 def mask_boxes(masks: Tensor) -> Tensor:

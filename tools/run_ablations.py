@@ -18,7 +18,7 @@ import numpy as np
 from prettytable import PrettyTable
 
 import mmseg_instbox  # noqa: F401 (lets configs inherit with mmseg::)
-from mmseg_instbox.engine import load_config, user_errors
+from mmseg_instbox.engine import last_checkpoint, load_config, user_errors
 from mmseg_instbox.utils import write_json
 
 TOOLS = Path(__file__).resolve().parent
@@ -99,8 +99,7 @@ def run(config: Path, seed: int, folder: Path, args: argparse.Namespace) -> None
         return
     common = ['--work-dir', folder, *options]
     call('train', [config, '--resume', *common], args.processes)
-    checkpoint = Path((folder / 'last_checkpoint').read_text().strip())
-    call('test', [config, folder / checkpoint.name, *common], args.processes)
+    call('test', [config, last_checkpoint(folder), *common], args.processes)
 
 
 def find_figure(figures: dict[str, float], metric: str, file: Path) -> float:

@@ -9,7 +9,10 @@ from .command_line import (
     user_errors,
 )
 from .cpu_amp_optim_wrapper import CPUAmpOptimWrapper
+from .durable_backend import DurableBackend
+from .durable_checkpoint_hook import DurableCheckpointHook
 from .find_config import find_config, near_files
+from .last_checkpoint import last_checkpoint
 from .pixel_box_visualization_hook import PixelBoxVisualizationHook
 from .plain_checkpoint_hook import PlainCheckpointHook
 from .resumable_seed_hook import ResumableSeedHook
@@ -35,11 +38,12 @@ from .seeded_infinite_sampler import SeededInfiniteSampler
 from .tta import augmented_pipeline, use_tta
 
 __all__ = [
-    'CPUAmpOptimWrapper', 'PixelBoxVisualizationHook', 'PlainCheckpointHook',
-    'ResumableSeedHook', 'SeededDefaultSampler', 'SeededInfiniteSampler', 'adapt_to_cpu',
-    'augmented_pipeline', 'check_architecture', 'check_checkpoint', 'check_out_file',
-    'check_weights', 'draw_pictures', 'dump_boxes', 'dump_parser', 'find_config', 'load_config',
-    'near_files', 'prepare_process', 'quiet_and_single', 'run_parser', 'set_resume',
-    'set_work_dir', 'start_runner', 'testing_config', 'training_config', 'use_amp', 'use_tta',
-    'user_errors', 'write_metrics', 'write_plain_checkpoints'
+    'CPUAmpOptimWrapper', 'DurableBackend', 'DurableCheckpointHook', 'PixelBoxVisualizationHook',
+    'PlainCheckpointHook', 'ResumableSeedHook', 'SeededDefaultSampler', 'SeededInfiniteSampler',
+    'adapt_to_cpu', 'augmented_pipeline', 'check_architecture', 'check_checkpoint',
+    'check_out_file', 'check_weights', 'draw_pictures', 'dump_boxes', 'dump_parser', 'find_config',
+    'last_checkpoint', 'load_config', 'near_files', 'prepare_process', 'quiet_and_single',
+    'run_parser', 'set_resume', 'set_work_dir', 'start_runner', 'testing_config',
+    'training_config', 'use_amp', 'use_tta', 'user_errors', 'write_metrics',
+    'write_plain_checkpoints'
 ]

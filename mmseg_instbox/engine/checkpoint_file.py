@@ -10,12 +10,15 @@ from urllib.parse import urlparse
 import torch
 from mmengine.config import Config
 from mmengine.logging import print_log
-from mmengine.runner import find_latest_checkpoint
 
 from .find_config import near_files
 
 TRUST = ('if you trust where it comes from, pass allow_pickle=True (--allow-pickle on the command '
          'line)')
+
+
+class BrokenCheckpointError(ValueError):
+    """A file that is no checkpoint, or no longer one."""
 
 
 def read_checkpoint(path: str | Path, allow_pickle: bool = False) -> dict:
@@ -30,25 +33,28 @@ def read_checkpoint(path: str | Path, allow_pickle: bool = False) -> dict:
 
     Raises:
         FileNotFoundError: There is no such file; the sentence names files that are near.
-        ValueError: The file is cut off or no checkpoint, it holds pickled objects and
-            ``allow_pickle`` is off, or the address does not answer.
+        BrokenCheckpointError: The file is cut off or no checkpoint.
+        ValueError: It holds pickled objects and ``allow_pickle`` is off, or the address does not
+            answer.
     """
     file = local_checkpoint(path)
     try:
         checkpoint = torch.load(file, map_location='cpu', weights_only=not allow_pickle)
     except pickle.UnpicklingError as error:
-        raise ValueError(_unpickling_sentence(file, error)) from error
+        raise _unpickling_error(file, error) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, ImportError,
             TypeError, IndexError) as error:
-        raise ValueError(f'{file} cannot be read as a checkpoint: it may be cut off, or another '
-                         f'kind of file ({_first_line(error)}).') from error
+        raise BrokenCheckpointError(
+            f'{file} cannot be read as a checkpoint: it may be cut off, or another kind of file '
+            f'({_first_line(error)}).') from error
     parts = [checkpoint]
     if isinstance(checkpoint, dict):
         parts = [checkpoint.get('state_dict'), checkpoint.get('meta')]
     for part in parts:
         if not isinstance(part, dict | None):
-            raise ValueError(f'{file} holds a {type(part).__name__} where a checkpoint has a '
-                             'dictionary: it is no checkpoint of a model.')
+            raise BrokenCheckpointError(
+                f'{file} holds a {type(part).__name__} where a checkpoint has a dictionary: it is '
+                'no checkpoint of a model.')
     return checkpoint
 
 
@@ -86,8 +92,6 @@ def check_weights(cfg: Config, allow_pickle: bool = False) -> None:
             file is not from a training run.
     """
     source = cfg.get('load_from')
-    if source is None and cfg.get('resume'):
-        source = find_latest_checkpoint(cfg.work_dir)
     if source is None:
         return
     if allow_pickle:
@@ -98,8 +102,7 @@ def check_weights(cfg: Config, allow_pickle: bool = False) -> None:
     if cfg.get('resume') and not {'meta', 'message_hub'} <= checkpoint.keys():
         raise ValueError(f'{source} holds no state of a training run to go on from: start from its '
                          'weights with --cfg-options load_from=FILE instead of --resume.')
-    if cfg.get('load_from') is not None:
-        cfg.load_from = str(file)
+    cfg.load_from = str(file)
 
 
 def write_plain_checkpoints(cfg: Config) -> None:
@@ -133,14 +136,14 @@ def _download(address: str) -> Path:
     return file
 
 
-def _unpickling_sentence(file: Path, error: Exception) -> str:
+def _unpickling_error(file: Path, error: Exception) -> ValueError:
     with file.open('rb') as stream:
         is_pickle = stream.read(1) == b'\x80'
     if not (is_pickle or zipfile.is_zipfile(file)):
-        return (f'{file} is no checkpoint: give a .pth file that a training run or '
-                'tools/model_converters/publish_model.py wrote.')
-    return (f'{file} holds more than weights and plain data ({_culprit(error)}), so reading it '
-            f'could run code: {TRUST}.')
+        return BrokenCheckpointError(f'{file} is no checkpoint: give a .pth file that a training '
+                                     'run or tools/model_converters/publish_model.py wrote.')
+    return ValueError(f'{file} holds more than weights and plain data ({_culprit(error)}), so '
+                      f'reading it could run code: {TRUST}.')
 
 
 def _culprit(error: Exception) -> str:

@@ -7,7 +7,8 @@ import torch.distributed
 from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
 from mmengine.logging import print_log
-from mmengine.runner import find_latest_checkpoint
+
+from .last_checkpoint import last_checkpoint
 
 
 def load_config(path: str, options: dict | None = None, launcher: str = 'none') -> Config:
@@ -44,23 +45,23 @@ def set_resume(cfg: Config, resume: str | None) -> None:
 
     Args:
         cfg: The config, with its work directory, changed in place.
-        resume: ``'auto'`` takes the last checkpoint in the work directory; where there is none, the
-            run starts as the config says, ``load_from`` included. Anything else is the path of a
-            checkpoint. None leaves ``cfg`` as it is.
+        resume: ``'auto'`` takes the last checkpoint in the work directory that can be read; where
+            there is none, the run starts as the config says, ``load_from`` included. Anything else
+            is the path of a checkpoint. None leaves it to the config, whose ``resume = True``
+            without ``load_from`` means ``'auto'``.
 
     Raises:
         FileNotFoundError: There is no such checkpoint.
     """
+    if resume is None and cfg.get('resume') and cfg.get('load_from') is None:
+        resume, cfg.resume = 'auto', False
     if resume is None:
         return
     if resume != 'auto':
         check_checkpoint(resume)
-        cfg.load_from = resume
-    elif find_latest_checkpoint(cfg.work_dir):
-        cfg.load_from = None
-    else:
-        return
-    cfg.resume = True
+    found = last_checkpoint(cfg.work_dir) if resume == 'auto' else resume
+    if found is not None:
+        cfg.load_from, cfg.resume = str(found), True
 
 
 def check_checkpoint(path: str) -> None:

@@ -1,4 +1,6 @@
 """Files that are either the old ones or the new ones, never halves."""
+import contextlib
+import errno
 import json
 import os
 import tempfile
@@ -6,11 +8,20 @@ from pathlib import Path
 from typing import Any
 
 
-def atomic_write(content: bytes, path: str | Path) -> Path:
+def atomic_write(content: bytes, path: str | Path, durable: bool = False) -> Path:
     """Write ``content`` to ``path`` and return the path.
 
     It goes to a temporary file in the same directory and takes its place in one step, so a reader,
     or a run that is cut off, never sees half a file. Missing parent directories are made.
+
+    Args:
+        content: What to write.
+        path: The file.
+        durable: Wait until the disk has it, and read it back before it takes its place, so that it
+            also outlives the machine's power; slower.
+
+    Raises:
+        OSError: It cannot be written, or is read back otherwise; the old file is still there.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -18,12 +29,29 @@ def atomic_write(content: bytes, path: str | Path) -> Path:
     try:
         with os.fdopen(handle, 'wb') as file:
             file.write(content)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        if durable and Path(temporary).read_bytes() != content:
+            raise OSError(errno.EIO, 'the disk gave back something else than was written', path)
         os.chmod(temporary, 0o644)  # mkstemp makes files that only their owner reads
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+    if durable:
+        _sync_folder(path.parent)
     return path
+
+
+def _sync_folder(folder: Path) -> None:
+    """Let the disk have the names in a folder; not every system can."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def write_json(content: Any, path: str | Path) -> Path:

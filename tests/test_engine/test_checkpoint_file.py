@@ -1,5 +1,4 @@
 import io
-import os
 import pickle
 import threading
 import zipfile
@@ -164,17 +163,6 @@ def test_a_run_that_loads_nothing_or_plain_weights_passes(checkpoint):
 def test_resuming_needs_the_state_of_a_training(checkpoint):
     with pytest.raises(ValueError, match='no state of a training run'):
         check_weights(Config(dict(load_from=str(checkpoint), resume=True)))
-
-
-def test_the_last_checkpoint_is_checked_where_a_run_finds_it_itself(tmp_path):
-    file = tmp_path / 'iter_4.pth'
-    torch.save(dict(payload=Payload(tmp_path / 'made')), file)
-    (tmp_path / 'last_checkpoint').write_text(str(file))
-    cfg = Config(dict(load_from=None, resume=True, work_dir=str(tmp_path)))
-    with pytest.raises(ValueError, match=r'iter_4\.pth holds more'):
-        check_weights(cfg)
-    check_weights(cfg, allow_pickle=True)  # leaves it to the runner
-    assert not os.path.exists(tmp_path / 'made')
 
 
 def test_a_training_without_the_hook_gets_it():

@@ -60,10 +60,19 @@ def test_resume_from_nothing_the_last_or_a_file(tmp_path):
 
     assert resumed(None) == (False, 'weights.pth')
     assert resumed('auto') == (False, 'weights.pth')  # nothing to go on from yet
-    checkpoint.touch()
-    (tmp_path / 'last_checkpoint').write_text(str(checkpoint))
-    assert resumed('auto') == (True, None)
+    torch.save(dict(state_dict={}, meta={}), checkpoint)
+    assert resumed('auto') == (True, str(checkpoint))
     assert resumed(str(checkpoint)) == (True, str(checkpoint))
+
+
+def test_a_config_may_ask_to_resume(tmp_path):
+    cfg = Config(dict(resume=True, load_from=None, work_dir=str(tmp_path)))
+    set_resume(cfg, None)
+    assert (cfg.resume, cfg.load_from) == (False, None)
+    torch.save(dict(state_dict={}, meta={}), tmp_path / 'iter_4.pth')
+    cfg.resume = True
+    set_resume(cfg, None)
+    assert (cfg.resume, cfg.load_from) == (True, str(tmp_path / 'iter_4.pth'))
 
 
 def test_a_missing_checkpoint_is_named():

@@ -1,0 +1,183 @@
+"""Kill a training again and again, resume it each time, and compare it with one never killed.
+
+A small network learns from generated images, with random augmentation, dropout and a moving average
+of its weights, and writes a checkpoint each iteration. It is killed with SIGKILL: every other time
+while it writes a checkpoint, otherwise at a random moment. In the end weights, moving average,
+optimizer and schedule must be, bit for bit, those of the run that nobody killed.
+"""
+import argparse
+import multiprocessing
+import os
+import random
+import shutil
+import sys
+import time
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import torch
+
+from mmseg_instbox.datasets.shapes_generator import generate_sample
+from mmseg_instbox.engine import last_checkpoint, start_runner, training_config, user_errors
+from mmseg_instbox.engine.checkpoint_file import read_checkpoint
+from mmseg_instbox.utils import write_json
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = ROOT / 'configs/instbox/instbox_fcrn-r18-d8_1xb8-2k_shapes-160x160.py'
+COMPARED = ('state_dict', 'ema_state_dict', 'optimizer', 'param_schedulers')
+HALF_WRITTEN = '.iter_*.pth.*'
+PATIENCE = 120  # seconds to wait for a checkpoint that is being written
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--kills', type=int, default=50, help='default: %(default)s')
+    parser.add_argument('--iters', type=int, default=200,
+                        help='length of the training in iterations (default: %(default)s)')
+    parser.add_argument('--longest', type=float, default=6,
+                        help='a random moment is at most so many seconds from the start of a run '
+                        '(default: %(default)s)')
+    parser.add_argument('--workers', type=int, default=1, help='data loader workers')
+    parser.add_argument('--seed', type=int, default=0, help='of the moments of the kills')
+    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/benchmarks/kill_resume'),
+                        help='made anew (default: %(default)s)')
+    args = parser.parse_args()
+    if args.kills < 1 or args.iters < 1:
+        parser.error('--kills and --iters must be at least 1')
+    return args
+
+
+def make_data(root: Path, count: int = 24) -> None:
+    """Generate a few images in VOC's layout below ``root``."""
+    from PIL import Image
+    names = [f'{index:03d}' for index in range(count)]
+    for index, name in enumerate(names):
+        parts = generate_sample(seed=0, split=0, index=index, size=96)
+        folders = ('JPEGImages', 'SegmentationClass', 'SegmentationObject')
+        for folder, suffix, part in zip(folders, ('jpg', 'png', 'png'), parts, strict=False):
+            (root / folder).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(part.astype('uint8')).save(root / folder / f'{name}.{suffix}')
+    lists = root / 'ImageSets' / 'Segmentation'
+    lists.mkdir(parents=True)
+    (lists / 'train.txt').write_text('\n'.join(names) + '\n')
+
+
+def train(work_dir: Path, data_root: Path, iters: int, workers: int) -> None:
+    """Train, or go on with a training, to its end; what it prints goes to ``output.txt``."""
+    work_dir.mkdir(parents=True, exist_ok=True)
+    output = os.open(work_dir / 'output.txt', os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for stream in (1, 2):
+        os.dup2(output, stream)
+    torch.set_num_threads(1)
+    options = {
+        'train_dataloader.batch_size': 4,
+        'train_dataloader.num_workers': workers,
+        'train_dataloader.persistent_workers': workers > 0,
+        'train_dataloader.dataset.data_root': str(data_root),
+        'train_cfg.max_iters': iters,
+        'val_cfg': None, 'val_dataloader': None, 'val_evaluator': None,
+        'default_hooks.checkpoint.interval': 1,
+        'default_hooks.checkpoint.save_best': None,
+        'model.decode_head.dropout_ratio': 0.2,
+        'custom_hooks': [dict(type='EMAHook', momentum=0.01)],
+        'randomness.seed': 7,
+    }
+    cfg = training_config(str(CONFIG), work_dir=str(work_dir), cfg_options=options, resume='auto')
+    start_runner(cfg).train()
+
+
+def run_until_killed(process: BaseProcess, work_dir: Path, in_write: bool, longest: float,
+                     rng: random.Random) -> bool:
+    """Start a training and kill it; whether it was still running.
+
+    Args:
+        process: Not yet started.
+        work_dir: Of the training.
+        in_write: Wait for a checkpoint that is being written.
+        longest: Latest random moment, in seconds from the start.
+        rng: Draws the moment.
+    """
+    process.start()
+    end = time.monotonic() + (PATIENCE if in_write else rng.uniform(0, longest))
+    passed_over = rng.randint(1, 4)
+    seen: set[Path] = set()
+    while process.is_alive() and time.monotonic() < end:
+        if in_write:
+            seen.update(work_dir.glob(HALF_WRITTEN))
+            if len(seen) >= passed_over:
+                time.sleep(rng.uniform(0, 0.01))
+                break
+        time.sleep(0.0005)
+    process.kill()
+    process.join()
+    return process.exitcode == -9
+
+
+def differences(one: object, other: object, place: str = '') -> list[str]:
+    """Where two nested structures of tensors and plain data differ, bit for bit."""
+    if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
+        same = one.dtype == other.dtype and torch.equal(one, other)
+        return [] if same else [place]
+    if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
+        return [each for key in one for each in differences(one[key], other[key], f'{place}.{key}')]
+    if isinstance(one, list | tuple) and type(one) is type(other) and len(one) == len(other):
+        return [each for index, pair in enumerate(zip(one, other, strict=True))
+                for each in differences(*pair, f'{place}[{index}]')]
+    return [] if type(one) is type(other) and one == other else [place]
+
+
+def compare(work_dirs: list[Path]) -> list[str]:
+    """Where the last checkpoints of two runs differ."""
+    one, other = (read_checkpoint(last_checkpoint(folder)) for folder in work_dirs)
+    return differences(*({key: each[key] for key in COMPARED} | {'iter': each['meta']['iter']}
+                         for each in (one, other)))
+
+
+def main() -> None:
+    args = parse_args()
+    os.environ['OMP_NUM_THREADS'] = '1'
+    shutil.rmtree(args.work_dir, ignore_errors=True)
+    folders = [args.work_dir.resolve() / name for name in ('straight', 'killed')]
+    data_root = args.work_dir.resolve() / 'data'
+    make_data(data_root)
+    context = multiprocessing.get_context('forkserver')
+    context.set_forkserver_preload([f'mmseg_instbox.{room}' for room in (
+        'datasets', 'engine', 'evaluation', 'models', 'visualization')])
+
+    def training(folder: Path) -> BaseProcess:
+        return context.Process(target=train, args=(folder, data_root, args.iters, args.workers))
+
+    start = time.monotonic()
+    straight = training(folders[0])
+    straight.start()
+    straight.join()
+    if straight.exitcode:
+        sys.exit(f'The training itself failed: see {folders[0] / "output.txt"}')
+    print(f'never killed: {args.iters} iterations in {time.monotonic() - start:.0f} s', flush=True)
+    rng, kills, in_write, reached = random.Random(args.seed), 0, 0, []
+    while kills < args.kills and reached[-1:] != [args.iters]:
+        killed = run_until_killed(training(folders[1]), folders[1], kills % 2 == 0, args.longest,
+                                  rng)
+        kills += killed
+        in_write += any(folders[1].glob(HALF_WRITTEN))
+        with user_errors():
+            checkpoint = last_checkpoint(folders[1])
+        reached.append(0 if checkpoint is None else read_checkpoint(checkpoint)['meta']['iter'])
+    last = training(folders[1])
+    last.start()
+    last.join()
+    broken = sorted(file.name for file in folders[1].glob('*.broken'))
+    found = compare(folders) if last.exitcode == 0 else ['the last run failed']
+    result = dict(kills=kills, in_write=in_write, iterations=args.iters, reached=reached,
+                  broken=broken, differences=found, seconds=time.monotonic() - start)
+    print(f'killed {kills} times, {in_write} of them with half a checkpoint on the disk; '
+          f'{len(broken)} checkpoints were broken')
+    print(f'{len(found)} differences in {", ".join(COMPARED)}'
+          + ''.join(f'\n  {place}' for place in found[:10]))
+    print(f'The figures are in {write_json(result, args.work_dir / "kill_resume.json")}')
+    sys.exit(1 if found else 0)
+
+
+if __name__ == '__main__':
+    main()

@@ -28,7 +28,9 @@ def test_all_configs_are_listed_once(repo):
                for file in (repo / 'configs' / folder).glob('*.py')]
     assert sorted(list_models()) == sorted(configs)
     for name in list_models():
-        assert Path(find_model(name)[0]).stem == name and Path(find_model(name)[0]).is_file()
+        config, weights = find_model(name)
+        assert Path(config).stem == name and Path(config).is_file()
+        assert weights is None or '://' in weights or Path(weights).is_file()
 
 
 def test_a_name_leads_to_its_config():
@@ -37,7 +39,7 @@ def test_a_name_leads_to_its_config():
 
 
 def test_an_installation_brings_its_own(installed):
-    assert find_model(NAME) == (str(installed / 'configs' / 'instbox' / f'{NAME}.py'), None)
+    assert find_model(NAME)[0] == str(installed / 'configs' / 'instbox' / f'{NAME}.py')
 
 
 @pytest.mark.parametrize('weights', ['demo/some.pth', 'https://example.org/some.pth'])

@@ -59,6 +59,8 @@ def build_config(args: argparse.Namespace) -> Config:
         raise FileNotFoundError(f'Expected one config {CONFIGS} in {ROOT}, found {len(found)}.')
     cfg = load_config(str(found[0]), args.cfg_options)
     cfg.work_dir = str(args.work_dir)
+    if 'randomness' not in cfg:
+        cfg.randomness = dict(seed=0)  # so that everybody sees the same figures
     for loader in (cfg.train_dataloader, cfg.test_dataloader):
         loader.dataset.data_root = str(args.data_root)
     # the evaluation comes once, after the training

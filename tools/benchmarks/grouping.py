@@ -7,8 +7,8 @@ by the blurred foreground), and smooth noise (white noise blurred with sigma 2 c
 variance) is added, times a share of the object's own width or height. Prints for each grouper and
 level of noise F1 at mask IoU > 0.5, PQ and the median times of an image, on one thread: to group
 the cells, and then to draw masks at the image's size. The last table times the masks of a crowd: a
-picture of 512 x 512 pixels with 30 objects. Each image is timed a few times in a row and the fastest
-counts: the others tell what else the machine did.
+picture of 512 x 512 pixels with 30 objects. Each image is timed a few times in a row and the
+fastest counts: the others tell what else the machine did.
 """
 import argparse
 import time

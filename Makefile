@@ -4,7 +4,8 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+BASE := $(VENV)/.installed
+ALL := $(VENV)/.installed-all
 PYTHON ?= $(shell for p in python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo $$p && break; done)
 # the build of torch: TORCH_INDEX=https://download.pytorch.org/whl/cpu, .../cu128, ...
@@ -13,26 +14,31 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .PHONY: install quickstart test lint clean
 
-install: $(STAMP)
+install: $(ALL)
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo 'Python 3.10 or newer is needed: make PYTHON=/path/to/python3.11' >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
 # torch goes first and alone: nothing installed later may pull in another build of it
-$(STAMP): $(BIN)/python requirements.txt setup.py
+$(BASE): $(BIN)/python requirements.txt setup.py
 	$(PIP) install $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$$(grep '^torch==' requirements.txt)"
 	$(PIP) install -r requirements.txt
 	$(PIP) install --no-deps --no-build-isolation -e .
 	touch $@
 
-quickstart: $(STAMP)
+# the extras, and what the tests need
+$(ALL): $(BASE) requirements-dev.txt
+	$(PIP) install -r requirements.txt -r requirements-dev.txt
+	touch $@
+
+quickstart: $(BASE)
 	$(BIN)/python tools/quickstart.py
 
 test: lint
 	$(BIN)/python -m pytest -n auto
 
-lint: $(STAMP)
+lint: $(ALL)
 	$(BIN)/ruff check .
 
 clean:

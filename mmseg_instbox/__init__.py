@@ -10,13 +10,14 @@ from types import ModuleType
 
 from wrapt import when_imported
 
+from .errors import InstBoxError
 from .utils.class_locations import offer_classes
 from .utils.package_map import register_packages
 from .version import __version__
 
 ROOMS = ('apis', 'datasets', 'engine', 'evaluation', 'models', 'registry', 'visualization')
 
-__all__ = ['__version__', *ROOMS]
+__all__ = ['InstBoxError', '__version__', *ROOMS]
 
 
 @when_imported('mmengine.config.utils')

@@ -15,4 +15,9 @@ PYTHONPATH="$TOOLS/..${PYTHONPATH:+:$PYTHONPATH}" \
     --master_addr="${MASTER_ADDR:-127.0.0.1}" \
     --master_port="${PORT:-29500}" \
     --nproc_per_node="$2" \
-    "$TOOLS/train.py" "$1" --launcher pytorch "${@:3}"
+    "$TOOLS/train.py" "$1" --launcher pytorch "${@:3}" || {
+    code=$?
+    echo "dist_train.sh: a process of the training failed, and the others were ended; it says above" \
+        "why. The same command with --resume goes on from the last checkpoint." >&2
+    exit $code
+}

@@ -19,6 +19,7 @@ from PIL import Image
 
 from mmseg_instbox.datasets.shapes_generator import generate_sample
 from mmseg_instbox.engine import adapt_to_cpu, load_config
+from mmseg_instbox.errors import MissingFileError
 from mmseg_instbox.utils import write_json
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -56,7 +57,7 @@ def build_config(args: argparse.Namespace) -> Config:
     """The config of the run: the one for ``shapes``, with the directories asked for."""
     found = sorted(ROOT.glob(CONFIGS))
     if len(found) != 1:
-        raise FileNotFoundError(f'Expected one config {CONFIGS} in {ROOT}, found {len(found)}.')
+        raise MissingFileError(f'Expected one config {CONFIGS} in {ROOT}, found {len(found)}.')
     cfg = load_config(str(found[0]), args.cfg_options)
     cfg.work_dir = str(args.work_dir)
     if 'randomness' not in cfg:

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 from prettytable import PrettyTable
 
-import mmseg_instbox  # noqa: F401 (lets configs inherit with mmseg::)
 from mmseg_instbox.engine import last_checkpoint, load_config, user_errors
+from mmseg_instbox.errors import InvalidInputError, MissingFileError
 from mmseg_instbox.utils import write_json
 
 TOOLS = Path(__file__).resolve().parent
@@ -46,12 +46,12 @@ def check_names(configs: Sequence[Path]) -> None:
     """Raise FileNotFoundError for a missing config, ValueError for two of one name."""
     for config in configs:
         if not config.is_file():
-            raise FileNotFoundError(f'There is no config file {str(config)!r}.')
+            raise MissingFileError(f'There is no config file {str(config)!r}.')
     names = [config.stem for config in configs]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise ValueError(f'Two configs are named {twice[0]} and would share a directory: give each '
-                         'config once, and rename one of two that differ.')
+        raise InvalidInputError(f'Two configs are named {twice[0]} and would share a directory: '
+                                'give each config once, and rename one of two that differ.')
 
 
 def claim(folder: Path, config: Path, options: Sequence[str]) -> None:
@@ -66,9 +66,9 @@ def claim(folder: Path, config: Path, options: Sequence[str]) -> None:
     if not record.is_file():
         write_json(dict(config=str(config), options=list(options), sha256=digest), record)
     elif json.loads(record.read_text())['sha256'] != digest:
-        raise ValueError(f'{folder} holds a run with other settings than {config} and '
-                         '--cfg-options have now: remove it to repeat the run, or give another '
-                         '--work-dir.')
+        raise InvalidInputError(f'{folder} holds a run with other settings than {config} and '
+                                '--cfg-options have now: remove it to repeat the run, or give '
+                                'another --work-dir.')
 
 
 def call(tool: str, arguments: Sequence[object], processes: int) -> None:
@@ -106,8 +106,9 @@ def find_figure(figures: dict[str, float], metric: str, file: Path) -> float:
     """A figure of a metrics.json by its name without prefix; ValueError if there is none."""
     found = [value for name, value in figures.items() if name.rsplit('/')[-1] == metric]
     if not found:
-        raise ValueError(f'{file} has no {metric!r}; --metrics may name '
-                         f'{", ".join(dict.fromkeys(name.rsplit("/")[-1] for name in figures))}.')
+        raise InvalidInputError(
+            f'{file} has no {metric!r}; --metrics may name '
+            f'{", ".join(dict.fromkeys(name.rsplit("/")[-1] for name in figures))}.')
     return found[0]
 
 

@@ -6,7 +6,7 @@ from mmengine.config import Config
 from mmseg_instbox.engine import (
     prepare_process,
     run_parser,
-    start_runner,
+    run_training,
     training_config,
     user_errors,
 )
@@ -36,8 +36,7 @@ def main() -> None:
     args = parse_args()
     prepare_process(args.local_rank)
     with user_errors():
-        cfg = build_config(args)
-    start_runner(cfg).train()
+        run_training(build_config(args))
 
 
 if __name__ == '__main__':

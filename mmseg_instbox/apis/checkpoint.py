@@ -5,6 +5,7 @@ from mmengine.utils import import_modules_from_strings
 from ..engine.checkpoint_file import TRUST, read_checkpoint
 from ..engine.config_check import check_config_is_data
 from ..engine.config_json import config_from_json
+from ..errors import InvalidInputError
 
 __all__ = ['checkpoint_config', 'read_checkpoint']
 
@@ -36,6 +37,6 @@ def checkpoint_config(checkpoint: dict, allow_pickle: bool = False) -> Config | 
         return cfg
     try:
         check_config_is_data(cfg.to_dict(), 'The config in the checkpoint')
-    except ValueError as error:
-        raise ValueError(f'{str(error).rstrip(".")}; {TRUST}.') from error
+    except InvalidInputError as error:
+        raise InvalidInputError(f'{str(error).rstrip(".")}; {TRUST}.') from error
     return cfg

@@ -16,6 +16,8 @@ from torch.utils.data import Dataset
 
 from ..engine import find_config, load_config
 from ..engine.seeding import SeededIndex, seeded
+from ..errors import InvalidIndexError, InvalidInputError
+from ..utils.foreign_errors import refuse_as
 from ..visualization import PixelBoxVisualizer, add_box_targets
 from ..visualization.box_targets import delta_names
 from ..visualization.utils import write_picture
@@ -48,10 +50,12 @@ class DatasetBrowser:
     def __init__(self, cfg: Config, split: str = 'train', seed: int = 0) -> None:
         loader = cfg.get(f'{split}_dataloader')
         if not loader:
-            raise ValueError(f'{cfg.filename} has no {split}_dataloader whose data set could be '
-                             "shown; choose another split of 'train', 'val' and 'test'.")
+            raise InvalidInputError(f'{cfg.filename} has no {split}_dataloader whose data set '
+                                    "could be shown; choose another split of 'train', 'val' and "
+                                    "'test'.")
         init_default_scope(cfg.get('default_scope', 'mmseg'))
-        self.dataset: Dataset = DATASETS.build(loader['dataset'])
+        with refuse_as(f'The data set of {split}_dataloader cannot be built', KeyError, TypeError):
+            self.dataset: Dataset = DATASETS.build(loader['dataset'])
         self.seed = seed
         self.model = build_model(cfg)
         self.visualizer = PixelBoxVisualizer()
@@ -77,7 +81,7 @@ class DatasetBrowser:
             IndexError: There is no such sample.
         """
         if not 0 <= index < len(self):
-            raise IndexError(f'There is no sample {index}: the data set has {len(self)}.')
+            raise InvalidIndexError(f'There is no sample {index}: the data set has {len(self)}.')
         with seeded(SeededIndex(index, self.seed, 0).seed):
             packed = self.dataset[index]
         return Path(packed['data_samples'].img_path).stem, self._draw(packed)
@@ -142,10 +146,10 @@ def browse_dataset(config: str,
             such split.
     """
     if out_dir is None and not show:
-        raise ValueError('The pictures are neither written nor shown: give a folder for them, or '
-                         'let them be shown in a window.')
+        raise InvalidInputError('The pictures are neither written nor shown: give a folder for '
+                                'them, or let them be shown in a window.')
     if out_dir is not None and Path(out_dir).is_file():
-        raise ValueError(f'{out_dir} is a file; give a folder for the pictures.')
+        raise InvalidInputError(f'{out_dir} is a file; give a folder for the pictures.')
     browser = DatasetBrowser(load_config(find_config(config), cfg_options), split, seed)
     count = len(browser) if number is None else min(number, len(browser))
     print_log(f'{count} of {len(browser)} samples after {", ".join(browser.transforms)}', 'current')
@@ -163,7 +167,8 @@ def build_model(cfg: Config) -> nn.Module:
     model = cfg.model.copy()
     if cfg.get('data_preprocessor'):
         model.setdefault('data_preprocessor', cfg.data_preprocessor)
-    return MODELS.build(model).eval()
+    with refuse_as('The model of the config cannot be built', KeyError, TypeError):
+        return MODELS.build(model).eval()
 
 
 def _has_original_size(packed: dict) -> bool:

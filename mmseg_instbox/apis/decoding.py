@@ -1,6 +1,6 @@
 """Pictures as arrays (H, W, 3) uint8 BGR, from files, addresses, videos and other arrays."""
-import io
-import urllib.error
+import http.client
+import math
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,9 +9,13 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
+from ..errors import InvalidInputError, MissingFileError
+from ..utils.foreign_errors import reason
+from ..utils.image_header import DEEP_MODES, open_image
+from ..utils.limits import check_limit
+
 TIMEOUT = 20  # seconds without an answer from an address
 MAX_BYTES = 64 * 2**20  # of a picture at an address
-_DEEP_MODES = ('I', 'F', 'I;16', 'I;16B', 'I;16L', 'I;16N')
 _GREY = (124, 117, 104)  # what mmcv puts behind a transparent grey picture
 
 
@@ -19,38 +23,28 @@ def read_image(path: Path) -> np.ndarray:
     """The picture in a file, as the data sets' ``LoadInstImage`` reads it.
 
     Args:
-        path: Any format that pillow reads; of several frames the first.
+        path: Of the formats of :mod:`mmseg_instbox.utils.image_header`; of several frames the
+            first.
 
     Returns:
         np.ndarray: (H, W, 3) uint8 BGR, turned as its EXIF orientation says.
 
     Raises:
-        ValueError: A file that cannot be read, is no image, is truncated, or has 16 or more bits a
-            pixel in one channel.
+        ValueError: A file that cannot be read, is no image, is truncated, has too many pixels, or
+            16 or more bits a pixel in one channel.
     """
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise ValueError(f'{path}: the file cannot be read ({error.strerror}).') from error
+        raise InvalidInputError(f'{path}: the file cannot be read ({error.strerror}).') from error
     return decode_image(content, str(path))
 
 
 def decode_image(content: bytes, name: str) -> np.ndarray:
     """The picture in the bytes of an image file; as :func:`read_image`, ``name`` is for errors."""
     if not content:
-        raise ValueError(f'{name}: the file is empty.')
-    try:
-        image = Image.open(io.BytesIO(content))
-    except Exception as error:  # pillow raises many types on what is no image
-        raise ValueError(f'{name}: not an image that can be read ({_reason(error)}).') from error
-    return pil_to_bgr(image, name)
-
-
-def _reason(error: Exception) -> str:
-    """What pillow says, without the address of an object in memory."""
-    if isinstance(error, Image.UnidentifiedImageError):
-        return 'unknown format'
-    return str(error) or type(error).__name__
+        raise InvalidInputError(f'{name}: the file is empty.')
+    return pil_to_bgr(open_image(content, name), name)
 
 
 def pil_to_bgr(image: Image.Image, name: str) -> np.ndarray:
@@ -67,9 +61,11 @@ def pil_to_bgr(image: Image.Image, name: str) -> np.ndarray:
     Raises:
         ValueError: A broken or truncated image, or one with 16 or more bits a pixel in one channel.
     """
-    if image.mode in _DEEP_MODES:
-        raise ValueError(f'{name}: a grey image of more than 8 bits a pixel (mode {image.mode}). '
-                         'Scale its values to 0 to 255 and give it as 8-bit image or uint8 array.')
+    check_limit('pixels', image.width * image.height, f'{name}: the image')
+    if image.mode in DEEP_MODES:
+        raise InvalidInputError(f'{name}: a grey image of more than 8 bits a pixel (mode '
+                                f'{image.mode}). Scale its values to 0 to 255 and give it as 8-bit '
+                                'image or uint8 array.')
     try:
         image = ImageOps.exif_transpose(image)
         if image.mode == 'LA':
@@ -78,7 +74,8 @@ def pil_to_bgr(image: Image.Image, name: str) -> np.ndarray:
             image = behind
         return np.ascontiguousarray(np.asarray(image.convert('RGB'))[..., ::-1])
     except Exception as error:  # pillow raises many types on a broken file
-        raise ValueError(f'{name}: the image is broken or truncated ({_reason(error)}).') from error
+        raise InvalidInputError(f'{name}: the image is broken or truncated '
+                                f'({reason(error)}).') from error
 
 
 def array_to_bgr(array: np.ndarray, name: str) -> np.ndarray:
@@ -96,13 +93,13 @@ def array_to_bgr(array: np.ndarray, name: str) -> np.ndarray:
         ValueError: Another shape or type, or no pixels.
     """
     if array.dtype != np.uint8 or array.ndim not in (2, 3) or array.size == 0:
-        raise ValueError(f'{name}: shape {array.shape} of {array.dtype}; expected (H, W, 3) uint8 '
-                         'in BGR order, or (H, W). Give several images as a list.')
+        raise InvalidInputError(f'{name}: shape {array.shape} of {array.dtype}; expected (H, W, 3) '
+                                'uint8 in BGR order, or (H, W). Give several images as a list.')
     if array.ndim == 2 or array.shape[2] == 1:
         return np.repeat(array.reshape(*array.shape[:2], 1), 3, axis=2)
     if array.shape[2] not in (3, 4):
-        raise ValueError(f'{name}: {array.shape[2]} channels, expected 3 (BGR), 4 (BGRA) or 1; '
-                         'shape is (height, width, channels).')
+        raise InvalidInputError(f'{name}: {array.shape[2]} channels, expected 3 (BGR), 4 (BGRA) or '
+                                '1; shape is (height, width, channels).')
     return np.ascontiguousarray(array[..., :3])
 
 
@@ -124,11 +121,11 @@ def fetch_image(address: str, timeout: float = TIMEOUT, max_bytes: int = MAX_BYT
     try:
         with urllib.request.urlopen(request, timeout=timeout) as answer:
             content = answer.read(max_bytes + 1)
-    except (OSError, ValueError, urllib.error.URLError) as error:
-        raise ValueError(f'{address}: cannot be fetched ({error}).') from error
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise InvalidInputError(f'{address}: cannot be fetched ({error}).') from error
     if len(content) > max_bytes:
-        raise ValueError(f'{address}: larger than {max_bytes / 2**20:.0f} MB. Download the file '
-                         'and give its path.')
+        raise InvalidInputError(f'{address}: larger than {max_bytes / 2**20:.0f} MB. Download the '
+                                'file and give its path.')
     return decode_image(content, address)
 
 
@@ -150,17 +147,20 @@ class VideoFrames:
         self.path = path
         capture = self._open()
         total, fps = (capture.get(each) for each in (cv2.CAP_PROP_FRAME_COUNT, cv2.CAP_PROP_FPS))
+        size = (capture.get(each) for each in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
         capture.release()
+        check_limit('pixels', math.prod(map(int, size)), f'{path}: a frame')
         self.total = int(total) if total > 0 else None
         self.fps = fps if 0 < fps < 1000 else 25.0
 
     def _open(self) -> cv2.VideoCapture:
         if not self.path.is_file():
-            raise FileNotFoundError(f'{self.path}: no such video.')
+            raise MissingFileError(f'{self.path}: no such video.')
         capture = cv2.VideoCapture(str(self.path))
         if not capture.isOpened():
-            raise ValueError(f'{self.path}: OpenCV cannot read this video. Convert it, for example '
-                             'with: ffmpeg -i VIDEO -c:v libx264 -pix_fmt yuv420p OUT.mp4')
+            raise InvalidInputError(f'{self.path}: OpenCV cannot read this video. Convert it, for '
+                                    'example with: ffmpeg -i VIDEO -c:v libx264 -pix_fmt yuv420p '
+                                    'OUT.mp4')
         return capture
 
     def __iter__(self) -> Iterator[np.ndarray]:
@@ -180,7 +180,7 @@ class VideoFrames:
         finally:
             capture.release()
         if not number:
-            raise ValueError(f'{self.path}: the video has no frame that can be read.')
+            raise InvalidInputError(f'{self.path}: the video has no frame that can be read.')
 
 
 def read_video(path: str | Path) -> VideoFrames:

@@ -1,12 +1,15 @@
 """What an inferencer is set up with, checked."""
 import copy
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from ..models.task_modules.base_grouper import BaseGrouper
+from ..core.base_grouper import BaseGrouper
+from ..errors import InvalidInputError, MissingFileError
+from ..utils.foreign_errors import refuse_as
 
 MAX_MASK_BYTES = 1_200_000_000  # that the masks of an image may take
 PRECISIONS = dict(fp32=None, bf16=torch.bfloat16, fp16=torch.float16)
@@ -25,9 +28,9 @@ def default_weights() -> Path:
     for root in (package / '.mim', package.parent):
         if (root / DEFAULT_WEIGHTS).is_file():
             return root / DEFAULT_WEIGHTS
-    raise FileNotFoundError(f'{DEFAULT_WEIGHTS}, the model that comes with the package, is not '
-                            'there: name a model, as in '
-                            "InstBoxInferencer('my_config.py', 'my_checkpoint.pth').")
+    raise MissingFileError(f'{DEFAULT_WEIGHTS}, the model that comes with the package, is not '
+                           "there: name a model, as in InstBoxInferencer('my_config.py', "
+                           "'my_checkpoint.pth').")
 
 
 def model_meta(model: nn.Module) -> dict[str, Any]:
@@ -36,17 +39,30 @@ def model_meta(model: nn.Module) -> dict[str, Any]:
     Raises:
         ValueError: It finds none, or has no names of categories.
     """
-    if not hasattr(model, 'box_head') or not hasattr(model, 'grouper'):
-        raise ValueError(f'{type(model).__name__} finds no instances: the inferencer takes an '
-                         "InstBoxSegmentor; for category maps alone use mmseg's MMSegInferencer.")
+    if not hasattr(model, 'forward_dense') or not hasattr(model, 'grouper'):
+        raise InvalidInputError(f'{type(model).__name__} finds no instances: the inferencer takes '
+                                "an InstBoxSegmentor; for category maps alone use mmseg's "
+                                'MMSegInferencer.')
     meta = dict(getattr(model, 'dataset_meta', None) or {})
     classes = meta.get('classes')
     if not classes or len(classes) < model.num_classes:
-        raise ValueError(f'The model tells {model.num_classes} categories apart and has names for '
-                         f'{len(classes or ())}: its checkpoint lacks dataset_meta, or is that of '
-                         'another data set. Set model.dataset_meta=dict(classes=...).')
+        raise InvalidInputError(f'The model tells {model.num_classes} categories apart and has '
+                                f'names for {len(classes or ())}: its checkpoint lacks '
+                                'dataset_meta, or is that of another data set. Set '
+                                'model.dataset_meta=dict(classes=...).')
     meta['thing_classes'] = tuple(classes[index] for index in model.thing_ids)
     return meta
+
+
+def build_pipeline(cfg: Any, at_own_size: bool) -> Callable[[dict], dict]:
+    """The transforms of :func:`test_pipeline`, built.
+
+    Raises:
+        ValueError: The config has no test pipeline that can be built.
+    """
+    from mmengine.dataset import Compose  # exported models run without MMEngine
+    with refuse_as('test_pipeline of the config cannot be built'):
+        return Compose(test_pipeline(cfg, at_own_size))
 
 
 def test_pipeline(cfg: Any, at_own_size: bool) -> list[dict]:
@@ -61,10 +77,16 @@ def test_pipeline(cfg: Any, at_own_size: bool) -> list[dict]:
     """
     pipeline = cfg.get('test_pipeline')
     if pipeline is None and 'test_dataloader' in cfg:
-        pipeline = cfg.test_dataloader.dataset.get('pipeline')
+        with refuse_as('test_dataloader of the config describes no data set', TypeError,
+                       AttributeError, KeyError):
+            pipeline = cfg.test_dataloader.dataset.get('pipeline')
     if not pipeline:
-        raise ValueError('The config has no test_pipeline, which says how images are scaled and '
-                         'packed: add one.')
+        raise InvalidInputError('The config has no test_pipeline, which says how images are scaled '
+                                'and packed: add one.')
+    if not isinstance(pipeline, list | tuple) or not all(
+            isinstance(each, dict) and 'type' in each for each in pipeline):
+        raise InvalidInputError(f'test_pipeline of the config is {str(pipeline)[:200]}, expected a '
+                                'list of transforms, dict(type=...) each.')
     left_out = _LOADING + (_RESIZING if at_own_size else ())
     loader, *others = copy.deepcopy(list(pipeline))
     first = dict(type='LoadImageFromNDArray', to_float32=loader.get('to_float32', False))
@@ -81,8 +103,8 @@ def tile_test_cfg(tile: int | tuple[int, int] | None) -> dict[str, Any]:
         return {}
     size = (tile, tile) if isinstance(tile, int) else tuple(tile)
     if len(size) != 2 or not all(isinstance(side, int) and side >= 64 for side in size):
-        raise ValueError(f'tile is the side of a tile in pixels, or its (height, width), 64 or '
-                         f'more; got {tile!r}.')
+        raise InvalidInputError('tile is the side of a tile in pixels, or its (height, width), 64 '
+                                f'or more; got {tile!r}.')
     return dict(mode='slide', crop_size=size, stride=tuple(side // 2 for side in size))
 
 
@@ -93,18 +115,26 @@ def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
         ValueError: An unknown precision, or one that the device lacks.
     """
     if precision not in PRECISIONS:
-        raise ValueError(f'precision is one of {tuple(PRECISIONS)}, got {precision!r}.')
+        raise InvalidInputError(f'precision is one of {tuple(PRECISIONS)}, got {precision!r}.')
     if precision == 'fp16' and device.type == 'cpu':
-        raise ValueError("precision='fp16' needs a GPU; on a CPU use 'bf16' or 'fp32'.")
+        raise InvalidInputError("precision='fp16' needs a GPU; on a CPU use 'bf16' or 'fp32'.")
     return PRECISIONS[precision]
+
+
+def check_exported(model: nn.Module, precision: str) -> None:
+    """Raises a ValueError if an exported model, whose numbers are settled, is to compute in others.
+    """
+    if precision != 'fp32' and hasattr(model, 'exported'):
+        raise InvalidInputError('An exported model computes in the numbers that it was exported '
+                                f'with: leave precision={precision!r} out.')
 
 
 def check_calls(batch_size: int, on_error: str) -> None:
     """Raises a ValueError for arguments of a call that cannot be."""
     if not isinstance(batch_size, int) or batch_size < 1:
-        raise ValueError(f'batch_size is a number of images, 1 or more, got {batch_size!r}.')
+        raise InvalidInputError(f'batch_size is a number of images, 1 or more, got {batch_size!r}.')
     if on_error not in ('raise', 'skip'):
-        raise ValueError(f"on_error is 'raise' or 'skip', got {on_error!r}.")
+        raise InvalidInputError(f"on_error is 'raise' or 'skip', got {on_error!r}.")
 
 
 def bounded(grouper: BaseGrouper) -> BaseGrouper:

@@ -12,11 +12,12 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 from PIL import Image
 
+from ..errors import InstBoxError, InvalidTypeError, MissingFileError
+from ..utils.file_names import file_name
 from .decoding import array_to_bgr, fetch_image, pil_to_bgr, read_image, read_video
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.gif', '.tif', '.tiff', '.webp', '.ppm', '.pgm')
 VIDEO_SUFFIXES = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v', '.mpg', '.mpeg', '.wmv')
-_UNFIT = re.compile(r'[\x00-\x1f/\\]')  # in names of files
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def read_inputs(inputs: Any) -> InputImages:
     if isinstance(inputs, Iterable) and not isinstance(inputs, dict | bytes):
         total = len(inputs) if hasattr(inputs, '__len__') else None
         return InputImages((source for item in inputs for source in _expand(item)), total)
-    raise TypeError(_no_pictures(inputs))
+    raise InvalidTypeError(_no_pictures(inputs))
 
 
 def _sum_totals(sources: list[_Source]) -> int | None:
@@ -115,7 +116,7 @@ def _expand(item: Any) -> list[_Source]:
         if isinstance(item, of_kind):
             return [_Source(kind, item)]
     if not isinstance(item, str | Path):
-        raise TypeError(_no_pictures(item))
+        raise InvalidTypeError(_no_pictures(item))
     text = str(item)
     if re.match(r'https?://', text):
         return [_Source('address', text)]
@@ -132,17 +133,16 @@ def _file(path: Path) -> _Source:
         return _Source('file', path)
     try:
         return _Source('video', path, read_video(path).total)
-    except ValueError as error:
+    except InstBoxError as error:
         return _Source('refused', (path, error))
 
 
 def _folder(path: Path) -> list[_Source]:
     files = sorted(each for each in path.iterdir() if each.suffix.lower() in IMAGE_SUFFIXES)
     if not files:
-        raise FileNotFoundError(
-            f'{path}: no images in this folder, expected files that end in '
-            f'{", ".join(IMAGE_SUFFIXES)}. Images in folders inside it are named by a pattern: '
-            f"'{path}/**/*.jpg'.")
+        raise MissingFileError(f'{path}: no images in this folder, expected files that end in '
+                               f'{", ".join(IMAGE_SUFFIXES)}. Images in folders inside it are '
+                               f"named by a pattern: '{path}/**/*.jpg'.")
     return [_Source('file', each) for each in files]
 
 
@@ -151,7 +151,7 @@ def _pattern(pattern: str) -> list[_Source]:
     files = sorted(Path(each) for each in glob.glob(pattern, recursive=True))
     files = [each for each in files if each.suffix.lower() in suffixes and each.is_file()]
     if not files:
-        raise FileNotFoundError(f'{pattern}: no image or video fits this pattern.')
+        raise MissingFileError(f'{pattern}: no image or video fits this pattern.')
     return [_file(each) for each in files]
 
 
@@ -204,10 +204,10 @@ def _same(frame: np.ndarray) -> np.ndarray:
 
 def _distinct(path: Path, taken: set[str]) -> str:
     """The stem of a path, led by the folders' names or followed by a number if it is taken."""
-    stem = name = _UNFIT.sub('_', path.stem).strip('.') or 'image'
+    stem = name = file_name(path.stem)
     parents = [part for part in path.parent.parts if part not in (path.anchor, '.', '..')]
     while name in taken and parents:
-        name = f'{parents.pop()}_{name}'
+        name = file_name(f'{parents.pop()}_{name}')
     number = 2
     while name in taken:
         name, number = f'{stem}_{number}', number + 1
@@ -222,4 +222,4 @@ def _load_file(path: Path) -> np.ndarray:
     if path.parent.is_dir():
         near = get_close_matches(path.name, [each.name for each in path.parent.iterdir()], 3)
     hint = f' Names like it there: {", ".join(near)}.' if near else ''
-    raise FileNotFoundError(f'{path}: no such file.{hint}')
+    raise MissingFileError(f'{path}: no such file.{hint}')

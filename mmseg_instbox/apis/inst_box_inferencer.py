@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.dataset import Compose, pseudo_collate
+from mmcv.cnn.utils import fuse_conv_bn
+from mmengine.dataset import pseudo_collate
 from mmengine.infer import BaseInferencer
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
@@ -16,15 +17,17 @@ from mmseg.structures import SegDataSample
 from rich.progress import track
 from torch import nn
 
+from ..errors import InstBoxError, InvalidInputError
 from ..utils import write_json
 from ..visualization import InstBoxLocalVisualizer
 from .inferencer_settings import (
     autocast_dtype,
     bounded,
+    build_pipeline,
     check_calls,
+    check_exported,
     default_weights,
     model_meta,
-    test_pipeline,
     tile_test_cfg,
 )
 from .inputs import InputImage, read_inputs
@@ -42,9 +45,9 @@ class InstBoxInferencer(BaseInferencer):
     Beyond that those of lowest score are left out, with a warning.
 
     Args:
-        model: Name of a model of ours, path of a config, or checkpoint that carries its config; or
-            a model that is loaded, as ``init_model`` gives it. By default the one that comes with
-            the package.
+        model: Name of a model of ours, path of a config, checkpoint that carries its config, or
+            exported model (``.onnx``, ``.xml``); or a model that is loaded (``init_model``). By
+            default the one that comes with the package.
         weights: Checkpoint, where ``model`` is a name or a config.
         device: As of torch; by default a GPU if there is one, else the CPU.
         precision: ``'fp32'``, ``'bf16'`` or, on a GPU, ``'fp16'``: the type of the network's
@@ -81,17 +84,17 @@ class InstBoxInferencer(BaseInferencer):
             self._loaded = model if device is None else model.to(device)
         else:
             from .model_loading import load_model
-            model = default_weights() if model is None and weights is None else model
-            self._loaded = load_model(model if model is not None else weights,
-                                      weights if model is not None else None, device,
-                                      cfg_options, allow_pickle)
+            names = (weights or default_weights(), None) if model is None else (model, weights)
+            self._loaded = fuse_conv_bn(  # saves a fifth of the network's time
+                load_model(*names, device, cfg_options, allow_pickle))
         self.dataset_meta = model_meta(self._loaded)
         self.tile = tile
         self._test_cfg = tile_test_cfg(tile)
         super().__init__(self._loaded.cfg, device=device, scope='mmseg',
                          show_progress=show_progress)
-        self.device = next(self.model.parameters()).device
+        self.device = next(self.model.parameters(), torch.empty(0)).device
         self._dtype = autocast_dtype(precision, self.device)
+        check_exported(self.model, precision)
         self._lock = threading.Lock()
         self.failures: list[tuple[str, str]] = []
 
@@ -101,7 +104,7 @@ class InstBoxInferencer(BaseInferencer):
 
     def _init_pipeline(self, cfg: Any) -> Callable:
         """The test pipeline from an array on."""
-        return Compose(test_pipeline(cfg, at_own_size=self.tile is not None))
+        return build_pipeline(cfg, at_own_size=self.tile is not None)
 
     def _init_collate(self, cfg: Any) -> Callable:
         """Images of several sizes go into a batch as a list."""
@@ -200,7 +203,7 @@ class InstBoxInferencer(BaseInferencer):
             try:
                 array = image.load()
                 data = self.pipeline(dict(img=array))
-            except (OSError, ValueError) as error:
+            except (InstBoxError, OSError) as error:
                 if not skip:
                     raise
                 self.failures.append((image.name, str(error)))
@@ -273,14 +276,14 @@ class InstBoxInferencer(BaseInferencer):
             ValueError: A sample without boxes, or an option that the grouper does not have or take.
         """
         if 'pred_boxes' not in sample or 'pred_scores' not in sample:
-            raise ValueError('The sample has no boxes to group again: make it with '
-                             'stream(..., keep_boxes=True).')
+            raise InvalidInputError('The sample has no boxes to group again: make it with '
+                                    'stream(..., keep_boxes=True).')
         own = self.model.cfg.model.get('grouper') or dict(type='PixelBoxGrouper')
         config = grouper_options if 'type' in grouper_options else {**own, **grouper_options}
         try:
             grouper = bounded(TASK_UTILS.build(dict(config)))
         except TypeError as error:
-            raise ValueError(f'The grouper does not take these options: {error}.') from error
+            raise InvalidInputError(f'The grouper does not take these options: {error}.') from error
         return grouper(sample.pred_scores.data, sample.pred_boxes.data, sample.ori_shape,
                        self.model.thing_ids, sample.grid_extent, sample.pred_sem_seg.data[0])
 

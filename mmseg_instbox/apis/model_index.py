@@ -5,6 +5,8 @@ from pathlib import Path
 
 import yaml
 
+from ..errors import InvalidInputError, MissingFileError
+
 PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -29,8 +31,8 @@ def find_model(name: str) -> tuple[str, str | None]:
     if name not in models:
         near = get_close_matches(name, models, n=3, cutoff=0.3)
         hint = f'the nearest are {", ".join(near)}' if near else 'see list_models()'
-        raise ValueError(f'There is no model {name!r} among the {len(models)} of the model index; '
-                         f'{hint}. A config file is given by its path.')
+        raise InvalidInputError(f'There is no model {name!r} among the {len(models)} of the model '
+                                f'index; {hint}. A config file is given by its path.')
     entry, root = models[name], index_root()
     weights = entry.get('Weights')
     if weights and '://' not in weights:
@@ -47,8 +49,8 @@ def index_root() -> Path:
     for folder in (PACKAGE / '.mim', PACKAGE.parent):
         if (folder / 'model-index.yml').is_file():
             return folder
-    raise FileNotFoundError(f'There is no model-index.yml in {PACKAGE / ".mim"}: install the '
-                            'package with pip, or run from a checkout.')
+    raise MissingFileError(f'There is no model-index.yml in {PACKAGE / ".mim"}: install the '
+                           'package with pip, or run from a checkout.')
 
 
 @cache

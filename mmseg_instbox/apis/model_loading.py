@@ -12,9 +12,12 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from torch import nn
 
+from ..deploy.sessions import is_exported
 from ..engine.config_check import SCOPE_KEYS
 from ..engine.find_config import find_config
 from ..engine.run_config import load_config
+from ..errors import InvalidInputError
+from ..utils.foreign_errors import refuse_as
 from .checkpoint import checkpoint_config, read_checkpoint
 from .dataset_meta import complete_dataset_meta
 from .model_index import find_model
@@ -33,8 +36,8 @@ def load_model(model: str | Path | Config,
     weights to start a training from is left out.
 
     Args:
-        model: A name of the model index, the path of a config file, a ``Config``, or a checkpoint
-            that carries its config.
+        model: A name of the model index, the path of a config file, a ``Config``, a checkpoint that
+            carries its config, or a file that ``instbox export`` wrote.
         weights: Checkpoint, as path or http(s) address; by default what the model index has.
         device: For example 'cuda:0' or 'cpu'; None takes a GPU if there is one, else the CPU.
         cfg_options: Settings that override the config's, by dotted keys.
@@ -50,6 +53,8 @@ def load_model(model: str | Path | Config,
         ValueError: The name is unknown, the checkpoint is none, is not to be trusted, carries no
             config or is of another architecture, or the names of the categories are missing.
     """
+    if is_exported(model):
+        return _load_exported(model, weights, device, cfg_options)
     cfg, checkpoint, source = _read(model, weights, allow_pickle)
     if cfg_options:
         cfg.merge_from_dict(cfg_options)
@@ -65,6 +70,17 @@ def load_model(model: str | Path | Config,
     return network.to(_choose_device(device)).eval()
 
 
+def _load_exported(model: str | Path, weights: str | Path | None,
+                   device: str | torch.device | None, cfg_options: dict | None) -> nn.Module:
+    """An exported model, which has its weights in it."""
+    if weights is not None:
+        raise InvalidInputError(f'{model} is an exported model and has its weights in it: leave '
+                                f'{weights} out.')
+    from ..deploy.exported_segmentor import ExportedSegmentor
+    init_default_scope('mmseg')
+    return ExportedSegmentor(model, device, cfg_options).eval()
+
+
 def _read(model: str | Path | Config, weights: str | Path | None,
           allow_pickle: bool) -> tuple[Config, dict | None, str]:
     """Config, checkpoint (None without weights) and where that is from."""
@@ -72,8 +88,8 @@ def _read(model: str | Path | Config, weights: str | Path | None,
         cfg = copy.deepcopy(model)
     elif _is_checkpoint(model):
         if weights is not None:
-            raise ValueError(f'{model} and {weights} are checkpoints both: give the config as '
-                             'model, or one of them alone.')
+            raise InvalidInputError(f'{model} and {weights} are checkpoints both: give the config '
+                                    'as model, or one of them alone.')
         return _read_alone(model, allow_pickle)
     else:
         cfg, weights = _read_config(str(model), weights)
@@ -92,8 +108,8 @@ def _read_alone(file: str | Path, allow_pickle: bool) -> tuple[Config, dict, str
     if cfg is None:
         python = ('its config only as Python, which is not run'
                   if 'cfg' in (checkpoint.get('meta') or {}) else 'no config')
-        raise ValueError(f'{file} carries {python}: give the config, or its name in the model '
-                         f'index, as model and this file as weights.')
+        raise InvalidInputError(f'{file} carries {python}: give the config, or its name in the '
+                                'model index, as model and this file as weights.')
     return cfg, checkpoint, str(file)
 
 
@@ -104,8 +120,8 @@ def _read_config(model: str, weights: str | Path | None) -> tuple[Config, str | 
         return load_config(find_config(model)), weights
     config, known = find_model(model)
     if weights is None and known is None:
-        raise ValueError(f'The model index has no weights for {model}: train it, and give the '
-                         'checkpoint as weights.')
+        raise InvalidInputError(f'The model index has no weights for {model}: train it, and give '
+                                'the checkpoint as weights.')
     return load_config(config), weights or known
 
 
@@ -113,15 +129,16 @@ def build_network(cfg: Config) -> nn.Module:
     """The untrained model of a config, without weights that it would start a training from.
 
     Raises:
-        ValueError: The config has no model.
+        ValueError: The config has no model, or one that cannot be built.
     """
     if 'model' not in cfg:
-        raise ValueError(f'{cfg.filename or "The config"} has no model: give the config of a '
-                         'segmentor.')
-    model = _without_pretrained(copy.deepcopy(cfg.model))
-    model['train_cfg'] = None
-    init_default_scope(cfg.get(SCOPE_KEYS[1]) or 'mmseg')
-    return MODELS.build(model)
+        raise InvalidInputError(f'{cfg.filename or "The config"} has no model: give the config of '
+                                'a segmentor.')
+    with refuse_as(f'{cfg.filename or "The config"} has a model that cannot be built'):
+        model = _without_pretrained(copy.deepcopy(cfg.model))
+        model['train_cfg'] = None
+        init_default_scope(cfg.get(SCOPE_KEYS[1]) or 'mmseg')
+        return MODELS.build(model)
 
 
 def _without_pretrained(node: Any) -> Any:
@@ -146,26 +163,27 @@ def load_weights(network: nn.Module, checkpoint: dict, source: str) -> None:
         source: The name of the checkpoint, for the error.
 
     Raises:
-        ValueError: Names or shapes of the weights differ from the model's.
+        ValueError: Names or shapes of the weights differ from the model's, or they hold no numbers.
     """
     state = checkpoint.get('state_dict', checkpoint)
     state = {key.removeprefix('module.'): value for key, value in state.items()}
     if not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise ValueError(f'{source} has no weights: its entries are {_some(list(state))}.')
+        raise InvalidInputError(f'{source} has no weights: its entries are {_some(list(state))}.')
     own = network.state_dict()
     other_shape = [f'{key} {tuple(state[key].shape)} instead of {tuple(value.shape)}'
                    for key, value in own.items()
                    if key in state and state[key].shape != value.shape]
     fitting = {key: value for key, value in state.items()
                if key not in own or own[key].shape == value.shape}
-    missing, unexpected = network.load_state_dict(fitting, strict=False)
+    with refuse_as(f'{source} has weights that cannot be loaded'):
+        missing, unexpected = network.load_state_dict(fitting, strict=False)
     missing = [key for key in missing
                if key not in state and not key.endswith('num_batches_tracked')]
     problems = {'missing': missing, 'unexpected': unexpected, 'of another shape': other_shape}
     found = [f'{len(keys)} {what} ({_some(keys)})' for what, keys in problems.items() if keys]
     if found:
-        raise ValueError(f'{source} is of another architecture than the config '
-                         f'({len(own)} weights): {"; ".join(found)}.')
+        raise InvalidInputError(f'{source} is of another architecture than the config ({len(own)} '
+                                f'weights): {"; ".join(found)}.')
 
 
 def _some(keys: list[str], count: int = 3) -> str:

@@ -1,13 +1,14 @@
 """A prediction as numbers and strings."""
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from mmseg.structures import SegDataSample
-from pycocotools import mask as mask_tools
+from ..utils.run_lengths import encode_mask
+
+if TYPE_CHECKING:  # predictions of exported models come without MMSegmentation
+    from mmseg.structures import SegDataSample
 
 
-def prediction_dict(sample: SegDataSample, thing_classes: Sequence[str],
+def prediction_dict(sample: 'SegDataSample', thing_classes: Sequence[str],
                     score_thr: float = 0.) -> dict[str, Any]:
     """What was predicted for an image, ready for JSON.
 
@@ -34,10 +35,4 @@ def prediction_dict(sample: SegDataSample, thing_classes: Sequence[str],
         label_names=[str(thing_classes[label]) for label in labels],
         scores=found.scores.tolist(),
         bboxes=found.bboxes.tolist(),
-        masks=[_rle(mask) for mask in found.masks.numpy()])
-
-
-def _rle(mask: np.ndarray) -> dict[str, Any]:
-    """COCO's RLE of a mask (H, W) bool."""
-    rle = mask_tools.encode(np.asfortranarray(mask.view(np.uint8)))
-    return dict(size=rle['size'], counts=rle['counts'].decode())
+        masks=[encode_mask(mask) for mask in found.masks.numpy()])

@@ -11,6 +11,7 @@ from mmengine.config import Config
 from mmseg.structures import SegDataSample
 from torch import nn
 
+from ..errors import InstBoxError
 from .formats import FORMATS
 from .inputs import IMAGE_SUFFIXES, VIDEO_SUFFIXES, InputImage
 from .prediction_run import PredictionRun
@@ -86,7 +87,7 @@ class PredictionJob:
                                self.run.out_dir / 'vis' / f'{video.name}.mp4',
                                self.score_thr, self.keep_colors, self.batch_size)
                 self.run.add(video, drawn=self.score_thr)
-            except (OSError, ValueError) as error:
+            except (InstBoxError, OSError) as error:
                 failed.append(dict(input=video.path, reason=str(error)))
         return failed
 
@@ -142,6 +143,23 @@ def read_videos(paths: Sequence[str]) -> list[InputImage]:
             name, number = f'{Path(path).stem}_video_{number}', number + 1
         names[name] = path
     return [InputImage(name, path, lambda: None) for name, path in names.items()]
+
+
+def open_inferencer(**options: Any) -> tuple[Any, dict[str, Any]]:
+    """The inferencer, and what its predictions depend on.
+
+    Args:
+        **options: Of ``InstBoxInferencer``.
+
+    Raises:
+        ValueError: There are no weights, or they do not fit: see ``load_model``.
+        FileNotFoundError: A file is missing.
+    """
+    from .inst_box_inferencer import InstBoxInferencer
+    inferencer = InstBoxInferencer(**options)
+    settings = fingerprints(inferencer.model, inferencer.model.cfg)
+    return inferencer, dict(settings, precision=options.get('precision', 'fp32'),
+                            tile=options.get('tile'))
 
 
 def fingerprints(model: nn.Module, cfg: Config) -> dict[str, str]:

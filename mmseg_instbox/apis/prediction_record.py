@@ -5,7 +5,8 @@ import numpy as np
 import torch
 from mmengine.structures import InstanceData, PixelData
 from mmseg.structures import SegDataSample
-from pycocotools import mask as coco_mask
+
+from ..utils.run_lengths import decode_mask, encode_mask
 
 
 def to_record(sample: SegDataSample) -> dict[str, Any]:
@@ -51,10 +52,8 @@ def from_record(record: dict[str, Any], **metainfo: Any) -> SegDataSample:
 
 
 def _encode(mask: np.ndarray) -> str:
-    """COCO's run lengths of a mask (H, W) bool."""
-    return coco_mask.encode(np.asfortranarray(mask, np.uint8))['counts'].decode('ascii')
+    return encode_mask(mask)['counts']
 
 
-def _decode(runs: str, shape: tuple[int, int]) -> np.ndarray:
-    """The mask (H, W) bool of COCO's run lengths."""
-    return coco_mask.decode(dict(counts=runs.encode('ascii'), size=list(shape))).astype(bool)
+def _decode(counts: str, shape: tuple[int, int]) -> np.ndarray:
+    return decode_mask(dict(counts=counts, size=list(shape)))

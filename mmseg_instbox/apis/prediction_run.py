@@ -7,8 +7,9 @@ from typing import Any
 
 from mmseg.structures import SegDataSample
 
+from ..errors import InvalidInputError
 from ..utils import write_json
-from .formats.result_writer import file_name
+from ..utils.file_names import file_name
 from .inputs import InputImage
 from .prediction_record import from_record, to_record
 
@@ -38,9 +39,9 @@ class PredictionRun:
         before = _read(settings_file) if self.folder.is_dir() else None
         changed = [key for key in settings if before and before.get(key) != settings[key]]
         if changed:
-            raise ValueError(f'{self.out_dir} holds the results of a run with another '
-                             f'{" and ".join(changed)}: give another --out, or --overwrite to '
-                             'predict everything again.')
+            raise InvalidInputError(f'{self.out_dir} holds the results of a run with another '
+                                    f'{" and ".join(changed)}: give another --out, or --overwrite '
+                                    'to predict everything again.')
         write_json(settings, settings_file)
         self.folder.mkdir(exist_ok=True)
         for half_written in self.folder.glob('.*'):

@@ -2,7 +2,11 @@
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from scipy.optimize import linear_sum_assignment
+
+from ..core.box_iou import box_iou
+from ..errors import InvalidInputError
 
 _SIDE = 256  # masks are compared at about this size
 
@@ -50,8 +54,9 @@ class TrackColors:
         step = max(1, max(masks.shape[1:]) // _SIDE)
         small = masks[:, ::step, ::step]
         if self._tracks and self._tracks[0].mask.shape != small.shape[1:]:
-            raise ValueError(f'The masks have {masks.shape[1:]} pixels, and those of the frames '
-                             'before had another number: frames of a video are of one size.')
+            raise InvalidInputError(f'The masks have {masks.shape[1:]} pixels, and those of the '
+                                    'frames before had another number: frames of a video are of '
+                                    'one size.')
         rows, columns = self._match(small, boxes, labels)
         found = dict(zip(columns.tolist(), rows.tolist(), strict=True))
         numbers = self._number(found, len(masks))
@@ -83,7 +88,7 @@ class TrackColors:
             return nothing, nothing
         _, known, old_masks, old_boxes, _ = (np.stack(each) for each in zip(*self._tracks,
                                                                             strict=True))
-        iou = (mask_iou(old_masks, masks) + box_iou(old_boxes, boxes)) / 2
+        iou = (mask_iou(old_masks, masks) + _box_iou(old_boxes, boxes)) / 2
         iou = iou * (known[:, None] == labels[None])
         rows, columns = linear_sum_assignment(iou, maximize=True)
         same = iou[rows, columns] >= self.min_iou
@@ -98,10 +103,7 @@ def mask_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return shared / np.maximum(union, 1)
 
 
-def box_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def _box_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """IoU ``(M, N)`` of boxes ``(M, 4)`` and ``(N, 4)``."""
-    low = np.maximum(first[:, None, :2], second[None, :, :2])
-    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    shared = (high - low).clip(min=0).prod(axis=2)
-    area, other = ((each[:, 2:] - each[:, :2]).prod(axis=1) for each in (first, second))
-    return shared / np.maximum(area[:, None] + other[None] - shared, 1e-9)
+    first, second = (torch.from_numpy(each.copy()) for each in (first, second))
+    return box_iou(first[:, None], second[None]).numpy()

@@ -12,6 +12,7 @@ from mmengine.logging import print_log
 from mmseg.structures import SegDataSample
 from rich.progress import track
 
+from ..errors import InvalidInputError
 from ..visualization.drawing import DrawnObjects, draw_objects
 from ..visualization.palette import instance_colors
 from .decoding import VideoFrames, read_video
@@ -49,8 +50,8 @@ def annotate_video(inferencer: Any,
     """
     frames, out_file = read_video(video), Path(out_file)
     if out_file.suffix.lower() not in _CODECS:
-        raise ValueError(f'{out_file}: cannot tell how to write the video, end its name with one '
-                         f'of {", ".join(_CODECS)}.')
+        raise InvalidInputError(f'{out_file}: cannot tell how to write the video, end its name '
+                                f'with one of {", ".join(_CODECS)}.')
     out_file.parent.mkdir(parents=True, exist_ok=True)
     drawn = draw_frames(inferencer, frames, score_thr, keep_colors, batch_size, alpha)
     handle, temporary = tempfile.mkstemp(
@@ -117,13 +118,14 @@ def write_frames(frames: Iterator[np.ndarray], out_file: str, fps: float) -> int
                 codec = cv2.VideoWriter_fourcc(*_CODECS[Path(out_file).suffix.lower()])
                 writer = cv2.VideoWriter(out_file, codec, fps, frame.shape[1::-1])
             if not writer.isOpened():
-                raise ValueError(f'OpenCV cannot write videos that end in {Path(out_file).suffix} '
-                                 f'here: take another of {", ".join(_CODECS)}.')
+                raise InvalidInputError('OpenCV cannot write videos that end in '
+                                        f'{Path(out_file).suffix} here: take another of '
+                                        f'{", ".join(_CODECS)}.')
             writer.write(np.ascontiguousarray(frame))
             number += 1
     finally:
         if writer is not None:
             writer.release()
     if not number:
-        raise ValueError('There are no frames to write.')
+        raise InvalidInputError('There are no frames to write.')
     return number

@@ -6,7 +6,9 @@ from typing import Any
 
 import click
 
-USER_ERRORS = (ValueError, OSError)
+from ..errors import InstBoxError
+
+USER_ERRORS = (InstBoxError, OSError)
 INTERRUPTED = 130  # what shells report of a program that Ctrl-C ended
 
 

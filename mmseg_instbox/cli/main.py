@@ -4,7 +4,7 @@ import click
 from ..version import __version__
 from .lazy_group import LazyGroup
 
-COMMANDS = ('predict', 'convert', 'train', 'test', 'browse', 'info', 'models', 'serve')
+COMMANDS = ('predict', 'convert', 'train', 'test', 'browse', 'export', 'info', 'models', 'serve')
 
 
 @click.group(
@@ -25,6 +25,7 @@ def cli(traceback: bool) -> None:
       instbox serve                                the same in a web page
       instbox train my_config.py                   train on your own data
       instbox test my_config.py iter_2000.pth      evaluate
+      instbox export iter_2000.pth model.onnx      a file that runs without OpenMMLab
       instbox COMMAND --help                       all options of a command
 
     \b

@@ -78,8 +78,9 @@ def model_options(command: Callable) -> Callable:
             click.option('--weights', metavar='FILE',
                          help='Checkpoint, where MODEL is a config or a name.'),
             click.option('--model', metavar='MODEL',
-                         help='A checkpoint of ours (.pth, brings its config), a config, or a '
-                         'name of `instbox models`.  [default: the model that comes along]')):
+                         help='A checkpoint of ours (.pth, brings its config), an exported model '
+                         '(.onnx, .xml), a config, or a name of `instbox models`.  [default: the '
+                         'model that comes along]')):
         command = option(command)
     return command
 

@@ -34,11 +34,15 @@ if TYPE_CHECKING:
               help='Whether an object keeps its colour through a video.')
 @click.option('--overwrite', is_flag=True,
               help='Predict again what an earlier run left in DIR.')
+@click.option('--engine', type=click.Choice(['local', 'ray']), default='local',
+              help='ray: many workers on this machine or a cluster, for very many images.')
+@click.option('--workers', type=click.IntRange(1), metavar='NUMBER',
+              help='How many workers ray has.  [default: one a GPU, or one a CPU]')
 @cfg_options('model.grouper.min_gain=0.2')
 @allow_pickle
 def predict(inputs: tuple[str, ...], out: str, formats: tuple[str, ...], overwrite: bool,
-            score_thr: float, batch_size: int, no_pictures: bool, keep_colors: bool,
-            **model: Any) -> None:
+            score_thr: float, batch_size: int, no_pictures: bool, keep_colors: bool, engine: str,
+            workers: int | None, **model: Any) -> None:
     """Find the instances in pictures and videos.
 
     INPUTS are files, folders, patterns, or http(s) addresses. A video becomes a video with its
@@ -55,6 +59,10 @@ def predict(inputs: tuple[str, ...], out: str, formats: tuple[str, ...], overwri
     can be changed in between. What cannot be read is left out, listed at the end, and makes the
     exit code 1.
 
+    With --engine ray, INPUTS and DIR may also be addresses of an object store (s3://bucket/photos).
+    No pictures are drawn; parquet/ in DIR holds the predictions, an image a row, and says what is
+    done. It needs pip install 'mmseg_instbox[ray]'.
+
     \b
     Examples:
       instbox predict cat.jpg
@@ -62,8 +70,15 @@ def predict(inputs: tuple[str, ...], out: str, formats: tuple[str, ...], overwri
       instbox predict 'photos/**/*.png' --model work_dirs/my_config/iter_2000.pth
       instbox predict aerial.tif --tile 512
       instbox predict holiday.mp4
+      instbox predict s3://bucket/photos --out s3://bucket/found --engine ray
     """
     load_package()
+    if engine == 'ray':
+        from .bulk import predict_in_bulk
+        predict_in_bulk(inputs, out, formats, overwrite, score_thr, batch_size, workers, **model)
+        return
+    if workers is not None:
+        raise click.UsageError('--workers is for --engine ray; the local engine is one process.')
     pictures, videos = find_inputs(inputs)
     inferencer, settings = open_model(**model)
     from ..apis.prediction_job import PredictionJob
@@ -71,9 +86,9 @@ def predict(inputs: tuple[str, ...], out: str, formats: tuple[str, ...], overwri
     job = PredictionJob(inferencer, PredictionRun(out, settings, overwrite), pictures, videos,
                         score_thr, not no_pictures, batch_size, keep_colors)
     try:
-        failed = _with_bar('Predicting', len(pictures), len(job.done()), job.predict)
+        failed = with_bar('Predicting', len(pictures), len(job.done()), job.predict)
         failed += job.annotate()
-        written = _with_bar('Writing', len(job.done()), 0, partial(job.compile, formats))
+        written = with_bar('Writing', len(job.done()), 0, partial(job.compile, formats))
     except KeyboardInterrupt:
         raise Interrupted(f'{len(job.done())} of {len(pictures)} images are done; the same '
                           'command goes on from there.') from None
@@ -93,25 +108,14 @@ def find_inputs(inputs: tuple[str, ...]) -> tuple[list, list]:
 
 
 def open_model(**options: Any) -> tuple[Any, dict[str, Any]]:
-    """The inferencer, and what its predictions depend on.
-
-    Args:
-        **options: Of ``InstBoxInferencer``.
-
-    Raises:
-        ValueError: There are no weights, or they do not fit: see ``load_model``.
-        FileNotFoundError: A file is missing.
-    """
-    from ..apis.inst_box_inferencer import InstBoxInferencer
-    from ..apis.prediction_job import fingerprints
+    """The inferencer, and what its predictions depend on; see ``open_inferencer``."""
+    from ..apis.prediction_job import open_inferencer
     if str(options['model']).endswith('.py') and options['weights'] is None:
         raise click.UsageError(f'{options["model"]} is a config: give its --weights, too.')
-    inferencer = InstBoxInferencer(**options)
-    settings = fingerprints(inferencer.model, inferencer.model.cfg)
-    return inferencer, dict(settings, precision=options['precision'], tile=options['tile'])
+    return open_inferencer(**options)
 
 
-def _with_bar(label: str, length: int, done: int, work: Callable[[Callable], Any]) -> Any:
+def with_bar(label: str, length: int, done: int, work: Callable[[Callable], Any]) -> Any:
     """Do work that reports how far it is, beneath a progress bar on the error stream."""
     with click.progressbar(length=length, label=label, show_pos=True, file=sys.stderr) as bar:
         bar.update(done)

@@ -5,17 +5,13 @@ from importlib.util import find_spec
 import click
 
 from .heavy import load_package
-from .options import CommandWithConfig, allow_pickle, cfg_options
+from .options import CommandWithConfig, allow_pickle, cfg_options, model_options
 
 LOOPBACK = ('127.0.0.1', 'localhost', '::1')
 
 
 @click.command(cls=CommandWithConfig)
-@click.option('--model', metavar='MODEL', help='A checkpoint of ours (.pth, brings its config), a '
-              'config, or a name of `instbox models`.  [default: the model that comes along]')
-@click.option('--weights', metavar='FILE', help='Checkpoint, where MODEL is a config or a name.')
-@click.option('--device', metavar='DEVICE', help='cpu, cuda, cuda:1, ...  '
-              '[default: a GPU if there is one]')
+@model_options
 @click.option('--host', default='127.0.0.1', help='Address to listen at. The default is reached '
               'from this machine alone; the page asks nobody for a password.')
 @click.option('--port', type=click.IntRange(1, 65535),
@@ -24,13 +20,15 @@ LOOPBACK = ('127.0.0.1', 'localhost', '::1')
               help='Larger pictures are refused.')
 @click.option('--max-upload-mb', type=click.FloatRange(0, min_open=True), default=20,
               help='Larger files are refused.')
-@click.option('--queue-size', type=click.IntRange(1), default=20,
+@click.option('--max-stored-mb', type=click.FloatRange(0, min_open=True), default=1000,
+              help='What uploads and downloads of all visitors may take; the oldest go first.')
+@click.option('--queue-size', type=click.IntRange(1), default=64,
               help='How many requests may wait.')
 @cfg_options('model.grouper.min_gain=0.2')
 @allow_pickle
 def serve(model: str | None, weights: str | None, device: str | None, host: str, port: int | None,
-          max_pixels: int, max_upload_mb: float, queue_size: int, cfg_options: dict | None,
-          allow_pickle: bool) -> None:
+          max_pixels: int, max_upload_mb: float, max_stored_mb: float, queue_size: int,
+          cfg_options: dict | None, allow_pickle: bool) -> None:
     """Show the instances of pictures in a web page.
 
     Drop a picture, point at objects, move sliders that group again without running the network,
@@ -45,6 +43,8 @@ def serve(model: str | None, weights: str | None, device: str | None, host: str,
     if find_spec('gradio') is None:
         raise click.ClickException("the page needs gradio, which is not installed: "
                                    "pip install 'mmseg_instbox[demo]'")
+    from ..utils.steady_memory import keep_memory_steady
+    keep_memory_steady()
     load_package()
     from ..apis import InstBoxInferencer
     from ..web import serve as serve_page
@@ -54,4 +54,4 @@ def serve(model: str | None, weights: str | None, device: str | None, host: str,
         click.echo(f'Everybody who reaches {host} can use the page.', err=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that temporary files go
     serve_page(inferencer, host=host, port=port, max_pixels=max_pixels,
-               max_upload_mb=max_upload_mb, queue_size=queue_size)
+               max_upload_mb=max_upload_mb, max_stored_mb=max_stored_mb, queue_size=queue_size)

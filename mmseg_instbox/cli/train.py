@@ -35,11 +35,11 @@ def train(config: str, work_dir: str | None, **settings: object) -> None:
     The last line, or tools/dist_train.sh CONFIG 8, trains on 8 GPUs.
     """
     load_package()
-    from ..engine import start_runner, training_config
+    from ..engine import run_training, training_config
     cfg = training_config(config, work_dir=work_dir, **settings)
     announce_device()
     try:
-        start_runner(cfg).train()
+        run_training(cfg)
     except KeyboardInterrupt:
         raise Interrupted(_how_to_go_on(config, work_dir, Path(cfg.work_dir))) from None
 

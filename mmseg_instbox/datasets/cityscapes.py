@@ -1,6 +1,7 @@
 from mmseg.datasets import CityscapesDataset
 from mmseg.registry import DATASETS
 
+from ..errors import InvalidInputError
 from .inst_box_dataset import InstBoxDataset
 from .instance_maps import VOID
 
@@ -38,8 +39,8 @@ class CityscapesInstDataset(InstBoxDataset):
                  seg_map_suffix: str = '_gtFine_instanceIds.png',
                  **kwargs) -> None:
         if 'inst_map_path' in data_prefix:
-            raise ValueError(f'data_prefix is {data_prefix}: leave out inst_map_path, one file of '
-                             'Cityscapes holds categories and objects.')
+            raise InvalidInputError(f'data_prefix is {data_prefix}: leave out inst_map_path, one '
+                                    'file of Cityscapes holds categories and objects.')
         if 'seg_map_path' in data_prefix:
             data_prefix = dict(data_prefix, inst_map_path=data_prefix['seg_map_path'])
         super().__init__(

@@ -1,5 +1,6 @@
 from mmseg.registry import DATASETS
 
+from ..errors import InvalidInputError
 from .coco_file import read_coco_file
 from .coco_names import COCO_THINGS
 from .inst_box_dataset import InstBoxDataset
@@ -83,18 +84,19 @@ class CocoInstDataset(InstBoxDataset):
             return {name: name for name in classes if name != 'background'}
         wrong = sorted(set(given.values()) - set(classes))
         if wrong:
-            raise ValueError(f'category_map leads to {wrong}, which are not among the classes '
-                             f'{classes}.')
+            raise InvalidInputError(f'category_map leads to {wrong}, which are not among the '
+                                    f'classes {classes}.')
         return dict(given)
 
     def _check_options(self, classes: list[str], filter_cfg: dict | None) -> None:
         if 'background' not in classes:
-            raise ValueError(f"{type(self).__name__} needs 'background' among its classes, for "
-                             f'the pixels of no object; got {classes}.')
+            raise InvalidInputError(f"{type(self).__name__} needs 'background' among its classes, "
+                                    f'for the pixels of no object; got {classes}.')
         if self.others not in ('background', 'void'):
-            raise ValueError(f"others is '{self.others}', expected 'background' or 'void'.")
+            raise InvalidInputError(f"others is '{self.others}', expected 'background' or 'void'.")
         if set(filter_cfg or {}) - {'filter_empty_gt'}:
-            raise ValueError(f'filter_cfg is {filter_cfg}; the only key known is filter_empty_gt.')
+            raise InvalidInputError(f'filter_cfg is {filter_cfg}; the only key known is '
+                                    'filter_empty_gt.')
 
     def load_data_list(self) -> list[dict]:
         """List the images of the JSON.
@@ -111,7 +113,7 @@ class CocoInstDataset(InstBoxDataset):
         self._check_paths()
         content = read_coco_file(self.ann_file, self.backend_args)
         if not content['images']:
-            raise ValueError(f'{self.ann_file}: no images are listed here.')
+            raise InvalidInputError(f'{self.ann_file}: no images are listed here.')
         categories = self._find_categories(content['categories'])
         self._metainfo['category_ids'] = self._find_labels(categories)
         objects = {image['id']: [] for image in content['images']}
@@ -128,9 +130,9 @@ class CocoInstDataset(InstBoxDataset):
         wanted = self.category_map
         absent = sorted(set(wanted) - set(names.values()))
         if absent:
-            raise ValueError(
-                f'{self.ann_file}: the file has no categories {absent}, but only '
-                f'{sorted(set(names.values()))}. Correct classes or category_map.')
+            raise InvalidInputError(f'{self.ann_file}: the file has no categories {absent}, but '
+                                    f'only {sorted(set(names.values()))}. Correct classes or '
+                                    'category_map.')
         other = VOID if self.others == 'void' else None
         return {
             number: classes.index(wanted[name]) if name in wanted else other
@@ -174,8 +176,8 @@ class CocoInstDataset(InstBoxDataset):
         if (self.filter_cfg or {}).get('filter_empty_gt'):
             self.data_list = [info for info in self.data_list if _has_object(info)]
             if not self.data_list:
-                raise ValueError(f'{self.ann_file}: no image has an object of the classes '
-                                 f'{tuple(self._metainfo["thing_classes"])}.')
+                raise InvalidInputError(f'{self.ann_file}: no image has an object of the classes '
+                                        f'{tuple(self._metainfo["thing_classes"])}.')
         return super().filter_data()
 
 

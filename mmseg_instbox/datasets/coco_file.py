@@ -1,7 +1,13 @@
 """Read an instances JSON in COCO's format and check its tables."""
 import json
+import os
+from collections import Counter
 from collections.abc import Sequence
 
+from ..errors import InvalidInputError
+from ..utils.file_names import check_inside
+from ..utils.foreign_errors import reason
+from ..utils.limits import check_limit
 from .transforms.mask_file import read_bytes
 
 TABLES = dict(
@@ -23,31 +29,43 @@ def read_coco_file(path: str, backend_args: dict | None = None) -> dict[str, lis
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it is no JSON, a table or a key is missing, a size is not positive, an id
-            occurs twice, or an annotation names an image or a category that is not there.
+            occurs twice, an annotation names an image or a category that is not there, a file name
+            leads out of the images' folder, or one of :mod:`mmseg_instbox.utils.limits` is passed.
     """
-    try:
-        content = json.loads(read_bytes(path, 'annotation file', backend_args))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f'{path}: the annotation file is no JSON or was cut off ({error}). '
-                         'Fetch it again.') from error
+    content = _read_json(path, backend_args)
     for name, keys in TABLES.items():
         _check_table(path, content, name, keys)
-    _check_sizes(path, content['images'])
+    _check_images(path, content['images'])
+    _check_annotations(path, content['annotations'])
     known = {name: _unique_ids(path, name, content[name]) for name in TABLES}
     _check_references(path, content['annotations'], known)
     return {name: content[name] for name in TABLES}
 
 
+def _read_json(path: str, backend_args: dict | None) -> object:
+    if os.path.isfile(path):
+        check_limit('json_bytes', os.path.getsize(path), f'{path}: the annotation file')
+    text = read_bytes(path, 'annotation file', backend_args)
+    check_limit('json_bytes', len(text), f'{path}: the annotation file')
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInputError(f'{path}: the annotation file is no JSON or was cut off '
+                                f'({reason(error)}). Fetch it again.') from error
+
+
 def _check_table(path: str, content: object, name: str, keys: dict) -> None:
     table = content.get(name) if isinstance(content, dict) else None
     if not isinstance(table, list):
-        raise ValueError(f"{path}: the annotation file has no list '{name}'. Give an instances "
-                         'JSON in the format of COCO, with images, annotations and categories.')
+        raise InvalidInputError(f"{path}: the annotation file has no list '{name}'. Give an "
+                                'instances JSON in the format of COCO, with images, annotations '
+                                'and categories.')
     for row in table:
         for key, kind in keys.items():
-            if not isinstance(row, dict) or not isinstance(row.get(key), kind):
-                raise ValueError(f"{path}: {_row_name(name, row)} has no '{key}', or one of a "
-                                 f'wrong type: {str(row)[:120]}. Correct the file.')
+            value = row.get(key) if isinstance(row, dict) else None
+            if not isinstance(value, kind) or isinstance(value, bool):
+                raise InvalidInputError(f"{path}: {_row_name(name, row)} has no '{key}', or one of "
+                                        f'a wrong type: {str(row)[:120]}. Correct the file.')
 
 
 def _row_name(table: str, row: object) -> str:
@@ -56,19 +74,32 @@ def _row_name(table: str, row: object) -> str:
     return f'an entry of {table}' if number is None else f'{singular} {number}'
 
 
-def _check_sizes(path: str, images: Sequence[dict]) -> None:
+def _check_images(path: str, images: Sequence[dict]) -> None:
     for image in images:
         if image['width'] < 1 or image['height'] < 1:
-            raise ValueError(f'{path}: image {image["id"]} is {image["width"]} x '
-                             f'{image["height"]} pixels. Correct its width and height.')
+            raise InvalidInputError(f'{path}: image {image["id"]} is {image["width"]} x '
+                                    f'{image["height"]} pixels. Correct its width and height.')
+        check_limit('pixels', image['width'] * image['height'], f'{path}: image {image["id"]}')
+        check_inside(image['file_name'], f'{path}: image {image["id"]}')
+
+
+def _check_annotations(path: str, annotations: Sequence[dict]) -> None:
+    for annotation in annotations:
+        if annotation.get('iscrowd', 0) not in (0, 1):
+            raise InvalidInputError(f'{path}: annotation {annotation["id"]} has iscrowd '
+                                    f'{str(annotation["iscrowd"])[:40]!r}, expected 0 or 1. '
+                                    'Correct the file.')
+    counts = Counter(annotation['image_id'] for annotation in annotations)
+    for image_id, number in counts.most_common(1):
+        check_limit('objects', number, f'{path}: image {image_id}')
 
 
 def _unique_ids(path: str, name: str, table: Sequence[dict]) -> set[int]:
     ids = set()
     for row in table:
         if row['id'] in ids:
-            raise ValueError(f'{path}: {_row_name(name, row)} is there twice. Give each entry of '
-                             f'{name} an id of its own.')
+            raise InvalidInputError(f'{path}: {_row_name(name, row)} is there twice. Give each '
+                                    f'entry of {name} an id of its own.')
         ids.add(row['id'])
     return ids
 
@@ -77,6 +108,6 @@ def _check_references(path: str, annotations: Sequence[dict], known: dict[str, s
     for annotation in annotations:
         for key, table in (('image_id', 'images'), ('category_id', 'categories')):
             if annotation[key] not in known[table]:
-                raise ValueError(f'{path}: annotation {annotation["id"]} has {key} '
-                                 f'{annotation[key]}, which is not among the {table}. Correct '
-                                 'the file.')
+                raise InvalidInputError(f'{path}: annotation {annotation["id"]} has {key} '
+                                        f'{annotation[key]}, which is not among the {table}. '
+                                        'Correct the file.')

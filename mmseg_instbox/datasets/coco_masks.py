@@ -4,7 +4,13 @@ from collections.abc import Sequence
 import numpy as np
 from pycocotools import mask as mask_tools
 
+from ..errors import InvalidInputError
 from .instance_maps import VOID
+
+# pycocotools walks along a polygon in steps of a fifth of a pixel, and keeps each of them
+MAX_COORDINATE = 1e6
+MAX_OUTLINE = 4e6
+MAX_DIGITS = 12  # of a run length in a compressed encoding, five bits each
 
 
 def segmentation_rle(segmentation: list | dict, shape: tuple[int, int], where: str) -> dict:
@@ -21,14 +27,15 @@ def segmentation_rle(segmentation: list | dict, shape: tuple[int, int], where: s
 
     Raises:
         ValueError: If a polygon has fewer than three points or an odd number of coordinates, a
-            coordinate is not finite, or an encoding is broken or of another size than the image.
+            coordinate is not finite or far outside, or an encoding is broken or of another size
+            than the image.
     """
     if isinstance(segmentation, list):
         _check_polygons(segmentation, where)
         return mask_tools.merge(mask_tools.frPyObjects(segmentation, *shape))
-    if list(segmentation.get('size') or ()) != list(shape):
-        raise ValueError(f'{where}: the RLE has size {segmentation.get("size")} (height, width), '
-                         f'but its image is {list(shape)}. Correct the annotation.')
+    if segmentation.get('size') not in (list(shape), tuple(shape)):
+        raise InvalidInputError(f'{where}: the RLE has size {segmentation.get("size")} (height, '
+                                f'width), but its image is {list(shape)}. Correct the annotation.')
     counts = _checked_counts(segmentation.get('counts'), shape, where)
     return mask_tools.frPyObjects(dict(size=list(shape), counts=counts), *shape)
 
@@ -37,22 +44,33 @@ def _check_polygons(polygons: list, where: str) -> None:
     for polygon in polygons or [[]]:
         number = len(polygon) if isinstance(polygon, list) else 0
         if number < 6 or number % 2:
-            raise ValueError(f'{where}: a polygon has {number} coordinates, expected x and y of '
-                             'three points or more. Correct or remove the annotation.')
-        if not all(isinstance(value, (int, float)) for value in polygon) or not np.isfinite(
-                polygon).all():
-            raise ValueError(f'{where}: a polygon has coordinates that are no finite numbers. '
-                             'Correct or remove the annotation.')
+            raise InvalidInputError(f'{where}: a polygon has {number} coordinates, expected x and '
+                                    'y of three points or more. Correct or remove the annotation.')
+        if not all(isinstance(value, int | float) and -MAX_COORDINATE <= value <= MAX_COORDINATE
+                   for value in polygon):
+            raise InvalidInputError(f'{where}: a polygon has coordinates that are no finite '
+                                    f'numbers, or beyond {MAX_COORDINATE:,.0f} pixels. Correct or '
+                                    'remove the annotation.')
+    length = sum(_outline_length(polygon) for polygon in polygons)
+    if length > MAX_OUTLINE:
+        raise InvalidInputError(f'{where}: the outline is {length:,.0f} pixels long, more than '
+                                f'{MAX_OUTLINE:,.0f}. Correct or remove the annotation.')
+
+
+def _outline_length(polygon: list) -> float:
+    """Length of a closed polygon, the longer of width and height of each edge."""
+    points = np.array(polygon, np.float64).reshape(-1, 2)
+    return float(np.abs(points - np.roll(points, 1, axis=0)).max(axis=1).sum())
 
 
 def _checked_counts(counts: list | str | None, shape: tuple[int, int], where: str) -> list[int]:
     """Runs that fill the image; pycocotools would decode some others without an error."""
     runs = decompress_counts(counts) if isinstance(counts, str) else counts
-    fits = isinstance(runs, list) and all(isinstance(run, int) and run >= 0 for run in runs)
+    fits = isinstance(runs, list) and all(type(run) is int and run >= 0 for run in runs)
     if not fits or sum(runs) != shape[0] * shape[1]:
-        raise ValueError(f'{where}: the counts of the RLE are broken or do not fill its '
-                         f'{shape[0]} x {shape[1]} pixels (height x width). Correct the '
-                         'annotation.')
+        raise InvalidInputError(f'{where}: the counts of the RLE are broken or do not fill its '
+                                f'{shape[0]} x {shape[1]} pixels (height x width). Correct the '
+                                'annotation.')
     return runs
 
 
@@ -69,7 +87,7 @@ def decompress_counts(text: str) -> list[int] | None:
     runs, value, shift = [], 0, 0
     for character in text:
         code = ord(character) - 48
-        if not 0 <= code < 64:
+        if not 0 <= code < 64 or shift >= 5 * MAX_DIGITS:
             return None
         value |= (code & 31) << shift
         shift += 5

@@ -7,6 +7,9 @@ from mmengine.logging import print_log
 from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
+from ..errors import InstBoxError, InvalidInputError, MissingFileError
+from ..utils.file_names import check_inside
+from ..utils.foreign_errors import refuse_as
 from .transforms.load_inst_annotations import LoadInstAnnotations
 from .transforms.load_inst_image import LoadInstImage
 from .transforms.pipeline_check import check_pipeline
@@ -52,7 +55,7 @@ class InstBoxDataset(BaseSegDataset):
                  lazy_init: bool = False,
                  **kwargs) -> None:
         if on_error not in ('raise', 'skip'):
-            raise ValueError(f"on_error is '{on_error}', expected 'raise' or 'skip'.")
+            raise InvalidInputError(f"on_error is '{on_error}', expected 'raise' or 'skip'.")
         self.on_error = on_error
         self._check_arguments(metainfo, data_prefix)
         super().__init__(
@@ -70,13 +73,13 @@ class InstBoxDataset(BaseSegDataset):
 
     def _check_arguments(self, metainfo: dict | None, data_prefix: dict) -> None:
         if not {**self.METAINFO, **(metainfo or {})}.get('classes'):
-            raise ValueError(f'{type(self).__name__} needs the names of the categories: pass '
-                             "metainfo=dict(classes=('background', ...)).")
+            raise InvalidInputError(f'{type(self).__name__} needs the names of the categories: '
+                                    "pass metainfo=dict(classes=('background', ...)).")
         if not data_prefix.get('img_path') and data_prefix.get('img_path') != '':
-            raise ValueError(f'data_prefix is {data_prefix}, but needs the folder img_path.')
+            raise InvalidInputError(f'data_prefix is {data_prefix}, but needs the folder img_path.')
         if ('seg_map_path' in data_prefix) != ('inst_map_path' in data_prefix):
-            raise ValueError(f'data_prefix is {data_prefix}: give both seg_map_path and '
-                             'inst_map_path, or neither for images without annotations.')
+            raise InvalidInputError(f'data_prefix is {data_prefix}: give both seg_map_path and '
+                                    'inst_map_path, or neither for images without annotations.')
 
     def _choose_thing_classes(self, metainfo: dict) -> tuple[str, ...]:
         classes = self._metainfo['classes']
@@ -86,8 +89,8 @@ class InstBoxDataset(BaseSegDataset):
         chosen = tuple(self._metainfo['thing_classes'])
         unknown = [name for name in chosen if name not in classes]
         if unknown or len(set(chosen)) != len(chosen):
-            raise ValueError(f'thing_classes is {chosen}; it must name classes once each, '
-                             f'and only some of the classes {tuple(classes)}.')
+            raise InvalidInputError(f'thing_classes is {chosen}; it must name classes once each, '
+                                    f'and only some of the classes {tuple(classes)}.')
         return chosen
 
     @property
@@ -105,20 +108,26 @@ class InstBoxDataset(BaseSegDataset):
 
         Raises:
             FileNotFoundError: If the list or a folder is missing.
-            ValueError: If there is no image.
+            ValueError: If there is no image, or one outside of the folder.
         """
         self._check_paths()
         # A blank line in the list leaves a bare suffix as file name.
-        data_list = [
-            info for info in super().load_data_list()
-            if osp.basename(info['img_path']) != self.img_suffix
-        ]
+        with refuse_as(f'{self.ann_file}: the list of images cannot be read', OSError, ValueError):
+            data_list = [
+                info for info in super().load_data_list()
+                if osp.basename(info['img_path']) != self.img_suffix
+            ]
         if not data_list:
-            raise ValueError(f'{self.ann_file or self.data_prefix["img_path"]}: no images are '
-                             f"listed here (suffix '{self.img_suffix}').")
+            raise InvalidInputError(f'{self.ann_file or self.data_prefix["img_path"]}: no images '
+                                    f"are listed here (suffix '{self.img_suffix}').")
         for info in data_list:
+            check_inside(self._relative(info['img_path']), self.ann_file)
             self._complete(info)
         return data_list
+
+    def _relative(self, path: str) -> str:
+        """The path of an image as the list has it, which leads out where the list does."""
+        return path.removeprefix(osp.join(self.data_prefix['img_path'], ''))
 
     def _complete(self, info: dict) -> None:
         info['num_classes'] = len(self._metainfo['classes'])
@@ -130,11 +139,11 @@ class InstBoxDataset(BaseSegDataset):
     def _check_paths(self) -> None:
         for key, folder in self.data_prefix.items():
             if not fileio.isdir(folder or '.', backend_args=self.backend_args):
-                raise FileNotFoundError(f'{folder}: no such folder. Check data_root and '
-                                        f"data_prefix['{key}'].")
+                raise MissingFileError(f'{folder}: no such folder. Check data_root and '
+                                       f"data_prefix['{key}'].")
         if self.ann_file and not fileio.exists(self.ann_file, backend_args=self.backend_args):
-            raise FileNotFoundError(f'{self.ann_file}: no such list of images. Check data_root and '
-                                    'ann_file.')
+            raise MissingFileError(f'{self.ann_file}: no such list of images. Check data_root and '
+                                   'ann_file.')
 
     def filter_data(self) -> list[dict]:
         """Leave out the samples that cannot be loaded, if ``on_error='skip'``.
@@ -154,8 +163,8 @@ class InstBoxDataset(BaseSegDataset):
             logger='current',
             level=logging.WARNING if skipped else logging.INFO)
         if not kept:
-            raise ValueError(f'{self.ann_file or self.data_prefix["img_path"]}: none of the '
-                             f'{skipped} samples can be used; the log names the reasons.')
+            raise InvalidInputError(f'{self.ann_file or self.data_prefix["img_path"]}: none of the '
+                                    f'{skipped} samples can be used; the log names the reasons.')
         return kept
 
     def _is_usable(self, info: dict) -> bool:
@@ -165,7 +174,7 @@ class InstBoxDataset(BaseSegDataset):
         try:
             for loader in loaders:
                 results = loader(results)
-        except (ValueError, FileNotFoundError) as error:
+        except InstBoxError as error:
             print_log(f'Left out: {error}', logger='current', level=logging.WARNING)
             return False
         return True

@@ -7,6 +7,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from ..errors import InvalidInputError
+from ..utils.limits import check_limit
+
 VOID = 255
 
 
@@ -52,7 +55,7 @@ def map_categories(stored: np.ndarray, table: np.ndarray, file: str) -> np.ndarr
     mapped = table[np.where(inside, stored, 0)]
     wrong = ~inside | (mapped < 0)
     if wrong.any():
-        raise ValueError(
+        raise InvalidInputError(
             f'{file}: the category mask holds {np.unique(stored[wrong])[:10].tolist()}, but the '
             f'data set knows only the indices {_valid_range(table)} (and 255 for void). Correct '
             'the mask, or list all categories in metainfo=dict(classes=...).')
@@ -74,8 +77,9 @@ def check_same_size(shape: Sequence[int], expected: Sequence[int], file: str, ot
         other: What has the expected size.
     """
     if tuple(shape[:2]) != tuple(expected[:2]):
-        raise ValueError(f'{file}: the mask is {shape[1]} x {shape[0]} pixels (width x height), '
-                         f'but {other} is {expected[1]} x {expected[0]}. Make them equal in size.')
+        raise InvalidInputError(f'{file}: the mask is {shape[1]} x {shape[0]} pixels (width x '
+                                f'height), but {other} is {expected[1]} x {expected[0]}. Make them '
+                                'equal in size.')
 
 
 def split_coded_ids(coded: np.ndarray, divisor: int) -> tuple[np.ndarray, np.ndarray]:
@@ -186,21 +190,23 @@ def check_objects(seg_map: np.ndarray, inst_map: np.ndarray, thing_ids: Iterable
     ids, counts = np.unique(pairs[:, 0], return_counts=True)
     if (counts > 1).any():
         which = int(ids[counts > 1][0])
-        raise ValueError(
-            f'{file}: object {which} covers pixels of the categories '
-            f'{pairs[pairs[:, 0] == which, 1].tolist()}, but an object has one category. Correct '
-            'the category mask or give the parts ids of their own.')
+        raise InvalidInputError(f'{file}: object {which} covers pixels of the categories '
+                                f'{pairs[pairs[:, 0] == which, 1].tolist()}, but an object has one '
+                                'category. Correct the category mask or give the parts ids of '
+                                'their own.')
     not_thing = ~np.isin(pairs[:, 1], np.fromiter(thing_ids, dtype=np.int64))
     if not_thing.any():
         which, category = pairs[not_thing][0].tolist()
-        raise ValueError(
-            f'{file}: object {which} lies on category {category}, which is none of thing_classes. '
-            'Give its pixels a thing category in the category mask, or clear the object id.')
-    without = np.setdiff1d(np.unique(object_runs(inst_map)[0]), ids)
+        raise InvalidInputError(f'{file}: object {which} lies on category {category}, which is '
+                                'none of thing_classes. Give its pixels a thing category in the '
+                                'category mask, or clear the object id.')
+    present = np.unique(object_runs(inst_map)[0])
+    check_limit('objects', len(present), file)
+    without = np.setdiff1d(present, ids)
     if len(without):
-        raise ValueError(
-            f'{file}: object {int(without[0])} has no category: all its pixels are void (255) in '
-            'the category mask. Give them a category, or make the object void (255) too.')
+        raise InvalidInputError(f'{file}: object {int(without[0])} has no category: all its pixels '
+                                'are void (255) in the category mask. Give them a category, or '
+                                'make the object void (255) too.')
 
 
 def object_labels(seg_map: np.ndarray, inst_map: np.ndarray, ids: np.ndarray,

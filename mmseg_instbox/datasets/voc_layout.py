@@ -10,6 +10,11 @@ from PIL import Image
 
 from mmseg_instbox.utils import atomic_write
 
+from ..errors import InvalidInputError, MissingFileError
+from ..utils.file_names import check_inside
+from ..utils.foreign_errors import refuse_as
+from ..utils.image_header import open_image
+
 S = TypeVar('S')
 T = TypeVar('T')
 
@@ -43,7 +48,7 @@ def write_checked_mask(path: Path, mask: np.ndarray) -> None:
     write_mask(path, mask)
     with Image.open(path) as picture:
         if not np.array_equal(np.array(picture), mask):
-            raise ValueError(f'{path}: the mask reads back differently. Check the disk.')
+            raise InvalidInputError(f'{path}: the mask reads back differently. Check the disk.')
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -53,8 +58,8 @@ def image_size(path: Path) -> tuple[int, int]:
         FileNotFoundError: If there is no such file.
     """
     if not path.is_file():
-        raise FileNotFoundError(f'{path}: no such image. Unpack VOC completely.')
-    with Image.open(path) as picture:
+        raise MissingFileError(f'{path}: no such image. Unpack VOC completely.')
+    with open_image(path, str(path)) as picture:
         return picture.height, picture.width
 
 
@@ -73,13 +78,14 @@ def read_list(path: Path) -> list[str]:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it names no image.
+        ValueError: If it names no image, or a file outside of the data's folder.
     """
     if not path.is_file():
-        raise FileNotFoundError(f'{path}: no such list of images. Check the folder that was given.')
-    names = path.read_text().split()
+        raise MissingFileError(f'{path}: no such list of images. Check the folder that was given.')
+    with refuse_as(f'{path}: the list of images is no text', UnicodeDecodeError):
+        names = [check_inside(name, str(path)) for name in path.read_text().split()]
     if not names:
-        raise ValueError(f'{path}: the list names no image.')
+        raise InvalidInputError(f'{path}: the list names no image.')
     return names
 
 

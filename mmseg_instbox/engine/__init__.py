@@ -13,6 +13,8 @@ from .durable_backend import DurableBackend
 from .durable_checkpoint_hook import DurableCheckpointHook
 from .find_config import find_config, near_files
 from .last_checkpoint import last_checkpoint
+from .loader_watch_hook import LoaderWatchHook
+from .loss_guard_hook import LossGuardHook
 from .pixel_box_visualization_hook import PixelBoxVisualizationHook
 from .plain_checkpoint_hook import PlainCheckpointHook
 from .resumable_seed_hook import ResumableSeedHook
@@ -35,15 +37,16 @@ from .run_config import (
 )
 from .seeded_default_sampler import SeededDefaultSampler
 from .seeded_infinite_sampler import SeededInfiniteSampler
+from .training import check_work_dir, run_training
 from .tta import augmented_pipeline, use_tta
 
 __all__ = [
-    'CPUAmpOptimWrapper', 'DurableBackend', 'DurableCheckpointHook', 'PixelBoxVisualizationHook',
-    'PlainCheckpointHook', 'ResumableSeedHook', 'SeededDefaultSampler', 'SeededInfiniteSampler',
-    'adapt_to_cpu', 'augmented_pipeline', 'check_architecture', 'check_checkpoint',
-    'check_out_file', 'check_weights', 'draw_pictures', 'dump_boxes', 'dump_parser', 'find_config',
-    'last_checkpoint', 'load_config', 'near_files', 'prepare_process', 'quiet_and_single',
-    'run_parser', 'set_resume', 'set_work_dir', 'start_runner', 'testing_config',
-    'training_config', 'use_amp', 'use_tta', 'user_errors', 'write_metrics',
-    'write_plain_checkpoints'
+    'CPUAmpOptimWrapper', 'DurableBackend', 'DurableCheckpointHook', 'LoaderWatchHook',
+    'LossGuardHook', 'PixelBoxVisualizationHook', 'PlainCheckpointHook', 'ResumableSeedHook',
+    'SeededDefaultSampler', 'SeededInfiniteSampler', 'adapt_to_cpu', 'augmented_pipeline',
+    'check_architecture', 'check_checkpoint', 'check_out_file', 'check_weights', 'check_work_dir',
+    'draw_pictures', 'dump_boxes', 'dump_parser', 'find_config', 'last_checkpoint', 'load_config',
+    'near_files', 'prepare_process', 'quiet_and_single', 'run_parser', 'run_training', 'set_resume',
+    'set_work_dir', 'start_runner', 'testing_config', 'training_config', 'use_amp', 'use_tta',
+    'user_errors', 'write_metrics', 'write_plain_checkpoints'
 ]

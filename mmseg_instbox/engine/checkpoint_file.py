@@ -11,14 +11,11 @@ import torch
 from mmengine.config import Config
 from mmengine.logging import print_log
 
+from ..errors import BrokenCheckpointError, InvalidInputError, MissingFileError
 from .find_config import near_files
 
 TRUST = ('if you trust where it comes from, pass allow_pickle=True (--allow-pickle on the command '
          'line)')
-
-
-class BrokenCheckpointError(ValueError):
-    """A file that is no checkpoint, or no longer one."""
 
 
 def read_checkpoint(path: str | Path, allow_pickle: bool = False) -> dict:
@@ -70,9 +67,10 @@ def local_checkpoint(path: str | Path) -> Path:
     file = Path(path).expanduser()
     if file.is_dir():
         found = ', '.join(sorted(each.name for each in file.glob('*.pth'))) or 'none'
-        raise ValueError(f'{file} is a folder; give a .pth file, of which it holds: {found}.')
+        raise InvalidInputError(f'{file} is a folder; give a .pth file, of which it holds: '
+                                f'{found}.')
     if not file.is_file():
-        raise FileNotFoundError(f'There is no checkpoint {str(path)!r}{near_files(file)}')
+        raise MissingFileError(f'There is no checkpoint {str(path)!r}{near_files(file)}')
     return file
 
 
@@ -100,8 +98,9 @@ def check_weights(cfg: Config, allow_pickle: bool = False) -> None:
     file = local_checkpoint(source)
     checkpoint = read_checkpoint(file)
     if cfg.get('resume') and not {'meta', 'message_hub'} <= checkpoint.keys():
-        raise ValueError(f'{source} holds no state of a training run to go on from: start from its '
-                         'weights with --cfg-options load_from=FILE instead of --resume.')
+        raise InvalidInputError(f'{source} holds no state of a training run to go on from: start '
+                                'from its weights with --cfg-options load_from=FILE instead of '
+                                '--resume.')
     cfg.load_from = str(file)
 
 
@@ -118,8 +117,8 @@ def write_plain_checkpoints(cfg: Config) -> None:
 def _download(address: str) -> Path:
     """Fetch an address once into PyTorch's cache; whole or not at all."""
     if not address.startswith(('http://', 'https://')):
-        raise ValueError(f'{address} is no http or https address: download the file and give its '
-                         'path.')
+        raise InvalidInputError(f'{address} is no http or https address: download the file and '
+                                'give its path.')
     # two addresses may end in the same file name
     digest = hashlib.sha256(address.encode()).hexdigest()[:8]
     name = os.path.basename(urlparse(address).path) or 'checkpoint.pth'
@@ -130,20 +129,20 @@ def _download(address: str) -> Path:
         try:
             torch.hub.download_url_to_file(address, str(file), progress=False)
         except OSError as error:
-            raise ValueError(f'{address} cannot be downloaded ({_first_line(error)}): check the '
-                             'address and the network, or download it and give the path.'
-                             ) from error
+            raise InvalidInputError(f'{address} cannot be downloaded ({_first_line(error)}): check '
+                                    'the address and the network, or download it and give the '
+                                    'path.') from error
     return file
 
 
-def _unpickling_error(file: Path, error: Exception) -> ValueError:
+def _unpickling_error(file: Path, error: Exception) -> InvalidInputError:
     with file.open('rb') as stream:
         is_pickle = stream.read(1) == b'\x80'
     if not (is_pickle or zipfile.is_zipfile(file)):
         return BrokenCheckpointError(f'{file} is no checkpoint: give a .pth file that a training '
                                      'run or tools/model_converters/publish_model.py wrote.')
-    return ValueError(f'{file} holds more than weights and plain data ({_culprit(error)}), so '
-                      f'reading it could run code: {TRUST}.')
+    return InvalidInputError(f'{file} holds more than weights and plain data '
+                             f'({_culprit(error)}), so reading it could run code: {TRUST}.')
 
 
 def _culprit(error: Exception) -> str:

@@ -11,6 +11,8 @@ import torch
 from mmengine.config import DictAction
 from mmengine.logging import MMLogger
 
+from ..errors import InstBoxError, InvalidInputError
+
 
 def run_parser(description: str) -> argparse.ArgumentParser:
     """A parser with the arguments that OpenMMLab's training and test tools share."""
@@ -60,15 +62,21 @@ def _at_least_one(text: str) -> int:
 def check_out_file(file: Path | None) -> None:
     """Raise ValueError if a file that is to be written is a directory."""
     if file is not None and file.is_dir():
-        raise ValueError(f'--out {file} is a directory; give the name of a file')
+        raise InvalidInputError(f'--out {file} is a directory; give the name of a file')
 
 
 @contextmanager
 def user_errors() -> Iterator[None]:
-    """End the program with one sentence instead of a traceback on a mistake of the user."""
+    """End the program with one sentence instead of a traceback on a mistake of the user.
+
+    That is an error of this package, or a file that cannot be read or written; anything else is a
+    bug and keeps its traceback. ``INSTBOX_DEBUG=1`` in the environment keeps all of them.
+    """
     try:
         yield
-    except (FileNotFoundError, ValueError) as error:
+    except (InstBoxError, OSError) as error:
+        if os.environ.get('INSTBOX_DEBUG'):
+            raise
         sys.exit(f'{os.path.basename(sys.argv[0])}: {error}')
 
 

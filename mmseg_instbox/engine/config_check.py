@@ -8,6 +8,7 @@ checkpoint may not.
 from collections.abc import Iterator
 from typing import Any
 
+from ..errors import InvalidInputError
 from .registered_names import OWN_SCOPES, registered_names
 
 TYPE_KEYS = ('type', 'constructor', 'runner_type')
@@ -49,7 +50,7 @@ def check_config_is_data(cfg: dict, source: str = 'The config') -> None:
         else:
             continue
         if problem:
-            raise ValueError(f'{source} is not data alone: {place} {problem}.')
+            raise InvalidInputError(f'{source} is not data alone: {place} {problem}.')
 
 
 def _items(node: Any, place: str) -> Iterator[tuple[str, str, Any]]:

@@ -12,6 +12,7 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.utils import get_object_from_string
 
+from ..errors import InvalidInputError
 from .registered_names import registered_name
 
 
@@ -37,8 +38,8 @@ def config_from_json(text: str) -> Config:
         if isinstance(content, dict):
             return Config(content)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise ValueError(f'A config in JSON cannot be read: {error}.') from error
-    raise ValueError(f'A config in JSON must be an object, got {type(content).__name__}.')
+        raise InvalidInputError(f'A config in JSON cannot be read: {error}.') from error
+    raise InvalidInputError(f'A config in JSON must be an object, got {type(content).__name__}.')
 
 
 def _encode(value: Any, place: str, key: str = '') -> Any:
@@ -55,8 +56,9 @@ def _encode(value: Any, place: str, key: str = '') -> Any:
         return items if isinstance(value, list) else {'$tuple': items}
     if isinstance(value, dict):
         return _encode_dict(value, place)
-    raise ValueError(f'{place} is {value!r}, a {type(value).__name__}, which JSON cannot express: '
-                     'give a registered name, a number, a text, a list or a dictionary.')
+    raise InvalidInputError(f'{place} is {value!r}, a {type(value).__name__}, which JSON cannot '
+                            'express: give a registered name, a number, a text, a list or a '
+                            'dictionary.')
 
 
 def _plain_scalar(value: Any) -> Any:
@@ -83,8 +85,8 @@ def _type_name(value: Any, place: str) -> str:
     thing = get_object_from_string(value) if isinstance(value, str) else value
     name = registered_name(thing)
     if name is None:
-        raise ValueError(f'{place} is {value!r}, which is in no registry: register it and give '
-                         'its name.')
+        raise InvalidInputError(f'{place} is {value!r}, which is in no registry: register it and '
+                                'give its name.')
     return name
 
 

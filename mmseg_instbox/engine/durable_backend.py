@@ -2,6 +2,7 @@ from pathlib import Path
 
 from mmengine.fileio import LocalBackend, register_backend
 
+from ..errors import FileAccessError
 from ..utils import atomic_write
 
 
@@ -25,9 +26,10 @@ class DurableBackend(LocalBackend):
         try:
             atomic_write(obj, filepath, durable=True)
         except OSError as error:
-            raise OSError(error.errno, f'{error.strerror}: {len(obj) / 1e6:.0f} MB could not be '
-                          'written, and what was there before is untouched; make room or give '
-                          'another directory, and resume', str(filepath)) from error
+            raise FileAccessError(
+                error.errno, f'{error.strerror}: {len(obj) / 1e6:.0f} MB could not be '
+                'written, and what was there before is untouched; make room or give '
+                'another directory, and resume', str(filepath)) from error
 
     def remove(self, filepath: str | Path) -> None:
         """Mark a file as outdated."""

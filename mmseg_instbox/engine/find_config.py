@@ -2,6 +2,8 @@
 from difflib import get_close_matches
 from pathlib import Path
 
+from ..errors import MissingFileError
+
 
 def find_config(name: str) -> str:
     """The path of a config, given by its path or by its name in the model index.
@@ -18,7 +20,7 @@ def find_config(name: str) -> str:
     if path.is_file():
         return name
     if path.suffix == '.py' or len(path.parts) > 1:
-        raise FileNotFoundError(f'There is no config file {name!r}{near_files(path)}')
+        raise MissingFileError(f'There is no config file {name!r}{near_files(path)}')
     from ..apis.model_index import find_model  # apis builds on engine
     return str(find_model(name)[0])
 

@@ -2,19 +2,22 @@
 import contextlib
 import logging
 import re
+import zipfile
 from pathlib import Path
 
 from mmengine.logging import print_log
 from mmengine.runner import find_latest_checkpoint
 
-from .checkpoint_file import BrokenCheckpointError, read_checkpoint
+from ..errors import BrokenCheckpointError, InvalidInputError
+from .checkpoint_file import read_checkpoint
 
 
 def last_checkpoint(work_dir: str | Path) -> Path | None:
     """The last checkpoint of a run that can be read, or None.
 
-    One that cannot be read is renamed to ``NAME.broken`` and named in the log, and the one before
-    it is tried. A checkpoint with pickled objects counts as sound: whether it may be unpickled is
+    One that cannot be read, or whose content does not fit its checksums (PyTorch's reader does not
+    compare them), is renamed to ``NAME.broken`` and named in the log, and the one before it is
+    tried. A checkpoint with pickled objects counts as sound: whether it may be unpickled is
     decided elsewhere.
 
     Args:
@@ -23,6 +26,7 @@ def last_checkpoint(work_dir: str | Path) -> Path | None:
     """
     for file in _candidates(Path(work_dir)):
         try:
+            _check_sums(file)
             read_checkpoint(file)
         except BrokenCheckpointError as error:
             aside = file.with_name(f'{file.name}.broken')
@@ -32,11 +36,29 @@ def last_checkpoint(work_dir: str | Path) -> Path | None:
                       'current', logging.WARNING)
         except FileNotFoundError:
             continue
-        except ValueError:
+        except InvalidInputError:
             return file
         else:
             return file
     return None
+
+
+def named_checkpoint(work_dir: str | Path) -> Path | None:
+    """The checkpoint that :func:`last_checkpoint` tries first, not read, or None."""
+    return next(iter(_candidates(Path(work_dir))), None)
+
+
+def _check_sums(file: Path) -> None:
+    """Raise BrokenCheckpointError if a part of the archive does not fit its checksum."""
+    if not zipfile.is_zipfile(file):
+        return  # the reader says what it thinks of it
+    try:
+        damaged = zipfile.ZipFile(file).testzip()
+    except (OSError, zipfile.BadZipFile, NotImplementedError) as error:
+        raise BrokenCheckpointError(f'{file} cannot be read ({error}).') from error
+    if damaged is not None:
+        raise BrokenCheckpointError(f'{file} is damaged: the checksum of its part {damaged} does '
+                                    'not fit.')
 
 
 def _candidates(work_dir: Path) -> list[Path]:

@@ -24,7 +24,8 @@ from mmseg.registry import MODELS
 from prettytable import PrettyTable
 from torch import Tensor, nn
 
-from .. import models  # noqa: F401 (registers the package's classes, also in a process of its own)
+from ..errors import InvalidInputError
+from ..utils.foreign_errors import refuse_as
 from .command_line import quiet_and_single
 from .run_config import load_config
 
@@ -68,9 +69,10 @@ def build_forward(name: str) -> Forward:
     init_default_scope('mmseg')
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
-        model = MODELS.build(cfg) if cfg else None
+        with refuse_as(f'{name} has a model that cannot be built', KeyError, TypeError):
+            model = MODELS.build(cfg) if cfg else None
     if not isinstance(model, BaseSegmentor):
-        raise ValueError(f'{name} has no model of mmseg: give the config of a segmentor.')
+        raise InvalidInputError(f'{name} has no model of mmseg: give the config of a segmentor.')
     return Forward(model).eval()
 
 

@@ -8,6 +8,8 @@ from mmseg.engine.hooks import SegVisualizationHook
 from mmseg.registry import HOOKS
 from mmseg.structures import SegDataSample
 
+from ..errors import InvalidInputError
+
 
 @HOOKS.register_module()
 class PixelBoxVisualizationHook(SegVisualizationHook):
@@ -42,8 +44,9 @@ class PixelBoxVisualizationHook(SegVisualizationHook):
         while hasattr(model, 'module'):  # DistributedDataParallel, InstBoxTTAModel
             model = model.module
         if not hasattr(model, 'box_head'):
-            raise ValueError(f'PixelBoxVisualizationHook draws boxes of pixels, and a '
-                             f'{type(model).__name__} predicts none: use SegVisualizationHook')
+            raise InvalidInputError('PixelBoxVisualizationHook draws boxes of pixels, and a '
+                                    f'{type(model).__name__} predicts none: use '
+                                    'SegVisualizationHook')
         model.test_cfg['keep_boxes'] = True
         if hasattr(self._visualizer, 'grouper') and hasattr(model.grouper, 'vote'):
             self._visualizer.grouper = model.grouper

@@ -8,8 +8,10 @@ from mmengine.runner import Runner
 from mmseg.registry import RUNNERS
 
 from ..utils import write_json
+from ..utils.foreign_errors import refuse_as
 from .checkpoint_file import check_weights, read_checkpoint, write_plain_checkpoints
 from .find_config import find_config
+from .pretrained_files import check_pretrained
 from .run_config import (
     adapt_to_cpu,
     check_checkpoint,
@@ -19,6 +21,7 @@ from .run_config import (
     set_resume,
     set_work_dir,
     use_amp,
+    watch_training,
 )
 from .tta import use_tta
 
@@ -50,7 +53,9 @@ def training_config(config: str,
     set_work_dir(cfg, work_dir)
     set_resume(cfg, resume)
     check_weights(cfg, allow_pickle)
+    check_pretrained(cfg, allow_pickle)
     write_plain_checkpoints(cfg)
+    watch_training(cfg)
     if amp:
         use_amp(cfg)
     adapt_to_cpu(cfg)
@@ -103,8 +108,13 @@ def testing_config(config: str,
 
 
 def start_runner(cfg: Config) -> Runner:
-    """The runner of a config; with ``runner_type`` in it, of that class."""
-    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    """The runner of a config; with ``runner_type`` in it, of that class.
+
+    Raises:
+        ValueError: The config names a class that is not registered, or arguments that it lacks.
+    """
+    with refuse_as('The config describes no run that can be built', KeyError, TypeError):
+        return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
 
 
 def check_architecture(runner: Runner, allow_pickle: bool = False) -> None:

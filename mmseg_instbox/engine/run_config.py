@@ -1,6 +1,7 @@
 """From the command line to a config that a ``Runner`` takes."""
 import os
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import torch.distributed
@@ -8,7 +9,11 @@ from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
 from mmengine.logging import print_log
 
+from ..errors import InvalidInputError, MissingFileError
+from ..utils.foreign_errors import refuse_as
 from .last_checkpoint import last_checkpoint
+
+LOADER_TIMEOUT = 300  # seconds without data from a loader's workers
 
 
 def load_config(path: str, options: dict | None = None, launcher: str = 'none') -> Config:
@@ -21,14 +26,17 @@ def load_config(path: str, options: dict | None = None, launcher: str = 'none') 
 
     Raises:
         FileNotFoundError: There is no such file.
+        ValueError: It is no config, or the options do not fit it.
     """
     if not Path(path).is_file():
-        raise FileNotFoundError(f'There is no config file {path!r}: give the path of a .py file, '
-                                'for example one below configs/.')
-    cfg = Config.fromfile(path)
+        raise MissingFileError(f'There is no config file {path!r}: give the path of a .py file, '
+                               'for example one below configs/.')
+    with refuse_as(f'The config {path} cannot be read'):
+        cfg = Config.fromfile(path)
     cfg.launcher = launcher
     if options:
-        cfg.merge_from_dict(options)
+        with refuse_as(f'--cfg-options do not fit the config {path}'):
+            cfg.merge_from_dict(options)
     return cfg
 
 
@@ -67,8 +75,26 @@ def set_resume(cfg: Config, resume: str | None) -> None:
 def check_checkpoint(path: str) -> None:
     """Raise FileNotFoundError if a local checkpoint is missing; addresses pass."""
     if '://' not in path and not Path(path).is_file():
-        raise FileNotFoundError(f'There is no checkpoint {path!r}: give the .pth file that a '
-                                'training run left in its work directory.')
+        raise MissingFileError(f'There is no checkpoint {path!r}: give the .pth file that a '
+                               'training run left in its work directory.')
+
+
+def watch_training(cfg: Config) -> None:
+    """Let a loss that is not finite, and a data loader that hangs, end a training.
+
+    Unless the config settles it: ``default_hooks.loss_guard``, and ``timeout`` (seconds; 0 waits
+    for ever) of the loaders that have workers.
+
+    Args:
+        cfg: The config, changed in place.
+    """
+    hooks = cfg.get('default_hooks') or {}
+    hooks.setdefault('loss_guard', dict(type='LossGuardHook'))
+    cfg.default_hooks = hooks
+    for name in ('train_dataloader', 'val_dataloader'):
+        loader = cfg.get(name)
+        if isinstance(loader, dict) and loader.get('num_workers'):
+            loader.setdefault('timeout', LOADER_TIMEOUT)
 
 
 def use_amp(cfg: Config) -> None:
@@ -82,8 +108,8 @@ def use_amp(cfg: Config) -> None:
         print_log('The config trains in mixed precision already; --amp adds nothing.', 'current')
         return
     if wrapper != 'OptimWrapper':
-        raise ValueError('--amp replaces an optim_wrapper of type OptimWrapper; the config has '
-                         f'{wrapper}: set the precision in the config instead.')
+        raise InvalidInputError('--amp replaces an optim_wrapper of type OptimWrapper; the config '
+                                f'has {wrapper}: set the precision in the config instead.')
     if get_device() == 'cpu':
         cfg.optim_wrapper.type = 'CPUAmpOptimWrapper'
     else:
@@ -103,8 +129,8 @@ def adapt_to_cpu(cfg: Config) -> None:
     if get_device() != 'cpu':
         return
     if cfg.get('strategy', {}).get('type') == 'FSDPStrategy':
-        raise ValueError('FSDPStrategy needs GPUs and this machine has none: take strategy and '
-                         'runner_type out of the config.')
+        raise InvalidInputError('FSDPStrategy needs GPUs and this machine has none: take strategy '
+                                'and runner_type out of the config.')
     replaced = sum(_revert_sync_bn(node) for node in _walk(cfg.model))
     if replaced:
         print_log(f'No GPU here: {replaced} SyncBN of the model become BN, so each process '
@@ -134,10 +160,12 @@ def _revert_sync_bn(node: ConfigDict) -> bool:
 def _start_gloo(cfg: Config) -> None:
     """Join the process group and wrap the model as MMEngine cannot do without a GPU."""
     if cfg.launcher != 'pytorch':
-        raise ValueError(f'--launcher {cfg.launcher} needs GPUs and this machine has none: '
-                         'use --launcher pytorch (tools/dist_train.sh), or none.')
+        raise InvalidInputError(f'--launcher {cfg.launcher} needs GPUs and this machine has none: '
+                                'use --launcher pytorch (tools/dist_train.sh), or none.')
     if not torch.distributed.is_initialized():
-        torch.distributed.init_process_group('gloo')
+        seconds = cfg.get('env_cfg', {}).get('dist_cfg', {}).get('timeout')
+        timeout = None if seconds is None else timedelta(seconds=seconds)
+        torch.distributed.init_process_group('gloo', timeout=timeout)
     cfg.model_wrapper_cfg = dict(
         type='MMDistributedDataParallel',
         device_ids=None,
@@ -161,8 +189,8 @@ def draw_pictures(cfg: Config, show_dir: str | None, show: bool, wait_time: floa
         return
     hook = cfg.get('default_hooks', {}).get('visualization')
     if hook is None:
-        raise ValueError("--show and --show-dir need a hook in the config: default_hooks = dict("
-                         "visualization=dict(type='SegVisualizationHook'), ...).")
+        raise InvalidInputError('--show and --show-dir need a hook in the config: default_hooks = '
+                                "dict(visualization=dict(type='SegVisualizationHook'), ...).")
     hook.update(draw=True, show=show, wait_time=wait_time)
     if show_dir:
         backend = dict(type='LocalVisBackend', img_save_dir=os.path.abspath(show_dir))
@@ -183,7 +211,7 @@ def dump_boxes(cfg: Config, out_dir: str | None) -> None:
     if out_dir is None:
         return
     if Path(out_dir).is_file():
-        raise ValueError(f'--out {out_dir} is a file: give a directory for the dump.')
+        raise InvalidInputError(f'--out {out_dir} is a file: give a directory for the dump.')
     cfg.model.test_cfg = {'mode': 'whole', **(cfg.model.get('test_cfg') or {}), 'keep_boxes': True}
     metrics = cfg.test_evaluator
     metrics = [metrics] if isinstance(metrics, dict) else metrics

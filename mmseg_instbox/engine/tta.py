@@ -2,6 +2,8 @@
 from mmengine.config import Config
 from mmengine.logging import print_log
 
+from ..errors import InvalidInputError
+
 RATIOS = (1.0, )
 
 
@@ -19,9 +21,9 @@ def use_tta(cfg: Config) -> None:
     """
     dataset = cfg.test_dataloader.dataset
     if 'pipeline' not in dataset:
-        raise ValueError(f'--tta replaces the pipeline of test_dataloader.dataset, but its '
-                         f'{dataset.get("type")} has none: test the data sets that it wraps one '
-                         'by one.')
+        raise InvalidInputError('--tta replaces the pipeline of test_dataloader.dataset, but its '
+                                f'{dataset.get("type")} has none: test the data sets that it wraps '
+                                'one by one.')
     pipeline = cfg.get('tta_pipeline')
     if pipeline is None:
         pipeline = augmented_pipeline(dataset.pipeline)
@@ -52,9 +54,9 @@ def augmented_pipeline(pipeline: list[dict], ratios: tuple[float, ...] = RATIOS)
     loader = next((i for i, name in enumerate(types) if 'Annotations' in name), len(types) - 1)
     resize = types.index('Resize') if 'Resize' in types else None
     if resize is not None and resize > loader:
-        raise ValueError('the test pipeline loads annotations before it resizes the image; --tta '
-                         'needs them after, at original size: move Resize up, or give a '
-                         'tta_pipeline in the config.')
+        raise InvalidInputError('the test pipeline loads annotations before it resizes the image; '
+                                '--tta needs them after, at original size: move Resize up, or give '
+                                'a tta_pipeline in the config.')
     if resize is None:
         before, after = pipeline[:loader], pipeline[loader:]
         scales = [dict(type='Resize', scale_factor=float(ratio), keep_ratio=True)

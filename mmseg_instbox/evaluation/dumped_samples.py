@@ -6,8 +6,10 @@ from mmengine.dataset import BaseDataset
 from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
 
-from mmseg_instbox.models.task_modules.base_grouper import category_map
+from mmseg_instbox.core.base_grouper import category_map
 
+from ..errors import InvalidInputError
+from ..utils.foreign_errors import refuse_as
 from .metrics.sample_reader import category_names, read_map
 from .prediction_dump import PredictionDump
 
@@ -54,28 +56,26 @@ class DumpedSamples:
         dump = PredictionDump(folder)
         init_default_scope(cfg.get('default_scope', 'mmseg'))
         if not cfg.get('test_dataloader'):
-            raise ValueError(f'{cfg.filename}: the config has no test_dataloader; give the config '
-                             'that the dump was written with')
-        try:
+            raise InvalidInputError(f'{cfg.filename}: the config has no test_dataloader; give the '
+                                    'config that the dump was written with')
+        with refuse_as('test_dataloader.dataset cannot be built'):
             dataset = DATASETS.build(cfg.test_dataloader.dataset)
-        except (KeyError, TypeError) as error:
-            raise ValueError(f'test_dataloader.dataset cannot be built: {error}') from error
         dataset.full_init()
         return cls(dataset, dump)
 
     def _check(self) -> None:
         for key in ('classes', 'thing_classes'):
             if list(self.dump.meta[key]) != list(self.dataset_meta[key]):
-                raise ValueError(f'{self.dump.folder}: the dump has the {key} '
-                                 f'{list(self.dump.meta[key])}, the data set '
-                                 f'{list(self.dataset_meta[key])}; give the config of the dump.')
+                raise InvalidInputError(
+                    f'{self.dump.folder}: the dump has the {key} {list(self.dump.meta[key])}, the '
+                    f'data set {list(self.dataset_meta[key])}; give the config of the dump.')
         names = [Path(self.dataset.get_data_info(i)['img_path']).name
                  for i in range(len(self.dataset))]
         dumped = [Path(path).name for path in self.dump.img_paths]
         if names != dumped:
-            raise ValueError(f'{self.dump.folder}: the dump holds {_describe(dumped)}, the data '
-                             f'set {_describe(names)}; give the config and the --cfg-options that '
-                             'the dump was written with.')
+            raise InvalidInputError(f'{self.dump.folder}: the dump holds {_describe(dumped)}, the '
+                                    f'data set {_describe(names)}; give the config and the '
+                                    '--cfg-options that the dump was written with.')
 
     def __len__(self) -> int:
         return len(self.dump)

@@ -14,6 +14,7 @@ from mmseg_instbox.utils import atomic_write
 from mmseg_instbox.visualization.error_pictures import draw_kinds
 from mmseg_instbox.visualization.utils import to_numpy
 
+from ..errors import InvalidInputError
 from .functional.error_analysis import (
     CORRECT,
     ERROR_KINDS,
@@ -143,12 +144,12 @@ def summarise(images: Sequence[FoundErrors], things: Sequence[str]) -> dict:
 
 def _check_content(errors: Sequence[ImageErrors]) -> None:
     if not any(len(each.object_labels) for each in errors):
-        raise ValueError(f'There is no object in the ground truth of the {len(errors)} images; '
-                         'give a data set whose instance masks hold some.')
+        raise InvalidInputError(f'There is no object in the ground truth of the {len(errors)} '
+                                'images; give a data set whose instance masks hold some.')
     if not any(len(each.labels) for each in errors):
-        raise ValueError(f'Nothing is predicted in any of the {len(errors)} images, so every '
-                         'object is missed; train the network further, or let the grouper find '
-                         'more (--cfg-options model.grouper...).')
+        raise InvalidInputError(f'Nothing is predicted in any of the {len(errors)} images, so '
+                                'every object is missed; train the network further, or let the '
+                                'grouper find more (--cfg-options model.grouper...).')
 
 
 def _figures(counts: dict, costs: dict, label: int) -> dict:

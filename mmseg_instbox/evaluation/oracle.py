@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from mmseg_instbox.models.task_modules.base_grouper import BaseGrouper, category_map
+from mmseg_instbox.core.base_grouper import BaseGrouper, category_map
 
 from .functional import true_boxes, true_category_map, true_category_scores
 from .replay import regroup

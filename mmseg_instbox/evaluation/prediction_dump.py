@@ -11,6 +11,8 @@ from torch import Tensor
 
 from mmseg_instbox.utils import atomic_write, write_json
 
+from ..errors import InvalidInputError, MissingFileError
+
 VERSION = 1
 INDEX = 'index.json'
 FOLDER = 'images'
@@ -54,16 +56,16 @@ def read_image(file: Path) -> tuple[Tensor, Tensor, tuple[float, float]]:
         ValueError: If it is none of a dump.
     """
     if not file.is_file():
-        raise FileNotFoundError(f'{file}: this image of the dump is missing; write the dump again '
-                                'with tools/test.py --out.')
+        raise MissingFileError(f'{file}: this image of the dump is missing; write the dump again '
+                               'with tools/test.py --out.')
     try:
         with np.load(file, allow_pickle=False) as arrays:
             log_scores, boxes = (
                 torch.from_numpy(arrays[key]).float() for key in ('log_scores', 'boxes'))
             extent = tuple(arrays['extent'].tolist())
     except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
-        raise ValueError(f'{file}: not a readable image of a dump ({error}); write the dump again '
-                         'with tools/test.py --out.') from error
+        raise InvalidInputError(f'{file}: not a readable image of a dump ({error}); write the dump '
+                                'again with tools/test.py --out.') from error
     return log_scores.softmax(dim=0), boxes, extent
 
 
@@ -114,11 +116,11 @@ class PredictionDump:
 def _read_index(folder: Path) -> dict:
     file = folder / INDEX
     if not folder.is_dir():
-        raise FileNotFoundError(f'{folder}: no such directory; give the one that was written with '
-                                'tools/test.py --out.')
+        raise MissingFileError(f'{folder}: no such directory; give the one that was written with '
+                               'tools/test.py --out.')
     if not file.is_file():
-        raise FileNotFoundError(f'{folder}: there is no {INDEX}, so this is no dump or the run '
-                                'that wrote it was cut off; write it with tools/test.py --out.')
+        raise MissingFileError(f'{folder}: there is no {INDEX}, so this is no dump or the run that '
+                               'wrote it was cut off; write it with tools/test.py --out.')
     try:
         index = json.loads(file.read_text())
         version = index['version']
@@ -126,9 +128,10 @@ def _read_index(folder: Path) -> dict:
         if version == VERSION and missing:
             raise KeyError(*sorted(missing))
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f'{file}: not the index of a dump ({error!r}); write the dump again with '
-                         'tools/test.py --out.') from error
+        raise InvalidInputError(f'{file}: not the index of a dump ({error!r}); write the dump '
+                                'again with tools/test.py --out.') from error
     if version != VERSION:
-        raise ValueError(f'{file}: the dump has format version {version}, this program reads '
-                         f'version {VERSION}; write the dump again with tools/test.py --out.')
+        raise InvalidInputError(f'{file}: the dump has format version {version}, this program '
+                                f'reads version {VERSION}; write the dump again with tools/test.py '
+                                '--out.')
     return index

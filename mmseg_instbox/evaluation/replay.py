@@ -13,8 +13,9 @@ from mmengine.utils import ProgressBar
 from mmseg.registry import TASK_UTILS
 from torch import Tensor
 
-from mmseg_instbox.models.task_modules.base_grouper import BaseGrouper
+from mmseg_instbox.core.base_grouper import BaseGrouper
 
+from ..errors import InvalidInputError
 from .dumped_samples import DumpedSamples
 from .metrics import InstBoxMetric
 
@@ -94,7 +95,7 @@ def build_grouper(grouper: dict) -> BaseGrouper:
     try:
         return TASK_UTILS.build(dict(grouper))
     except (TypeError, KeyError, ValueError) as error:
-        raise ValueError(f'the grouper {dict(grouper)} cannot be built: {error}') from error
+        raise InvalidInputError(f'the grouper {dict(grouper)} cannot be built: {error}') from error
 
 
 def map_samples(work: Callable[[dict], T], samples: DumpedSamples, workers: int = 1) -> list[T]:

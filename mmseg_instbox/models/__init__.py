@@ -1,3 +1,4 @@
+from .activations import LeanReLU6
 from .backbones import FCRNResNet
 from .box_heads import PixelBoxHead
 from .data_preprocessors import InstBoxDataPreProcessor
@@ -16,6 +17,6 @@ from .task_modules import (
 __all__ = [
     'BootstrapCrossEntropyLoss', 'BootstrapPixelSampler', 'BoxNMSGrouper', 'CentreGrouper',
     'CornerBoxCoder', 'FCRNHead', 'FCRNResNet', 'GIoULoss', 'InstBoxDataPreProcessor',
-    'InstBoxSegmentor', 'InstBoxTTAModel', 'IoULoss', 'LocaliserSegmentor', 'PixelBoxCoder',
-    'PixelBoxGrouper', 'PixelBoxHead', 'SmoothL1Loss'
+    'InstBoxSegmentor', 'InstBoxTTAModel', 'IoULoss', 'LeanReLU6', 'LocaliserSegmentor',
+    'PixelBoxCoder', 'PixelBoxGrouper', 'PixelBoxHead', 'SmoothL1Loss'
 ]

@@ -7,6 +7,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from ..errors import FileAccessError, InvalidTypeError
+
 
 def atomic_write(content: bytes, path: str | Path, durable: bool = False) -> Path:
     """Write ``content`` to ``path`` and return the path.
@@ -25,15 +27,19 @@ def atomic_write(content: bytes, path: str | Path, durable: bool = False) -> Pat
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
+    prefix = f'.{path.name[:40]}.'  # a long name with more before it would be too long
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=prefix)
     try:
         with os.fdopen(handle, 'wb') as file:
             file.write(content)
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
+                if hasattr(os, 'posix_fadvise'):  # let it be read from the disk, not from memory
+                    os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         if durable and Path(temporary).read_bytes() != content:
-            raise OSError(errno.EIO, 'the disk gave back something else than was written', path)
+            raise FileAccessError(
+                errno.EIO, 'the disk gave back something else than was written', path)
         os.chmod(temporary, 0o644)  # mkstemp makes files that only their owner reads
         os.replace(temporary, path)
     except BaseException:
@@ -73,4 +79,4 @@ def _to_number(value: Any) -> Any:
     """The Python number in a NumPy scalar or a tensor with one element."""
     if hasattr(value, 'item'):
         return value.item()
-    raise TypeError(f'{type(value).__name__} cannot be written as JSON: {value!r}.')
+    raise InvalidTypeError(f'{type(value).__name__} cannot be written as JSON: {value!r}.')

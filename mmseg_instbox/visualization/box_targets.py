@@ -6,8 +6,8 @@ import torch
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
+from mmseg_instbox.core.feature_grid import cell_points, sample_at_cells
 from mmseg_instbox.models.box_heads.pixel_box_head import PixelBoxHead, cell_boxes
-from mmseg_instbox.models.task_modules.feature_grid import cell_points, sample_at_cells
 from mmseg_instbox.models.task_modules.pixel_box_coder import PixelBoxCoder
 
 from .drawing import enlarge, put_name_above

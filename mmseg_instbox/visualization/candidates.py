@@ -5,10 +5,10 @@ import cv2
 import numpy as np
 import torch
 
-from mmseg_instbox.models.task_modules.base_grouper import Cells
-from mmseg_instbox.models.task_modules.box_iou import box_iou
-from mmseg_instbox.models.task_modules.grouping import Candidates
-from mmseg_instbox.models.task_modules.pixel_box_grouper import PixelBoxGrouper
+from mmseg_instbox.core.base_grouper import Cells
+from mmseg_instbox.core.box_iou import box_iou
+from mmseg_instbox.core.grouping import Candidates
+from mmseg_instbox.core.pixel_box_grouper import PixelBoxGrouper
 
 from .drawing import draw_labels, line_width
 from .utils import to_numpy

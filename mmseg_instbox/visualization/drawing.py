@@ -1,6 +1,7 @@
 """Drawing of instances on an enlarged copy of the image, as functions on arrays."""
 import functools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -20,13 +21,13 @@ class DrawnObjects:
     """What is drawn of N instances of an image of (H, W) pixels.
 
     Attributes:
-        masks (np.ndarray): (N, H, W) bool.
+        masks (Sequence[np.ndarray]): N of (H, W) bool.
         boxes (np.ndarray): (N, 4) float, ``x1, y1, x2, y2`` in image pixels, right and bottom
             edge exclusive.
         texts (list[str], optional): N labels; None writes none.
         colors (np.ndarray): (N, 3) uint8, RGB.
     """
-    masks: np.ndarray
+    masks: Sequence[np.ndarray]
     boxes: np.ndarray
     texts: list[str] | None
     colors: np.ndarray

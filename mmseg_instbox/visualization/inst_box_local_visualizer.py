@@ -10,6 +10,7 @@ from mmseg.structures import SegDataSample
 from mmseg.utils import get_classes, get_palette
 from mmseg.visualization import SegLocalVisualizer
 
+from ..errors import InvalidInputError
 from .drawing import DrawnObjects, draw_objects, enlarge, hatch_void, join_panels
 from .palette import instance_colors
 from .utils import (
@@ -175,11 +176,12 @@ class InstBoxLocalVisualizer(SegLocalVisualizer):
         """Collect the predicted instances from score ``thr``, best first."""
         check_size(to_numpy(sample.pred_instances.masks), image, 'pred_instances.masks')
         keep = best_first(sample.pred_instances, thr)
-        masks, bboxes, labels, scores = (
-            to_numpy(sample.pred_instances[key])[keep]
-            for key in ('masks', 'bboxes', 'labels', 'scores'))
+        every, *others = (to_numpy(sample.pred_instances[key])
+                          for key in ('masks', 'bboxes', 'labels', 'scores'))
+        masks = [every[index] for index in keep]  # views: of a large picture they take a gigabyte
+        bboxes, labels, scores = (each[keep] for each in others)
         texts = self._texts(labels, scores) if with_labels else None
-        color_ids = match_ids(masks, masks[:0] if gt is None else gt.masks)
+        color_ids = match_ids(masks, () if gt is None else gt.masks)
         colors = instance_colors(int(color_ids.max(initial=-1)) + 1)[color_ids]
         return DrawnObjects(masks, bboxes, texts, colors)
 
@@ -191,8 +193,9 @@ class InstBoxLocalVisualizer(SegLocalVisualizer):
         check_size(to_numpy(category_map.data), image, 'the category map')
         meta = self.dataset_meta
         if 'classes' not in meta or 'palette' not in meta:
-            raise ValueError('A category map needs class names and colours to be drawn: set '
-                             "visualizer.dataset_meta to a dict with 'classes' and 'palette'.")
+            raise InvalidInputError('A category map needs class names and colours to be drawn: set '
+                                    "visualizer.dataset_meta to a dict with 'classes' and "
+                                    "'palette'.")
         drawn = self._draw_sem_seg(image, category_map, meta['classes'], meta['palette'],
                                    with_labels)
         return enlarge(drawn, self._factor(image))

@@ -5,6 +5,7 @@ from mmseg.registry import TASK_UTILS, VISUALIZERS
 from mmseg.structures import SegDataSample
 from mmseg.utils import ConfigType
 
+from ..errors import InvalidInputError
 from .box_targets import PIXEL_BOX_NAMES, draw_deltas, draw_target_boxes
 from .candidates import draw_candidates, find_candidates, match_candidates
 from .drawing import DrawnObjects, draw_objects, join_panels
@@ -46,16 +47,16 @@ class PixelBoxVisualizer(InstBoxLocalVisualizer):
                  **kwargs) -> None:
         super().__init__(name, **kwargs)
         if not stages or not set(stages) <= set(STAGES):
-            raise ValueError(f'stages of PixelBoxVisualizer is {stages!r}; expected some of '
-                             f'{STAGES}')
+            raise InvalidInputError(f'stages of PixelBoxVisualizer is {stages!r}; expected some of '
+                                    f'{STAGES}')
         if not isinstance(columns, int) or columns < 1:
-            raise ValueError(f'columns of PixelBoxVisualizer is {columns!r}; expected a whole '
-                             'number from 1 on')
+            raise InvalidInputError(f'columns of PixelBoxVisualizer is {columns!r}; expected a '
+                                    'whole number from 1 on')
         self.grouper = TASK_UTILS.build(grouper)
         if not hasattr(self.grouper, 'vote'):
-            raise ValueError(f'{grouper["type"]} counts no votes that PixelBoxVisualizer could '
-                             "draw: give it grouper=dict(type='PixelBoxGrouper'), or use "
-                             'InstBoxLocalVisualizer')
+            raise InvalidInputError(f'{grouper["type"]} counts no votes that PixelBoxVisualizer '
+                                    "could draw: give it grouper=dict(type='PixelBoxGrouper'), or "
+                                    'use InstBoxLocalVisualizer')
         self.stages = tuple(stages)
         self.columns = columns
 
@@ -145,7 +146,7 @@ class PixelBoxVisualizer(InstBoxLocalVisualizer):
 def _check_boxes(sample: SegDataSample) -> None:
     missing = [name for name in ('pred_boxes', 'pred_scores', 'grid_extent') if name not in sample]
     if missing:
-        raise ValueError(f'A sample without {", ".join(missing)} shows no votes and no candidates: '
-                         'let the model keep them with model.test_cfg.keep_boxes=True, or take '
-                         "default_hooks.visualization of type 'PixelBoxVisualizationHook', which "
-                         'sees to it.')
+        raise InvalidInputError(
+            f'A sample without {", ".join(missing)} shows no votes and no candidates: let the '
+            'model keep them with model.test_cfg.keep_boxes=True, or take '
+            "default_hooks.visualization of type 'PixelBoxVisualizationHook', which sees to it.")

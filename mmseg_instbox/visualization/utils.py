@@ -10,6 +10,8 @@ from mmengine.structures import InstanceData
 
 from mmseg_instbox.utils import atomic_write
 
+from ..errors import InvalidInputError
+
 
 def to_numpy(array: np.ndarray | torch.Tensor) -> np.ndarray:
     """Give an array or a tensor on the CPU as an array of the same shape and type."""
@@ -19,17 +21,17 @@ def to_numpy(array: np.ndarray | torch.Tensor) -> np.ndarray:
 def check_image(image: np.ndarray) -> None:
     """Raise ValueError unless ``image`` is (H, W, 3) uint8."""
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-        raise ValueError(f'The image to draw must be an RGB array (H, W, 3) of uint8, got '
-                         f'shape {image.shape} of {image.dtype}; convert it first.')
+        raise InvalidInputError('The image to draw must be an RGB array (H, W, 3) of uint8, got '
+                                f'shape {image.shape} of {image.dtype}; convert it first.')
 
 
 def check_size(maps: np.ndarray, image: np.ndarray, name: str) -> None:
     """Raise ValueError unless ``maps`` (N, H, W) has the size of ``image`` (H, W, 3)."""
     if maps.ndim != 3 or maps.shape[1:] != image.shape[:2]:
-        raise ValueError(f'Shape {maps.shape} of {name} does not fit the image of '
-                         f'{image.shape[0]} x {image.shape[1]} pixels: expected (N, '
-                         f'{image.shape[0]}, {image.shape[1]}); draw on the image that it '
-                         'belongs to.')
+        raise InvalidInputError(f'Shape {maps.shape} of {name} does not fit the image of '
+                                f'{image.shape[0]} x {image.shape[1]} pixels: expected (N, '
+                                f'{image.shape[0]}, {image.shape[1]}); draw on the image that it '
+                                'belongs to.')
 
 
 def best_first(instances: InstanceData, score_thr: float) -> np.ndarray:
@@ -48,9 +50,9 @@ def class_name(label: int, names: Sequence[str]) -> str:
     if not len(names):
         return f'class {label}'
     if not 0 <= label < len(names):
-        raise ValueError(f'Label {label} of an instance is outside thing_classes, which has '
-                         f'{len(names)} names: give the visualizer the dataset_meta of the data '
-                         'set that the labels come from.')
+        raise InvalidInputError(f'Label {label} of an instance is outside thing_classes, which has '
+                                f'{len(names)} names: give the visualizer the dataset_meta of the '
+                                'data set that the labels come from.')
     return names[label]
 
 
@@ -62,23 +64,25 @@ def write_picture(picture: np.ndarray, out_file: str) -> None:
     """
     path = Path(out_file)
     if not path.suffix or not cv2.haveImageWriter(path.name):
-        raise ValueError(f'Cannot tell a picture format from the name {out_file}: '
-                         'end it with .png or .jpg.')
+        raise InvalidInputError(f'Cannot tell a picture format from the name {out_file}: end it '
+                                'with .png or .jpg.')
     atomic_write(cv2.imencode(path.suffix, mmcv.rgb2bgr(picture))[1].tobytes(), path)
 
 
-def match_ids(masks: np.ndarray, true_masks: np.ndarray) -> np.ndarray:
+def match_ids(masks: Sequence[np.ndarray], true_masks: Sequence[np.ndarray]) -> np.ndarray:
     """Number predicted masks so that one covering a true mask shares that one's index.
 
     Args:
-        masks (np.ndarray): Predictions (N, H, W) bool, the first served first.
-        true_masks (np.ndarray): Objects (M, H, W) bool.
+        masks (Sequence[np.ndarray]): Predictions, N of (H, W) bool, the first served first.
+        true_masks (Sequence[np.ndarray]): Objects, M of (H, W) bool.
 
     Returns:
         np.ndarray: (N,) int64, all different: the index of the true mask of highest IoU where
         that is above 0.5 and the index is free, else the next number from M on.
     """
-    ids = np.zeros(len(masks), dtype=np.int64)
+    if not len(true_masks):
+        return np.arange(len(masks))
+    ids, true_masks = np.zeros(len(masks), dtype=np.int64), np.asarray(true_masks)
     true_areas = true_masks.sum(axis=(1, 2))
     free, following = np.ones(len(true_masks), dtype=bool), len(true_masks)
     for i, mask in enumerate(masks):

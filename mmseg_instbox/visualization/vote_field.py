@@ -6,9 +6,10 @@ import cv2
 import numpy as np
 import torch
 
-from mmseg_instbox.models.task_modules.base_grouper import has_area
-from mmseg_instbox.models.task_modules.feature_grid import cell_points
+from mmseg_instbox.core.base_grouper import has_area
+from mmseg_instbox.core.feature_grid import cell_points
 
+from ..errors import InvalidInputError
 from .utils import check_image, to_numpy
 
 MAX_LINES = 500  # more would hide the picture
@@ -66,9 +67,9 @@ def thing_categories(boxes: torch.Tensor, scores: torch.Tensor,
         ValueError: If boxes and scores do not lie on one grid.
     """
     if scores.ndim != 3 or boxes.shape != (4, *scores.shape[1:]):
-        raise ValueError(f'Got boxes {tuple(boxes.shape)} and scores {tuple(scores.shape)}; '
-                         'expected (4, h, w) and (C, h, w), as pred_boxes and pred_scores of one '
-                         'sample are.')
+        raise InvalidInputError(f'Got boxes {tuple(boxes.shape)} and scores {tuple(scores.shape)}; '
+                                'expected (4, h, w) and (C, h, w), as pred_boxes and pred_scores '
+                                'of one sample are.')
     prob, category = scores.max(dim=0)
     votes = torch.isin(category, torch.as_tensor(thing_ids)) & has_area(boxes) & ~prob.isnan()
     return category.where(votes, torch.tensor(-1))

@@ -1,8 +1,8 @@
 import logging
 import shutil
 import uuid
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -72,6 +72,7 @@ def build_app(inferencer: Any,
                    fill_width=True) as app:
         page = lay_out(controls, samples, score_thr)
         connect(page, studio, controls)
+    app.process_api = telling(app.process_api)
     return app
 
 
@@ -178,6 +179,21 @@ def connect(page: Page, studio: Studio, controls: list[Control]) -> None:
     for button, (kind, _) in zip(page.saves, FILES, strict=True):
         button.click(partial(save, kind), [page.key, *page.settings], page.file,
                      **quiet).success(None, js=SAVE)
+
+
+def telling(process: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """Gradio's work on a request, with a sentence where that fails before it reaches ours."""
+
+    @wraps(process)
+    async def tell(*args: Any, **options: Any) -> Any:
+        try:
+            return await process(*args, **options)
+        except gr.Error:
+            raise
+        except Exception as error:
+            raise gr.Error(sentence(error), print_exception=False) from error
+
+    return tell
 
 
 def sentence(error: Exception) -> str:

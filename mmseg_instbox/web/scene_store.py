@@ -2,6 +2,7 @@ import threading
 import uuid
 from collections import OrderedDict
 
+from ..errors import InvalidInputError
 from .scene import Scene
 
 
@@ -17,7 +18,8 @@ class SceneStore:
 
     def __init__(self, capacity: int = 16) -> None:
         if capacity < 1:
-            raise ValueError(f'SceneStore keeps at least one picture, got capacity={capacity}')
+            raise InvalidInputError('SceneStore keeps at least one picture, got '
+                                    f'capacity={capacity}')
         self.capacity = capacity
         self._scenes: OrderedDict[str, Scene] = OrderedDict()
         self._lock = threading.Lock()

@@ -7,10 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
+from ..errors import FileAccessError, InvalidInputError
 from .app import build_app
+from .guard import RequestGuard
 
 HERE = Path(__file__).parent
+# Gradio keeps figures of ten thousand requests and evaluates all of them after each one
+UNMEASURED = dict(GRADIO_ANALYTICS_ENABLED='False', GRADIO_ANALYTICS_MAX_EVENTS='1',
+                  GRADIO_ANALYTICS_CACHE_FREQUENCY='1000000000')
+MAX_SESSIONS = 500  # visitors whose settings are remembered
 FONTS = [gr.themes.Font(name) for name in ('system-ui', '-apple-system', 'Segoe UI', 'Roboto',
                                            'DejaVu Sans', 'sans-serif')]
 MONO_FONTS = [gr.themes.Font(name) for name in ('ui-monospace', 'DejaVu Sans Mono', 'monospace')]
@@ -28,7 +35,8 @@ def running(inferencer: Any,
             host: str = '127.0.0.1',
             port: int | None = None,
             max_upload_mb: float = 20,
-            queue_size: int = 20,
+            max_stored_mb: float = 1000,
+            queue_size: int = 64,
             **options: Any) -> Iterator[gr.Blocks]:
     """The page, served while the context lasts.
 
@@ -40,6 +48,7 @@ def running(inferencer: Any,
         host: Address to listen at; the default is reached from this machine alone.
         port: Port; by default the first free one from 7860 on.
         max_upload_mb: Larger files are refused, in megabytes.
+        max_stored_mb: What the files of all visitors may take, in megabytes; the oldest go first.
         queue_size: How many requests may wait; more are told to come back.
         **options: Of :func:`.app.build_app`.
 
@@ -50,15 +59,18 @@ def running(inferencer: Any,
         ValueError: If a limit is not positive.
         OSError: If the port is taken.
     """
-    if max_upload_mb <= 0 or queue_size < 1:
-        raise ValueError('max_upload_mb of the page is above 0 and queue_size at least 1, got '
-                         f'{max_upload_mb} and {queue_size}')
-    folder = tempfile.mkdtemp(prefix='instbox-')
+    if max_upload_mb <= 0 or max_stored_mb < max_upload_mb or queue_size < 1:
+        raise InvalidInputError(
+            'max_upload_mb of the page is above 0, max_stored_mb not below it and queue_size at '
+            f'least 1, got {max_upload_mb}, {max_stored_mb} and {queue_size}')
+    folder = Path(tempfile.mkdtemp(prefix='instbox-')).resolve()
+    guard = Middleware(RequestGuard, folder, round(max_upload_mb * 2**20),
+                       round(max_stored_mb * 2**20))
     try:
-        with environment(GRADIO_TEMP_DIR=folder, GRADIO_ANALYTICS_ENABLED='False'):
+        with environment(GRADIO_TEMP_DIR=str(folder), **UNMEASURED):
             app = build_app(inferencer, **options)
             app.queue(max_size=queue_size, api_open=False)
-            _launch(app, host, port, round(max_upload_mb * 2**20))
+            _launch(app, host, port, guard)
             try:
                 yield app
             finally:
@@ -82,20 +94,23 @@ def environment(**variables: str) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _launch(app: gr.Blocks, host: str, port: int | None, max_bytes: int) -> None:
+def _launch(app: gr.Blocks, host: str, port: int | None, guard: Middleware) -> None:
     """Starts the server of a page in a thread of its own."""
     try:
-        _start(app, host, port, max_bytes)
+        _start(app, host, port, guard)
     except OSError as error:
-        raise OSError(f'Port {port or "7860 to 7959"} of {host} cannot be used: it is taken, or '
-                      'the address is not one of this machine. Choose another.') from error
+        raise FileAccessError(f'Port {port or "7860 to 7959"} of {host} cannot be used: it is '
+                              'taken, or the address is not one of this machine. Choose '
+                              'another.') from error
 
 
-def _start(app: gr.Blocks, host: str, port: int | None, max_bytes: int) -> None:
+def _start(app: gr.Blocks, host: str, port: int | None, guard: Middleware) -> None:
     app.launch(
         server_name=host,
         server_port=port,
-        max_file_size=max_bytes,
+        max_file_size=guard.args[1],
+        app_kwargs=dict(middleware=[guard]),
+        state_session_capacity=MAX_SESSIONS,
         theme=gr.themes.Default(primary_hue='indigo', neutral_hue='slate', font=FONTS,
                                 font_mono=MONO_FONTS),
         css_paths=HERE / 'page.css',

@@ -8,6 +8,7 @@ from PIL import Image
 from mmseg_instbox.apis.decoding import decode_image
 from mmseg_instbox.apis.formats import file_name
 
+from ..errors import InstBoxError, InvalidInputError
 from .exports import export_file
 from .scene import Scene, full_sample, make_scene, summarise
 from .scene_store import SceneStore
@@ -19,7 +20,7 @@ MAX_NAME = 60  # characters of a name, of up to 4 bytes each
 GONE = 'This picture is no longer kept on the server: drop it again.'
 
 
-class PageError(ValueError):
+class PageError(InvalidInputError):
     """An error whose message is meant for the visitor of the page."""
 
 
@@ -59,8 +60,8 @@ class Studio:
     def __init__(self, inferencer: Any, max_pixels: int = 16_000_000, max_objects: int = 200,
                  capacity: int = 16) -> None:
         if max_pixels < 1 or max_objects < 1:
-            raise ValueError('max_pixels and max_objects of the page are at least 1, got '
-                             f'{max_pixels} and {max_objects}')
+            raise InvalidInputError('max_pixels and max_objects of the page are at least 1, got '
+                                    f'{max_pixels} and {max_objects}')
         self.inferencer = inferencer
         self.max_pixels = max_pixels
         self.max_objects = max_objects
@@ -78,7 +79,7 @@ class Studio:
         check_picture(upload.path, self.max_pixels)
         try:
             image = decode_image(Path(upload.path).read_bytes(), Path(upload.name).name)
-        except ValueError as error:
+        except InstBoxError as error:
             raise PageError(str(error)) from error
         sample = next(iter(self.inferencer.stream([image], keep_boxes=True)))
         name = file_name(Path(upload.name).stem)[:MAX_NAME]

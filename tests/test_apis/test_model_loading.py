@@ -10,6 +10,7 @@ from mmseg_instbox.apis import model_loading as module
 from mmseg_instbox.apis.model_loading import build_network, load_model
 from mmseg_instbox.engine import load_config
 from mmseg_instbox.engine.config_json import config_to_json
+from mmseg_instbox.errors import InstBoxError
 
 CLASSES = ('background', 'square', 'disc')
 META = dict(classes=CLASSES, thing_classes=('square', 'disc'),
@@ -212,3 +213,12 @@ def test_a_config_in_a_checkpoint_runs_no_code(alone, tmp_path):
         with pytest.raises(ValueError, match=r'is not data alone: cfg.* if you trust'):
             load_model(tmp_path / 'evil.pth', device='cpu')
         assert not made.exists()
+
+
+def test_weights_without_numbers_are_refused(network, tiny_config, tmp_path):
+    state = network.state_dict()
+    key = next(iter(state))
+    file = tmp_path / 'empty.pth'
+    torch.save(state | {key: torch.empty(state[key].shape, device='meta')}, file)
+    with pytest.raises(InstBoxError, match=r'empty\.pth has weights that cannot be loaded'):
+        load_model(tiny_config, file)

@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from mmseg_instbox.apis.track_colors import TrackColors, box_iou, mask_iou
+from mmseg_instbox.apis.track_colors import TrackColors, mask_iou
 
 
 def squares(*places: tuple[int, int], side: int = 20, size: int = 120) -> tuple:
@@ -92,5 +92,3 @@ def test_iou_by_loops():
     first, second = rng.random((3, 7, 9)) < 0.4, rng.random((4, 7, 9)) < 0.4
     expected = [[(a & b).sum() / (a | b).sum() for b in second] for a in first]
     assert np.allclose(mask_iou(first, second), expected)
-    boxes = np.array([[0, 0, 4, 4], [2, 2, 6, 6], [9, 9, 9, 9.]])
-    assert np.allclose(box_iou(boxes, boxes[:2]), [[1, 4 / 28], [4 / 28, 1], [0, 0]])

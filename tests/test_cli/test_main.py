@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from mmseg_instbox.cli import models, train
 from mmseg_instbox.cli.main import COMMANDS, cli
+from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.version import __version__
 
 # the command without what the package's own __init__ imports
@@ -83,7 +84,9 @@ def raising(error):
 
 
 @pytest.mark.parametrize('error, sentence', [
-    (ValueError('a is\n  wrong.'), 'Error: a is wrong.'),
+    (InvalidInputError('a is\n  wrong.'), 'Error: a is wrong.'),
+    (ValueError('depths'), 'Error: unexpected ValueError: depths (instbox --traceback COMMAND ... '
+                           'shows where it happened)'),
     (FileNotFoundError(2, 'No such file or directory', 'x.pth'),
      'Error: x.pth: No such file or directory.'),
     (RuntimeError('odd'), 'Error: unexpected RuntimeError: odd (instbox --traceback COMMAND ... '

@@ -155,7 +155,7 @@ def two_categories(root):
 FAULTS = [
     (remove_image, FileNotFoundError, r'JPEGImages/001\.jpg: no such image'),
     (truncate_image, ValueError, r'JPEGImages/001\.jpg: .*broken or truncated'),
-    (no_image, ValueError, r'JPEGImages/001\.jpg: .*broken or truncated'),
+    (no_image, ValueError, r'JPEGImages/001\.jpg: not an image that can be read'),
     (remove_mask, FileNotFoundError, r'SegmentationObject/001\.png: no such instance mask'),
     (shrink_mask, ValueError, r'SegmentationClass/001\.png: .*64 x 63.*its image is 64 x 64'),
     (unknown_category, ValueError, r'SegmentationClass/001\.png: .*\[9\]'),

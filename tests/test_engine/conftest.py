@@ -40,7 +40,8 @@ def train() -> Callable[..., Runner]:
     def run(config: Path, work_dir: Path, options: dict | None = None,
             resume: Path | None = None) -> Runner:
         cfg = load_config(str(config), options)
-        cfg.work_dir, cfg.log_level, cfg.experiment_name = str(work_dir), 'ERROR', work_dir.name
+        cfg.work_dir, cfg.experiment_name = str(work_dir), work_dir.name
+        cfg.log_level = (options or {}).get('log_level', 'ERROR')
         set_resume(cfg, None if resume is None else str(resume))
         adapt_to_cpu(cfg)
         runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
@@ -64,7 +65,7 @@ def launch(repo) -> Callable[..., None]:
             [interpreter, str(repo / 'tools' / tool), *map(str, arguments)],
             env=dict(os.environ, PYTHONPATH=folders, PYTHON=sys.executable, OMP_NUM_THREADS='1',
                      PORT=port),
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300)
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=600)
         assert done.returncode == 0, done.stdout[-4000:]
 
     return run

@@ -58,6 +58,17 @@ def test_broken_ones_are_set_aside_and_named(tmp_path, save, capfd):
     assert len(told) == 2 and 'iter_3.pth cannot be read' in told[0]
 
 
+def test_a_flipped_bit_is_found(tmp_path, save):
+    sound, damaged = save('iter_1.pth'), save('iter_2.pth')
+    content = bytearray(damaged.read_bytes())
+    weights = content.find(bytes(4 * 99))  # they are zeros
+    content[weights + 50] ^= 0x40
+    damaged.write_bytes(content)
+    torch.load(damaged, weights_only=True)  # PyTorch reads other weights without a word
+    assert last_checkpoint(tmp_path) == sound
+    assert [file.name for file in tmp_path.glob('*.broken')] == ['iter_2.pth.broken']
+
+
 def test_one_that_needs_pickle_is_not_broken(tmp_path, save):
     file = save('iter_2.pth', message_hub=HistoryBuffer([1.], [1]))
     assert last_checkpoint(tmp_path) == file and file.is_file()

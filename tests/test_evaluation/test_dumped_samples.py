@@ -5,9 +5,9 @@ import shutil
 import pytest
 import torch
 
+from mmseg_instbox.core.base_grouper import category_map
 from mmseg_instbox.engine import load_config
 from mmseg_instbox.evaluation import DumpedSamples, PredictionDump
-from mmseg_instbox.models.task_modules.base_grouper import category_map
 
 
 @pytest.fixture

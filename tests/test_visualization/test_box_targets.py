@@ -5,7 +5,7 @@ from mmengine.structures import InstanceData, PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
-from mmseg_instbox.models.task_modules.feature_grid import cell_points
+from mmseg_instbox.core.feature_grid import cell_points
 from mmseg_instbox.visualization import add_box_targets
 from mmseg_instbox.visualization.box_targets import delta_names, draw_deltas, draw_target_boxes
 from mmseg_instbox.visualization.vote_field import dim

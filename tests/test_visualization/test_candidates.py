@@ -3,7 +3,7 @@ import pytest
 import torch
 from mmseg.registry import TASK_UTILS
 
-from mmseg_instbox.models.task_modules.grouping import Candidates
+from mmseg_instbox.core.grouping import Candidates
 from mmseg_instbox.visualization.candidates import (
     LOST_COLOR,
     draw_candidates,

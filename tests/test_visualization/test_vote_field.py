@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmseg_instbox.models.task_modules.feature_grid import cell_points
+from mmseg_instbox.core.feature_grid import cell_points
 from mmseg_instbox.visualization import draw_vote_field
 from mmseg_instbox.visualization.vote_field import (
     TINT,

@@ -53,6 +53,7 @@ def test_nothing_is_measured_or_shared(inferencer, free_port):
         assert not app.analytics_enabled and not app.share and app.share_url is None
         assert not app.run_history and app.footer_links == []
         assert app.max_file_size == 20 * 2**20
+        assert app._queue.ANALYTICS_MAX_EVENTS == 1 and app.state_session_capacity == 500
 
 
 def test_a_port_that_is_taken_is_a_sentence(inferencer, free_port):
@@ -64,9 +65,11 @@ def test_a_port_that_is_taken_is_a_sentence(inferencer, free_port):
                 pass
 
 
-@pytest.mark.parametrize('limits', [dict(max_upload_mb=0), dict(queue_size=0), dict(max_pixels=0)])
+@pytest.mark.parametrize('limits', [
+    dict(max_upload_mb=0), dict(queue_size=0), dict(max_pixels=0),
+    dict(max_upload_mb=3, max_stored_mb=2)])
 def test_limits_are_positive(inferencer, limits):
-    with pytest.raises(ValueError, match='at least 1'):
+    with pytest.raises(ValueError, match='least 1'):
         with running(inferencer, **limits):
             pass
 
@@ -82,15 +85,15 @@ def test_the_command_hands_its_options_on(monkeypatch):
     monkeypatch.setattr('mmseg_instbox.web.serve',
                         lambda *args, **kwargs: calls.append((args, kwargs)))
     result = instbox('--model', 'a.py', '--weights', 'b.pth', '--port', '8000', '--max-pixels',
-                     '1000', '--max-upload-mb', '2', '--queue-size', '3', '--cfg-options',
-                     'model.grouper.min_gain=0.2')
+                     '1000', '--max-upload-mb', '2', '--max-stored-mb', '9', '--queue-size', '3',
+                     '--cfg-options', 'model.grouper.min_gain=0.2')
     assert result.exit_code == 0, result.output
     (args, kwargs), (served, options) = calls
     assert args[:2] == ('a.py', 'b.pth') and not kwargs['allow_pickle']
     assert kwargs['cfg_options'] == {'model.grouper.min_gain': 0.2}
     assert served == ('the inferencer', )
     assert options == dict(host='127.0.0.1', port=8000, max_pixels=1000, max_upload_mb=2.0,
-                           queue_size=3)
+                           max_stored_mb=9.0, queue_size=3)
 
 
 def test_the_command_ends_cleanly_when_it_is_told_to_stop(monkeypatch):

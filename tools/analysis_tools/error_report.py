@@ -18,6 +18,7 @@ from prettytable import PrettyTable
 from torch.utils.data import Subset
 
 from mmseg_instbox.engine import dump_parser, load_config, quiet_and_single, user_errors
+from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.evaluation import DumpedSamples
 from mmseg_instbox.evaluation.error_report import DrawErrors, FindErrors, summarise
 from mmseg_instbox.evaluation.functional import CORRECT
@@ -55,8 +56,9 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        raise ValueError(f'--out-dir {folder}: no report can be written there ({error.strerror}); '
-                         'give a directory that you may write to.') from error
+        raise InvalidInputError(f'--out-dir {folder}: no report can be written there '
+                                f'({error.strerror}); give a directory that you may write '
+                                'to.') from error
 
 
 def make_report(args: argparse.Namespace) -> dict:

@@ -17,6 +17,7 @@ from mmseg_instbox.engine import (
     quiet_and_single,
     user_errors,
 )
+from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.evaluation import DumpedSamples
 from mmseg_instbox.evaluation.oracle import Ceiling, Oracle
 from mmseg_instbox.evaluation.replay import build_grouper, configured_grouper, replay
@@ -52,8 +53,9 @@ def oracle_table(samples: DumpedSamples, grouper: dict, strides: Sequence[int],
     """
     if 0 in samples.thing_ids:
         name = samples.dataset_meta['classes'][0]
-        raise ValueError(f"with true categories void counts as category 0, but that is '{name}', a "
-                         'thing; the oracle needs a data set whose category 0 has no instances')
+        raise InvalidInputError('with true categories void counts as category 0, but that is '
+                                f"'{name}', a thing; the oracle needs a data set whose category 0 "
+                                'has no instances')
     grouper, words = build_grouper(grouper), ('predicted', 'true')
     rows, variants = [], []
     for boxes, categories in ((0, 0), (0, 1), (1, 0), (1, 1)):

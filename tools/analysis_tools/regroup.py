@@ -17,6 +17,7 @@ from mmengine.config import DictAction
 from mmseg.registry import TASK_UTILS
 from prettytable import PrettyTable
 
+from mmseg_instbox.core.base_grouper import BaseGrouper
 from mmseg_instbox.engine import (
     check_out_file,
     dump_parser,
@@ -24,6 +25,7 @@ from mmseg_instbox.engine import (
     quiet_and_single,
     user_errors,
 )
+from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.evaluation import DumpedSamples
 from mmseg_instbox.evaluation.replay import (
     Regroup,
@@ -31,7 +33,6 @@ from mmseg_instbox.evaluation.replay import (
     configured_grouper,
     replay,
 )
-from mmseg_instbox.models.task_modules.base_grouper import BaseGrouper
 from mmseg_instbox.utils import write_json
 
 FIGURES = ('APr_0.5', 'APr_0.6', 'APr_0.7', 'APr_0.8', 'APr_0.9', 'APr_vol')
@@ -66,7 +67,7 @@ def choose_grouper(configured: dict, name: str | None) -> dict:
     if not (inspect.isclass(cls) and issubclass(cls, BaseGrouper)):
         known = sorted(key for key, its in TASK_UTILS.module_dict.items()
                        if inspect.isclass(its) and issubclass(its, BaseGrouper))
-        raise ValueError(f'{grouper["type"]} is no grouper in TASK_UTILS; there are {known}')
+        raise InvalidInputError(f'{grouper["type"]} is no grouper in TASK_UTILS; there are {known}')
     return grouper
 
 
@@ -102,11 +103,11 @@ def expand_grid(grid: dict, grouper_type: str) -> list[dict]:
     known = parameters(grouper_type)
     unknown = sorted(set(grid) - set(known))
     if unknown:
-        raise ValueError(f'--grid: {grouper_type} has no parameter {", ".join(unknown)}; it has '
-                         f'{", ".join(known) or "none"}')
+        raise InvalidInputError(f'--grid: {grouper_type} has no parameter {", ".join(unknown)}; it '
+                                f'has {", ".join(known) or "none"}')
     values = [each if isinstance(each, list) else [each] for each in grid.values()]
     if not all(values):
-        raise ValueError(f'--grid: {grid} has a parameter without a value')
+        raise InvalidInputError(f'--grid: {grid} has a parameter without a value')
     return [dict(zip(grid, each, strict=True)) for each in itertools.product(*values)]
 
 

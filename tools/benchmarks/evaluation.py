@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import common
 import cv2
 import numpy as np
 import torch
@@ -230,7 +231,8 @@ def main() -> None:
           f'{figures["bytes_peak"] / 2**20:.0f} MiB, {figures["bytes_peak_grown"] / 2**20:.0f} MiB '
           'more than before the first image')
     settings = {key: value for key, value in vars(args).items() if key != 'out'}
-    file = write_json(dict(settings=settings, figures=figures), args.out)
+    file = write_json(dict(**common.header('evaluation'), settings=settings, figures=figures,
+                           rows=[figures]), args.out)
     print(f'The figures are in {file}')
 
 

@@ -17,6 +17,7 @@ from inspect import isclass
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+import common
 import cv2
 import numpy as np
 import torch
@@ -26,14 +27,13 @@ from prettytable import PrettyTable
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-import mmseg_instbox  # noqa: F401 (registers the groupers)
+from mmseg_instbox.core.base_grouper import BaseGrouper, draw_instances
+from mmseg_instbox.core.feature_grid import sample_at_cells
 from mmseg_instbox.datasets.inst_box_dataset import VOC_FOLDERS
 from mmseg_instbox.datasets.instance_maps import VOID, check_same_size, object_boxes
 from mmseg_instbox.datasets.transforms.mask_file import read_mask
 from mmseg_instbox.datasets.voc_layout import read_list
 from mmseg_instbox.evaluation.functional import region_iou, true_boxes
-from mmseg_instbox.models.task_modules.base_grouper import BaseGrouper, draw_instances
-from mmseg_instbox.models.task_modules.feature_grid import sample_at_cells
 from mmseg_instbox.utils import write_json
 
 LEVELS = ((0, 0), (1.5, 0.1), (1.5, 0.2), (2.5, 0.3))  # sigma of the blur in cells, share of noise
@@ -56,6 +56,7 @@ class Scene(NamedTuple):
 
 def registered_groupers() -> list[str]:
     """Names of the groupers in ``TASK_UTILS``."""
+    TASK_UTILS.import_from_location()  # it is filled when it is first used
     return sorted(name for name, cls in TASK_UTILS.module_dict.items()
                   if isclass(cls) and issubclass(cls, BaseGrouper))
 
@@ -255,10 +256,12 @@ def main() -> None:
     print(format_rows(sorted(rows, key=lambda row: row['grouper'])))
     crowd_rows = list(benchmark_crowd(groupers, args.stride))
     print(format_crowd(crowd_rows))
-    settings = dict(data_root=str(args.data_root), lists=args.lists, num_images=len(names),
-                    stride=args.stride, seed=args.seed, options=args.options,
+    settings = dict(data_root=common.portable(args.data_root), lists=args.lists,
+                    num_images=len(names), stride=args.stride, seed=args.seed, options=args.options,
                     torch=torch.__version__)
-    file = write_json(dict(settings=settings, rows=rows, crowd=crowd_rows), args.out)
+    crowd_title = 'A picture of 512 x 512 pixels with 30 objects'
+    file = write_json(dict(**common.header('grouping'), settings=settings, rows=rows,
+                           crowd=crowd_rows, tables={crowd_title: crowd_rows}), args.out)
     print(f'The figures of {len(names)} images are in {file}')
 
 

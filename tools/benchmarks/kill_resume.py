@@ -2,8 +2,9 @@
 
 A small network learns from generated images, with random augmentation, dropout and a moving average
 of its weights, and writes a checkpoint each iteration. It is killed with SIGKILL: every other time
-while it writes a checkpoint, otherwise at a random moment. In the end weights, moving average,
-optimizer and schedule must be, bit for bit, those of the run that nobody killed.
+while it writes a checkpoint, otherwise at a random moment, from its start or from its first new
+checkpoint on. In the end weights, moving average, optimizer and schedule must be, bit for bit,
+those of the run that nobody killed.
 """
 import argparse
 import multiprocessing
@@ -15,36 +16,41 @@ import time
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+import common
 import torch
 
 from mmseg_instbox.datasets.shapes_generator import generate_sample
 from mmseg_instbox.engine import last_checkpoint, start_runner, training_config, user_errors
 from mmseg_instbox.engine.checkpoint_file import read_checkpoint
-from mmseg_instbox.utils import write_json
 
-ROOT = Path(__file__).resolve().parents[2]
-CONFIG = ROOT / 'configs/instbox/instbox_fcrn-r18-d8_1xb8-2k_shapes-160x160.py'
+CONFIG = common.ROOT / 'configs/instbox/instbox_fcrn-r18-d8_1xb8-2k_shapes-160x160.py'
 COMPARED = ('state_dict', 'ema_state_dict', 'optimizer', 'param_schedulers')
 HALF_WRITTEN = '.iter_*.pth.*'
-PATIENCE = 120  # seconds to wait for a checkpoint that is being written
+PATIENCE = 300  # seconds to wait for a checkpoint that is being written
+AIMS = ('write', 'training', 'write', 'start')  # one kill each, over and over
+WORDS = dict(write='while a checkpoint is written', training='at a random moment after the first '
+             'new checkpoint', start='at a random moment from the start')
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--kills', type=int, default=50, help='default: %(default)s')
-    parser.add_argument('--iters', type=int, default=200,
+    parser.add_argument('--iters', type=int, default=300,
                         help='length of the training in iterations (default: %(default)s)')
     parser.add_argument('--longest', type=float, default=6,
-                        help='a random moment is at most so many seconds from the start of a run '
-                        '(default: %(default)s)')
+                        help='a random moment is at most so many seconds from the start of a run, '
+                        'or a quarter of them from its first checkpoint (default: %(default)s)')
     parser.add_argument('--workers', type=int, default=1, help='data loader workers')
     parser.add_argument('--seed', type=int, default=0, help='of the moments of the kills')
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/benchmarks/kill_resume'),
                         help='made anew (default: %(default)s)')
+    parser.add_argument('--out', type=Path, default=Path('work_dirs/benchmarks/kill_resume.json'),
+                        help='JSON file with the figures (default: %(default)s)')
     args = parser.parse_args()
     if args.kills < 1 or args.iters < 1:
         parser.error('--kills and --iters must be at least 1')
+    args.device = 'cpu'
     return args
 
 
@@ -87,31 +93,39 @@ def train(work_dir: Path, data_root: Path, iters: int, workers: int) -> None:
     start_runner(cfg).train()
 
 
-def run_until_killed(process: BaseProcess, work_dir: Path, in_write: bool, longest: float,
-                     rng: random.Random) -> bool:
-    """Start a training and kill it; whether it was still running.
+def run_until_killed(process: BaseProcess, work_dir: Path, aim: str, longest: float,
+                     rng: random.Random) -> tuple[bool, bool]:
+    """Start a training and kill it.
 
     Args:
         process: Not yet started.
         work_dir: Of the training.
-        in_write: Wait for a checkpoint that is being written.
-        longest: Latest random moment, in seconds from the start.
+        aim: ``'write'``: while a checkpoint is written; ``'training'``: some time after the first
+            of its own; ``'start'``: some time after the start.
+        longest: Latest random moment from the start, in seconds.
         rng: Draws the moment.
+
+    Returns:
+        tuple[bool, bool]: Whether it was still running, and whether half a checkpoint of its own is
+            left.
     """
+    old = set(work_dir.glob(HALF_WRITTEN))
     process.start()
-    end = time.monotonic() + (PATIENCE if in_write else rng.uniform(0, longest))
-    passed_over = rng.randint(1, 4)
+    random_end = time.monotonic() + rng.uniform(0, longest) if aim == 'start' else None
+    end = time.monotonic() + PATIENCE
+    passed_over, delay = rng.randint(1, 4), rng.uniform(0, longest / 4)
     seen: set[Path] = set()
-    while process.is_alive() and time.monotonic() < end:
-        if in_write:
-            seen.update(work_dir.glob(HALF_WRITTEN))
-            if len(seen) >= passed_over:
-                time.sleep(rng.uniform(0, 0.01))
-                break
+    while process.is_alive() and time.monotonic() < (random_end or end):
+        seen.update(set(work_dir.glob(HALF_WRITTEN)) - old)
+        if aim == 'write' and len(seen) >= passed_over:
+            time.sleep(rng.uniform(0, 0.01))
+            break
+        if aim == 'training' and seen and random_end is None:
+            random_end = time.monotonic() + delay
         time.sleep(0.0005)
     process.kill()
     process.join()
-    return process.exitcode == -9
+    return process.exitcode == -9, bool(set(work_dir.glob(HALF_WRITTEN)) - old)
 
 
 def differences(one: object, other: object, place: str = '') -> list[str]:
@@ -155,27 +169,44 @@ def main() -> None:
     if straight.exitcode:
         sys.exit(f'The training itself failed: see {folders[0] / "output.txt"}')
     print(f'never killed: {args.iters} iterations in {time.monotonic() - start:.0f} s', flush=True)
-    rng, kills, in_write, reached = random.Random(args.seed), 0, 0, []
-    while kills < args.kills and reached[-1:] != [args.iters]:
-        killed = run_until_killed(training(folders[1]), folders[1], kills % 2 == 0, args.longest,
-                                  rng)
-        kills += killed
-        in_write += any(folders[1].glob(HALF_WRITTEN))
+    rng, moments, reached = random.Random(args.seed), [], []
+    while len(moments) < args.kills and reached[-1:] != [args.iters]:
+        aim = AIMS[len(moments) % len(AIMS)]
+        killed, half = run_until_killed(training(folders[1]), folders[1], aim, args.longest, rng)
+        moments += [(aim, half)] * killed
         with user_errors():
             checkpoint = last_checkpoint(folders[1])
         reached.append(0 if checkpoint is None else read_checkpoint(checkpoint)['meta']['iter'])
     last = training(folders[1])
     last.start()
     last.join()
+    report(args, folders, moments, last.exitcode, time.monotonic() - start)
+
+
+def report(args: argparse.Namespace, folders: list[Path], moments: list[tuple[str, bool]],
+           exit_code: int | None, seconds: float) -> None:
+    """Compare the two runs, print and write the figures, and end with 1 if the runs differ.
+
+    Args:
+        args: Of the command line.
+        folders: Work directories of the run that was never killed, and of the other.
+        moments: For each kill, what it aimed at, and whether half a checkpoint was left.
+        exit_code: Of the last resumed run.
+        seconds: What it all took.
+    """
     broken = sorted(file.name for file in folders[1].glob('*.broken'))
-    found = compare(folders) if last.exitcode == 0 else ['the last run failed']
-    result = dict(kills=kills, in_write=in_write, iterations=args.iters, reached=reached,
-                  broken=broken, differences=found, seconds=time.monotonic() - start)
-    print(f'killed {kills} times, {in_write} of them with half a checkpoint on the disk; '
-          f'{len(broken)} checkpoints were broken')
-    print(f'{len(found)} differences in {", ".join(COMPARED)}'
-          + ''.join(f'\n  {place}' for place in found[:10]))
-    print(f'The figures are in {write_json(result, args.work_dir / "kill_resume.json")}')
+    found = compare(folders) if exit_code == 0 else ['the last run failed']
+    rows = [dict(killed=WORDS[aim], times=len(halves), half_a_checkpoint_left=sum(halves))
+            for aim in WORDS if (halves := [half for each, half in moments if each == aim])]
+    rows.append(dict(killed='in all', times=len(moments),
+                     half_a_checkpoint_left=sum(half for _, half in moments)))
+    places = ', '.join(COMPARED)
+    common.finish('kill_resume', args, rows, figure='times', goals=[
+        common.Goal(f'differences in {places}', 'at most', 0, len(found)),
+        common.Goal('checkpoints that could not be read', 'at most', 0, len(broken))],
+        note=f'A training of {args.iters} iterations that writes a checkpoint each iteration, '
+        f'killed and resumed for {seconds:.0f} seconds.')
+    print('\n'.join(found[:10] + broken[:10]))
     sys.exit(1 if found else 0)
 
 

@@ -8,16 +8,17 @@ Example:
     python tools/benchmarks/large_image.py --size 3000 4000 --tile 512
 """
 import argparse
-import resource
 import time
 from pathlib import Path
 
+import common
 import numpy as np
 import torch
 
 from mmseg_instbox.apis import InstBoxInferencer, read_inputs
 from mmseg_instbox.apis.model_loading import load_model
 from mmseg_instbox.engine import load_config
+from mmseg_instbox.utils import write_json
 
 CONFIG = 'configs/instbox/instbox_mobilenet-v2-d16_1xb8-2k_voc-mini-352x352.py'
 
@@ -34,6 +35,8 @@ def parse_args() -> argparse.Namespace:
                         metavar=('HEIGHT', 'WIDTH'))
     parser.add_argument('--tile', type=int, help='side of a tile; by default the picture is scaled '
                                                  'as the config says')
+    parser.add_argument('--out', type=Path, default=Path('work_dirs/benchmarks/large_image.json'),
+                        help='JSON file with the figures (default: %(default)s)')
     return parser.parse_args()
 
 
@@ -50,7 +53,7 @@ def make_picture(image: str | None, height: int, width: int) -> np.ndarray:
 
 def peak_memory() -> float:
     """Most memory that this process has taken, in GB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    return common.peak_memory() * common.MIB / 1e9
 
 
 def main() -> None:
@@ -67,10 +70,16 @@ def main() -> None:
     start = time.perf_counter()
     sample, = inferencer.stream([picture])
     seconds = time.perf_counter() - start
+    found, peak = sample.pred_instances, peak_memory()
     print(f'{args.size[1]} x {args.size[0]} pixels, {model.num_classes} categories, '
-          f'tile {args.tile}: {len(sample.pred_instances)} instances '
-          f'({sample.pred_instances.num_left_out} left out), {seconds:.1f} s, peak '
-          f'{peak_memory():.2f} GB of process memory, of which {before:.2f} GB before predicting')
+          f'tile {args.tile}: {len(found)} instances ({found.num_left_out} left out), '
+          f'{seconds:.1f} s, peak {peak:.2f} GB of process memory, of which {before:.2f} GB before '
+          'predicting')
+    row = dict(width=args.size[1], height=args.size[0], categories=model.num_classes,
+               tile=args.tile, instances=len(found), left_out=found.num_left_out,
+               seconds=seconds, peak_GB=peak, before_GB=before)
+    settings = {key: common.portable(value) for key, value in vars(args).items() if key != 'out'}
+    write_json(dict(**common.header('large_image'), settings=settings, rows=[row]), args.out)
 
 
 if __name__ == '__main__':

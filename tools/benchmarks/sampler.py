@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+import common
 import numpy as np
 import torch
 from mmseg.models.losses import CrossEntropyLoss
@@ -145,7 +146,8 @@ def main() -> None:
                   f'{row["times_faster"]:.2f} times as fast')
     settings = {key: value for key, value in vars(args).items() if key != 'out'}
     settings['machine'] = machine(args.device)
-    file = write_json(dict(settings=settings, rows=rows), args.out)
+    head = common.header('sampler', args.device)
+    file = write_json(dict(**head, settings=settings, rows=rows, figure='ms'), args.out)
     print(f'The figures are in {file}')
 
 

@@ -13,6 +13,7 @@ from mmseg_instbox.datasets.voc_layout import (
     write_list,
     write_mask,
 )
+from mmseg_instbox.errors import InvalidInputError
 
 SPLITS = ('train', 'val', 'test')
 SMALLEST_SIZE = 64
@@ -69,8 +70,8 @@ def clear_lists(root: Path) -> None:
         names = file.read_text().split() if file.is_file() else []
         foreign = [name for name in names if not name.startswith(f'{file.stem}_')]
         if foreign:
-            raise ValueError(f'{file}: lists {foreign[0]}, which is no generated image. Choose '
-                             'another folder with --out.')
+            raise InvalidInputError(f'{file}: lists {foreign[0]}, which is no generated image. '
+                                    'Choose another folder with --out.')
     for file in lists:
         file.unlink(missing_ok=True)
 

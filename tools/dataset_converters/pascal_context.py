@@ -8,6 +8,7 @@ run again.
 """
 import argparse
 import os
+import re
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import numpy as np
 from mmseg.datasets import PascalContextDataset
 
 from mmseg_instbox.datasets.instance_maps import check_same_size
-from mmseg_instbox.datasets.matlab_file import read_matlab
+from mmseg_instbox.datasets.matlab_file import check_indices, read_matlab
 from mmseg_instbox.datasets.voc_layout import (
     image_size,
     read_list,
@@ -23,6 +24,7 @@ from mmseg_instbox.datasets.voc_layout import (
     write_checked_mask,
     write_list,
 )
+from mmseg_instbox.errors import InvalidInputError, MissingFileError
 
 CLASSES = PascalContextDataset.METAINFO['classes']
 MASK_DIR = 'SegmentationClassContext'
@@ -52,17 +54,18 @@ def category_table(path: Path) -> np.ndarray:
         ValueError: If a line is of another form or a category is missing.
     """
     if not path.is_file():
-        raise FileNotFoundError(f'{path}: no such file. Put the list of the 459 labels beside '
-                                'trainval/.')
+        raise MissingFileError(f'{path}: no such file. Put the list of the 459 labels beside '
+                               'trainval/.')
     names = {}
     for line in filter(str.strip, path.read_text().splitlines()):
         number, colon, name = line.partition(':')
-        if not colon or not number.strip().isdigit():
-            raise ValueError(f"{path}: the line '{line}' is not of the form '2: aeroplane'.")
+        if not colon or not re.fullmatch('[0-9]{1,5}', number.strip()):
+            raise InvalidInputError(f"{path}: the line '{line}' is not of the form '2: aeroplane'.")
         names[name.replace(' ', '')] = int(number)
     missing = [name for name in CLASSES[1:] if name not in names]
     if missing:
-        raise ValueError(f'{path}: the labels {missing} are missing. Give the list of all 459.')
+        raise InvalidInputError(f'{path}: the labels {missing} are missing. Give the list of all '
+                                '459.')
     table = np.zeros(max(names.values()) + 1, dtype=np.uint8)
     table[[names[name] for name in CLASSES[1:]]] = np.arange(1, len(CLASSES))
     return table
@@ -76,12 +79,12 @@ def convert(name: str, context: Path, voc: Path, table: np.ndarray) -> None:
         ValueError: If the annotation has another size than the image, or an unknown label.
     """
     path = context / 'trainval' / f'{name}.mat'
-    labels = np.asarray(read_matlab(path, 'LabelMap')).astype(np.int64)
+    labels = check_indices(path, read_matlab(path, 'LabelMap'), 'LabelMap', ndim=2)
     check_same_size(labels.shape, image_size(voc / 'JPEGImages' / f'{name}.jpg'), str(path),
                     'its image')
-    if labels.min() < 0 or labels.max() >= len(table):
-        raise ValueError(f'{path}: holds the labels {labels.min()} to {labels.max()}, but '
-                         f'labels.txt goes from 1 to {len(table) - 1}.')
+    if labels.max(initial=0) >= len(table):
+        raise InvalidInputError(f'{path}: holds the labels {labels.min()} to {labels.max()}, but '
+                                f'labels.txt goes from 1 to {len(table) - 1}.')
     write_checked_mask(voc / MASK_DIR / f'{name}.png', table[labels])
 
 

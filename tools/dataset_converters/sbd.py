@@ -15,10 +15,9 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from mmseg_instbox.datasets.instance_maps import VOID, check_same_size
-from mmseg_instbox.datasets.matlab_file import read_matlab
+from mmseg_instbox.datasets.matlab_file import check_indices, read_matlab
 from mmseg_instbox.datasets.voc_layout import (
     image_size,
     read_list,
@@ -26,6 +25,8 @@ from mmseg_instbox.datasets.voc_layout import (
     write_checked_mask,
     write_list,
 )
+from mmseg_instbox.errors import InvalidInputError, MissingFileError
+from mmseg_instbox.utils.image_header import open_image
 
 NUM_CATEGORIES = 20
 USUAL_LENGTH = 10582  # of trainaug, made of all of SBD's and VOC 2012's lists
@@ -56,14 +57,14 @@ def read_instances(path: Path) -> tuple[np.ndarray, np.ndarray]:
         ValueError: If an object has no category among VOC's.
     """
     struct = read_matlab(path, 'GTinst')
-    inst_map = np.asarray(struct.Segmentation)
-    categories = np.atleast_1d(struct.Categories).astype(np.int64)
+    inst_map = check_indices(path, getattr(struct, 'Segmentation', None), 'Segmentation', ndim=2)
+    categories = check_indices(path, getattr(struct, 'Categories', None), 'Categories', ndim=1)
     if inst_map.max(initial=0) > min(len(categories), VOID - 1):
-        raise ValueError(f'{path}: object {inst_map.max()} has no category, the file lists '
-                         f'{len(categories)}.')
+        raise InvalidInputError(f'{path}: object {inst_map.max()} has no category, the file lists '
+                                f'{len(categories)}.')
     if len(categories) and not (1 <= categories.min() and categories.max() <= NUM_CATEGORIES):
-        raise ValueError(f'{path}: the categories are {categories.tolist()}, expected 1 to '
-                         f'{NUM_CATEGORIES}.')
+        raise InvalidInputError(f'{path}: the categories are {categories.tolist()}, expected 1 to '
+                                f'{NUM_CATEGORIES}.')
     return inst_map.astype(np.uint8), categories
 
 
@@ -73,10 +74,12 @@ def read_categories(path: Path) -> np.ndarray:
     Raises:
         ValueError: If it holds an index that is no category of VOC.
     """
-    seg_map = np.asarray(read_matlab(path, 'GTcls').Segmentation)
+    struct = read_matlab(path, 'GTcls')
+    seg_map = check_indices(path, getattr(struct, 'Segmentation', None), 'Segmentation', ndim=2)
     wrong = (seg_map > NUM_CATEGORIES) & (seg_map != VOID)
     if wrong.any():
-        raise ValueError(f'{path}: category {seg_map[wrong][0]}, expected 0 to {NUM_CATEGORIES}.')
+        raise InvalidInputError(f'{path}: category {seg_map[wrong][0]}, expected 0 to '
+                                f'{NUM_CATEGORIES}.')
     return seg_map.astype(np.uint8)
 
 
@@ -118,8 +121,8 @@ def copy_masks(name: str, voc: Path) -> None:
     for source, target in (('SegmentationClass', CLASS_DIR), ('SegmentationObject', OBJECT_DIR)):
         path = voc / source / f'{name}.png'
         if not path.is_file():
-            raise FileNotFoundError(f'{path}: no such mask. Unpack VOC 2012 trainval completely.')
-        with Image.open(path) as picture:
+            raise MissingFileError(f'{path}: no such mask. Unpack VOC 2012 trainval completely.')
+        with open_image(path, str(path)) as picture:
             write_checked_mask(voc / target / path.name, np.array(picture))
 
 

@@ -20,6 +20,7 @@ from mmseg_instbox.engine import user_errors
 from mmseg_instbox.engine.config_check import check_config_is_data
 from mmseg_instbox.engine.config_json import config_to_json
 from mmseg_instbox.engine.plain_data import to_plain
+from mmseg_instbox.errors import InvalidInputError, MissingFileError
 from mmseg_instbox.utils import atomic_write
 
 # of the machine and the run, not of the model
@@ -64,7 +65,7 @@ def publish(checkpoint: str, config: str | None = None, half: bool = False,
     """
     training = read_checkpoint(checkpoint, allow_pickle).get('meta') or {}
     if config is None and 'config_json' not in training:
-        raise ValueError(f'{checkpoint} carries no config as JSON: give --config FILE.')
+        raise InvalidInputError(f'{checkpoint} carries no config as JSON: give --config FILE.')
     given = (checkpoint, None) if config is None else (config, checkpoint)
     model = load_model(*given, device='cpu', allow_pickle=allow_pickle)
     cfg = model.cfg
@@ -95,12 +96,12 @@ def add_notes(meta: dict, figures: Path | None, card: Path | None) -> None:
     """
     for file in (figures, card):
         if file is not None and not file.is_file():
-            raise FileNotFoundError(f'There is no file {str(file)!r}.')
+            raise MissingFileError(f'There is no file {str(file)!r}.')
     if figures is not None:
         try:
             meta['figures'] = json.loads(figures.read_text())
         except ValueError as error:
-            raise ValueError(f'{figures} is no JSON: {error}.') from error
+            raise InvalidInputError(f'{figures} is no JSON: {error}.') from error
     if card is not None:
         meta['card'] = card.read_text()
 

@@ -18,6 +18,7 @@ model = dict(
         dilations=(1, 1, 1, 1, 1, 2, 2),
         out_indices=(1, 2, 4, 6),
         norm_cfg=norm_cfg,
+        act_cfg=dict(type='LeanReLU6'),  # ReLU6 in less memory
         init_cfg=dict(type='Pretrained', checkpoint='mmcls://mobilenet_v2')),
     decode_head=dict(
         type='FCRNHead',

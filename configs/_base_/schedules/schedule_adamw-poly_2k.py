@@ -26,4 +26,5 @@ default_hooks = dict(
         rule='greater'),
     sampler_seed=dict(type='ResumableSeedHook'),
     plain_checkpoint=dict(type='PlainCheckpointHook'),
+    loss_guard=dict(type='LossGuardHook', tolerated=10),
     visualization=dict(type='SegVisualizationHook'))

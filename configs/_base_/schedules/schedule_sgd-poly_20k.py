@@ -20,5 +20,6 @@ default_hooks = dict(
         rule='greater'),
     sampler_seed=dict(type='ResumableSeedHook'),
     plain_checkpoint=dict(type='PlainCheckpointHook'),
+    loss_guard=dict(type='LossGuardHook', tolerated=10),
     visualization=dict(type='SegVisualizationHook'))
 auto_scale_lr = dict(enable=False, base_batch_size=16)

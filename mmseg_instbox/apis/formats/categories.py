@@ -2,6 +2,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from mmseg_instbox.errors import InvalidInputError
+
 
 class Categories(NamedTuple):
     """``classes`` and ``thing_classes``, their names; ``thing_ids``, the index in ``classes`` of
@@ -31,13 +33,13 @@ def read_categories(dataset_meta: dict) -> Categories:
     classes, things = (tuple((dataset_meta or {}).get(key) or ())
                        for key in ('classes', 'thing_classes'))
     if not classes or not things:
-        raise ValueError(f"dataset_meta has the keys {sorted(dataset_meta or {})}, but 'classes' "
-                         "and 'thing_classes' are needed: take the inferencer's or the model's "
-                         'dataset_meta.')
+        raise InvalidInputError(f'dataset_meta has the keys {sorted(dataset_meta or {})}, but '
+                                "'classes' and 'thing_classes' are needed: take the inferencer's "
+                                "or the model's dataset_meta.")
     if len(set(classes)) < len(classes) or not set(things) <= set(classes):
-        raise ValueError(f'dataset_meta names the classes {classes} and the thing_classes '
-                         f'{things}: each class must be there once, and each thing must be one of '
-                         'the classes.')
+        raise InvalidInputError(f'dataset_meta names the classes {classes} and the thing_classes '
+                                f'{things}: each class must be there once, and each thing must be '
+                                'one of the classes.')
     thing_ids = tuple(classes.index(name) for name in things)
     coco_ids = _coco_ids(len(classes), thing_ids, dataset_meta.get('category_ids') or {})
     return Categories(classes, things, thing_ids, coco_ids,

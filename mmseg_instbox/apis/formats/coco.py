@@ -7,6 +7,7 @@ from mmseg.structures import SegDataSample
 from pycocotools import mask as mask_tools
 
 from mmseg_instbox.utils import write_json
+from mmseg_instbox.utils.run_lengths import encode_mask
 
 from .categories import Categories, read_categories
 from .image_table import ImageTable
@@ -73,12 +74,6 @@ def coco_content(images: Sequence[dict], annotations: Sequence[dict],
         annotations=[dict(id=i, **each) for i, each in enumerate(annotations, start=1)],
         categories=[dict(id=dataset_meta.coco_ids[index], name=dataset_meta.classes[index],
                          supercategory='') for index in dataset_meta.thing_ids])
-
-
-def encode_mask(mask: np.ndarray) -> dict:
-    """Run-length encode a mask (H, W) bool: ``size`` and a string ``counts``."""
-    code = mask_tools.encode(np.asfortranarray(mask, dtype=np.uint8))
-    return dict(size=[int(length) for length in code['size']], counts=code['counts'].decode())
 
 
 def _annotations(prediction: Prediction, image_id: int, categories: Categories) -> list[dict]:

@@ -8,11 +8,13 @@ from mmengine.structures import InstanceData, PixelData
 from mmseg.structures import SegDataSample
 from pycocotools import mask as mask_tools
 
+from mmseg_instbox.core.painting import mask_boxes
 from mmseg_instbox.datasets.coco_file import read_coco_file
 from mmseg_instbox.datasets.coco_masks import segmentation_rle
 from mmseg_instbox.datasets.instance_maps import VOID
 from mmseg_instbox.datasets.voc_layout import voc_palette
-from mmseg_instbox.models.task_modules.painting import mask_boxes
+from mmseg_instbox.errors import InvalidInputError
+from mmseg_instbox.utils.limits import check_limit
 
 
 def samples_from_coco(file: str) -> tuple[Iterator[tuple[str, SegDataSample]], dict]:
@@ -51,8 +53,8 @@ def _dataset_meta(file: str, categories: Sequence[dict]) -> dict:
     categories = sorted(categories, key=lambda category: category['id'])
     things = tuple(category['name'] for category in categories)
     if not things or len(set(things)) < len(things):
-        raise ValueError(f'{file}: the names of the categories are {list(things)}; there must be '
-                         'at least one, each once. Correct the file.')
+        raise InvalidInputError(f'{file}: the names of the categories are {list(things)}; there '
+                                'must be at least one, each once. Correct the file.')
     classes = things if 'background' in things else ('background', *things)
     palette = voc_palette()[np.arange(len(classes)) % VOID].tolist()
     ids = {category['id']: label for label, category in enumerate(categories)}
@@ -78,6 +80,8 @@ def _sample(file: str, name: str, image: dict, annotations: Sequence[dict],
             meta: dict) -> SegDataSample:
     shape = (image['height'], image['width'])
     objects = [each for each in annotations if not each.get('iscrowd')]
+    check_limit('mask_bytes', len(annotations) * shape[0] * shape[1],
+                f'{file}: image {image["id"]} as masks of its full size')
     masks = _masks(file, objects, shape)
     labels = np.array([meta['category_ids'][each['category_id']] for each in objects], np.int64)
     scores = np.array([_score(file, each) for each in objects], np.float32)
@@ -108,6 +112,6 @@ def _masks(file: str, annotations: Sequence[dict], shape: tuple[int, int]) -> np
 def _score(file: str, annotation: dict) -> float:
     score = annotation.get('score', 1.)
     if not isinstance(score, int | float) or not 0 <= score <= 1:
-        raise ValueError(f'{file}: annotation {annotation["id"]} has the score {score!r}, expected '
-                         'a number from 0 to 1. Correct the file.')
+        raise InvalidInputError(f'{file}: annotation {annotation["id"]} has the score {score!r}, '
+                                'expected a number from 0 to 1. Correct the file.')
     return float(score)

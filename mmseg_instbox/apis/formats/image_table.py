@@ -5,6 +5,8 @@ from urllib.parse import unquote, urlsplit
 
 from mmseg.structures import SegDataSample
 
+from mmseg_instbox.errors import InvalidInputError
+
 
 def is_address(image_file: str) -> bool:
     """Whether an image lies at an address such as ``https://...``."""
@@ -37,9 +39,9 @@ class ImageTable:
         """
         image_id = int(sample.get('img_id', len(self._images) + 1))
         if image_id in self._images:
-            raise ValueError(f'{name}: its id {image_id} is that of '
-                             f'{self._images[image_id]["file_name"]}. Give each image an img_id '
-                             'of its own, or none of them.')
+            raise InvalidInputError(f'{name}: its id {image_id} is that of '
+                                    f'{self._images[image_id]["file_name"]}. Give each image an '
+                                    'img_id of its own, or none of them.')
         if image_file is not None and not is_address(image_file):
             self._files[image_id] = os.path.abspath(image_file)
         elif image_file is not None:

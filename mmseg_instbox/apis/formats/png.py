@@ -9,6 +9,7 @@ from PIL import Image
 from mmseg_instbox.datasets.coco_masks import object_id
 from mmseg_instbox.datasets.instance_maps import VOID
 from mmseg_instbox.datasets.voc_layout import write_list, write_mask
+from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.utils import atomic_write
 
 from .categories import Categories, read_categories
@@ -31,8 +32,9 @@ class PngWriter(ResultWriter):
     def __init__(self, out_dir: str | Path, dataset_meta: dict, score_thr: float = 0.) -> None:
         super().__init__(out_dir, dataset_meta, score_thr)
         if len(self.categories.classes) > VOID:
-            raise ValueError(f'{len(self.categories.classes)} categories do not fit into a PNG of '
-                             "8 bit, in which 255 is void: choose the format 'panoptic'.")
+            raise InvalidInputError(f'{len(self.categories.classes)} categories do not fit into a '
+                                    'PNG of 8 bit, in which 255 is void: choose the format '
+                                    "'panoptic'.")
 
     def _write(self, sample: SegDataSample, prediction: Prediction, name: str,
                image_file: str | None) -> None:

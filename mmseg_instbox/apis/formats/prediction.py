@@ -5,6 +5,7 @@ import numpy as np
 import torch
 from mmseg.structures import SegDataSample
 
+from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.evaluation.functional.panoptic_quality import predicted_segments
 
 from .categories import Categories
@@ -33,19 +34,19 @@ def read_prediction(sample: SegDataSample, categories: Categories,
             label is no thing.
     """
     if 'pred_instances' not in sample:
-        raise ValueError(f'{_name(sample)} has no pred_instances, only '
-                         f'{sample.keys()}: give a sample that a model of this package predicted.')
+        raise InvalidInputError(f'{_name(sample)} has no pred_instances, only {sample.keys()}: '
+                                'give a sample that a model of this package predicted.')
     masks, labels, scores = (_to_numpy(sample.pred_instances[key])
                              for key in ('masks', 'labels', 'scores'))
     if masks.ndim != 3 or labels.shape != scores.shape or masks.shape[:1] != labels.shape:
-        raise ValueError(f'The masks {masks.shape}, labels {labels.shape} and scores '
-                         f'{scores.shape} of {_name(sample)} do not fit each other: expected '
-                         '(N, H, W), (N,) and (N,).')
+        raise InvalidInputError(f'The masks {masks.shape}, labels {labels.shape} and scores '
+                                f'{scores.shape} of {_name(sample)} do not fit each other: '
+                                'expected (N, H, W), (N,) and (N,).')
     outside = labels[(labels < 0) | (labels >= len(categories.thing_classes))]
     if len(outside):
-        raise ValueError(f'{_name(sample)} has an instance of label {outside[0]}, but there are '
-                         f'{len(categories.thing_classes)} thing_classes: give the dataset_meta '
-                         'of the model that predicted it.')
+        raise InvalidInputError(f'{_name(sample)} has an instance of label {outside[0]}, but there '
+                                f'are {len(categories.thing_classes)} thing_classes: give the '
+                                'dataset_meta of the model that predicted it.')
     keep = (scores >= score_thr) & masks.any(axis=(1, 2))
     # Views: a copy of the masks of a large picture would take a gigabyte.
     chosen = [masks[i].astype(bool, copy=False) for i in keep.nonzero()[0]]
@@ -73,12 +74,12 @@ def read_segments(sample: SegDataSample, prediction: Prediction,
         ValueError: If the sample has no category map, or one of another size.
     """
     if 'pred_sem_seg' not in sample:
-        raise ValueError(f'{_name(sample)} has no pred_sem_seg, the category of each pixel, which '
-                         'this format needs.')
+        raise InvalidInputError(f'{_name(sample)} has no pred_sem_seg, the category of each pixel, '
+                                'which this format needs.')
     seg_map = _to_numpy(sample.pred_sem_seg.data)[0]
     if seg_map.shape != prediction.shape:
-        raise ValueError(f'The category map {seg_map.shape} and the masks {prediction.shape} of '
-                         f'{_name(sample)} differ in size.')
+        raise InvalidInputError(f'The category map {seg_map.shape} and the masks '
+                                f'{prediction.shape} of {_name(sample)} differ in size.')
     segments = predicted_segments(prediction.masks, prediction.labels, prediction.scores, seg_map,
                                   categories.thing_ids, len(categories.classes))
     return segments.index_map, segments.categories, seg_map

@@ -1,14 +1,14 @@
 """What the writers of all formats share."""
-import re
 from abc import ABC, abstractmethod
 from pathlib import Path
 
 from mmseg.structures import SegDataSample
 
+from mmseg_instbox.errors import InvalidInputError
+from mmseg_instbox.utils.file_names import file_name
+
 from .categories import read_categories
 from .prediction import Prediction, read_prediction
-
-_UNFIT = re.compile(r'[\x00-\x1f/\\:*?"<>|]')  # in names of files, on one system or another
 
 
 class ResultWriter(ABC):
@@ -31,8 +31,8 @@ class ResultWriter(ABC):
     def __init__(self, out_dir: str | Path, dataset_meta: dict, score_thr: float = 0.) -> None:
         self.out_dir = Path(out_dir)
         if self.out_dir.exists() and not self.out_dir.is_dir():
-            raise ValueError(f'{out_dir} is a file, but results go into a folder: choose another '
-                             'name.')
+            raise InvalidInputError(f'{out_dir} is a file, but results go into a folder: choose '
+                                    'another name.')
         self.categories = read_categories(dataset_meta)
         self.score_thr = score_thr
         self._names: dict[str, None] = {}  # in order
@@ -52,13 +52,14 @@ class ResultWriter(ABC):
                 prediction with these categories.
         """
         if self._closed is not None:
-            raise ValueError(f'{name}: the results in {self.out_dir} were finished with close(): '
-                             'add images before.')
+            raise InvalidInputError(f'{name}: the results in {self.out_dir} were finished with '
+                                    'close(): add images before.')
         prediction = read_prediction(sample, self.categories, self.score_thr)
         name = file_name(name)
         if name in self._names:
-            raise ValueError(f'{name}: two images of this name; the results in {self.out_dir} '
-                             'would overwrite each other. Give them different names.')
+            raise InvalidInputError(f'{name}: two images of this name; the results in '
+                                    f'{self.out_dir} would overwrite each other. Give them '
+                                    'different names.')
         self._write(sample, prediction, name, None if image_file is None else str(image_file))
         self._names[name] = None
 
@@ -84,8 +85,3 @@ class ResultWriter(ABC):
     def __exit__(self, kind: type | None, *args) -> None:
         if kind is None:
             self.close()
-
-
-def file_name(name: str) -> str:
-    """Make a name of a file, without ending, of any text: one that stays in its folder."""
-    return _UNFIT.sub('_', name).strip().strip('.') or 'image'

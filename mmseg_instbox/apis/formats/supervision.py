@@ -5,7 +5,8 @@ import numpy as np
 import torch
 from mmseg.structures import SegDataSample
 
-from mmseg_instbox.models.task_modules.painting import mask_boxes
+from mmseg_instbox.core.painting import mask_boxes
+from mmseg_instbox.errors import MissingPackageError
 
 from .categories import read_categories
 from .prediction import read_prediction
@@ -34,8 +35,8 @@ def to_supervision(sample: SegDataSample, dataset_meta: dict,
     try:
         from supervision import Detections
     except ImportError as error:
-        raise ImportError('to_supervision makes objects of the package supervision, which is not '
-                          'installed: pip install supervision') from error
+        raise MissingPackageError('to_supervision makes objects of the package supervision, which '
+                                  'is not installed: pip install supervision') from error
     categories = read_categories(dataset_meta)
     prediction = read_prediction(sample, categories, score_thr)
     masks = np.array(prediction.masks, dtype=bool).reshape(-1, *prediction.shape)

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from mmseg.structures import SegDataSample
 
+from mmseg_instbox.errors import InvalidInputError
+
 from .coco import CocoWriter
 from .labelme import LabelMeWriter
 from .panoptic import PanopticWriter
@@ -39,8 +41,8 @@ def write_results(samples: Iterable[SegDataSample], kind: str, out_dir: str | Pa
     """
     if kind not in FORMATS:
         hints = [f'; did you mean {name!r}' for name in get_close_matches(str(kind), FORMATS, 1)]
-        raise ValueError(f'There is no format {kind!r}{"".join(hints)}: choose one of '
-                         f'{", ".join(FORMATS)}.')
+        raise InvalidInputError(f'There is no format {kind!r}{"".join(hints)}: choose one of '
+                                f'{", ".join(FORMATS)}.')
     with FORMATS[kind](out_dir, dataset_meta, score_thr) as writer:
         for sample in samples:
             writer.add(sample, sample.name, sample.get('img_path'))

@@ -3,6 +3,8 @@ import numpy as np
 from mmcv.transforms import CenterCrop
 from mmseg.registry import TRANSFORMS
 
+from mmseg_instbox.errors import InvalidInputError
+
 
 @TRANSFORMS.register_module()
 class InstCenterCrop(CenterCrop):
@@ -25,8 +27,8 @@ class InstCenterCrop(CenterCrop):
                  pad_cfg: dict | None = None) -> None:
         pad_cfg = dict(type='InstPad') if pad_cfg is None else pad_cfg
         if pad_cfg.get('type') != 'InstPad':
-            raise ValueError(f'InstCenterCrop got pad_cfg={pad_cfg}: only InstPad pads the '
-                             "instance map; use pad_cfg=dict(type='InstPad').")
+            raise InvalidInputError(f'InstCenterCrop got pad_cfg={pad_cfg}: only InstPad pads the '
+                                    "instance map; use pad_cfg=dict(type='InstPad').")
         super().__init__(crop_size, auto_pad=auto_pad, pad_cfg=pad_cfg)
 
     def _crop_seg_map(self, results: dict, bboxes: np.ndarray) -> None:

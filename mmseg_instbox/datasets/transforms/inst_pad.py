@@ -2,6 +2,8 @@ import mmcv
 from mmcv.transforms import Pad
 from mmseg.registry import TRANSFORMS
 
+from mmseg_instbox.errors import InvalidInputError
+
 from ..instance_maps import VOID
 
 
@@ -24,8 +26,8 @@ class InstPad(Pad):
         super().__init__(*args, **kwargs)
         value = self.pad_val.get('seg', VOID)
         if value != VOID:
-            raise ValueError(f'InstPad got pad_val={self.pad_val}: the maps are padded with void '
-                             '(255); leave out seg.')
+            raise InvalidInputError(f'InstPad got pad_val={self.pad_val}: the maps are padded with '
+                                    'void (255); leave out seg.')
 
     def _pad_seg(self, results: dict) -> None:
         for key in results.get('seg_fields', []):

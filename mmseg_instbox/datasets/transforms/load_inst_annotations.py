@@ -2,6 +2,8 @@ import numpy as np
 from mmseg.datasets.transforms import LoadAnnotations
 from mmseg.registry import TRANSFORMS
 
+from mmseg_instbox.errors import InvalidInputError
+
 from ..coco_masks import paint_objects
 from ..instance_maps import (
     VOID,
@@ -109,5 +111,6 @@ def _check_keys(results: dict) -> None:
     needed = ('seg_map_path', 'inst_map_path', 'num_classes', 'thing_ids', 'seg_fields')
     missing = [key for key in needed if results.get(key) is None]
     if missing:
-        raise ValueError(f'LoadInstAnnotations misses {missing} for {results.get("img_path")}. Use '
-                         'InstBoxDataset (or a subclass), which provides them.')
+        raise InvalidInputError(f'LoadInstAnnotations misses {missing} for '
+                                f'{results.get("img_path")}. Use InstBoxDataset (or a subclass), '
+                                'which provides them.')

@@ -3,6 +3,10 @@ import numpy as np
 from mmcv.transforms import LoadImageFromFile
 from mmseg.registry import TRANSFORMS
 
+from mmseg_instbox.errors import InvalidInputError
+from mmseg_instbox.utils.foreign_errors import reason
+from mmseg_instbox.utils.image_header import DEEP_MODES, check_tiff_size, open_image
+
 from .mask_file import read_bytes
 
 
@@ -33,9 +37,9 @@ class LoadInstImage(LoadImageFromFile):
                  *,
                  backend_args: dict | None = None) -> None:
         if imdecode_backend not in ('pillow', 'tifffile'):
-            raise ValueError(
-                f"LoadInstImage got imdecode_backend='{imdecode_backend}', which may decode a "
-                "truncated image without an error; use 'pillow' or 'tifffile'.")
+            raise InvalidInputError(f"LoadInstImage got imdecode_backend='{imdecode_backend}', "
+                                    'which may decode a truncated image without an error; use '
+                                    "'pillow' or 'tifffile'.")
         super().__init__(
             to_float32=to_float32,
             color_type=color_type,
@@ -47,7 +51,8 @@ class LoadInstImage(LoadImageFromFile):
 
         Raises:
             FileNotFoundError: If there is no such file.
-            ValueError: If the image does not decode to its end.
+            ValueError: If the image does not decode to its end or has too many pixels, see
+                :mod:`mmseg_instbox.utils.limits`.
         """
         path = results['img_path']
         img = self._decode(read_bytes(path, 'image', self.backend_args), path)
@@ -57,8 +62,15 @@ class LoadInstImage(LoadImageFromFile):
         return results
 
     def _decode(self, content: bytes, path: str) -> np.ndarray:
+        if self.imdecode_backend == 'tifffile':
+            check_tiff_size(content, path)
+        elif open_image(content, path).mode in DEEP_MODES:
+            raise InvalidInputError(f'{path}: a grey image of more than 8 bits a pixel, which '
+                                    'pillow would cut off at 255. Scale its values to 0 to 255, or '
+                                    "use imdecode_backend='tifffile'.")
         try:
             return mmcv.imfrombytes(content, flag=self.color_type, backend=self.imdecode_backend)
         except Exception as error:  # pillow raises many types on a broken file
-            raise ValueError(f'{path}: the image is broken or truncated ({error}). Replace it, or '
-                             "leave it out with on_error='skip' of the data set.") from error
+            raise InvalidInputError(f'{path}: the image is broken or truncated ({reason(error)}). '
+                                    "Replace it, or leave it out with on_error='skip' of the data "
+                                    'set.') from error

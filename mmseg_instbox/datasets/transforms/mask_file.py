@@ -2,6 +2,10 @@ import mmcv
 import mmengine.fileio as fileio
 import numpy as np
 
+from mmseg_instbox.errors import InvalidInputError, MissingFileError
+from mmseg_instbox.utils.foreign_errors import reason
+from mmseg_instbox.utils.image_header import open_image
+
 
 def read_bytes(path: str, what: str, backend_args: dict | None = None) -> bytes:
     """Read a file of a data set.
@@ -18,13 +22,12 @@ def read_bytes(path: str, what: str, backend_args: dict | None = None) -> bytes:
     try:
         content = fileio.get(path, backend_args=backend_args)
     except FileNotFoundError as error:
-        raise FileNotFoundError(
-            f'{path}: no such {what}. Check data_root, data_prefix, the file suffixes and the '
-            'list given as ann_file.') from error
-    except OSError as error:
-        raise ValueError(f'{path}: the {what} cannot be read ({error}).') from error
+        raise MissingFileError(f'{path}: no such {what}. Check data_root, data_prefix, the file '
+                               'suffixes and the list given as ann_file.') from error
+    except (OSError, ValueError) as error:  # ValueError: a name that no file has
+        raise InvalidInputError(f'{path}: the {what} cannot be read ({error}).') from error
     if not content:
-        raise ValueError(f'{path}: the {what} is an empty file. Replace it.')
+        raise InvalidInputError(f'{path}: the {what} is an empty file. Replace it.')
     return content
 
 
@@ -41,16 +44,20 @@ def read_mask(path: str, what: str, backend_args: dict | None = None) -> np.ndar
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file does not decode fully or has several channels.
+        ValueError: If the file does not decode fully, has several channels or too many pixels, or
+            holds fractions.
     """
     content = read_bytes(path, what, backend_args)
+    if open_image(content, path).mode == 'F':
+        raise InvalidInputError(f'{path}: the {what} holds fractions, expected whole numbers, the '
+                                'indices. Save it as indexed or greyscale PNG.')
     try:
         mask = mmcv.imfrombytes(content, flag='unchanged', backend='pillow')
     except Exception as error:  # pillow raises many types on a broken file
-        raise ValueError(f'{path}: the {what} is broken or truncated ({error}). '
-                         'Replace it.') from error
+        raise InvalidInputError(f'{path}: the {what} is broken or truncated ({reason(error)}). '
+                                'Replace it.') from error
     if mask.ndim != 2:
-        raise ValueError(
-            f'{path}: the {what} has {mask.shape[2]} channels, expected one. Save it as indexed '
-            'or greyscale PNG whose pixel values are the indices.')
+        raise InvalidInputError(f'{path}: the {what} has {mask.shape[2]} channels, expected one. '
+                                'Save it as indexed or greyscale PNG whose pixel values are the '
+                                'indices.')
     return mask.astype(np.int32)

@@ -4,6 +4,8 @@ from mmengine.structures import InstanceData, PixelData
 from mmseg.datasets.transforms import PackSegInputs
 from mmseg.registry import TRANSFORMS
 
+from mmseg_instbox.errors import InvalidInputError
+
 from ..instance_maps import object_boxes, object_labels
 
 META_KEYS = ('img_path', 'img_id', 'seg_map_path', 'inst_map_path', 'ori_shape', 'img_shape',
@@ -51,8 +53,8 @@ class PackInstInputs(PackSegInputs):
         try:
             labels = object_labels(results['gt_seg_map'], inst_map, ids, thing_ids)
         except ValueError as error:
-            raise ValueError(f'{_name(results)}: after the transforms the category map and the '
-                             f'instance map disagree ({error})') from error
+            raise InvalidInputError(f'{_name(results)}: after the transforms the category map and '
+                                    f'the instance map disagree ({error})') from error
         if 'gt_full_boxes' in results:
             boxes = _full_boxes(results, ids, boxes)
         data_sample.gt_inst_map = PixelData(data=torch.from_numpy(inst_map.copy())[None])
@@ -69,8 +71,8 @@ def _full_boxes(results: dict, ids: np.ndarray, visible: np.ndarray) -> np.ndarr
     # a transform after the crop has moved the map if a visible part lies outside of its object
     if len(boxes) != len(ids) or (visible[:, :2] < boxes[:, :2]).any() or (
             visible[:, 2:] > boxes[:, 2:]).any():
-        raise ValueError(f'{_name(results)}: a transform after FullBoxRandomCrop moved the objects '
-                         'and not their boxes. Put it before FullBoxRandomCrop.')
+        raise InvalidInputError(f'{_name(results)}: a transform after FullBoxRandomCrop moved the '
+                                'objects and not their boxes. Put it before FullBoxRandomCrop.')
     return boxes
 
 
@@ -81,12 +83,12 @@ def _name(results: dict) -> str:
 def _check_maps(results: dict) -> None:
     missing = [key for key in ('gt_seg_map', 'gt_inst_map', 'thing_ids') if key not in results]
     if missing:
-        raise ValueError(f'{_name(results)}: PackInstInputs misses {missing}. Load the annotations '
-                         'with LoadInstAnnotations and use InstBoxDataset.')
+        raise InvalidInputError(f'{_name(results)}: PackInstInputs misses {missing}. Load the '
+                                'annotations with LoadInstAnnotations and use InstBoxDataset.')
     if len(results.get('ori_shape', (0, 0))) != 2:
         # Only mosaic leaves a shape of three numbers here; its parts use the same object ids.
-        raise ValueError(f'{_name(results)}: the image was put together by RandomMosaic, which '
-                         'mixes up object ids. Leave RandomMosaic out.')
+        raise InvalidInputError(f'{_name(results)}: the image was put together by RandomMosaic, '
+                                'which mixes up object ids. Leave RandomMosaic out.')
     _check_sizes(results)
 
 
@@ -95,7 +97,7 @@ def _check_sizes(results: dict) -> None:
     expected = results['ori_shape'] if original else results['img'].shape
     for key in ('gt_seg_map', 'gt_inst_map'):
         if results[key].shape[:2] != tuple(expected[:2]):
-            raise ValueError(
+            raise InvalidInputError(
                 f'{_name(results)}: at packing {key} is {results[key].shape[:2]} (height, width), '
                 f'but {"the original image" if original else "the image"} is '
                 f'{tuple(expected[:2])}. A transform of the pipeline changed one and not the '

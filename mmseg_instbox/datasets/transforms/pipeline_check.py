@@ -3,6 +3,8 @@ from collections.abc import Callable, Iterator
 import mmcv.transforms as mmcv_transforms
 import mmseg.datasets.transforms as mmseg_transforms
 
+from mmseg_instbox.errors import InvalidInputError
+
 from .full_box_random_crop import FullBoxRandomCrop
 
 # Transforms that leave gt_inst_map behind or spoil it, and what to use. Found in the sources of
@@ -48,8 +50,8 @@ def check_pipeline(transforms: Callable | list | tuple) -> None:
     for transform in transforms:
         reason = REFUSED.get(type(transform)) or _refused_option(transform)
         if reason:
-            raise ValueError(f'{type(transform).__name__} cannot be used with instance maps: it '
-                             f'{reason}.')
+            raise InvalidInputError(f'{type(transform).__name__} cannot be used with instance '
+                                    f'maps: it {reason}.')
     _check_full_boxes(transforms)
 
 
@@ -59,11 +61,12 @@ def _check_full_boxes(transforms: list) -> None:
         return
     for transform in transforms[crops.index(True):]:
         if isinstance(transform, MOVING) and not isinstance(transform, FullBoxRandomCrop):
-            raise ValueError(f'{type(transform).__name__} cannot come after FullBoxRandomCrop: it '
-                             'would not move the boxes; put it before the crop.')
+            raise InvalidInputError(f'{type(transform).__name__} cannot come after '
+                                    'FullBoxRandomCrop: it would not move the boxes; put it before '
+                                    'the crop.')
     if any(isinstance(transform, mmseg_transforms.RandomRotate) for transform in transforms):
-        raise ValueError('RandomRotate cannot be used with FullBoxRandomCrop: the corners that it '
-                         'cuts off are lost to the boxes; leave one of them out.')
+        raise InvalidInputError('RandomRotate cannot be used with FullBoxRandomCrop: the corners '
+                                'that it cuts off are lost to the boxes; leave one of them out.')
 
 
 def _walk(node: object) -> Iterator[object]:

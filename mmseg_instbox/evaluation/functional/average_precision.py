@@ -36,10 +36,11 @@ def average_precision_table(labels: np.ndarray, scores: np.ndarray, hits: np.nda
     Returns:
         ndarray: Average precision, (C, T) float64; nan rows for categories without objects.
     """
-    order = np.argsort(-scores, kind='stable')
-    labels, hits = labels[order], hits[order]
+    order = np.lexsort((-scores, labels))  # by category, then by falling score; ties stay
+    hits = hits[order]
+    starts = np.searchsorted(labels[order], np.arange(len(num_objects) + 1))
     table = np.full((len(num_objects), hits.shape[1]), np.nan)
     for category, count in enumerate(num_objects):
-        chosen = hits[labels == category]
+        chosen = hits[starts[category]:starts[category + 1]]
         table[category] = [average_precision(column, count) for column in chosen.T]
     return table

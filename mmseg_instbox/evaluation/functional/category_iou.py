@@ -22,13 +22,13 @@ def category_areas(predicted: np.ndarray, truth: np.ndarray, num_classes: int,
     Returns:
         tuple[ndarray, ndarray]: Pixels of the intersection and of the union, (C,) int64 each.
     """
-    rows = max(num_classes, VOID_CATEGORY + 1)
-    pairs = truth.astype(np.intp) * num_classes + predicted
-    table = count_values(pairs, rows * num_classes, lengths).reshape(rows, num_classes)
-    table[VOID_CATEGORY] = 0
-    table = table[:num_classes]
-    shared = table.diagonal().copy()
-    return shared, table.sum(0) + table.sum(1) - shared
+    counted = truth != VOID_CATEGORY
+    truth, predicted = truth[counted], predicted[counted]
+    lengths = np.ones(truth.shape, np.int64) if lengths is None else lengths[counted]
+    right = truth == predicted
+    shared = count_values(truth[right], num_classes, lengths[right])
+    either = (count_values(each, num_classes, lengths) for each in (predicted, truth))
+    return shared, sum(either) - shared
 
 
 def category_ious(areas: Iterable[tuple[np.ndarray, np.ndarray]], num_classes: int) -> np.ndarray:

@@ -72,17 +72,35 @@ def coco_average_precision(images: Sequence[CocoRegions],
         ``AP_m`` and ``AP_l`` of objects below 32**2, up to 96**2 and above 96**2 pixels, each
         (T,) float64; nan for categories without such an object.
     """
+    figures = {name: np.full(num_things, np.nan) for name in FIGURES}
     with contextlib.redirect_stdout(io.StringIO()):
-        evaluation = _GivenOverlaps(images, num_things)
-        evaluation.evaluate()
-        evaluation.accumulate()
-    # (threshold, recall, category, area); -1 throughout a category and area without an object
-    precision = evaluation.eval['precision'][..., 0]
-    precision = np.where(precision < 0, np.nan, precision)
-    return {
-        name: precision[threshold, :, :, area].reshape(-1, num_things).mean(0)
-        for name, (threshold, area) in FIGURES.items()
-    }
+        # pycocotools asks each image about each category; most images have few of them
+        for label, parts in _by_category(images).items():
+            evaluation = _GivenOverlaps(parts, 1)
+            evaluation.evaluate()
+            evaluation.accumulate()
+            # (threshold, recall, area); -1 throughout an area without an object
+            precision = evaluation.eval['precision'][:, :, 0, :, 0]
+            precision = np.where(precision < 0, np.nan, precision)
+            for name, (threshold, area) in FIGURES.items():
+                figures[name][label] = precision[threshold, ..., area].mean()
+    return figures
+
+
+def _by_category(images: Sequence[CocoRegions]) -> dict[int, list[CocoRegions]]:
+    """What each image has of each category, as category 0; images without any are left out."""
+    parts: dict[int, list[CocoRegions]] = {}
+    for image in images:
+        for label in np.union1d(image.labels, image.gt_labels).tolist():
+            parts.setdefault(int(label), []).append(_part(image, label))
+    return parts
+
+
+def _part(image: CocoRegions, label: int) -> CocoRegions:
+    found, true = image.labels == label, image.gt_labels == label
+    return CocoRegions(
+        image.ious[np.ix_(found, true)], np.zeros(found.sum(), int), image.scores[found],
+        image.areas[found], np.zeros(true.sum(), int), image.gt_areas[true], image.crowd[true])
 
 
 class _GivenOverlaps(COCOeval):

@@ -31,6 +31,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mmseg_instbox.errors import InvalidInputError
+
 from .region_iou import region_overlap
 
 CORRECT = 'correct'
@@ -112,8 +114,9 @@ def classify_errors(regions: Regions, threshold: float = 0.5,
         ValueError: If not ``0 <= background < threshold < 1``.
     """
     if not 0 <= background < threshold < 1:
-        raise ValueError(f'The thresholds are {threshold} (IoU of a found object) and {background} '
-                         '(IoU on the background); expected 0 <= background < threshold < 1.')
+        raise InvalidInputError(f'The thresholds are {threshold} (IoU of a found object) and '
+                                f'{background} (IoU on the background); expected 0 <= background < '
+                                'threshold < 1.')
     found = find_objects(regions, threshold)
     relations = relate_errors(regions, found, threshold, background)
     kinds, partners = _first_kind(relations, regions.ious, found, 'background')

@@ -10,6 +10,7 @@ from pycocotools import mask as mask_api
 
 from mmseg_instbox.datasets.coco_file import read_coco_file
 from mmseg_instbox.datasets.coco_masks import segmentation_rle
+from mmseg_instbox.errors import InvalidInputError, MissingFileError
 
 from .coco_average_precision import CocoRegions
 from .pixel_runs import find_runs
@@ -32,8 +33,8 @@ def read_coco(ann_file: str) -> OfficialCoco:
         ValueError: If it is no JSON file of COCO instances.
     """
     if not os.path.isfile(ann_file):
-        raise FileNotFoundError(f"{ann_file}: no such file; give COCO's instances_*.json, for "
-                                "example 'data/coco/annotations/instances_val2017.json'")
+        raise MissingFileError(f"{ann_file}: no such file; give COCO's instances_*.json, for "
+                               "example 'data/coco/annotations/instances_val2017.json'")
     return _read(ann_file, os.stat(ann_file).st_mtime_ns)
 
 
@@ -51,18 +52,18 @@ def check_categories(coco: OfficialCoco, category_ids: Mapping[int, int],
         ValueError: If there is no id, one is not in the file, or an index not among the things.
     """
     if not category_ids:
-        raise ValueError(f"{coco.ann_file}: the data set's metainfo has no category_ids, the index "
-                         'into thing_classes of each official category id; use a data set that '
-                         'gives them, such as CocoInstDataset')
+        raise InvalidInputError(f"{coco.ann_file}: the data set's metainfo has no category_ids, "
+                                'the index into thing_classes of each official category id; use a '
+                                'data set that gives them, such as CocoInstDataset')
     unknown = sorted(set(category_ids) - coco.categories)
     if unknown:
-        raise ValueError(f"{coco.ann_file}: the data set's category_ids {unknown} are not among "
-                         f'the {len(coco.categories)} categories of the file; give the file that '
-                         'the data set was made from')
+        raise InvalidInputError(f"{coco.ann_file}: the data set's category_ids {unknown} are not "
+                                f'among the {len(coco.categories)} categories of the file; give '
+                                'the file that the data set was made from')
     outside = sorted({index for index in category_ids.values() if not 0 <= index < num_things})
     if outside:
-        raise ValueError(f"the data set's category_ids lead to {outside}, but there are "
-                         f'{num_things} thing_classes (0 to {num_things - 1})')
+        raise InvalidInputError(f"the data set's category_ids lead to {outside}, but there are "
+                                f'{num_things} thing_classes (0 to {num_things - 1})')
 
 
 def official_regions(masks: np.ndarray, labels: np.ndarray, scores: np.ndarray, coco: OfficialCoco,
@@ -126,8 +127,9 @@ def _read(ann_file: str, changed: int) -> OfficialCoco:
     for each in content['annotations']:
         missing = [key for key in ('area', 'iscrowd') if key not in each]
         if missing:
-            raise ValueError(f'{ann_file}: annotation {each["id"]} lacks {missing}, which COCO '
-                             'evaluation needs; give a file such as instances_val2017.json')
+            raise InvalidInputError(f'{ann_file}: annotation {each["id"]} lacks {missing}, which '
+                                    'COCO evaluation needs; give a file such as '
+                                    'instances_val2017.json')
         annotations[each['image_id']].append(each)
     categories = {each['id'] for each in content['categories']}
     return OfficialCoco(ann_file, sizes, annotations, categories)
@@ -135,9 +137,9 @@ def _read(ann_file: str, changed: int) -> OfficialCoco:
 
 def _check_image(coco: OfficialCoco, image_id: int, size: tuple[int, int]) -> None:
     if image_id not in coco.sizes:
-        raise ValueError(f'{coco.ann_file} has no image of id {image_id}; give the file that the '
-                         'data set was made from')
+        raise InvalidInputError(f'{coco.ann_file} has no image of id {image_id}; give the file '
+                                'that the data set was made from')
     if tuple(size) != coco.sizes[image_id]:
-        raise ValueError(f'the predicted masks have size {tuple(size)} (height, width), '
-                         f'{coco.ann_file} says {coco.sizes[image_id]}; both must be of the '
-                         'original image')
+        raise InvalidInputError(f'the predicted masks have size {tuple(size)} (height, width), '
+                                f'{coco.ann_file} says {coco.sizes[image_id]}; both must be of the '
+                                'original image')

@@ -5,6 +5,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mmseg_instbox.errors import InvalidInputError
+
 from .pixel_runs import count_values
 
 VOID_ID = 255
@@ -55,8 +57,8 @@ def region_overlap(masks: np.ndarray, inst_map: np.ndarray, ids: np.ndarray,
     object_areas = count_values(columns, num_objects + 2, lengths)[:num_objects]
     if (object_areas == 0).any():
         missing = np.asarray(ids)[object_areas == 0].tolist()
-        raise ValueError(f'the instance map has no pixel of the objects {missing}; the ids given '
-                         'must be those in the map (load both from the same file)')
+        raise InvalidInputError(f'the instance map has no pixel of the objects {missing}; the ids '
+                                'given must be those in the map (load both from the same file)')
     counts = np.zeros((len(masks), num_objects + 2), dtype=np.int64)
     for count, mask in zip(counts, masks.reshape(len(masks), columns.size), strict=True):
         inside = None if lengths is None else lengths[mask]

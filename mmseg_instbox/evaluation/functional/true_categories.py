@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmseg_instbox.models.task_modules.feature_grid import cell_points
+from mmseg_instbox.core.feature_grid import cell_points
 
 VOID_CATEGORY = 255
 

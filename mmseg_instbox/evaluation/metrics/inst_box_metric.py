@@ -10,6 +10,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from mmseg.registry import METRICS, TASK_UTILS
 
+from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.utils import write_json
 
 from ..functional import (
@@ -142,8 +143,7 @@ class InstBoxMetric(BaseMetric):
         self.true_categories = true_categories
         if ann_file is not None:
             if not coco:
-                raise ValueError(f'ann_file {ann_file} is given, but only the figures of coco use '
-                                 'it: set coco=True')
+                raise InvalidInputError(f'ann_file {ann_file} serves coco alone: set coco=True')
             read_coco(ann_file)
         self.coco = coco
         self.ann_file = ann_file
@@ -259,8 +259,8 @@ class InstBoxMetric(BaseMetric):
             results = sorted(results, key=lambda result: result['image_id'])
             for one, other in pairwise(result['image_id'] for result in results):
                 if one == other:
-                    raise ValueError(f'the image of id {one} was evaluated twice; ann_file needs a '
-                                     'data set that holds each image once')
+                    raise InvalidInputError(f'the image of id {one} was evaluated twice; ann_file '
+                                            'needs a data set that holds each image once')
         return [result['coco'] for result in results]
 
     def _instances(self, sample: dict, classes: Sequence[str], things: Sequence[str]) -> dict:
@@ -293,8 +293,8 @@ def _match_instances(overlap: RegionOverlap, image: _Image,
 
 def _check_background(classes: Sequence[str], thing_ids: Sequence[int]) -> None:
     if 0 in thing_ids:
-        raise ValueError(f"true_categories counts void as category 0, but that is '{classes[0]}', "
-                         'a thing; it needs a data set whose category 0 has no instances')
+        raise InvalidInputError('true_categories counts void as category 0; it needs a data set '
+                                f"whose category 0 has no instances, not '{classes[0]}', a thing")
 
 
 def _indices(classes: Sequence[str], things: Sequence[str]) -> list[int]:

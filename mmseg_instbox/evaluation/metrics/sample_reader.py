@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mmseg_instbox.errors import InvalidInputError, InvalidTypeError
+
 from ..functional import VOID_CATEGORY, VOID_ID
 
 
@@ -23,13 +25,14 @@ def category_names(dataset_meta: dict | None) -> tuple[Sequence[str], Sequence[s
     """
     for key in ('classes', 'thing_classes'):
         if not dataset_meta or not dataset_meta.get(key):
-            raise ValueError(f"InstBoxMetric needs '{key}' in the data set's metainfo and found "
-                             'none; use a data set with instances such as InstBoxDataset')
+            raise InvalidInputError(f"InstBoxMetric needs '{key}' in the data set's metainfo and "
+                                    'found none; use a data set with instances such as '
+                                    'InstBoxDataset')
     classes, things = dataset_meta['classes'], dataset_meta['thing_classes']
     unknown = [name for name in things if name not in classes]
     if unknown:
-        raise ValueError(f'thing_classes {unknown} are not among the classes {list(classes)}; '
-                         "correct the data set's metainfo")
+        raise InvalidInputError(f'thing_classes {unknown} are not among the classes '
+                                f"{list(classes)}; correct the data set's metainfo")
     return classes, things
 
 
@@ -37,8 +40,8 @@ def read_map(sample: dict, key: str) -> Tensor:
     """The pixel map (H, W) of a field of shape (1, H, W); ValueError if it is missing or else."""
     data = sample_field(sample, key)['data']
     if data.ndim != 3 or data.shape[0] != 1:
-        raise ValueError(f'{key} of {sample_name(sample)} has shape {tuple(data.shape)}, '
-                         'expected (1, height, width)')
+        raise InvalidInputError(f'{key} of {sample_name(sample)} has shape {tuple(data.shape)}, '
+                                'expected (1, height, width)')
     return data[0]
 
 
@@ -82,17 +85,17 @@ def read_objects(sample: dict, num_things: int) -> tuple[np.ndarray, np.ndarray,
     ids, labels = instances['ids'], instances['labels']
     _check_range(sample, 'gt_instances.labels', labels, num_things, 'thing_classes')
     if ((ids == 0) | (ids == VOID_ID)).any() or len(ids.unique()) < len(ids):
-        raise ValueError(f'gt_instances.ids of {sample_name(sample)} are {ids.tolist()}; an id is '
-                         'given once and is neither 0 (no object) nor 255 (void)')
+        raise InvalidInputError(f'gt_instances.ids of {sample_name(sample)} are {ids.tolist()}; an '
+                                'id is given once and is neither 0 (no object) nor 255 (void)')
     return tuple(to_numpy(each) for each in (inst_map, ids, labels))
 
 
 def read_image_id(sample: dict) -> int:
     """The image's id in COCO's annotations, ``img_id``; ValueError if there is none."""
     if sample.get('img_id') is None:
-        raise ValueError(f'the data sample of {sample_name(sample)} has no img_id, by which '
-                         'ann_file knows the image; use a data set that gives it, such as '
-                         'CocoInstDataset')
+        raise InvalidInputError(f'the data sample of {sample_name(sample)} has no img_id, by which '
+                                'ann_file knows the image; use a data set that gives it, such as '
+                                'CocoInstDataset')
     return int(sample['img_id'])
 
 
@@ -114,19 +117,20 @@ def check_instances(sample: dict, instances: dict[str, Tensor], like: Tensor,
     name = sample_name(sample)
     missing = [key for key in ('masks', 'labels', 'scores') if key not in instances]
     if missing:
-        raise ValueError(f'pred_instances of {name} lacks {missing}; InstBoxMetric needs masks, '
-                         'labels and scores')
+        raise InvalidInputError(f'pred_instances of {name} lacks {missing}; InstBoxMetric needs '
+                                'masks, labels and scores')
     masks, labels, scores = (instances[key] for key in ('masks', 'labels', 'scores'))
     if masks.dtype != torch.bool:
-        raise TypeError(f'pred_instances.masks of {name} are {masks.dtype}, expected torch.bool')
+        raise InvalidTypeError(f'pred_instances.masks of {name} are {masks.dtype}, expected '
+                               'torch.bool')
     if not len(masks) == len(labels) == len(scores):
-        raise ValueError(f'pred_instances of {name} has {len(masks)} masks, {len(labels)} labels '
-                         f'and {len(scores)} scores; expected as many of each')
+        raise InvalidInputError(f'pred_instances of {name} has {len(masks)} masks, {len(labels)} '
+                                f'labels and {len(scores)} scores; expected as many of each')
     _check_size(sample, 'pred_instances.masks', masks, like)
     _check_range(sample, 'pred_instances.labels', labels, num_things, 'thing_classes')
     if not torch.isfinite(scores).all():
-        raise ValueError(f'pred_instances.scores of {name} are not all finite; the model '
-                         'has probably diverged, look at its losses')
+        raise InvalidInputError(f'pred_instances.scores of {name} are not all finite; the model '
+                                'has probably diverged, look at its losses')
 
 
 def sample_field(sample: dict, key: str, hint: str = '') -> dict:
@@ -137,7 +141,7 @@ def sample_field(sample: dict, key: str, hint: str = '') -> dict:
         hint = 'load it with LoadInstAnnotations and PackInstInputs in the test pipeline'
     elif not hint:
         hint = 'InstBoxMetric needs the predictions of a model such as InstBoxSegmentor'
-    raise ValueError(f'the data sample of {sample_name(sample)} has no {key}; {hint}')
+    raise InvalidInputError(f'the data sample of {sample_name(sample)} has no {key}; {hint}')
 
 
 def sample_name(sample: dict) -> str:
@@ -151,7 +155,7 @@ def errors_name(sample: dict) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        raise ValueError(f'{sample_name(sample)}: {error}') from error
+        raise InvalidInputError(f'{sample_name(sample)}: {error}') from error
 
 
 def to_numpy(values: Tensor) -> np.ndarray:
@@ -176,14 +180,16 @@ def _narrow(sample: dict, key: str, category_map: Tensor, num_classes: int,
 def _check_size(sample: dict, key: str, value: Tensor, like: Tensor) -> None:
     given, expected = tuple(value.shape[-2:]), tuple(like.shape)
     if given != expected:
-        raise ValueError(f'{key} of {sample_name(sample)} has size {given} (height, width), its '
-                         f'ground truth {expected}; both must have the original size of the '
-                         'image, so load annotations after resizing in the test pipeline')
+        raise InvalidInputError(f'{key} of {sample_name(sample)} has size {given} (height, width), '
+                                f'its ground truth {expected}; both must have the original size of '
+                                'the image, so load annotations after resizing in the test '
+                                'pipeline')
 
 
 def _check_range(sample: dict, key: str, labels: Tensor, limit: int, what: str) -> None:
     outside = labels[(labels < 0) | (labels >= limit)]
     if len(outside):
-        raise ValueError(f'{key} of {sample_name(sample)} holds {outside.unique().tolist()}, but '
-                         f'there are {limit} {what} (0 to {limit - 1}); the data set and the '
-                         'model must have the same categories')
+        raise InvalidInputError(f'{key} of {sample_name(sample)} holds '
+                                f'{outside.unique().tolist()}, but there are {limit} {what} (0 to '
+                                f'{limit - 1}); the data set and the model must have the same '
+                                'categories')

@@ -3,6 +3,8 @@ from mmseg.models.backbones.resnet import BasicBlock
 from mmseg.registry import MODELS
 from torch import nn
 
+from mmseg_instbox.errors import InvalidInputError
+
 from .input_dropout import InputDropout
 
 
@@ -57,17 +59,17 @@ class FCRNResNet(ResNet):
     def _check(self, depth: int, output_stride: int, dropout: tuple[float, float],
                others: dict) -> None:
         if depth not in self.arch_settings:
-            raise ValueError(f'depth is one of {", ".join(map(str, self.arch_settings))}, '
-                             f'got {depth!r}')
+            raise InvalidInputError(f'depth is one of {", ".join(map(str, self.arch_settings))}, '
+                                    f'got {depth!r}')
         if output_stride not in self._LAST_STAGES:
-            raise ValueError(f'output_stride is one of 8, 16, 32, got {output_stride!r}')
+            raise InvalidInputError(f'output_stride is one of 8, 16, 32, got {output_stride!r}')
         if len(dropout) != 2 or not all(0 <= rate < 1 for rate in dropout):
-            raise ValueError('dropout is the rates of the last two stages, two numbers in [0, 1), '
-                             f'got {dropout}')
+            raise InvalidInputError('dropout is the rates of the last two stages, two numbers in '
+                                    f'[0, 1), got {dropout}')
         fixed = {'strides', 'dilations', 'contract_dilation', 'num_stages'} & set(others)
         if fixed:
-            raise ValueError(f'FCRNResNet sets {", ".join(sorted(fixed))} from output_stride; use '
-                             'mmseg.ResNetV1c to choose them freely')
+            raise InvalidInputError(f'FCRNResNet sets {", ".join(sorted(fixed))} from '
+                                    'output_stride; use mmseg.ResNetV1c to choose them freely')
 
     def make_res_layer(self, **kwargs) -> nn.Sequential:
         """The parent's stage, with second convolutions that follow the stride dilated."""

@@ -1,13 +1,19 @@
+import logging
+import math
+
 import torch
+from mmengine.logging import print_log
 from mmseg.models.decode_heads import FCNHead
 from mmseg.registry import MODELS, TASK_UTILS
 from mmseg.structures import SegDataSample
 from mmseg.utils import ConfigType, SampleList
 from torch import Tensor
 
+from mmseg_instbox.core.box_iou import box_iou
+from mmseg_instbox.core.feature_grid import cell_points, sample_at_cells
+from mmseg_instbox.errors import InvalidInputError
+
 from ..task_modules.bootstrap_pixel_sampler import mean_weights
-from ..task_modules.box_iou import box_iou
-from ..task_modules.feature_grid import cell_points, sample_at_cells
 
 
 def cell_boxes(sample: SegDataSample, grid_shape: tuple[int, int]) -> tuple[Tensor, Tensor]:
@@ -30,31 +36,31 @@ def cell_boxes(sample: SegDataSample, grid_shape: tuple[int, int]) -> tuple[Tens
     cells = ids[valid]
     index = torch.searchsorted(known, cells).clamp(max=max(len(known) - 1, 0))
     if len(cells) and (len(known) == 0 or not torch.equal(known[index], cells)):
-        raise ValueError(f'gt_inst_map of {sample.get("img_path", "a sample")} holds instances '
-                         'that gt_instances does not list; pack samples with PackInstInputs as '
-                         'the last transform')
+        raise InvalidInputError(f'gt_inst_map of {sample.get("img_path", "a sample")} holds '
+                                'instances that gt_instances does not list; pack samples with '
+                                'PackInstInputs as the last transform')
     return valid, sample.gt_instances.bboxes[order[index]]
 
 
-def check_finite(values: Tensor, valid: Tensor, samples: SampleList) -> None:
-    """Raise an error if there is anything to be learnt from NaN or infinite numbers.
+def not_finite(values: Tensor, valid: Tensor, samples: SampleList) -> str | None:
+    """Which images ask to learn from NaN or infinite numbers.
 
     Args:
         values: ``(M,)`` float, of the M cells that are true in ``valid``.
         valid: ``(N, h, w)`` bool.
         samples: The N data samples, to be named.
 
-    Raises:
-        ValueError: A value is not finite.
+    Returns:
+        str | None: A sentence with their names; None if all numbers are finite.
     """
     if torch.isfinite(values.sum()):
-        return
+        return None
     broken = valid.new_zeros(valid.shape).masked_scatter(valid, ~torch.isfinite(values))
     names = [sample.get('img_path', f'sample {i} of the batch')
              for i, sample in enumerate(samples) if broken[i].any()]
-    raise ValueError(f'The predicted boxes are NaN or infinite for {", ".join(names)}: the '
-                     'training has diverged, or these images have a fault. Lower the learning '
-                     'rate, clip gradients (optim_wrapper.clip_grad), or leave out --amp.')
+    return (f'The predicted boxes are NaN or infinite for {", ".join(names)}: the training has '
+            'diverged, or these images have a fault. Lower the learning rate, clip gradients '
+            '(optim_wrapper.clip_grad), or leave out --amp.')
 
 
 @MODELS.register_module()
@@ -77,6 +83,8 @@ class PixelBoxHead(FCNHead):
         ValueError: Several losses.
     """
 
+    guarded = False  # LossGuardHook sets it: it takes care of losses that are not finite
+
     def __init__(self,
                  coder: ConfigType = dict(type='PixelBoxCoder'),
                  loss_decode: ConfigType = dict(type='SmoothL1Loss'),
@@ -84,8 +92,9 @@ class PixelBoxHead(FCNHead):
                  dropout_ratio: float = 0,
                  **kwargs) -> None:
         if isinstance(loss_decode, list | tuple):
-            raise ValueError(f'PixelBoxHead takes one loss_decode, got {len(loss_decode)}; their '
-                             'sum would have no single value by which to find hard pixels')
+            raise InvalidInputError(f'PixelBoxHead takes one loss_decode, got {len(loss_decode)}; '
+                                    'their sum would have no single value by which to find hard '
+                                    'pixels')
         super().__init__(
             num_classes=4,
             loss_decode=loss_decode,
@@ -110,7 +119,7 @@ class PixelBoxHead(FCNHead):
             dict[str, Tensor]: The loss, and ``iou``: the mean IoU of predicted and true boxes.
 
         Raises:
-            ValueError: Predicted boxes that are not finite.
+            ValueError: Predicted boxes that are not finite, unless the loss is ``guarded``.
         """
         grid = deltas.shape[-2:]
         valid, boxes = zip(
@@ -126,7 +135,9 @@ class PixelBoxHead(FCNHead):
         else:
             pixel_loss = self.loss_decode(
                 pred, self.coder.encode(points, boxes), reduction_override='none').mean(dim=-1)
-        check_finite((pixel_loss + pred.sum(dim=-1)).detach(), valid, batch_data_samples)
+        told = not_finite((pixel_loss + pred.sum(dim=-1)).detach(), valid, batch_data_samples)
+        if told:
+            return self._loss_of_nothing(pred, told)
         loss = pixel_loss.new_zeros(valid.shape).masked_scatter(valid, pixel_loss)
         if self.sampler is None:
             weights = mean_weights(valid)
@@ -137,6 +148,14 @@ class PixelBoxHead(FCNHead):
             self.loss_decode.loss_name: (loss * weights).mean(),
             'iou': iou.sum() / max(len(iou), 1),
         }
+
+    def _loss_of_nothing(self, pred: Tensor, told: str) -> dict:
+        """The losses where numbers are not finite: NaN, if somebody looks at them."""
+        if not self.guarded:
+            raise InvalidInputError(told)
+        print_log(told, 'current', logging.WARNING)
+        nothing = pred.sum() * math.nan
+        return {self.loss_decode.loss_name: nothing, 'iou': nothing.detach()}
 
     def predict(self, inputs: tuple[Tensor], extent: tuple[int, int]) -> Tensor:
         """Boxes of all cells.

@@ -5,7 +5,8 @@ from mmseg.structures import SegDataSample
 from mmseg.utils import SampleList
 from torch import Tensor, nn
 
-from ..task_modules.feature_grid import sample_at_cells
+from mmseg_instbox.core.feature_grid import sample_at_cells
+from mmseg_instbox.errors import InvalidInputError
 
 
 @MODELS.register_module()
@@ -31,7 +32,7 @@ class FCRNHead(FCNHead):
                  **kwargs) -> None:
         super().__init__(num_convs=num_convs, concat_input=concat_input, **kwargs)
         if classifier_kernel % 2 == 0:
-            raise ValueError(f'classifier_kernel must be odd, got {classifier_kernel}')
+            raise InvalidInputError(f'classifier_kernel must be odd, got {classifier_kernel}')
         self.conv_seg = nn.Conv2d(
             self.channels,
             self.out_channels,

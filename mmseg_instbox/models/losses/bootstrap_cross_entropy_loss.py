@@ -3,6 +3,8 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from mmseg_instbox.errors import InvalidInputError
+
 from ..task_modules.bootstrap_pixel_sampler import BootstrapPixelSampler
 
 
@@ -101,8 +103,8 @@ class BootstrapCrossEntropyLoss(nn.Module):
             ValueError: Weights, which a sampler of the head would give.
         """
         if weight is not None:
-            raise ValueError('BootstrapCrossEntropyLoss chooses its pixels itself: give the head '
-                             'no sampler, or take CrossEntropyLoss as loss_decode')
+            raise InvalidInputError('BootstrapCrossEntropyLoss chooses its pixels itself: give the '
+                                    'head no sampler, or take CrossEntropyLoss as loss_decode')
         logits = cls_score.float()
         valid = label != ignore_index
         label = label.masked_fill(~valid, 0)

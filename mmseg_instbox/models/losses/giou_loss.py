@@ -2,7 +2,8 @@ from mmseg.models.losses.utils import weighted_loss
 from mmseg.registry import MODELS
 from torch import Tensor
 
-from ..task_modules.box_iou import box_giou
+from mmseg_instbox.core.box_iou import box_giou
+
 from .iou_loss import IoULoss
 
 

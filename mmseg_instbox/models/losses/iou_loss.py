@@ -2,7 +2,7 @@ from mmseg.models.losses.utils import weighted_loss
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from ..task_modules.box_iou import box_iou
+from mmseg_instbox.core.box_iou import box_iou
 
 
 @weighted_loss

@@ -4,7 +4,9 @@ from mmseg.structures import SegDataSample
 from mmseg.utils import ConfigType, SampleList
 from torch import nn
 
-from .dense_prediction import DensePrediction
+from mmseg_instbox.core.dense_prediction import DensePrediction
+from mmseg_instbox.errors import InvalidInputError, InvalidTypeError
+
 from .view_merging import BOX_MERGES, merge_views
 
 View = tuple[SegDataSample, DensePrediction]
@@ -32,11 +34,11 @@ class InstBoxTTAModel(SegTTAModel):
     def __init__(self, module: ConfigType | nn.Module, box_merge: str = 'mean', **kwargs) -> None:
         super().__init__(module, **kwargs)
         if box_merge not in BOX_MERGES:
-            raise ValueError(f'box_merge is one of {BOX_MERGES}, got {box_merge!r}')
+            raise InvalidInputError(f'box_merge is one of {BOX_MERGES}, got {box_merge!r}')
         if not hasattr(self.module, 'predict_dense'):
-            raise TypeError('InstBoxTTAModel augments an InstBoxSegmentor, got '
-                            f'{type(self.module).__name__}; for category maps alone use '
-                            'SegTTAModel')
+            raise InvalidTypeError('InstBoxTTAModel augments an InstBoxSegmentor, got '
+                                   f'{type(self.module).__name__}; for category maps alone use '
+                                   'SegTTAModel')
         self.box_merge = box_merge
 
     def test_step(self, data: dict) -> SampleList:

@@ -5,6 +5,8 @@ from mmseg.registry import MODELS
 from mmseg.utils import ConfigType, OptConfigType
 from torch import Tensor
 
+from mmseg_instbox.errors import InvalidInputError
+
 # decode heads of the usual kind by name only: their scores come of no feature grid of their own
 _OTHER_OUTPUT = dict(
     SideAdapterCLIPHead='classifies masks, not pixels', VPDDepthHead='estimates depth')
@@ -23,18 +25,19 @@ def check_decode_head(decode_head: ConfigType) -> None:
     hint = ('InstBoxSegmentor groups the pixels of a category, so it takes one decode head that '
             "scores categories pixel by pixel, such as FCNHead or mmseg's UPerHead")
     if isinstance(decode_head, list | tuple):
-        raise ValueError(f'decode_head is a cascade of {len(decode_head)} heads; {hint}. Give one '
-                         'of them as decode_head and the others, if they stand alone, as '
-                         'auxiliary_head.')
+        raise InvalidInputError(f'decode_head is a cascade of {len(decode_head)} heads; {hint}. '
+                                'Give one of them as decode_head and the others, if they stand '
+                                'alone, as auxiliary_head.')
     kind = decode_head.get('type')
     kind = MODELS.get(kind) if isinstance(kind, str) else kind
     if kind is None:
         return
     if issubclass(kind, BaseCascadeDecodeHead):
-        raise ValueError(f'{kind.__name__} refines what another head of a cascade gives; {hint}.')
+        raise InvalidInputError(f'{kind.__name__} refines what another head of a cascade gives; '
+                                f'{hint}.')
     if not issubclass(kind, BaseDecodeHead) or kind.__name__ in _OTHER_OUTPUT:
         reason = _OTHER_OUTPUT.get(kind.__name__, 'classifies masks, not pixels')
-        raise ValueError(f'{kind.__name__} {reason}; {hint}.')
+        raise InvalidInputError(f'{kind.__name__} {reason}; {hint}.')
 
 
 def carry_instances(data_preprocessor: OptConfigType) -> OptConfigType:

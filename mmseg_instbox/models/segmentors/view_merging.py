@@ -3,8 +3,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..task_modules.feature_grid import cell_points, resize_to_extent
-from .dense_prediction import DensePrediction
+from mmseg_instbox.core.dense_prediction import DensePrediction
+from mmseg_instbox.core.feature_grid import cell_points, resize_to_extent
 
 BOX_MERGES = ('mean', 'weighted', 'median', 'first')
 

@@ -8,6 +8,8 @@ from mmseg.registry import TASK_UTILS
 from mmseg.structures.sampler.base_pixel_sampler import BasePixelSampler
 from torch import Tensor, nn
 
+from mmseg_instbox.errors import InvalidInputError
+
 
 def hard_pixels(loss: Tensor, valid: Tensor, min_kept: int | float, min_loss: float | None,
                 easy_share: float = 0.) -> Tensor:
@@ -89,17 +91,18 @@ class BootstrapPixelSampler(BasePixelSampler):
                  warmup_iters: int = 0) -> None:
         super().__init__()
         if thresh is not None and not 0 < thresh <= 1:
-            raise ValueError(f'thresh is a probability in (0, 1] or None, got {thresh}')
+            raise InvalidInputError(f'thresh is a probability in (0, 1] or None, got {thresh}')
         if min_kept < 0 or (isinstance(min_kept, float) and min_kept > 1):
-            raise ValueError('min_kept is a count of pixels (int >= 0) or a share of the valid '
-                             f'pixels (float in [0, 1]), got {min_kept!r}')
+            raise InvalidInputError('min_kept is a count of pixels (int >= 0) or a share of the '
+                                    f'valid pixels (float in [0, 1]), got {min_kept!r}')
         if min_kept == 0 and thresh is None and min_loss is None:
-            raise ValueError('min_kept=0 without a threshold keeps no pixel at all: give thresh '
-                             '(or min_loss for a regression loss), or min_kept > 0')
+            raise InvalidInputError('min_kept=0 without a threshold keeps no pixel at all: give '
+                                    'thresh (or min_loss for a regression loss), or min_kept > 0')
         if scope not in ('image', 'batch'):
-            raise ValueError(f"scope is 'image' or 'batch', got {scope!r}")
+            raise InvalidInputError(f"scope is 'image' or 'batch', got {scope!r}")
         if warmup_iters < 0:
-            raise ValueError(f'warmup_iters is a number of iterations >= 0, got {warmup_iters}')
+            raise InvalidInputError('warmup_iters is a number of iterations >= 0, got '
+                                    f'{warmup_iters}')
         self.context = context
         self.thresh = thresh
         self.min_kept = min_kept
@@ -167,8 +170,9 @@ class BootstrapPixelSampler(BasePixelSampler):
             return 0.
         iteration = MessageHub.get_current_instance().get_info('iter')
         if iteration is None:
-            raise ValueError("BootstrapPixelSampler with warmup_iters needs mmengine's Runner, "
-                             'which counts the iterations; leave warmup_iters out elsewhere')
+            raise InvalidInputError("BootstrapPixelSampler with warmup_iters needs mmengine's "
+                                    'Runner, which counts the iterations; leave warmup_iters out '
+                                    'elsewhere')
         return max(0., 1 - iteration / self.warmup_iters)
 
     def _averages_over_valid(self) -> bool:
@@ -177,14 +181,15 @@ class BootstrapPixelSampler(BasePixelSampler):
         losses = list(losses) if isinstance(losses, nn.ModuleList) else [losses]
         flags = {bool(getattr(loss, 'avg_non_ignore', False)) for loss in losses}
         if len(flags) > 1:
-            raise ValueError('BootstrapPixelSampler needs the same avg_non_ignore in all losses of '
-                             f'{type(self.context).__name__}')
+            raise InvalidInputError('BootstrapPixelSampler needs the same avg_non_ignore in all '
+                                    f'losses of {type(self.context).__name__}')
         if any(getattr(loss, 'reduction', 'mean') != 'mean' for loss in losses):
-            raise ValueError("BootstrapPixelSampler needs reduction='mean' in all losses of "
-                             f'{type(self.context).__name__}; take `reduction` out of loss_decode')
+            raise InvalidInputError("BootstrapPixelSampler needs reduction='mean' in all losses of "
+                                    f'{type(self.context).__name__}; take `reduction` out of '
+                                    'loss_decode')
         for name in ('class_weight', 'use_sigmoid', 'use_mask'):
             if any(getattr(loss, name, None) for loss in losses):
-                raise ValueError(f'BootstrapPixelSampler cannot weight a loss with `{name}`: it '
-                                 'needs the mean of a softmax cross entropy; take it out of '
-                                 'loss_decode')
+                raise InvalidInputError('BootstrapPixelSampler cannot weight a loss with '
+                                        f'`{name}`: it needs the mean of a softmax cross entropy; '
+                                        'take it out of loss_decode')
         return flags.pop()

@@ -2,6 +2,8 @@ import torch
 from mmseg.registry import TASK_UTILS
 from torch import Tensor
 
+from mmseg_instbox.errors import InvalidInputError
+
 
 @TASK_UTILS.register_module()
 class CornerBoxCoder:
@@ -22,7 +24,7 @@ class CornerBoxCoder:
 
     def __init__(self, scale: float = 64.0) -> None:
         if not scale > 0:
-            raise ValueError(f'CornerBoxCoder needs scale > 0, got {scale}')
+            raise InvalidInputError(f'CornerBoxCoder needs scale > 0, got {scale}')
         self.scale = scale
 
     def encode(self, points: Tensor, bboxes: Tensor) -> Tensor:

@@ -4,6 +4,8 @@ import torch
 from mmseg.registry import TASK_UTILS
 from torch import Tensor
 
+from mmseg_instbox.errors import InvalidInputError
+
 
 @TASK_UTILS.register_module()
 class PixelBoxCoder:
@@ -20,8 +22,8 @@ class PixelBoxCoder:
 
     def __init__(self, scale: float = 64.0, max_size: float = 1e4) -> None:
         if not 0 < scale < max_size:
-            raise ValueError(f'PixelBoxCoder needs 0 < scale < max_size, got scale={scale} '
-                             f'and max_size={max_size}')
+            raise InvalidInputError(f'PixelBoxCoder needs 0 < scale < max_size, got scale={scale} '
+                                    f'and max_size={max_size}')
         self.scale = scale
         self.max_log = math.log(max_size / scale)
 
@@ -40,8 +42,8 @@ class PixelBoxCoder:
         """
         size = bboxes[..., 2:] - bboxes[..., :2]
         if not bool((size > 0).all()):
-            raise ValueError('PixelBoxCoder.encode got a box whose width or height is not '
-                             'positive; expected x1 < x2 and y1 < y2')
+            raise InvalidInputError('PixelBoxCoder.encode got a box whose width or height is not '
+                                    'positive; expected x1 < x2 and y1 < y2')
         centre = (bboxes[..., :2] + bboxes[..., 2:]) / 2
         return torch.cat([(centre - points) / self.scale, (size / self.scale).log()], dim=-1)
 

@@ -332,7 +332,7 @@ def test_regrouping_without_boxes_is_an_error(fake_grouper):
 def test_true_categories_need_a_background(fake_grouper):
     metric = InstBoxMetric(grouper=fake_grouper, true_categories=True)
     meta = dict(classes=META['classes'], thing_classes=('background', 'dog'))
-    with pytest.raises(ValueError, match="category 0, but that is 'background', a thing"):
+    with pytest.raises(ValueError, match="category 0 has no instances, not 'background', a thing"):
         evaluate([dog_sample()], [metric], meta)
 
 

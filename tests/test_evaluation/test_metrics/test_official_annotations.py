@@ -136,7 +136,7 @@ def test_predictions_of_another_size_than_the_file_says(ann_file):
 
 
 def test_a_file_without_coco(ann_file):
-    with pytest.raises(ValueError, match='only the figures of coco use it: set coco=True'):
+    with pytest.raises(ValueError, match='serves coco alone: set coco=True'):
         InstBoxMetric(ann_file=ann_file)
 
 

@@ -6,9 +6,9 @@ from mmengine.structures import InstanceData
 from mmseg.registry import MODELS
 from torch import Tensor
 
+from mmseg_instbox.core.feature_grid import cell_points
 from mmseg_instbox.models import PixelBoxHead
 from mmseg_instbox.models.box_heads.pixel_box_head import cell_boxes
-from mmseg_instbox.models.task_modules.feature_grid import cell_points
 
 SCALE = 16.0
 # grids for maps of 40 x 56: stride 8 (even), stride 8/7 of it (odd sizes), not divisible
@@ -219,6 +219,9 @@ def test_boxes_that_are_not_finite_are_an_error_that_names_the_image(samples, va
     deltas[1, 2, y, x] = value
     with pytest.raises(ValueError, match='NaN or infinite for bad.jpg:'):
         head.loss_by_feat(deltas, samples)
+    head.guarded = True  # as in a run, which leaves out such an iteration
+    losses = head.loss_by_feat(deltas.requires_grad_(), samples)
+    assert losses['loss_box'].isnan() and losses['loss_box'].requires_grad
 
 
 def test_void_cells_may_hold_anything(samples):

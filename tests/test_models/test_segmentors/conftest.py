@@ -5,7 +5,7 @@ from mmengine.model import BaseModule
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from mmseg_instbox.models.task_modules.feature_grid import cell_points
+from mmseg_instbox.core.feature_grid import cell_points
 
 
 @MODELS.register_module(force=True)

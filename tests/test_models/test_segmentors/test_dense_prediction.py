@@ -4,13 +4,13 @@ import torch
 import torch.nn.functional as F
 from mmseg.structures import SegDataSample
 
-from mmseg_instbox.models.segmentors.dense_prediction import (
+from mmseg_instbox.core.dense_prediction import (
     crop_to_image,
     flipped_dims,
     move_padding,
     unflip_boxes,
 )
-from mmseg_instbox.models.task_modules.feature_grid import cell_points
+from mmseg_instbox.core.feature_grid import cell_points
 
 from .conftest import inner_cells
 

@@ -9,14 +9,14 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
-from mmseg_instbox.models.segmentors.shifted_copies import (
+from mmseg_instbox.core.feature_grid import cell_points, sample_at_cells
+from mmseg_instbox.core.shifted_copies import (
     feature_strides,
     interleave,
     resize_grid,
     shift_offsets,
-    shift_training_batch,
 )
-from mmseg_instbox.models.task_modules.feature_grid import cell_points, sample_at_cells
+from mmseg_instbox.models.segmentors.label_shift import shift_training_batch
 
 from .conftest import BoxField, inner_cells
 

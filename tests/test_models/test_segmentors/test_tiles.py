@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mmseg_instbox.models.segmentors.tiles import border_distance, forward_tiled, tile_starts
-from mmseg_instbox.models.task_modules.feature_grid import cell_points
+from mmseg_instbox.core.feature_grid import cell_points
+from mmseg_instbox.core.tiles import border_distance, forward_tiled, tile_starts
 
 from .conftest import inner_cells
 

@@ -8,14 +8,14 @@ from mmseg.models.segmentors import SegTTAModel
 from mmseg.structures import SegDataSample
 from torch import nn
 
-from mmseg_instbox.models.segmentors.dense_prediction import DensePrediction
+from mmseg_instbox.core.dense_prediction import DensePrediction
+from mmseg_instbox.core.feature_grid import cell_points
 from mmseg_instbox.models.segmentors.view_merging import (
     BOX_MERGES,
     merge_boxes,
     merge_views,
     sample_grid,
 )
-from mmseg_instbox.models.task_modules.feature_grid import cell_points
 
 
 def make_view(grid: tuple[int, int], extent: tuple[float, float], value: float | None = None,

@@ -1,0 +1,2 @@
+_base_ = './instbox_mobilenet-v2-d16_1xb8-500_voc-mini-224x224.py'
+model = dict(decode_head=dict(sampler=dict(thresh=0.5)))

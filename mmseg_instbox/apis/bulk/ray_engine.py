@@ -1,0 +1,119 @@
+"""Bulk inference on Ray Data: on this machine, or on the cluster that Ray is connected to."""
+import logging
+import os
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from ...errors import InstBoxError, MissingPackageError
+from .shard_worker import Shard, ShardWorker, WorkerSettings, shard_from_text, shard_to_text
+from .storage import EXTRA
+
+OBJECT_STORE = 128 * 2**20  # bytes; only names and numbers go through it
+RETRIES = 2  # of a shard whose worker died
+
+
+class RayEngine:
+    """Has stateful workers of Ray Data predict shards.
+
+    It uses the cluster that Ray is connected to or that ``RAY_ADDRESS`` names; without one it
+    starts Ray on this machine, and stops it at the end of the ``with`` block. Workers get a GPU
+    each if the cluster has any and the device is not the CPU, else a CPU and a thread each.
+
+    Args:
+        device: As of ``InstBoxInferencer``.
+        workers: How many workers; by default one a GPU or, without, one a CPU.
+
+    Raises:
+        ImportError: Ray Data is not installed.
+    """
+
+    def __init__(self, device: str | None = None, workers: int | None = None) -> None:
+        self._ray = _import_ray()
+        self._started = not self._ray.is_initialized()
+        if self._started:
+            _start(self._ray, workers)
+        resources = self._ray.cluster_resources()
+        gpus = int(resources.get('GPU', 0)) if not str(device).startswith('cpu') else 0
+        self.num_gpus = 1 if gpus else 0
+        self.workers = workers or gpus or max(int(resources.get('CPU', 1)), 1)
+
+    def __enter__(self) -> 'RayEngine':
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        if self._started:
+            self._ray.shutdown()
+
+    def executor(self, settings: WorkerSettings
+                 ) -> Callable[[Sequence[Shard]], Iterator[tuple[int, list[tuple[str, str]]]]]:
+        """A function that has the workers predict shards and gives what they return."""
+        return lambda shards: self._execute(shards, settings)
+
+    def _execute(self, shards: Sequence[Shard],
+                 settings: WorkerSettings) -> Iterator[tuple[int, list[tuple[str, str]]]]:
+        if not shards:
+            return
+        data = self._ray.data
+        _prepare(data.DataContext.get_current())
+        size = min(self.workers, len(shards))
+        rows = [dict(shard=shard_to_text(shard)) for shard in shards]
+        with warnings.catch_warnings():  # Ray 2.64 is to drop the retries, for nothing else
+            warnings.simplefilter('ignore')
+            results = data.from_items(rows, override_num_blocks=len(rows)).map(
+                _RayWorker, fn_constructor_args=(settings, ),
+                compute=data.ActorPoolStrategy(min_size=1, max_size=size, initial_size=size),
+                num_cpus=1, num_gpus=self.num_gpus, max_restarts=-1, max_task_retries=RETRIES)
+        try:
+            for row in results.iter_rows():
+                yield row['done'], list(zip(row['images'], row['reasons'], strict=True))
+        except self._ray.exceptions.RayError as error:
+            raise InstBoxError(f'Ray could not go on: {_reason(error)}') from error
+
+
+class _RayWorker:
+    """A ``ShardWorker`` as Ray Data calls it."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        import cv2
+        cv2.setNumThreads(0)
+        self._worker = ShardWorker(settings)
+
+    def __call__(self, row: dict[str, str]) -> dict[str, Any]:
+        done, failed = self._worker(shard_from_text(row['shard']))
+        return dict(done=done, images=[image for image, _ in failed],
+                    reasons=[reason for _, reason in failed])
+
+
+def _import_ray() -> Any:
+    os.environ.setdefault('RAY_USAGE_STATS_ENABLED', '0')  # Ray would report to its authors
+    os.environ.setdefault('RAY_BACKEND_LOG_LEVEL', 'fatal')
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise MissingPackageError(f'The engine ray needs Ray Data, which is not installed: {EXTRA}'
+                                  ) from error
+    return ray
+
+
+def _start(ray: Any, workers: int | None) -> None:
+    """Connect to the cluster that the environment names, or start Ray on this machine."""
+    if os.environ.get('RAY_ADDRESS'):
+        ray.init(log_to_driver=False, logging_level=logging.ERROR)
+        return
+    ray.init(num_cpus=max(workers or 0, os.cpu_count() or 1), include_dashboard=False,
+             object_store_memory=OBJECT_STORE, log_to_driver=False, logging_level=logging.ERROR)
+
+
+def _prepare(context: Any) -> None:
+    """Go on without shards whose workers died; the caller tells which images those are."""
+    context.enable_progress_bars = False
+    context.max_errored_blocks = -1
+    logging.getLogger('ray.data').setLevel(logging.ERROR)
+
+
+def _reason(error: Exception) -> str:
+    """The last line of what a worker's exception says."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

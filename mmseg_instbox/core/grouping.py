@@ -1,0 +1,246 @@
+"""Grouping of pixels that agree on their box: pure functions on tensors (paper, section 3.3).
+
+Shapes: n foreground cells, K candidate instances. Boxes are ``(x1, y1, x2, y2)`` in image pixels,
+labels int64, ``owner`` ``(n,)`` int64 holds the candidate of each cell or -1.
+"""
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .box_iou import box_iou
+
+_OFFSET = 1 << 15  # makes bin indices positive
+_BIN_BITS = 17
+_LEVEL_BITS = 6
+_MAX_LEVEL = (1 << _LEVEL_BITS) - 1
+_WINDOW = [(dx, dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1)]
+
+
+class Candidates(NamedTuple):
+    """Candidate instances: ``boxes`` (K, 4), ``labels`` (K,), ``votes`` (K,) float."""
+    boxes: Tensor
+    labels: Tensor
+    votes: Tensor
+
+    def select(self, index: Tensor) -> 'Candidates':
+        """Candidates at the indices ``index`` ``(K',)``."""
+        return Candidates(*(each.index_select(0, index) for each in self))
+
+    def first(self, num: int) -> 'Candidates':
+        """At most ``num`` candidates, the first."""
+        return Candidates(*(each[:num] for each in self))
+
+
+def neighbours(index: Tensor, grid_shape: tuple[int, int]) -> Tensor:
+    """The eight cells around each cell.
+
+    Args:
+        index: ``(n,)`` int64 places of the cells on the flattened grid, each at most once.
+        grid_shape: ``(h, w)``.
+
+    Returns:
+        Tensor: ``(8, n)`` int64 index among the n cells; n where none of them lies there.
+    """
+    num, (h, w) = len(index), grid_shape
+    width = w + 2  # a margin of one cell around the grid
+    place = index + index // w * 2 + width + 1
+    cell_at = index.new_full(((h + 2) * width, ), num)
+    cell_at[place] = torch.arange(num, device=index.device)
+    steps = [dy * width + dx for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dx or dy]
+    return cell_at.take(place + index.new_tensor(steps)[:, None])
+
+
+def smooth_boxes(boxes: Tensor, labels: Tensor, around: Tensor) -> Tensor:
+    """Averages the box of each cell with those around it of its category, weighted by their IoU
+    squared.
+
+    Boxes of one object differ by noise and agree; those of a neighbouring object do not, and count
+    the less.
+
+    Args:
+        boxes: ``(n, 4)``.
+        labels: ``(n,)``.
+        around: ``(m, n)`` from :func:`neighbours`.
+
+    Returns:
+        Tensor: ``(n, 4)``.
+    """
+    rows = F.pad(boxes.T, (0, 1))  # coordinates first is faster; the last box is nobody's
+    others = rows.index_select(1, around.flatten()).view(4, *around.shape)
+    weight = box_iou(boxes[None], others.permute(1, 2, 0)).square()
+    weight = weight * (F.pad(labels, (0, 1), value=-1).take(around) == labels)
+    total = rows[:, :-1] + (others * weight).sum(dim=1)
+    return (total / (1 + weight.sum(dim=0))).T
+
+
+def cast_votes(boxes: Tensor, labels: Tensor, img_shape: tuple[int, int], bin_size: float,
+               relative: bool) -> Tensor:
+    """Bins of the Hough space (category, size, centre) that each cell votes for.
+
+    Args:
+        boxes: ``(n, 4)``.
+        labels: ``(n,)``.
+        img_shape: ``(H, W)``; bins are laid out from the image's centre, so that a flipped image
+            votes in flipped bins.
+        bin_size: Width of a bin, in sizes of the box (``relative``) or in pixels.
+        relative: Whether bins scale with the box. Then each cell votes at the two sizes next to its
+            own, half an octave apart.
+
+    Returns:
+        Tensor: ``(L, n)`` int64 keys of the bins; L is 2 if ``relative``, else 1.
+    """
+    low, high = boxes.T[:2], boxes.T[2:]
+    if relative:
+        level = (high - low).clamp(min=1).prod(dim=0).log2().floor()  # octaves of area
+        level = level.clamp(max=_MAX_LEVEL - 1)
+        level = torch.stack([level, level + 1])
+        width = bin_size * (level / 2).exp2()
+    else:
+        level = boxes.new_zeros(1, len(boxes))
+        width = bin_size
+    centre = (low + high - boxes.new_tensor([[img_shape[1]], [img_shape[0]]])) / 2
+    bins = (centre[:, None] / width).floor().clamp(2 - _OFFSET, _OFFSET - 2).long() + _OFFSET
+    category = (labels << _LEVEL_BITS) + level.long()
+    return (((category << _BIN_BITS) + bins[0]) << _BIN_BITS) + bins[1]
+
+
+def find_maxima(keys: Tensor, boxes: Tensor) -> Candidates:
+    """Local maxima of the votes, smoothed over 3 x 3 bins, as candidate instances.
+
+    Args:
+        keys: ``(L, n)`` bins that got a vote, from :func:`cast_votes`.
+        boxes: ``(n, 4)`` of the voters.
+
+    Returns:
+        Candidates: The box of each is the mean over the votes of its window.
+    """
+    bins, inverse, counts = keys.unique(return_inverse=True, return_counts=True)
+    sums = boxes.new_zeros((len(bins), 4), dtype=torch.float64)
+    sums.index_add_(0, inverse.flatten(), boxes.double().repeat(len(keys), 1))
+
+    near = bins + bins.new_tensor([(dx << _BIN_BITS) + dy for dx, dy in _WINDOW])[:, None]
+    index = torch.searchsorted(bins, near).clamp_(max=len(bins) - 1)
+    found = bins.take(index) == near
+    weight = bins.new_tensor([(2 - abs(dx)) * (2 - abs(dy)) for dx, dy in _WINDOW])[:, None] * found
+    votes = (weight * counts.take(index)).sum(dim=0)
+    peak = ((votes.take(index) * found).amax(dim=0) == votes).nonzero()[:, 0]
+
+    index, weight = index.index_select(1, peak), weight.index_select(1, peak)
+    total = (sums.index_select(0, index.flatten()).view(*index.shape, 4) * weight[..., None]).sum(0)
+    votes = votes.index_select(0, peak)
+    labels = bins.index_select(0, peak) >> (2 * _BIN_BITS + _LEVEL_BITS)
+    return Candidates((total / votes[:, None]).to(boxes.dtype), labels, votes.to(boxes.dtype) / 16)
+
+
+def strongest(candidates: Candidates, img_shape: tuple[int, int], max_num: int) -> Candidates:
+    """The candidates with most votes, in that order.
+
+    Args:
+        candidates: K of them.
+        img_shape: ``(H, W)``. Of equals the larger box, and then the one further from the middle of
+            the image, comes first, so that a flipped image has the same order.
+        max_num: How many are kept at most.
+    """
+    low, high = candidates.boxes.T[:2], candidates.boxes.T[2:]
+    middle = candidates.boxes.new_tensor([[img_shape[1]], [img_shape[0]]])
+    distance = (low + high - middle).square().sum(dim=0)
+    tie = ((high - low).prod(dim=0) + distance).mul(10).round()
+    order = tie.sort(descending=True, stable=True).indices
+    votes = candidates.votes.index_select(0, order)
+    order = order.index_select(0, votes.sort(descending=True, stable=True).indices[:max_num])
+    return candidates.select(order)
+
+
+def merge(candidates: Candidates, iou_thr: float) -> Candidates:
+    """Non-maximum suppression of candidates of one category whose boxes overlap.
+
+    Args:
+        candidates: K of them, the strongest first.
+        iou_thr: IoU above which the later one is dropped.
+
+    Returns:
+        Candidates: Those kept, in their order.
+    """
+    boxes, labels, _ = candidates
+    beats = (box_iou(boxes[:, None], boxes[None]) > iou_thr) & (labels[:, None] == labels[None])
+    return candidates.select(greedy_keep(beats).nonzero()[:, 0])
+
+
+def greedy_keep(beats: Tensor) -> Tensor:
+    """Which items greedy suppression keeps.
+
+    Args:
+        beats: ``(K, K)`` bool, whether item i suppresses item j if i itself is kept; only entries
+            with i before j count, so items come best first.
+
+    Returns:
+        Tensor: ``(K,)`` bool.
+    """
+    beats = beats.triu(diagonal=1)
+    keep = beats.new_ones(len(beats))
+    while True:  # the fixed point, reached after as many rounds as chains are long, is greedy NMS
+        survivors = ~(beats & keep[:, None]).any(dim=0)
+        if torch.equal(survivors, keep):
+            return keep
+        keep = survivors
+
+
+def owned_sums(values: Tensor, owner: Tensor, num: int, weights: Tensor | None = None) -> Tensor:
+    """Sums over the cells of each candidate.
+
+    Args:
+        values: ``(n, D)``.
+        owner: ``(n,)``.
+        num: K.
+        weights: ``(n,)``, ones by default.
+
+    Returns:
+        Tensor: ``(K, D + 1)`` float64, so that the order of the cells does not matter; the last
+            column sums the weights.
+    """
+    rows = F.pad(values, (0, 1), value=1).double()
+    if weights is not None:
+        rows = rows * weights[:, None]
+    sums = rows.new_zeros(num + 1, rows.shape[1])
+    return sums.index_add_(0, owner % (num + 1), rows)[:num]
+
+
+def owned_mean(values: Tensor, owner: Tensor, num: int, weights: Tensor | None = None) -> Tensor:
+    """Mean ``(K, D)`` over the cells of each candidate, 0 without cells; arguments as of
+    :func:`owned_sums`."""
+    sums = owned_sums(values, owner, num, weights)
+    return (sums[:, :-1] / sums[:, -1:].clamp(min=1e-9)).to(values.dtype)
+
+
+def refine(boxes: Tensor, owner: Tensor, iou: Tensor, candidates: Candidates) -> Candidates:
+    """Moves each candidate's box to the mean of its cells' boxes, weighted by their IoU with it;
+    every candidate owns a cell."""
+    mean = owned_mean(boxes, owner, len(candidates.labels), iou)
+    return candidates._replace(boxes=mean)
+
+
+def drop_unowned(candidates: Candidates, owner: Tensor) -> tuple[Candidates, Tensor]:
+    """The candidates that own a cell, and the owner ``(n,)`` of each cell, numbered anew."""
+    owned = torch.bincount(owner[owner >= 0], minlength=len(candidates.labels)) > 0
+    index = torch.cat([owned.cumsum(0) - 1, owned.new_full((1, ), -1, dtype=torch.long)])
+    return candidates.select(owned.nonzero()[:, 0]), index[owner]
+
+
+def box_cells(boxes: Tensor, cell_area: float, img_shape: tuple[int, int]) -> Tensor:
+    """How many cells the part of each box inside the image covers, at least 1.
+
+    Args:
+        boxes: ``(K, 4)``.
+        cell_area: Area of a cell in image pixels.
+        img_shape: ``(H, W)``.
+
+    Returns:
+        Tensor: ``(K,)`` float.
+    """
+    height, width = img_shape
+    x1, y1, x2, y2 = boxes.clamp(min=0).unbind(1)
+    area = (x2.clamp(max=width) - x1.clamp(max=width)) * (
+        y2.clamp(max=height) - y1.clamp(max=height))
+    return (area / cell_area).clamp(min=1)

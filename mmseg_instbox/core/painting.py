@@ -1,0 +1,215 @@
+"""From instances on the feature grid to masks and boxes at image resolution: pure functions."""
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+_CHUNK = 1 << 18  # pixels that are looked at together
+
+
+class Between(NamedTuple):
+    """Where pixels lie between cell centres along one axis, all ``(N,)``: the cell ``low`` int64,
+    the next one ``high`` (the same at the edge), and how far from ``low`` to ``high``, 0 to 1."""
+    low: Tensor
+    high: Tensor
+    share: Tensor
+
+
+def between_cells(size: int, cells: int, extent: float, device: torch.device) -> Between:
+    """The two cells next to each pixel, as in bilinear interpolation with ``align_corners=False``.
+
+    Args:
+        size: Pixels along the axis.
+        cells: Cells along the axis.
+        extent: Pixels that the cells cover, at least ``size``.
+        device: Device of the result.
+    """
+    pixels = torch.arange(size, device=device, dtype=torch.float32) + 0.5
+    position = (pixels * (cells / extent) - 0.5).clamp(0, cells - 1)
+    low = position.long()
+    return Between(low, (low + 1).clamp(max=cells - 1), position - low)
+
+
+def best_categories(logits: Tensor, extent: tuple[float, float], img_shape: tuple[int, int],
+                    chunk: int = _CHUNK) -> Tensor:
+    """The best category of each pixel, as ``resize_to_extent(...).argmax(dim=0)`` gives it.
+
+    Where the four cells around a pixel have the same best category, no other can be best between
+    them, as each weighs the same for all categories. So scores are interpolated only at the borders
+    of categories, some pixels at a time to bound memory.
+
+    Args:
+        logits: ``(C, h, w)`` float.
+        extent: ``(H', W')``, the pixels that the grid covers, at least the image.
+        img_shape: ``(H, W)``.
+        chunk: How many scores are interpolated together.
+
+    Returns:
+        Tensor: ``(H, W)`` int64. Where two categories are equal but for rounding, another one of
+            them than that of the interpolated whole may be the best.
+    """
+    full = [max(round(whole), part) for whole, part in zip(extent, img_shape, strict=True)]
+    rows, cols = (between_cells(size, cells, whole, logits.device)
+                  for size, cells, whole in zip(img_shape, logits.shape[1:], full, strict=True))
+    corners = _corners(logits.argmax(dim=0))
+    best = _spread(corners[0], rows, cols)
+    mixed = _spread((corners != corners[0]).any(dim=0), rows, cols)
+    cells = logits.flatten(1).T.contiguous()
+    places = [each.split(max(chunk // len(logits), 1)) for each in mixed.nonzero(as_tuple=True)]
+    for y, x in zip(*places, strict=True):
+        top, bottom = (_along_row(cells, each[y] * logits.shape[2], cols, x)
+                       for each in (rows.low, rows.high))
+        best[y, x] = torch.lerp(top, bottom, rows.share[y].to(logits)[:, None]).argmax(dim=1)
+    return best
+
+
+def _along_row(cells: Tensor, row: Tensor, cols: Between, x: Tensor) -> Tensor:
+    """Scores ``(P, C)`` at the columns x ``(P,)`` of rows of cells ``(h * w, C)`` that start at
+    ``row`` ``(P,)``."""
+    low, high = (cells.index_select(0, row + each[x]) for each in (cols.low, cols.high))
+    return torch.lerp(low, high, cols.share[x].to(cells)[:, None])
+
+
+def paint(owners: Tensor, labels: Tensor, seg_map: Tensor, extent: tuple[float, float]) -> Tensor:
+    """Carries owners from the cells to the image's pixels.
+
+    A pixel goes to the instance of its own category that has most weight, in bilinear
+    interpolation, among the four cells around it; the weights are computed only where these belong
+    to several instances. Where none has the pixel's category, as at the rim of thin parts, the
+    nearest of the twelve cells around the four decides.
+
+    Args:
+        owners: ``(h, w)`` int64, -1 for none.
+        labels: ``(K,)`` category of each instance, as in ``seg_map``.
+        seg_map: ``(H, W)`` category of each pixel.
+        extent: Pixels that the grid covers.
+
+    Returns:
+        Tensor: ``(H, W)`` int16 or int32, the instance of each pixel; K for none.
+    """
+    (h, w), (height, width), num = owners.shape, seg_map.shape, len(labels)
+    rows = between_cells(height, h, extent[0], owners.device)
+    cols = between_cells(width, w, extent[1], owners.device)
+    dtype = torch.int16 if num < 2**15 else torch.int32  # small types are faster
+    owners = torch.where(owners < 0, num, owners).to(dtype)
+    labels = F.pad(labels, (0, 1), value=-1).to(dtype)  # that of nobody fits no pixel
+    seg_map = seg_map.to(dtype)
+
+    corners = _corners(owners)
+    instance = corners.amin(dim=0)  # the only one, or nobody
+    several = (corners.masked_fill(corners == num, -1).amax(dim=0) > instance) & (instance < num)
+    painted = _spread(instance, rows, cols)
+    painted.masked_fill_(_spread(labels[instance.long()], rows, cols) != seg_map, num)
+
+    fill = partial(_fill, painted, seg_map=seg_map, labels=labels, rows=rows, cols=cols)
+    fill(_spread(several, rows, cols), corners, _heaviest)
+    fill((painted == num) & _any_of(seg_map, labels[:num]), _window(owners, num), _nearest)
+    return painted
+
+
+def _fill(painted: Tensor, pixels: Tensor, cells: Tensor, choose: Callable[..., Tensor],
+          seg_map: Tensor, labels: Tensor, rows: Between, cols: Between) -> None:
+    """Decides the true ``pixels`` ``(H, W)`` of ``painted`` by the cells ``(M, h, w)`` around each,
+    some at a time to bound memory."""
+    categories = labels[cells.long()]
+    places = [each.split(_CHUNK) for each in pixels.nonzero(as_tuple=True)]
+    for y, x in zip(*places, strict=True):
+        near, fits = (_near(each, rows, cols, y, x) for each in (cells, categories))
+        fits = fits == seg_map[y, x]
+        painted[y, x] = choose(near, fits, rows.share[y], cols.share[x], len(labels) - 1)
+
+
+def _any_of(seg_map: Tensor, labels: Tensor) -> Tensor:
+    """Which pixels ``(H, W)`` bool are of one of some categories."""
+    size = int(torch.cat([seg_map.amax()[None], labels]).amax()) + 1
+    known = torch.zeros(size, dtype=torch.bool, device=labels.device)
+    known[labels.long()] = True
+    return known.index_select(0, seg_map.flatten().int()).view(seg_map.shape)
+
+
+def _near(cells: Tensor, rows: Between, cols: Between, y: Tensor, x: Tensor) -> Tensor:
+    """Of ``cells`` ``(M, h, w)`` those ``(M, P)`` at the low cells of the pixels y, x ``(P,)``."""
+    place = rows.low[y] * cells.shape[2] + cols.low[x]
+    return cells.flatten(1).index_select(1, place)
+
+
+def _corners(owners: Tensor) -> Tensor:
+    """Owners ``(4, h, w)`` of each cell and of the next ones right, below and diagonal; the last
+    row and column repeat."""
+    both = torch.stack([owners, torch.cat([owners[:, 1:], owners[:, -1:]], dim=1)])
+    return torch.cat([both, torch.cat([both[:, 1:], both[:, -1:]], dim=1)])
+
+
+def _window(owners: Tensor, nobody: int) -> Tensor:
+    """Owners ``(16, h, w)`` of the 4 x 4 cells from one above and left of each on."""
+    h, w = owners.shape
+    padded = F.pad(owners, (1, 2, 1, 2), value=nobody)
+    return torch.stack([padded[y:y + h, x:x + w] for y in range(4) for x in range(4)])
+
+
+def _spread(values: Tensor, rows: Between, cols: Between) -> Tensor:
+    """The value ``(H, W)`` of the low cell of each pixel, of ``(h, w)``."""
+    return values.index_select(1, cols.low).index_select(0, rows.low)
+
+
+def _heaviest(near: Tensor, fits: Tensor, y: Tensor, x: Tensor, nobody: int) -> Tensor:
+    """The instance with most weight among four cells, the first of equals, or ``nobody``."""
+    low, high = 1 - x, x
+    weight = torch.stack([low * (1 - y), high * (1 - y), low * y, high * y])
+    total = torch.zeros_like(weight)
+    for i in range(4):
+        total.addcmul_((near == near[i]).float(), weight[i])
+    total = total * fits
+    best = total.amax(dim=0)
+    return near.masked_fill((total < best) | (total == 0), nobody).amin(dim=0)
+
+
+def _nearest(near: Tensor, fits: Tensor, y: Tensor, x: Tensor, nobody: int) -> Tensor:
+    """The instance of the nearest of 4 x 4 cells, the first of equals, or ``nobody``."""
+    step = torch.arange(-1, 3, device=y.device)[:, None]
+    distance = ((y - step)**2)[:, None] + ((x - step)**2)[None]
+    distance = distance.flatten(0, 1).masked_fill(~fits, torch.inf)
+    return near.masked_fill((distance > distance.amin(dim=0)) | ~fits, nobody).amin(dim=0)
+
+
+def which_occur(instance: Tensor, num: int) -> Tensor:
+    """The numbers below ``num`` that occur in a map ``(H, W)`` of numbers up to ``num``, ascending
+    int64 ``(K,)``."""
+    return torch.bincount(instance.flatten(), minlength=num)[:num].nonzero()[:, 0]
+
+
+def masks_of(instance: Tensor, numbers: Tensor, num: int) -> Tensor:
+    """Masks ``(K, H, W)`` bool of the instances ``numbers`` ``(K,)`` int64 in a map ``(H, W)`` of
+    numbers up to ``num``."""
+    index = instance.long()
+    if len(numbers) < num:
+        place = numbers.new_full((num + 1, ), len(numbers))
+        place[numbers] = torch.arange(len(numbers), device=numbers.device)
+        index = place.take(index)
+    masks = torch.zeros((len(numbers) + 1, *instance.shape), dtype=torch.bool,
+                        device=instance.device)
+    return masks.scatter_(0, index[None], True)[:-1]
+
+
+def mask_boxes(masks: Tensor) -> Tensor:
+    """Bounding boxes of masks.
+
+    Args:
+        masks: ``(K, H, W)`` bool.
+
+    Returns:
+        Tensor: ``(K, 4)`` float32 x1, y1, x2, y2, right and bottom edge exclusive; zeros for a mask
+            without pixels.
+    """
+    if len(masks) == 0:
+        return masks.new_zeros((0, 4), dtype=torch.float32)
+    sides = []
+    for dim in (1, 2):
+        hit = masks.view(torch.uint8).amax(dim=dim)
+        size, last = hit.shape[1], hit.flip(1).argmax(dim=1)
+        sides += [hit.argmax(dim=1), (size - last) * hit.amax(dim=1)]
+    x1, x2, y1, y2 = sides
+    return torch.stack([x1, y1, x2, y2], dim=1).float()

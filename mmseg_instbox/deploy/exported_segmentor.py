@@ -1,0 +1,104 @@
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.model import BaseModel
+from mmseg.registry import MODELS, TASK_UTILS
+from mmseg.utils import OptSampleList, SampleList
+from torch import Tensor
+
+from ..core.predict_dense import check_test_cfg
+from ..errors import InvalidInputError
+from ..models.segmentors.cell_predictor import CellPredictor
+from .export_settings import ExportSettings
+from .exported_model import ExportedModel
+
+
+class ExportedSegmentor(CellPredictor, BaseModel):
+    """An exported model in the place of the segmentor that it was made from.
+
+    It predicts as :class:`~mmseg_instbox.models.InstBoxSegmentor` does, in ``test_step`` and in
+    MMSegmentation's ``inference_model``; it cannot be trained.
+
+    Args:
+        path: A file that ``instbox export`` wrote, ``.onnx`` or ``.xml``.
+        device: As of :class:`.ExportedModel`; what comes after the network runs on the CPU.
+        cfg_options: Changes of ``model.grouper`` and ``model.test_cfg``, by dotted keys.
+
+    Attributes:
+        cfg (Config): ``model`` with ``grouper`` and ``test_cfg``, and ``test_pipeline``.
+        dataset_meta (dict): ``classes``, ``thing_classes`` and ``palette``.
+
+    Raises:
+        ValueError: As of :class:`.ExportedModel`, or other options.
+        FileNotFoundError: As of :class:`.ExportedModel`.
+    """
+
+    def __init__(self, path: str | Path, device: str | None = None,
+                 cfg_options: dict | None = None) -> None:
+        exported = ExportedModel(path, device)
+        settings = exported.settings
+        super().__init__(MODELS.build(preprocessor_config(settings)))
+        self.cfg = Config(dict(
+            model=dict(grouper=settings.grouper, test_cfg=settings.test_cfg),
+            test_pipeline=pipeline_of(settings)))
+        _merge(self.cfg, cfg_options or {})
+        self.exported = exported
+        self.dataset_meta = dict(settings.dataset_meta,
+                                 classes=tuple(settings.dataset_meta['classes']),
+                                 thing_classes=tuple(settings.dataset_meta['thing_classes']))
+        self.num_classes = len(self.dataset_meta['classes'])
+        self.thing_ids = list(settings.thing_ids)
+        self.test_cfg = self.cfg.model.test_cfg
+        check_test_cfg(self.test_cfg)
+        self.grouper = TASK_UTILS.build(self.cfg.model.grouper)
+        # what tells its predictions from those of another model
+        self.register_buffer('digest', torch.tensor(list(bytes.fromhex(exported.digest))))
+
+    def forward_dense(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Category scores and boxes on their feature grids, as of :class:`.ExportedModel`."""
+        return self.exported.forward_dense(inputs)
+
+    def forward(self, inputs: Tensor, data_samples: OptSampleList = None,
+                mode: str = 'predict') -> SampleList:
+        """Predictions of a batch.
+
+        Args:
+            inputs: ``(N, 3, H, W)``, normalised and padded.
+            data_samples: As of ``InstBoxSegmentor.predict``.
+            mode: 'predict' is all that there is.
+
+        Raises:
+            ValueError: Another mode.
+        """
+        if mode != 'predict':
+            raise InvalidInputError(f'An exported model predicts and nothing else, not {mode!r}: '
+                                    'train the model that it was made from, and export it again.')
+        return self.predict(inputs, data_samples)
+
+
+def preprocessor_config(settings: ExportSettings) -> dict[str, Any]:
+    """The config of the data preprocessor that does what the settings say."""
+    padding = dict(settings.padding)
+    value = padding.pop('value')
+    return dict(type='InstBoxDataPreProcessor', mean=settings.mean, std=settings.std,
+                bgr_to_rgb=settings.bgr_to_rgb, pad_val=value, test_cfg=padding)
+
+
+def pipeline_of(settings: ExportSettings) -> list[dict]:
+    """The test pipeline that does what the settings say."""
+    resize = settings.resize
+    steps = [] if resize is None else [
+        dict(type='Resize', scale=tuple(resize['scale']), keep_ratio=resize['keep_ratio'])]
+    return [dict(type='LoadInstImage'), *steps, dict(type='PackInstInputs')]
+
+
+def _merge(cfg: Config, options: dict[str, Any]) -> None:
+    """Changes settings; a ValueError for those that an exported model does not have."""
+    fixed = [key for key in options
+             if not key.startswith(('model.grouper', 'model.test_cfg'))]
+    if fixed:
+        raise InvalidInputError(f'An exported model takes changes of model.grouper and '
+                                f'model.test_cfg alone, not of {", ".join(fixed)}.')
+    cfg.merge_from_dict(options)

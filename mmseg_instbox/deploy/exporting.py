@@ -1,0 +1,152 @@
+"""Writing a model as ONNX or OpenVINO."""
+import copy
+import io
+import tempfile
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.model import revert_sync_batchnorm
+from torch import Tensor, nn
+
+from ..errors import ExportError
+from ..utils import atomic_write
+from .export_settings import ExportSettings
+from .fidelity import CELLS, check_fidelity, check_repeatable, noise
+from .model_settings import settings_of
+from .preprocessing import normalise, resize_image
+from .quantization import quantise
+from .seal import onnx_property, seal
+from .sessions import INPUT, OUTPUTS, SETTINGS, SUFFIXES, import_runtime, open_session
+
+OPSET = 17
+FORMATS = dict(onnx='.onnx', openvino='.xml')
+
+
+class DenseNetwork(nn.Module):
+    """The part of a segmentor that is exported: one pass of the network.
+
+    Args:
+        model: With ``forward_dense``.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits ``(N, C, h, w)`` and boxes ``(N, 4, h', w')`` of ``(N, 3, H, W)``."""
+        return self.model.forward_dense(image)
+
+
+def export_model(model: nn.Module, path: str | Path,
+                 calibration: Sequence[np.ndarray] | None = None) -> Path:
+    """Writes a model as a file that runs without OpenMMLab.
+
+    The graph takes ``image`` ``(N, 3, H, W)`` float32, normalised, N, H and W free, and gives
+    ``scores`` ``(N, C, h, w)``, category scores before softmax, and ``boxes`` ``(N, 4, h', w')``,
+    x1, y1, x2, y2 in pixels of its input. What was written is run and compared with the model.
+
+    Args:
+        model: As ``load_model`` gives it; it is not changed.
+        path: Ends in ``.onnx``, or in ``.xml`` for OpenVINO, which has a second file ``.bin``.
+        calibration: Pictures (H, W, 3) uint8 BGR from which the ranges of numbers are learnt; the
+            convolutions then compute with 8-bit whole numbers.
+
+    Returns:
+        Path: The file. It is there whole or not at all.
+
+    Raises:
+        ValueError: The model cannot be exported, or what was exported says something else.
+        ImportError: A library of the extra ``export`` is not installed.
+    """
+    path = Path(path)
+    if path.suffix not in SUFFIXES:
+        raise ExportError(f'{path}: an exported model ends in {" or ".join(SUFFIXES)}.')
+    settings = settings_of(model)
+    network = DenseNetwork(revert_sync_batchnorm(_copy(model))).eval()
+    pictures = None if calibration is None else _inputs(calibration, settings)
+    with torch.no_grad():
+        check_repeatable(network, settings)
+        graph = trace(network, settings)
+        if pictures is not None:
+            graph = quantise(graph, pictures)
+        with tempfile.TemporaryDirectory() as folder:
+            written = write_files(graph, settings, Path(folder) / f'model{path.suffix}')
+            check_fidelity(open_session(written), network, settings, pictures)
+            return _move(written, path)
+
+
+def _copy(model: nn.Module) -> nn.Module:
+    """A copy on the CPU that computes in float32."""
+    return copy.deepcopy(model).cpu().float().eval()
+
+
+def _inputs(pictures: Sequence[np.ndarray], settings: ExportSettings) -> list[Tensor]:
+    """Pictures as the network sees them, one by one.
+
+    Raises:
+        ValueError: There are none.
+    """
+    if not pictures:
+        raise ExportError('8-bit numbers need pictures to calibrate them with; give a folder of '
+                          'about 100 that look like those to come.')
+    return [normalise([resize_image(each, settings)], settings) for each in pictures]
+
+
+def trace(network: nn.Module, settings: ExportSettings) -> bytes:
+    """The network as an ONNX graph of free batch and size.
+
+    Raises:
+        ValueError: The network does something that ONNX cannot express.
+        ImportError: ``onnx`` is not installed.
+    """
+    import_runtime('onnx')
+    free = {INPUT: {0: 'batch', 2: 'height', 3: 'width'}} | {
+        name: {0: 'batch', 2: f'{name}_height', 3: f'{name}_width'} for name in OUTPUTS}
+    buffer = io.BytesIO()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # of sizes that become constants; they are checked
+            torch.onnx.export(
+                network, (noise(settings, *CELLS[0]), ), buffer, dynamo=False, opset_version=OPSET,
+                input_names=[INPUT], output_names=list(OUTPUTS), dynamic_axes=free)
+    except Exception as error:  # the exporter raises what the step that failed raised
+        reason = ' '.join(str(error).split())[:300] or type(error).__name__
+        raise ExportError(f'{_name(network)} does something that ONNX cannot express: '
+                          f'{reason}') from error
+    return buffer.getvalue()
+
+
+def _name(network: DenseNetwork) -> str:
+    """What the model is called in messages: its backbone and its decode head."""
+    parts = [getattr(network.model, name, None) for name in ('backbone', 'decode_head')]
+    return ' with '.join(type(part).__name__ for part in parts if part is not None)
+
+
+def write_files(graph: bytes, settings: ExportSettings, path: Path) -> Path:
+    """Writes a graph with its settings and a digest, as ``.onnx`` or as ``.xml`` and ``.bin``.
+
+    Raises:
+        ImportError: ``openvino`` is not installed.
+    """
+    if path.suffix == '.onnx':
+        content = graph + onnx_property(SETTINGS.encode(), settings.to_json().encode())
+        path.write_bytes(seal(content, '.onnx'))
+        return path
+    openvino = import_runtime('openvino')
+    model = openvino.Core().read_model(graph)
+    model.set_rt_info(settings.to_json(), [SETTINGS, 'settings'])
+    openvino.save_model(model, path, compress_to_fp16=False)
+    path.write_bytes(seal(path.read_bytes(), '.xml', path.with_suffix('.bin').read_bytes()))
+    return path
+
+
+def _move(written: Path, path: Path) -> Path:
+    """Puts the files in their place; at no time is a part of them there that could be run."""
+    if path.suffix == '.xml':
+        path.unlink(missing_ok=True)  # the old one does not fit the new weights
+        atomic_write(written.with_suffix('.bin').read_bytes(), path.with_suffix('.bin'))
+    return atomic_write(written.read_bytes(), path)

@@ -1,0 +1,89 @@
+from functools import partial
+
+from mmengine.structures import PixelData
+from mmseg.structures import SegDataSample
+from mmseg.utils import OptSampleList, SampleList
+from torch import Tensor
+
+from mmseg_instbox.core.dense_prediction import DensePrediction
+from mmseg_instbox.core.feature_grid import resize_to_extent
+from mmseg_instbox.core.painting import best_categories
+from mmseg_instbox.core.predict_dense import predict_dense
+from mmseg_instbox.core.shifted_copies import feature_strides
+
+
+class CellPredictor:
+    """What a segmentor does once it knows categories and boxes of cells.
+
+    A class that extends it has ``forward_dense``, which takes ``(N, 3, H, W)`` and gives logits
+    ``(N, C, h, w)`` and boxes ``(N, 4, h', w')``, a ``grouper``, ``thing_ids`` and ``test_cfg``.
+    """
+    _strides: tuple[int, int] | None = None
+
+    def predict_dense(self, inputs: Tensor,
+                      data_samples: OptSampleList = None) -> list[DensePrediction]:
+        """Categories and boxes of each cell, as ``test_cfg`` says, without grouping.
+
+        Args:
+            inputs: ``(N, 3, H, W)``, padded at the right and bottom only.
+            data_samples: Their ``img_shape`` (without padding), ``ori_shape``, ``flip`` and
+                ``flip_direction`` are read; missing sizes mean that of ``inputs``.
+
+        Returns:
+            list[DensePrediction]: In pixels of the original images, mirror images mapped back.
+
+        Raises:
+            ValueError: ``test_cfg.shifts`` or ``mode='slide'`` and a network whose feature stride
+                does not allow it, or an unknown direction of flipping.
+        """
+        metainfos = [sample.metainfo for sample in data_samples or []] or [{}] * len(inputs)
+        return predict_dense(self.forward_dense, inputs, metainfos, self.test_cfg,
+                             partial(self._find_strides, inputs))
+
+    def _find_strides(self, inputs: Tensor) -> tuple[int, int]:
+        if self._strides is None:
+            self._strides = feature_strides(self.forward_dense, inputs)
+        return self._strides
+
+    def predict(self, inputs: Tensor, data_samples: OptSampleList = None) -> SampleList:
+        """Category map and instances of a batch.
+
+        Args:
+            inputs: ``(N, 3, H, W)``, padded at the right and bottom only.
+            data_samples: As for :meth:`predict_dense`, whose errors are raised.
+
+        Returns:
+            list[SegDataSample]: The samples with ``seg_logits``, ``pred_sem_seg`` and
+            ``pred_instances`` at original size.
+        """
+        dense = self.predict_dense(inputs, data_samples)
+        del inputs  # the largest tensor, if the caller holds it no longer
+        data_samples = data_samples or [SegDataSample() for _ in dense]
+        for sample, each in zip(data_samples, dense, strict=True):
+            size = (each.logits_extent, each.ori_shape)
+            if self.test_cfg.get('keep_logits', True):
+                self.group(sample, resize_to_extent(each.logits, *size), each)
+            else:
+                self._group_cells(sample, best_categories(each.logits, *size), each)
+        return data_samples
+
+    def group(self, sample: SegDataSample, seg_logits: Tensor, dense: DensePrediction) -> None:
+        """Groups the cells of an image and writes all predictions on its sample.
+
+        Args:
+            sample: Changed in place.
+            seg_logits: ``(C, H, W)`` category scores at original size.
+            dense: Its ``scores`` and ``boxes`` are grouped.
+        """
+        sample.seg_logits = PixelData(data=seg_logits)
+        self._group_cells(sample, seg_logits.argmax(dim=0), dense)
+
+    def _group_cells(self, sample: SegDataSample, seg_map: Tensor, dense: DensePrediction) -> None:
+        """Writes the category map ``(H, W)`` int64 and the instances on a sample."""
+        sample.pred_sem_seg = PixelData(data=seg_map[None])
+        sample.pred_instances = self.grouper(dense.scores, dense.boxes, dense.ori_shape,
+                                             self.thing_ids, dense.extent, seg_map)
+        if self.test_cfg.get('keep_boxes', False):
+            sample.pred_boxes = PixelData(data=dense.boxes)
+            sample.pred_scores = PixelData(data=dense.scores)
+            sample.set_metainfo(dict(grid_extent=dense.extent))

@@ -1,0 +1,67 @@
+"""Looks at the header of an image file before its pixels are unpacked."""
+import io
+import os
+import warnings
+
+from PIL import Image
+
+from ..errors import InvalidInputError, TooLargeError
+from .foreign_errors import reason, refuse_as
+from .limits import check_limit, limit
+
+# Pillow also knows formats that hand a file to other programs (EPS) or lead to other files
+FORMATS = ('AVIF', 'BMP', 'GIF', 'HEIF', 'JPEG', 'JPEG2000', 'MPO', 'PNG', 'PPM', 'TIFF', 'WEBP')
+DEEP_MODES = ('I', 'F', 'I;16', 'I;16B', 'I;16L', 'I;16N')
+
+
+def open_image(content: bytes | str | os.PathLike, name: str) -> Image.Image:
+    """Open an image of a size that is allowed; nothing is decoded.
+
+    Args:
+        content: The bytes of the file, or its path.
+        name: Name of the image, the beginning of an error's sentence.
+
+    Returns:
+        Image.Image: Of one of ``FORMATS``, its pixels not yet read.
+
+    Raises:
+        ValueError: It is no image of these formats.
+        TooLargeError: It has more pixels than the limit ``pixels`` of
+            :mod:`mmseg_instbox.utils.limits`.
+    """
+    Image.init()
+    source = io.BytesIO(content) if isinstance(content, bytes) else content
+    largest = limit('pixels')
+    # Pillow's own limit would stand in the way of ours where that was raised
+    if Image.MAX_IMAGE_PIXELS is not None and Image.MAX_IMAGE_PIXELS < largest:
+        Image.MAX_IMAGE_PIXELS = largest
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore', Image.DecompressionBombWarning)
+            image = Image.open(source, formats=[each for each in FORMATS if each in Image.OPEN])
+    except Image.DecompressionBombError as error:
+        raise TooLargeError(f'{name}: the image has more than {2 * largest:,} pixels, the limit is '
+                            f'{largest:,}. If that is meant, raise the limit in the environment: '
+                            'INSTBOX_MAX_PIXELS=NUMBER') from error
+    except Image.UnidentifiedImageError as error:
+        raise InvalidInputError(f'{name}: not an image that can be read (unknown format). Use '
+                                'JPEG, PNG, WebP, TIFF or BMP.') from error
+    except Exception as error:  # pillow raises many types on what is no image
+        raise InvalidInputError(f'{name}: not an image that can be read '
+                                f'({reason(error)}).') from error
+    check_limit('pixels', image.width * image.height, f'{name}: the image')
+    return image
+
+
+def check_tiff_size(content: bytes, name: str) -> None:
+    """Refuse a TIFF of too many pixels, also one of a kind that Pillow does not know.
+
+    Raises:
+        ValueError: It is no TIFF.
+        TooLargeError: See :func:`open_image`.
+    """
+    import tifffile  # mmcv asks for it, only who reads TIFF with it has it
+    with refuse_as(f'{name}: not a TIFF image that can be read'):
+        with tifffile.TiffFile(io.BytesIO(content)) as file:
+            page = file.pages[0]
+            check_limit('pixels', page.imagelength * page.imagewidth, f'{name}: the image')

@@ -1,0 +1,58 @@
+"""Bulk runs without an engine: a worker in this process."""
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from mmseg_instbox.apis.bulk.bulk_job import BulkJob
+from mmseg_instbox.apis.bulk.listing import list_images
+from mmseg_instbox.apis.bulk.shard_worker import ShardWorker, WorkerSettings
+from mmseg_instbox.apis.bulk.storage import Storage
+from mmseg_instbox.apis.prediction_job import open_inferencer
+from mmseg_instbox.engine.config_json import config_to_json
+
+
+@pytest.fixture(scope='session')
+def saved(random_network, tmp_path_factory) -> str:
+    """A checkpoint of ``random_network`` that carries its config."""
+    file = tmp_path_factory.mktemp('saved') / 'random.pth'
+    meta = dict(config_json=config_to_json(random_network.cfg),
+                dataset_meta=random_network.dataset_meta)
+    torch.save(dict(state_dict=random_network.state_dict(), meta=meta), file)
+    return str(file)
+
+
+@pytest.fixture(scope='session')
+def expected(saved) -> dict:
+    """What predictions of ``saved`` depend on."""
+    return open_inferencer(model=saved, device='cpu')[1]
+
+
+@pytest.fixture
+def folder(photos, tmp_path) -> Path:
+    """A folder of eight pictures."""
+    folder = tmp_path / 'photos'
+    folder.mkdir()
+    for photo in photos:
+        shutil.copy(photo, folder / photo.name)
+    return folder
+
+
+@pytest.fixture
+def worker(saved, expected, tmp_path) -> ShardWorker:
+    """A worker that writes to ``tmp_path / 'out'``."""
+    return ShardWorker(WorkerSettings(dict(model=saved, device='cpu'), expected,
+                                      str(tmp_path / 'out'), batch_size=3))
+
+
+@pytest.fixture
+def make_job(expected, folder, tmp_path) -> Callable[..., BulkJob]:
+    """A function that makes the job of predicting ``folder`` into ``tmp_path / 'out'``."""
+
+    def make(settings: dict | None = None, **arguments: object) -> BulkJob:
+        return BulkJob(Storage(str(tmp_path / 'out')), settings or expected,
+                       list_images([str(folder)]), **arguments)
+
+    return make

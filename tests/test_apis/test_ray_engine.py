@@ -1,0 +1,148 @@
+"""Bulk inference on a local Ray with two workers."""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+ray = pytest.importorskip('ray')
+pq = pytest.importorskip('pyarrow.parquet')
+
+from mmseg_instbox.cli.main import cli  # noqa: E402
+from mmseg_instbox.engine.config_json import config_to_json  # noqa: E402
+
+NUM_IMAGES = 40
+
+
+@pytest.fixture(scope='module')
+def model(random_network, tmp_path_factory):
+    """A checkpoint of a random network."""
+    file = tmp_path_factory.mktemp('model') / 'random.pth'
+    meta = dict(config_json=config_to_json(random_network.cfg),
+                dataset_meta=random_network.dataset_meta)
+    torch.save(dict(state_dict=random_network.state_dict(), meta=meta), file)
+    return file
+
+
+@pytest.fixture(scope='module')
+def pictures(tiny_voc, tmp_path_factory):
+    """A folder of pictures, one of them broken."""
+    folder = tmp_path_factory.mktemp('many')
+    sources = sorted((tiny_voc / 'JPEGImages').iterdir())
+    for number in range(NUM_IMAGES):
+        shutil.copy(sources[number % len(sources)], folder / f'{number:03d}.jpg')
+    (folder / 'broken.jpg').write_bytes(b'no picture')
+    return folder
+
+
+@pytest.fixture(scope='session')
+def cluster(repo):
+    """Ray on this machine, for all tests."""
+    before = os.environ.get('PYTHONPATH', '')
+    os.environ.update(PYTHONPATH=f'{repo}:{before}', RAY_USAGE_STATS_ENABLED='0')
+    ray.init(num_cpus=2, include_dashboard=False, object_store_memory=128 * 2**20,
+             log_to_driver=False, logging_level='ERROR')
+    yield
+    ray.shutdown()
+    os.environ['PYTHONPATH'] = before
+
+
+def predict(pictures, model, out, *more):
+    return CliRunner().invoke(
+        cli, ['predict', *map(str, (pictures, '--model', model, '--device', 'cpu', '--score-thr', 0,
+                                    '--out', out, *more))], prog_name='instbox')
+
+
+def annotations(out):
+    """COCO's content, annotations in an order of their own without ids and scores, the last digits
+    of which differ from run to run of a network."""
+    content = json.loads((out / 'coco' / 'annotations.json').read_text())
+    content['annotations'] = sorted(
+        (dict(each, id=0, score=None) for each in content['annotations']),
+        key=lambda each: (each['image_id'], each['segmentation']['counts']))
+    return content
+
+
+@pytest.fixture(scope='module')
+def alone(pictures, model, tmp_path_factory):
+    """What one process finds."""
+    out = tmp_path_factory.mktemp('alone')
+    done = predict(pictures, model, out, '--no-pictures')
+    assert f'{NUM_IMAGES} of {NUM_IMAGES + 1} inputs are done' in done.stdout, done.output
+    return annotations(out)
+
+
+def test_two_workers_find_what_one_process_finds(cluster, alone, pictures, model, tmp_path):
+    done = predict(pictures, model, tmp_path, '--engine', 'ray', '--workers', 2)
+    assert done.exit_code == 1 and f'{NUM_IMAGES} of {NUM_IMAGES + 1} inputs' in done.stdout
+    assert '1 of 41 inputs could not be predicted' in done.stderr.splitlines()[-1]
+    (failed, ) = json.loads((tmp_path / 'failed.json').read_text())
+    assert failed['input'] == str(pictures / 'broken.jpg') and 'not an image' in failed['reason']
+    assert annotations(tmp_path) == alone and len(alone['annotations']) > NUM_IMAGES
+    shards = sorted((tmp_path / 'parquet').iterdir())
+    assert len(shards) > 2
+    assert sum(pq.read_metadata(shard).num_rows for shard in shards) == NUM_IMAGES
+    before = [shard.stat().st_mtime_ns for shard in shards]
+    (pictures / 'broken.jpg').rename(tmp_path / 'broken.jpg')
+    again = predict(pictures, model, tmp_path, '--engine', 'ray', '--workers', 2)
+    (tmp_path / 'broken.jpg').rename(pictures / 'broken.jpg')
+    assert again.exit_code == 0, again.output
+    assert [shard.stat().st_mtime_ns for shard in shards] == before
+    assert not (tmp_path / 'failed.json').exists() and annotations(tmp_path) == alone
+
+
+def test_a_killed_run_goes_on_where_it_was(cluster, alone, pictures, model, repo, tmp_path):
+    arguments = ['--engine', 'ray', '--workers', '1']
+    killed = subprocess.Popen(
+        [sys.executable, '-m', 'mmseg_instbox.cli', 'predict', f'file://{pictures}', '--model',
+         str(model), '--device', 'cpu', '--score-thr', '0', '--out', str(tmp_path), *arguments],
+        env=dict(os.environ, OMP_NUM_THREADS='1'), stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 240
+    while not list(tmp_path.glob('parquet/[!.]*')) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    time.sleep(1)  # its workers end with it
+    shards = {shard: shard.read_bytes() for shard in tmp_path.glob('parquet/[!.]*')}
+    done = sum(pq.read_metadata(shard).num_rows for shard in shards)
+    assert 0 < done < NUM_IMAGES and not (tmp_path / 'coco').exists()
+    result = predict(f'file://{pictures}', model, tmp_path, *arguments)
+    assert '1 of 41 inputs could not be predicted' in result.stderr, result.output
+    assert all(shard.read_bytes() == content for shard, content in shards.items())
+    files = (tmp_path / 'parquet').glob('[!.]*')
+    assert sum(pq.read_metadata(file).num_rows for file in files) == NUM_IMAGES
+    assert annotations(tmp_path) == alone
+
+
+def test_a_model_that_a_worker_cannot_use_is_told_in_a_sentence(cluster, pictures, model, tmp_path):
+    from mmseg_instbox.apis.bulk.bulk_job import BulkJob
+    from mmseg_instbox.apis.bulk.listing import list_images
+    from mmseg_instbox.apis.bulk.ray_engine import RayEngine
+    from mmseg_instbox.apis.bulk.shard_worker import WorkerSettings
+    from mmseg_instbox.apis.bulk.storage import Storage
+    from mmseg_instbox.errors import InstBoxError
+    settings = WorkerSettings(dict(model=str(model), device='cpu'), dict(weights='of another one'),
+                              str(tmp_path))
+    job = BulkJob(Storage(str(tmp_path)), settings.expected, list_images([str(pictures)]))
+    with RayEngine('cpu', 1) as engine, pytest.raises(InstBoxError, match='another weights of the'):
+        job.predict(engine.executor(settings), 1)
+
+
+def test_without_ray_the_extra_is_named(pictures, model, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'ray', None)
+    failed = predict(pictures, model, tmp_path, '--engine', 'ray')
+    assert failed.exit_code == 1 and "pip install 'mmseg_instbox[ray]'" in failed.stderr
+
+
+def test_options_of_the_other_engine_are_refused(pictures, model, tmp_path):
+    for more, sentence in ((['--workers', 2], 'one process'),
+                           (['--engine', 'ray', '--format', 'yolo'], 'instbox convert')):
+        failed = predict(pictures, model, tmp_path, *more)
+        assert failed.exit_code == 2 and sentence in failed.stderr

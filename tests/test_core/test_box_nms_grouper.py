@@ -1,0 +1,114 @@
+import pytest
+import torch
+from grouping_scenes import THING_IDS, best_ious, check, perfect_output, random_crowd, scene
+from torch import Tensor
+
+from mmseg_instbox.core.base_grouper import Cells
+from mmseg_instbox.core.box_iou import box_iou
+from mmseg_instbox.core.box_nms_grouper import region_iou, suppress_boxes
+from mmseg_instbox.models import BoxNMSGrouper
+
+
+def random_cells(num: int = 60) -> Cells:
+    corner, size = torch.rand(num, 2) * 40, torch.rand(num, 2) * 40 + 10
+    boxes = torch.cat([corner, corner + size], dim=1)
+    return Cells(boxes, torch.randint(1, 3, (num, )), torch.rand(num), torch.arange(num),
+                 (90, 90), (6, 10), (90, 90))
+
+
+def chain() -> tuple[Tensor, Tensor, Tensor]:
+    """Eight boxes in a row: A, six that lie 3 to its right, and B 4 to its right.
+
+    A suppresses the six (IoU 7 / 13) but not B (6 / 14); B agrees with the six (9 / 11).
+    """
+    shift = torch.tensor([0., 3, 3, 3, 3, 3, 3, 4])
+    boxes = torch.stack([shift, shift * 0, shift + 10, shift * 0 + 10], dim=1)
+    prob = torch.tensor([0.9, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.8])
+    return boxes, torch.ones(8, dtype=torch.long), prob
+
+
+@pytest.mark.parametrize('iou_thr', [0.1, 0.3, 0.5])
+def test_suppression_by_loops(iou_thr):
+    boxes, labels, prob, *_ = random_cells()
+    order = sorted(range(60), key=lambda i: -prob[i])
+    kept = []
+    for i in order:
+        if not any(labels[i] == labels[k] and box_iou(boxes[i], boxes[k]) > iou_thr for k in kept):
+            kept.append(i)
+    survivors, regions = suppress_boxes(boxes, labels, prob, iou_thr)
+    assert survivors.tolist() == kept and 2 < len(kept) < 60
+    for survivor, region in zip(kept, regions, strict=True):
+        same = labels == labels[survivor]
+        expected = same & (box_iou(boxes, boxes[survivor]) > iou_thr)
+        expected[survivor] = True
+        assert torch.equal(region, expected)
+    assert regions.any(dim=0).all()
+
+
+def test_equal_probabilities_keep_the_order_of_the_cells():
+    boxes, labels, prob = chain()
+    survivors, _ = suppress_boxes(boxes, labels, torch.ones(8), 0.5)
+    assert survivors.tolist() == [0, 7]
+    survivors, _ = suppress_boxes(boxes, labels, prob.clamp(max=0.5), 0.5)
+    assert survivors.tolist() == [0, 7]
+    survivors, regions = suppress_boxes(boxes, labels, -prob, 0.5)
+    assert survivors.tolist() == [1] and regions.all()
+
+
+def test_regions_may_share_cells():
+    boxes, labels, prob = chain()
+    survivors, regions = suppress_boxes(boxes, labels, prob, 0.5)
+    assert survivors.tolist() == [0, 7]
+    assert regions.int().tolist() == [[1, 1, 1, 1, 1, 1, 1, 0], [0, 1, 1, 1, 1, 1, 1, 1]]
+    assert region_iou(regions).tolist() == [[1, 0.75], [0.75, 1]]
+
+
+@pytest.mark.parametrize('region_iou_thr, owner', [(0.7, [0] * 7 + [-1]), (0.8, [0] * 7 + [1])])
+def test_of_regions_that_overlap_much_the_first_is_kept(region_iou_thr, owner):
+    cells = Cells(*chain(), torch.arange(8), (20, 20), (2, 4), (20, 20))
+    found, owners, iou = BoxNMSGrouper(region_iou_thr=region_iou_thr)._group(cells)
+    assert owners.tolist() == owner and len(found.labels) == max(owner) + 1
+    assert iou[:7].tolist() == pytest.approx([1] + [7 / 13] * 6)
+
+
+def test_categories_do_not_suppress_each_other():
+    boxes, _, prob = chain()
+    survivors, _ = suppress_boxes(boxes[[1, 2]], torch.tensor([1, 2]), prob[[1, 2]], 0.5)
+    assert survivors.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize('region_iou_thr', [0.3, 0.6, 1])
+def test_every_survivor_owns_its_cell_and_owners_agree(region_iou_thr):
+    cells = random_cells()
+    found, owner, iou = BoxNMSGrouper(0.4, region_iou_thr)._group(cells)
+    assert owner[owner >= 0].unique().tolist() == list(range(len(found.labels)))
+    owned = owner >= 0
+    assert torch.equal(found.labels[owner[owned]], cells.labels[owned])
+    assert torch.equal(iou[owned], box_iou(cells.boxes, found.boxes[owner])[owned])
+    assert (iou[owned] > 0.4).all()
+    if region_iou_thr == 1:  # without region NMS every cell has an owner
+        assert owned.all()
+
+
+@pytest.mark.parametrize('seed', range(3))
+def test_undisturbed_boxes_are_grouped_perfectly(seed):
+    seg, inst = random_crowd(seed, num=5)
+    output = perfect_output(seg, inst, 2)
+    result = BoxNMSGrouper(box_iou_thr=0.95)(*output, (64, 96), THING_IDS, seg_map=seg)
+    check(result, (64, 96))
+    assert len(result) == 5 and min(best_ious(inst, result)) > 0.9
+
+
+def test_noise_breaks_an_object_into_pieces():
+    """Why it is here to compare with: survivors multiply."""
+    seg, inst = scene((1, 8, 8, 88, 56))
+    scores, boxes = perfect_output(seg, inst, 4, noise=12)
+    result = BoxNMSGrouper()(scores, boxes, (64, 96), THING_IDS, seg_map=seg)
+    check(result, (64, 96))
+    assert len(result) > 3 and result.masks.sum(dim=(1, 2)).max() < (inst > 0).sum()
+
+
+@pytest.mark.parametrize('arguments', [dict(box_iou_thr=1.1), dict(region_iou_thr=-0.1)])
+def test_thresholds_out_of_range_are_refused(arguments):
+    with pytest.raises(ValueError, match='BoxNMSGrouper needs'):
+        BoxNMSGrouper(**arguments)

@@ -1,0 +1,140 @@
+"""Exported models that are broken, foreign or hostile end in a sentence, and run no code."""
+import json
+
+import numpy as np
+import pytest
+
+from mmseg_instbox.deploy import ExportedModel
+from mmseg_instbox.deploy.export_settings import ExportSettings
+from mmseg_instbox.deploy.seal import check_seal, onnx_property, seal
+from mmseg_instbox.errors import BrokenExportError, InstBoxError
+
+SEAL_SIZE = 84  # bytes
+
+
+def test_a_seal_is_the_files_last_property():
+    sealed = seal(b'graph', '.onnx')
+    assert len(sealed) == 5 + SEAL_SIZE and sealed.startswith(b'graph')
+    assert len(check_seal(sealed, '.onnx', 'a file')) == 64
+    assert check_seal(seal(b'<net/>', '.xml', b'weights'), '.xml', 'a file', b'weights')
+    with pytest.raises(BrokenExportError, match='has changed'):
+        check_seal(seal(b'<net/>', '.xml', b'weights'), '.xml', 'a file', b'others')
+
+
+def test_long_properties_are_coded_as_protobuf_does():
+    onnx = pytest.importorskip('onnx')
+    model = onnx.ModelProto()
+    model.ParseFromString(onnx_property(b'key', b'x' * 300) + onnx_property(b'empty', b''))
+    assert {each.key: each.value for each in model.metadata_props} == dict(key='x' * 300, empty='')
+
+
+@pytest.mark.parametrize('seed', range(12))
+def test_no_changed_byte_and_no_cut_goes_unseen(file, tmp_path, seed):
+    random = np.random.default_rng(seed)
+    content = bytearray(file.read_bytes())
+    place = int(random.integers(len(content)))
+    if seed % 2:
+        content = content[:place]
+    else:
+        content[place] ^= 1 << int(random.integers(8))
+    broken = tmp_path / file.name
+    broken.write_bytes(content)
+    if file.suffix == '.xml':
+        broken.with_suffix('.bin').write_bytes(file.with_suffix('.bin').read_bytes())
+    with pytest.raises(BrokenExportError, match='export the model again'):
+        ExportedModel(broken)
+
+
+def test_weights_of_another_model_are_seen(xml_file, tmp_path):
+    (tmp_path / 'model.xml').write_bytes(xml_file.read_bytes())
+    (tmp_path / 'model.bin').write_bytes(xml_file.with_suffix('.bin').read_bytes()[:-4] + b'1234')
+    with pytest.raises(BrokenExportError, match='has changed'):
+        ExportedModel(tmp_path / 'model.xml')
+
+
+@pytest.mark.parametrize('content', [b'', b'no model', b'\x00' * 500])
+@pytest.mark.parametrize('suffix', ['.onnx', '.xml'])
+def test_what_is_no_model_is_refused_sealed_or_not(content, suffix, tmp_path):
+    pytest.importorskip('onnxruntime')
+    pytest.importorskip('openvino')
+    path = tmp_path / f'model{suffix}'
+    path.with_suffix('.bin').write_bytes(b'')
+    for each in (content, seal(content, suffix)):
+        path.write_bytes(each)
+        with pytest.raises(BrokenExportError):
+            ExportedModel(path)
+
+
+def resealed(file, change, tmp_path):
+    """The ONNX file after a change of its message, with a seal that fits."""
+    onnx = pytest.importorskip('onnx')
+    model = onnx.load_from_string(file.read_bytes()[:-SEAL_SIZE])
+    change(model)
+    path = tmp_path / 'model.onnx'
+    path.write_bytes(seal(model.SerializeToString(), '.onnx'))
+    return path
+
+
+def test_a_model_cannot_read_files_beside_it(onnx_file, tmp_path, monkeypatch):
+    (tmp_path / 'secret').write_bytes(b'\x01' * 4096)
+    monkeypatch.chdir(tmp_path)
+
+    def refer(model):
+        weights = max(model.graph.initializer, key=lambda each: len(each.raw_data))
+        weights.ClearField('raw_data')
+        weights.data_location = 1
+        entry = weights.external_data.add()
+        entry.key, entry.value = 'location', 'secret'
+
+    with pytest.raises(BrokenExportError, match='cannot be run'):
+        ExportedModel(resealed(onnx_file, refer, tmp_path))
+
+
+def test_operators_of_strangers_are_refused(onnx_file, tmp_path):
+    def replace(model):
+        model.graph.node[0].op_type, model.graph.node[0].domain = 'PyOp', 'a.stranger'
+
+    with pytest.raises(BrokenExportError, match='cannot be run'):
+        ExportedModel(resealed(onnx_file, replace, tmp_path))
+
+
+def test_a_graph_with_other_outputs_is_refused(onnx_file, tmp_path, noise):
+    def rename(model):
+        model.graph.output[0].name = model.graph.node[0].output[0]
+
+    def fewer(model):
+        entry, = (each for each in model.metadata_props if each.key == 'instbox')
+        settings = json.loads(entry.value)
+        for key in ('classes', 'palette'):
+            settings['dataset_meta'][key].append(settings['dataset_meta'][key][-1])
+        entry.value = json.dumps(settings)
+
+    for change, reason in ((rename, 'cannot be run'), (fewer, r'expected \(1, 4, h, w\)')):
+        with pytest.raises(BrokenExportError, match=reason):
+            ExportedModel(resealed(onnx_file, change, tmp_path))(noise)
+
+
+@pytest.mark.parametrize('name, value', [
+    ('thing_ids', [0, 99]), ('thing_ids', []), ('thing_ids', ['1']), ('thing_ids', [True]),
+    ('mean', [1, 2]), ('mean', [1, 2, float('nan')]), ('std', [1, 0, 1]), ('bgr_to_rgb', 'yes'),
+    ('padding', dict(size_divisor=0, value=0)), ('padding', {}), ('padding', None),
+    ('padding', dict(size=[10**9, 4], value=0)), ('resize', dict(scale=[0, 5], keep_ratio=True)),
+    ('resize', 7), ('test_cfg', dict(mode='other')),
+    ('test_cfg', dict(mode='slide', crop_size='a')), ('test_cfg', dict(custom_imports=['os'])),
+    ('grouper', dict(type='os.system')),
+    ('grouper', dict(type='PixelBoxGrouper', bin_size='x')), ('grouper', []),
+    ('dataset_meta', {}), ('dataset_meta', dict(classes=['a'], thing_classes=[], palette=[])),
+    ('dataset_meta', None), ('surplus', 1)])
+def test_settings_that_cannot_be_are_refused(onnx_file, tmp_path, name, value):
+    def change(model):
+        entry, = (each for each in model.metadata_props if each.key == 'instbox')
+        entry.value = json.dumps(json.loads(entry.value) | {name: value})
+
+    with pytest.raises(InstBoxError, match='model.onnx: '):
+        ExportedModel(resealed(onnx_file, change, tmp_path))
+
+
+@pytest.mark.parametrize('text', ['', '[]', '{}', 'null', '{"version": 99}', '[' * 100_000])
+def test_settings_that_are_none_are_refused(text):
+    with pytest.raises(BrokenExportError, match='a file: .*export the model again'):
+        ExportSettings.from_json(text, 'a file')

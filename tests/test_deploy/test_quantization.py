@@ -1,0 +1,49 @@
+"""8-bit numbers: what is quantised, what stays, and when the result is refused."""
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from mmseg_instbox.deploy import exporting, fidelity, quantization
+from mmseg_instbox.deploy.model_settings import settings_of
+from mmseg_instbox.errors import ExportError
+
+
+@pytest.fixture(scope='module')
+def pictures(photos) -> list[np.ndarray]:
+    import cv2
+    return [cv2.imread(str(each)) for each in photos]
+
+
+def test_int8_says_nearly_the_same_and_is_smaller(network, onnx_file, pictures, tmp_path):
+    file = exporting.export_model(network, tmp_path / 'small.onnx', pictures)
+    assert file.stat().st_size < 0.5 * onnx_file.stat().st_size
+    onnx = pytest.importorskip('onnx')
+    graph = onnx.load(file).graph
+    kinds = {each.name: each.data_type for each in graph.initializer}
+    assert list(kinds.values()).count(onnx.TensorProto.INT8) > 10
+
+
+def test_the_last_convolutions_stay_as_they_are(network):
+    onnx = pytest.importorskip('onnx')
+    settings = settings_of(network)
+    with torch.no_grad():
+        graph = exporting.trace(exporting.DenseNetwork(network).eval(), settings)
+    model = onnx.load_from_string(graph)
+    last = quantization.last_convolutions(model)
+    weights = {node.name: node.input[1] for node in model.graph.node if node.op_type == 'Conv'}
+    shapes = {each.name: tuple(each.dims) for each in model.graph.initializer}
+    assert sorted(shapes[weights[name]][0] for name in last) == [3, 4]
+
+
+def test_int8_that_says_something_else_is_refused(network, pictures, tmp_path, monkeypatch):
+    pytest.importorskip('onnxruntime')
+    monkeypatch.setattr(fidelity, 'LEAST_AGREEMENT', 1.01)
+    with pytest.raises(ExportError, match='keep their category .* export without --int8'):
+        exporting.export_model(network, tmp_path / 'small.onnx', pictures)
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_pictures_are_refused(network: nn.Module, tmp_path):
+    with pytest.raises(ExportError, match='a folder of about 100'):
+        exporting.export_model(network, tmp_path / 'small.onnx', [])

@@ -1,0 +1,91 @@
+"""The real server under a small load."""
+import json
+
+import pytest
+
+pytest.importorskip('gradio', reason='the page needs the extra "demo"')
+
+
+@pytest.fixture
+def tool(repo, monkeypatch):
+    """The script as a module."""
+    monkeypatch.syspath_prepend(str(repo / 'tools' / 'benchmarks'))
+    return __import__('load_test')
+
+
+def test_a_served_model_answers_the_good_and_refuses_the_broken(tool):
+    pictures = list(tool.good_pictures())[:4]
+    inferencer = tool.InstBoxInferencer(device='cpu', show_progress=False)
+    good = [tool.Case('good', name, content, tool.expected_view(inferencer, content))
+            for name, content in pictures]
+    broken = [tool.Case(kind, name, content, None)
+              for kind, name, content in tool.broken_pictures()]
+    cases = [*tool.make_cases(good, broken, 15), *broken]
+    with tool.served(1) as (address, pid):
+        tool.put_load(address, good, 2, lambda: None)
+        warm = tool.resident(pid)
+        outcomes = tool.put_load(address, cases, 4, lambda: None)
+        grown = tool.resident(pid) / warm - 1
+    assert [each.wrong for each in outcomes] == [''] * 20
+    assert sum(each.kind == 'good' for each in outcomes) == 14
+    assert grown < 0.25  # the long form has a warm-up, and a tighter bound
+    assert {row['requests'] for row in tool.rows_of(outcomes)} == {14, 1, 2}
+
+
+def test_a_wrong_answer_is_noticed(tool):
+    inferencer = tool.InstBoxInferencer(device='cpu', show_progress=False)
+    content = next(tool.good_pictures())[1]
+    expected = tool.expected_view(inferencer, content)
+    assert len(expected['names']) > 0
+    view = dict(
+        instances=[dict(name=name, score=float(score), area=area,
+                        box=[x1, y1, x2 - x1, y2 - y1])
+                   for name, score, area, (x1, y1, x2, y2) in zip(
+                       expected['names'], expected['scores'], expected['areas'],
+                       expected['boxes'].tolist(), strict=True)],
+        runs=[number for value in expected['ids'].reshape(-1).tolist() for number in (value, 1)])
+    assert tool.differs(view, expected) == ''
+    first = view['instances'][0]
+    assert tool.differs(dict(view, instances=[dict(first, score=first['score'] + 0.01),
+                                              *view['instances'][1:]]), expected) == 'scores'
+    assert tool.differs(dict(view, runs=[0, len(view['runs']) // 2]), expected) == 'masks'
+    assert tool.differs(dict(view, instances=[]), expected) == 'other categories'
+    annotations = [dict(segmentation=mask) for mask in expected['masks']]
+    assert tool.saved_differs(json.dumps(dict(annotations=annotations)), expected) == ''
+    assert tool.saved_differs(json.dumps(dict(annotations=annotations[1:])), expected)
+
+
+def test_memory_that_stays_and_memory_that_grows(tool):
+    soak = __import__('soak')
+    flat = [(10, 1, 400), (20, 2, 500), (30, 3, 500), (40, 4, 505)]
+    assert soak.growth_of(flat, 20) == pytest.approx(0.01)
+    assert soak.growth_of([(10, 1, 400), (20, 2, 500), (30, 3, 600)], 10) == pytest.approx(0.5)
+
+
+def test_predicting_again_and_again_keeps_nothing(tool):
+    """Objects that stay are counted, which is surer than memory in so few rounds."""
+    import gc
+
+    import torch
+    soak = __import__('soak')
+    inferencer = tool.InstBoxInferencer(device='cpu', show_progress=False)
+    pictures = [soak.decode_image(content, name)
+                for name, content in list(tool.good_pictures())[:2]]
+
+    def alive():
+        gc.collect()
+        return sum(isinstance(each, torch.Tensor) for each in gc.get_objects())
+
+    _, same = soak.soak(inferencer, pictures, 4)
+    before = alive()
+    notes, again = soak.soak(inferencer, pictures, 8)
+    assert same and again and [number for number, _, _ in notes] == [2, 4, 6, 8]
+    assert alive() == before
+
+
+def test_help_says_what_is_measured(tool, monkeypatch, capsys):
+    for name in ('load_test', 'soak'):
+        monkeypatch.setattr('sys.argv', [f'{name}.py', '--help'])
+        with pytest.raises(SystemExit):
+            __import__(name).parse_args()
+        assert 'memory' in capsys.readouterr().out

@@ -1,0 +1,35 @@
+"""Names of files that strangers chose stay where they belong."""
+import pytest
+
+from mmseg_instbox.errors import InvalidInputError
+from mmseg_instbox.utils import write_json
+from mmseg_instbox.utils.file_names import check_inside, file_name
+
+
+@pytest.mark.parametrize('name', ['a.jpg', 'val2017/a.jpg', 'a..b/c.jpg', 'ä b.jpg', './a', '~/a'])
+def test_names_below_the_folder_pass(name):
+    assert check_inside(name, 'x.json') == name
+
+
+@pytest.mark.parametrize('name', [
+    '../a.jpg', 'a/../../b.jpg', '..', '/etc/passwd', '\\\\host\\share\\a', '..\\a.jpg',
+    'C:\\a.jpg', 'c:a.jpg', 'http://host/a.jpg', 's3://bucket/a.jpg', 'a\x00.jpg', 'a\nb.jpg',
+    'a/' * 600])
+def test_names_that_lead_elsewhere_are_refused(name):
+    with pytest.raises(InvalidInputError, match='^x.json: image 3 names the file'):
+        check_inside(name, 'x.json: image 3')
+
+
+@pytest.mark.parametrize('name, expected', [
+    ('../../etc/passwd', '_.._etc_passwd'), ('a:b', 'a_b'), ('..', 'image'), ('', 'image'),
+    ('.hidden', 'hidden'), ('a\x00b', 'a_b')])
+def test_any_text_becomes_a_name_in_its_folder(name, expected):
+    assert file_name(name) == expected
+
+
+@pytest.mark.parametrize('letter', ['x', 'ä', '漢'])
+def test_a_long_name_is_shortened_and_stays_its_own(letter, tmp_path):
+    names = {file_name(letter * count) for count in (200, 201, 5000)}
+    assert len(names) == 3
+    for name in names:
+        assert write_json([], tmp_path / f'{name}.panoptic.json').is_file()

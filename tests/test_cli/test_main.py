@@ -106,11 +106,10 @@ def test_ctrl_c_ends_with_a_sentence(fails, monkeypatch):
 
 
 def test_a_stopped_training_says_how_to_go_on(fails, monkeypatch, tiny_config, tmp_path):
-    class Stopped:
-        def train(self):
-            raise KeyboardInterrupt
+    def stop(cfg):
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr('mmseg_instbox.engine.start_runner', lambda cfg: Stopped())
+    monkeypatch.setattr('mmseg_instbox.engine.run_training', stop)
     arguments = ['train', tiny_config, '--work-dir', tmp_path]
     assert fails(*arguments, exit_code=130) == 'Stopped. There is no checkpoint yet.'
     (tmp_path / 'last_checkpoint').touch()

@@ -80,7 +80,7 @@ def test_figures_name_no_folder_of_the_machine(common, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(('value', 'text'), [
-    (None, '-'), (1234.5, '1234'), (12.34, '12.3'), (1.234, '1.23'), (0.01234, '0.0123'),
+    (None, '-'), (1234.5, '1234'), (12.34, '12.3'), (1.234, '1.23'), (0.9994, '0.999'), (0.01234, '0.0123'),
     (0., '0.00'), (7, '7'), ('a', 'a')])
 def test_cells_of_tables(common, value, text):
     assert common.show(value) == text

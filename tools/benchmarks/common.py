@@ -253,8 +253,8 @@ def show(value: Any) -> str:
         return '-'
     if isinstance(value, float):
         size = abs(value)
-        return f'{value:.0f}' if size >= 100 else f'{value:.1f}' if size >= 10 else f'{value:.2f}' \
-            if size >= 0.1 or size == 0 else f'{value:.3g}'
+        places = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 or size == 0 else 3
+        return f'{value:.{places}f}' if size >= 0.1 or size == 0 else f'{value:.3g}'
     return str(value)
 
 

@@ -80,8 +80,8 @@ def test_figures_name_no_folder_of_the_machine(common, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(('value', 'text'), [
-    (None, '-'), (1234.5, '1234'), (12.34, '12.3'), (1.234, '1.23'), (0.9994, '0.999'), (0.01234, '0.0123'),
-    (0., '0.00'), (7, '7'), ('a', 'a')])
+    (None, '-'), (1234.5, '1234'), (12.34, '12.3'), (1.234, '1.23'), (0.9994, '0.999'),
+    (0.01234, '0.0123'), (0., '0.00'), (7, '7'), ('a', 'a')])
 def test_cells_of_tables(common, value, text):
     assert common.show(value) == text
 
@@ -110,8 +110,8 @@ def test_the_page_has_goals_tables_commands_and_the_gpu_column(bench, tmp_path):
 
     (tmp_path / 'startup-cuda.json').write_text(json.dumps(figures('cuda', 0.5)))
     text = report.page(tmp_path)
-    assert '| time | at most 2.00 ms | 3.00 ms | **no** | 0.50 ms |' in text
-    assert '| a\\|b | 3.00 | 1 to 2 | 0.50 |' in text and 'GPU: a cuda.' in text
+    assert '| time | at most 2.00 ms | 3.00 ms | **no** | 0.500 ms |' in text
+    assert '| a\\|b | 3.00 | 1 to 2 | 0.500 |' in text and 'GPU: a cuda.' in text
 
 
 def test_the_page_in_the_repository_is_made_of_the_figures_in_it(bench):

@@ -30,6 +30,8 @@ from .command_line import quiet_and_single
 from .run_config import load_config
 
 STATUS = Path('/proc/self/status')
+# from this size on the C library gives back at once what was freed: the peak is what lives
+GIVE_BACK = 'MALLOC_MMAP_THRESHOLD_', '65536'
 
 
 class Forward(nn.Module):
@@ -124,10 +126,15 @@ def measure(name: str, shape: Sequence[int]) -> dict:
 
 def measure_apart(name: str, shape: Sequence[int]) -> dict:
     """:func:`measure` in a process of its own, so that the memory of models does not add up."""
-    # from this size on the C library gives back at once what was freed: the peak is what lives
-    os.environ.setdefault('MALLOC_MMAP_THRESHOLD_', '65536')
-    with ProcessPoolExecutor(1, mp_context=get_context('spawn')) as pool:
-        return pool.submit(measure, name, shape).result()
+    variable, limit = GIVE_BACK
+    given = os.environ.get(variable)
+    os.environ[variable] = given or limit
+    try:
+        with ProcessPoolExecutor(1, mp_context=get_context('spawn')) as pool:
+            return pool.submit(measure, name, shape).result()
+    finally:
+        if given is None:
+            del os.environ[variable]
 
 
 def format_rows(rows: Sequence[dict]) -> str:

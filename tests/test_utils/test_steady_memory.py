@@ -32,11 +32,20 @@ print(json.dumps([done, resident() - before]))
 """
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != 'glibc', reason='about glibc')
-@pytest.mark.parametrize(('kind', 'most', 'least'), [('steady', 10, -5), ('as it is', 200, 50)])
-def test_holes_between_small_blocks_go_back(kind, most, least, repo):
+def resident_growth(kind, repo):
+    """Whether settings were made, and the megabytes that a process holds after freeing 100."""
+    variables = {name: value for name, value in os.environ.items()
+                 if not name.startswith(('MALLOC_', 'GLIBC_TUNABLES', 'LD_PRELOAD'))}
     done = subprocess.run([sys.executable, '-c', CODE, kind], check=True, capture_output=True,
-                          text=True, env=dict(os.environ, PYTHONPATH=str(repo)))
-    said, megabytes = json.loads(done.stdout)
-    assert said is (True if kind == 'steady' else None)
-    assert least <= megabytes <= most
+                          text=True, env=dict(variables, PYTHONPATH=str(repo)))
+    return json.loads(done.stdout)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != 'glibc', reason='about glibc')
+def test_holes_between_small_blocks_go_back(repo):
+    said, as_it_is = resident_growth('as it is', repo)
+    assert said is None
+    if as_it_is < 50:
+        pytest.skip('memory goes back here without settings, too')
+    said, steady = resident_growth('steady', repo)
+    assert said is True and steady <= 10

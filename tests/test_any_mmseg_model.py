@@ -186,14 +186,6 @@ def mmseg_config(name: str) -> Config:
     return Config.fromfile(file, import_custom_modules=False)
 
 
-@pytest.fixture
-def on_meta(monkeypatch):
-    """Builds a model without numbers, but for those that backbones read while they are built."""
-    linspace = torch.linspace
-    monkeypatch.setattr(torch, 'linspace', lambda *args: linspace(*args, device='cpu'))
-    return torch.device('meta')
-
-
 @pytest.mark.parametrize('family', FAMILIES)
 def test_at_full_size_the_box_head_fits_the_features(repo, on_meta, family):
     cfg = read(repo, family)

@@ -26,12 +26,13 @@ def test_the_files_that_it_names_exist(repo):
         assert not missing, f'{page.name} links to {missing}'
 
 
-def test_every_config_loads_and_builds(repo):
+def test_every_config_loads_and_builds(repo, on_meta):
     configs = sorted((repo / 'configs' / 'instbox').glob('*.py'))
     assert len(configs) >= 7
     for file in configs:
         cfg = Config.fromfile(file)
         cfg.model.backbone.init_cfg = None
-        model = MODELS.build(cfg.model)
+        with on_meta:
+            model = MODELS.build(cfg.model)
         assert model.num_classes == len(
             DATASETS.build(dict(cfg.test_dataloader.dataset, lazy_init=True)).metainfo['classes'])

@@ -19,7 +19,15 @@ from .model_settings import settings_of
 from .preprocessing import normalise, resize_image
 from .quantization import quantise
 from .seal import onnx_property, seal
-from .sessions import INPUT, OUTPUTS, SETTINGS, SUFFIXES, import_runtime, open_session
+from .sessions import (
+    INPUT,
+    OUTPUTS,
+    SETTINGS,
+    SUFFIXES,
+    import_runtime,
+    open_session,
+    openvino_core,
+)
 
 OPSET = 17
 FORMATS = dict(onnx='.onnx', openvino='.xml')
@@ -137,7 +145,7 @@ def write_files(graph: bytes, settings: ExportSettings, path: Path) -> Path:
         path.write_bytes(seal(content, '.onnx'))
         return path
     openvino = import_runtime('openvino')
-    model = openvino.Core().read_model(graph)
+    model = openvino_core().read_model(graph)
     model.set_rt_info(settings.to_json(), [SETTINGS, 'settings'])
     openvino.save_model(model, path, compress_to_fp16=False)
     path.write_bytes(seal(path.read_bytes(), '.xml', path.with_suffix('.bin').read_bytes()))

@@ -1,4 +1,5 @@
 """Exported models as functions on arrays, whatever library runs them."""
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -118,6 +119,19 @@ def _onnx_providers(runtime: ModuleType, device: str) -> list:
                             'onnxruntime-gpu for cuda.')
 
 
+@cache
+def openvino_core() -> Any:
+    """OpenVINO's core, one for as long as this process lives.
+
+    Where the last core of a process goes in another thread than the one that made it, OpenVINO
+    unmaps the stack on which the latter handles signals, and the next signal ends the process.
+
+    Raises:
+        ImportError: OpenVINO is not installed.
+    """
+    return import_runtime('openvino').Core()
+
+
 class OpenVinoSession(Session):
     """An OpenVINO model: an XML file and, beside it, one of the same name that ends in ``.bin``.
 
@@ -135,7 +149,7 @@ class OpenVinoSession(Session):
         runtime = import_runtime('openvino')
         content, weights = read_file(path), read_file(path.with_suffix('.bin'))
         self.digest = check_seal(content, '.xml', str(path), weights)
-        core = runtime.Core()
+        core = openvino_core()
         if device.upper().partition(':')[0] not in {each.partition('.')[0]
                                                     for each in core.available_devices}:
             raise InvalidInputError(f'This OpenVINO cannot compute on {device!r}; it has '

@@ -43,12 +43,12 @@ def pictures(tiny_voc, tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def cluster(repo):
-    """Ray on this machine, for all tests."""
+    """The address of a Ray on this machine, for all tests; this process is connected to it."""
     before = os.environ.get('PYTHONPATH', '')
     os.environ.update(PYTHONPATH=f'{repo}:{before}', RAY_USAGE_STATS_ENABLED='0')
     ray.init(num_cpus=2, include_dashboard=False, object_store_memory=128 * 2**20,
              log_to_driver=False, logging_level='ERROR')
-    yield
+    yield ray.get_runtime_context().gcs_address
     ray.shutdown()
     os.environ['PYTHONPATH'] = before
 
@@ -78,31 +78,17 @@ def alone(pictures, model, tmp_path_factory):
     return annotations(out)
 
 
-def test_two_workers_find_what_one_process_finds(cluster, alone, pictures, model, tmp_path):
-    done = predict(pictures, model, tmp_path, '--engine', 'ray', '--workers', 2)
-    assert done.exit_code == 1 and f'{NUM_IMAGES} of {NUM_IMAGES + 1} inputs' in done.stdout
-    assert '1 of 41 inputs could not be predicted' in done.stderr.splitlines()[-1]
-    (failed, ) = json.loads((tmp_path / 'failed.json').read_text())
-    assert failed['input'] == str(pictures / 'broken.jpg') and 'not an image' in failed['reason']
-    assert annotations(tmp_path) == alone and len(alone['annotations']) > NUM_IMAGES
-    shards = sorted((tmp_path / 'parquet').iterdir())
-    assert len(shards) > 2
-    assert sum(pq.read_metadata(shard).num_rows for shard in shards) == NUM_IMAGES
-    before = [shard.stat().st_mtime_ns for shard in shards]
-    (pictures / 'broken.jpg').rename(tmp_path / 'broken.jpg')
-    again = predict(pictures, model, tmp_path, '--engine', 'ray', '--workers', 2)
-    (tmp_path / 'broken.jpg').rename(pictures / 'broken.jpg')
-    assert again.exit_code == 0, again.output
-    assert [shard.stat().st_mtime_ns for shard in shards] == before
-    assert not (tmp_path / 'failed.json').exists() and annotations(tmp_path) == alone
+def rows_in(shards):
+    return sum(pq.read_metadata(shard).num_rows for shard in shards)
 
 
-def test_a_killed_run_goes_on_where_it_was(cluster, alone, pictures, model, repo, tmp_path):
-    arguments = ['--engine', 'ray', '--workers', '1']
+def test_two_workers_end_what_a_killed_run_began(cluster, alone, pictures, model, tmp_path):
+    """In the end there is what one process finds, and nothing is predicted twice."""
     killed = subprocess.Popen(
         [sys.executable, '-m', 'mmseg_instbox.cli', 'predict', f'file://{pictures}', '--model',
-         str(model), '--device', 'cpu', '--score-thr', '0', '--out', str(tmp_path), *arguments],
-        env=dict(os.environ, OMP_NUM_THREADS='1'), stdout=subprocess.DEVNULL,
+         str(model), '--device', 'cpu', '--score-thr', '0', '--out', str(tmp_path), '--engine',
+         'ray', '--workers', '1'],
+        env=dict(os.environ, OMP_NUM_THREADS='1', RAY_ADDRESS=cluster), stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 240
     while not list(tmp_path.glob('parquet/[!.]*')) and time.monotonic() < deadline:
@@ -110,15 +96,26 @@ def test_a_killed_run_goes_on_where_it_was(cluster, alone, pictures, model, repo
     killed.send_signal(signal.SIGKILL)
     killed.wait()
     time.sleep(1)  # its workers end with it
-    shards = {shard: shard.read_bytes() for shard in tmp_path.glob('parquet/[!.]*')}
-    done = sum(pq.read_metadata(shard).num_rows for shard in shards)
-    assert 0 < done < NUM_IMAGES and not (tmp_path / 'coco').exists()
-    result = predict(f'file://{pictures}', model, tmp_path, *arguments)
-    assert '1 of 41 inputs could not be predicted' in result.stderr, result.output
-    assert all(shard.read_bytes() == content for shard, content in shards.items())
-    files = (tmp_path / 'parquet').glob('[!.]*')
-    assert sum(pq.read_metadata(file).num_rows for file in files) == NUM_IMAGES
-    assert annotations(tmp_path) == alone
+    first = {shard: shard.read_bytes() for shard in tmp_path.glob('parquet/[!.]*')}
+    assert 0 < rows_in(first) < NUM_IMAGES and not (tmp_path / 'coco').exists()
+
+    arguments = (f'file://{pictures}', model, tmp_path, '--engine', 'ray', '--workers', 2)
+    done = predict(*arguments)
+    assert done.exit_code == 1 and f'{NUM_IMAGES} of {NUM_IMAGES + 1} inputs' in done.stdout
+    assert '1 of 41 inputs could not be predicted' in done.stderr.splitlines()[-1]
+    (failed, ) = json.loads((tmp_path / 'failed.json').read_text())
+    assert failed['input'] == f'file://{pictures}/broken.jpg' and 'not an image' in failed['reason']
+    assert all(shard.read_bytes() == content for shard, content in first.items())
+    shards = {shard: shard.stat().st_mtime_ns for shard in tmp_path.glob('parquet/[!.]*')}
+    assert len(shards) > len(first) + 2 and rows_in(shards) == NUM_IMAGES
+    assert annotations(tmp_path) == alone and len(alone['annotations']) > NUM_IMAGES
+
+    (pictures / 'broken.jpg').rename(tmp_path / 'broken.jpg')
+    again = predict(*arguments)
+    (tmp_path / 'broken.jpg').rename(pictures / 'broken.jpg')
+    assert again.exit_code == 0, again.output
+    assert {shard: shard.stat().st_mtime_ns for shard in shards} == shards
+    assert not (tmp_path / 'failed.json').exists() and annotations(tmp_path) == alone
 
 
 def test_a_model_that_a_worker_cannot_use_is_told_in_a_sentence(cluster, pictures, model, tmp_path):

@@ -98,7 +98,8 @@ class Program:
     def fails(self, within: float = PATIENCE) -> str:
         """The last line of what it printed, as it fails with a sentence and no traceback."""
         printed = self.ends(within)
-        assert self.exit_code() == 1 and 'Traceback' not in printed, printed[-6000:]
+        assert self.exit_code() == 1, f'exit code {self.exit_code()}:\n{printed[-6000:]}'
+        assert 'Traceback' not in printed, printed[printed.index('Traceback') - 500:][:6000]
         return printed.strip().splitlines()[-1]
 
     def succeeds(self) -> None:

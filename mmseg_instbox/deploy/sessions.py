@@ -91,6 +91,8 @@ class OnnxSession(Session):
         self.digest = check_seal(content, '.onnx', str(path))
         options = runtime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
+        # threads that wait busily for the next image take the cores from the grouping of this one
+        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
         options.log_severity_level = 4
         try:
             self._session = runtime.InferenceSession(

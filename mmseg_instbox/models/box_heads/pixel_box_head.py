@@ -2,6 +2,7 @@ import logging
 import math
 
 import torch
+from mmcv.cnn import ConvModule
 from mmengine.logging import print_log
 from mmseg.models.decode_heads import FCNHead
 from mmseg.registry import MODELS, TASK_UTILS
@@ -77,10 +78,12 @@ class PixelBoxHead(FCNHead):
             the decoded boxes (``IoULoss``, ``GIoULoss``).
         sampler: Config of a sampler with ``sample_loss``, or None: every pixel of an instance
             counts.
+        first_kernel: Kernel size of the first convolution, odd; by default ``kernel_size``, as of
+            the others. 1 saves most of the head's time where ``in_channels`` are many.
         **kwargs: Arguments of ``FCNHead``.
 
     Raises:
-        ValueError: Several losses.
+        ValueError: Several losses, or a ``first_kernel`` that is even or has no convolution.
     """
 
     guarded = False  # LossGuardHook sets it: it takes care of losses that are not finite
@@ -90,6 +93,7 @@ class PixelBoxHead(FCNHead):
                  loss_decode: ConfigType = dict(type='SmoothL1Loss'),
                  concat_input: bool = False,
                  dropout_ratio: float = 0,
+                 first_kernel: int | None = None,
                  **kwargs) -> None:
         if isinstance(loss_decode, list | tuple):
             raise InvalidInputError(f'PixelBoxHead takes one loss_decode, got {len(loss_decode)}; '
@@ -102,6 +106,25 @@ class PixelBoxHead(FCNHead):
             dropout_ratio=dropout_ratio,
             **kwargs)
         self.coder = TASK_UTILS.build(coder)
+        if first_kernel is not None:
+            self.convs[0] = self._first_conv(first_kernel)
+
+    def _first_conv(self, kernel: int) -> ConvModule:
+        """The convolution that reads the features, with another kernel than the others."""
+        if self.num_convs == 0 or kernel % 2 == 0:
+            raise InvalidInputError(f'first_kernel of PixelBoxHead is {kernel} with num_convs='
+                                    f'{self.num_convs}; expected an odd size, and num_convs of at '
+                                    'least 1')
+        dilation = self.convs[0].dilation
+        return ConvModule(
+            self.in_channels,
+            self.channels,
+            kernel,
+            padding=kernel // 2 * dilation[0],
+            dilation=dilation,
+            conv_cfg=self.conv_cfg,
+            norm_cfg=self.norm_cfg,
+            act_cfg=self.act_cfg)
 
     def _transform_inputs(self, inputs: tuple[Tensor] | Tensor) -> Tensor:
         """The parent's choice of features; a backbone that gives only one (PIDNet and DDRNet, when

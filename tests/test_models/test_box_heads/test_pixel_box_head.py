@@ -7,6 +7,7 @@ from mmseg.registry import MODELS
 from torch import Tensor
 
 from mmseg_instbox.core.feature_grid import cell_points
+from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.models import PixelBoxHead
 from mmseg_instbox.models.box_heads.pixel_box_head import cell_boxes
 
@@ -234,3 +235,25 @@ def test_void_cells_may_hold_anything(samples):
 def test_several_losses_are_refused():
     with pytest.raises(ValueError, match='one loss_decode, got 2'):
         build(loss_decode=[dict(type='SmoothL1Loss'), dict(type='GIoULoss')])
+
+
+@pytest.mark.parametrize('kernel', [1, 5])
+def test_the_first_convolution_may_have_another_kernel(kernel):
+    usual, head = (build(num_convs=2, dilation=2, act_cfg=None, **each)
+                   for each in ({}, dict(first_kernel=kernel)))
+    sizes = {name: weight.shape for name, weight in usual.state_dict().items()}
+    sizes['convs.0.conv.weight'] = (6, 6, kernel, kernel)
+    assert {name: tuple(weight.shape) for name, weight in head.state_dict().items()} == sizes
+    image = torch.zeros(1, 6, 41, 41, requires_grad=True)
+    head.eval()([image])[0, 0, 20, 20].backward()
+    seen = image.grad[0].abs().sum(dim=0).nonzero()
+    reach = 2 * (kernel // 2) + 2  # of both convolutions, with dilation 2
+    assert seen.amin(dim=0).tolist() == [20 - reach] * 2
+    assert seen.amax(dim=0).tolist() == [20 + reach] * 2
+
+
+@pytest.mark.parametrize('arguments', [dict(num_convs=1, first_kernel=2),
+                                       dict(num_convs=0, first_kernel=1)])
+def test_a_first_kernel_that_cannot_be_is_refused(arguments):
+    with pytest.raises(InvalidInputError, match='expected an odd size'):
+        build(**arguments)

@@ -1,0 +1,2 @@
+_base_ = './instbox_mobilenet-v2-d16_1xb8-500_voc-mini-224x224.py'
+model = dict(box_head=dict(first_kernel=1))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from ..errors import InvalidInputError, MissingFileError
 from ..utils.foreign_errors import reason
@@ -67,12 +67,14 @@ def pil_to_bgr(image: Image.Image, name: str) -> np.ndarray:
                                 f'{image.mode}). Scale its values to 0 to 255 and give it as 8-bit '
                                 'image or uint8 array.')
     try:
-        image = ImageOps.exif_transpose(image)
+        if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:  # or it would copy all the same
+            image = ImageOps.exif_transpose(image)
         if image.mode == 'LA':
             behind = Image.new('RGB', image.size, _GREY)
             behind.paste(image.convert('RGB'), mask=image.getchannel('A'))
             image = behind
-        return np.ascontiguousarray(np.asarray(image.convert('RGB'))[..., ::-1])
+        rgb = image if image.mode == 'RGB' else image.convert('RGB')
+        return cv2.cvtColor(np.asarray(rgb), cv2.COLOR_RGB2BGR)
     except Exception as error:  # pillow raises many types on a broken file
         raise InvalidInputError(f'{name}: the image is broken or truncated '
                                 f'({reason(error)}).') from error

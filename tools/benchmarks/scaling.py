@@ -239,7 +239,7 @@ def main() -> None:
                          value) for axis, value in grid]
     if args.plot:
         plot(measured, args.plot)
-    common.finish('scaling', args, rows, goals=goals, note=__doc__.split('\n\n')[1],
+    common.finish('scaling', args, rows, goals=goals,
                   tables={axis.title: rows for axis, rows in measured})
 
 

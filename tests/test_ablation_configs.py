@@ -50,6 +50,7 @@ ABLATIONS = {
         'k04': {'model.decode_head.sampler.min_kept'},
         'k40': {'model.decode_head.sampler.min_kept'},
         'box-k25': {'model.box_head.sampler.min_kept'},
+        'box-1x1': {'model.box_head.first_kernel'},
     },
 }
 DEPTH = {f'model.backbone.{key}' for key in ('depth', 'init_cfg.checkpoint')}

@@ -49,13 +49,13 @@ def test_goals(common, sense, value, met):
 
 def test_peak_memory_is_of_the_process_alone(common, tmp_path):
     """The one that starts it holds far more, which counts in what the system calls ru_maxrss."""
-    held = torch.ones(600 * common.MIB // 4)
+    held = torch.ones(1200 * common.MIB // 4)
     script = tmp_path / 'small.py'
     script.write_text('import sys; sys.path.insert(0, sys.argv[1]); import common, torch\n'
                       'common.print_memory(lambda: torch.ones(200 * common.MIB // 4))')
     figures = common.memory_of(str(script), common.ROOT / 'tools' / 'benchmarks')
     assert 195 < figures['grown_mib'] < 260, figures
-    assert figures['peak_mib'] - figures['grown_mib'] < 500 < common.peak_memory()
+    assert figures['peak_mib'] - figures['grown_mib'] < 1000 < common.peak_memory()
     assert held.sum() > 0
 
 

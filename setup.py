@@ -70,7 +70,7 @@ setup(
     cmdclass=dict(build_py=BuildWithMim),
     python_requires='>=3.10',
     install_requires=[
-        'click>=8',
+        'click>=8.2',
         'jinja2>=3',
         'numpy>=2.0.1',
         'onedl-mmcv>=2.3.6',
@@ -82,9 +82,9 @@ setup(
         'prettytable>=3',
         'pycocotools>=2.0.8',
         'pyyaml>=6',
-        'rich>=13',
+        'rich>=14.3',
         'scipy>=1.13',
-        'torch>=2.3',
+        'torch>=2.5',
         'wrapt>=1.15',
     ],
     extras_require=dict(

@@ -247,6 +247,7 @@ def test_set_dataset_meta_as_mmseg_inferencer_calls_it():
     assert len(visualizer.dataset_meta['classes']) == 21
 
 
+@pytest.mark.usefixtures('exact_canvas')
 def test_writes_out_file_whole_and_get_image_gives_the_same(tmp_path):
     visualizer, path = make_visualizer(), tmp_path / 'new' / 'picture.png'
     sample = add_predictions(SegDataSample(), [FIRST], [.9])

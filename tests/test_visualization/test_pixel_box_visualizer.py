@@ -79,6 +79,7 @@ def test_four_panels_in_two_rows():
     assert picture.shape[1] == 2 * SHAPE[1] and picture.shape[0] > 2 * SHAPE[0]
 
 
+@pytest.mark.usefixtures('exact_canvas')
 def test_truth_and_instances_are_drawn_as_ever():
     picture, _ = draw(make_sample(), with_labels=False)
     plain = InstBoxLocalVisualizer('plain', min_size=1)
@@ -89,6 +90,7 @@ def test_truth_and_instances_are_drawn_as_ever():
     assert np.array_equal(truth, left) and np.array_equal(instances, right)
 
 
+@pytest.mark.usefixtures('exact_canvas')
 def test_votes_of_both_objects_meet_at_their_centres():
     _, votes, _, _ = panels_of(draw(make_sample(), with_labels=False)[0])
     for x, y in ((30, 30), (85, 40)):
@@ -162,6 +164,7 @@ def test_sample_is_not_changed_and_same_sample_gives_same_picture():
     assert torch.equal(sample.pred_boxes.data, make_sample().pred_boxes.data)
 
 
+@pytest.mark.usefixtures('exact_canvas')
 def test_small_images_are_enlarged_with_their_votes():
     visualizer = make_visualizer()
     visualizer.min_size = 480

@@ -55,8 +55,7 @@ def run_training(cfg: Config) -> None:
             _kill(set(multiprocessing.active_children()) - before)
             if get_dist_info()[1] > 1:
                 atexit.register(_leave)
-            # code that was interrupted may have made another error of it
-            reason = _reason(told[0] if told else error)
+            reason = _reason(told[0] if told else _interruption(error) or error)
             if reason is None:
                 raise
             sentence = f'{_process()}{reason} {_how_to_go_on(cfg.work_dir)}'
@@ -81,6 +80,19 @@ def check_work_dir(work_dir: str | Path) -> None:
         raise FileAccessError(f'The work directory {work_dir} cannot be written '
                               f'({error.strerror}): mend that, or give another one with '
                               '--work-dir.') from error
+
+
+def _interruption(error: BaseException | None) -> RuntimeError | None:
+    """What a signal's handler raised about the loaders, amid code that made another error of it.
+
+    MMEngine, interrupted while it writes a config for a checkpoint, says that its syntax is wrong.
+    """
+    while error is not None:
+        if isinstance(error, RuntimeError) and (
+                KILLED_LOADER.search(str(error)) or HANGING_LOADER.search(str(error))):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _reason(error: BaseException) -> str | None:

@@ -1,4 +1,5 @@
 """What goes wrong in a run: transforms and hooks that a test's config names."""
+import multiprocessing
 import os
 import signal
 import time
@@ -68,3 +69,19 @@ class Touch(Hook):
         if runner.iter + 1 == self.after:
             self.flag.with_name(f'{self.flag.name}_{get_rank()}').write_text(str(os.getpid()))
             self.flag.touch()
+
+
+@HOOKS.register_module()
+class HidesErrors(Hook):
+    """Kills a worker in the midst of code that makes a SyntaxError of every error."""
+
+    def __init__(self, after):
+        self.after = after
+
+    def after_train_iter(self, runner, *args, **kwargs):
+        if runner.iter + 1 == self.after:
+            try:
+                multiprocessing.active_children()[0].kill()
+                time.sleep(60)
+            except BaseException:
+                raise SyntaxError('check the syntax')  # noqa: B904 as yapf does

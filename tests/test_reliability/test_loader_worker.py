@@ -28,6 +28,13 @@ def test_the_run_ends_and_goes_on_later(make_config, start, tmp_path, what, time
         assert iteration(work_dir) == 12
 
 
+def test_code_that_makes_another_error_of_a_killed_worker_does_not_hide_it(make_config, start,
+                                                                           tmp_path):
+    config = make_config(workers=1, lines="custom_hooks = [dict(type='HidesErrors', after=2)]\n")
+    last = start('train.py', config, '--work-dir', tmp_path / 'work').fails()
+    assert KILLED in last and '--resume goes on from it' in last
+
+
 def test_a_config_without_a_timeout_gets_one(make_config):
     from mmseg_instbox.engine import training_config
     assert training_config(str(make_config(workers=1))).train_dataloader.timeout > 0

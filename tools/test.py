@@ -12,6 +12,7 @@ from mmseg_instbox.engine import (
     user_errors,
     write_metrics,
 )
+from mmseg_instbox.utils import distributed_exit
 
 
 def parse_args() -> argparse.Namespace:
@@ -50,4 +51,5 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    with distributed_exit():
+        main()

@@ -10,6 +10,7 @@ from mmseg_instbox.engine import (
     training_config,
     user_errors,
 )
+from mmseg_instbox.utils import distributed_exit
 
 
 def parse_args() -> argparse.Namespace:
@@ -40,4 +41,5 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    with distributed_exit():
+        main()

@@ -1,6 +1,7 @@
 """The command ``instbox``."""
 import click
 
+from ..utils import distributed_exit
 from ..version import __version__
 from .lazy_group import LazyGroup
 
@@ -36,7 +37,8 @@ def cli(traceback: bool) -> None:
 
 def main() -> None:
     """Run the command line of this process; ends the process with the exit code."""
-    cli(prog_name='instbox')
+    with distributed_exit():
+        cli(prog_name='instbox')
 
 
 if __name__ == '__main__':

@@ -1,11 +1,8 @@
 """Trains, and explains in a sentence why a training ended before its end."""
-import atexit
 import logging
 import multiprocessing
-import os
 import re
 import signal
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -53,8 +50,6 @@ def run_training(cfg: Config) -> None:
             take_alarm_back()
             _ignore_sigterm()
             _kill(set(multiprocessing.active_children()) - before)
-            if get_dist_info()[1] > 1:
-                atexit.register(_leave)
             reason = _reason(told[0] if told else _interruption(error) or error)
             if reason is None:
                 raise
@@ -153,13 +148,6 @@ def _sigterm_raises() -> Iterator[list[_ToldToEnd]]:
         yield told
     finally:
         signal.signal(signal.SIGTERM, previous)
-
-
-def _leave() -> None:
-    """End this process without waiting for others: taking down a process group does, for ever."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    os._exit(1)
 
 
 def _ignore_sigterm() -> None:

@@ -25,8 +25,8 @@ def tool(script):
 
 def test_a_training_that_is_killed_ends_like_one_that_is_not(script, repo, tmp_path):
     done = subprocess.run(
-        [sys.executable, '-W', 'ignore', str(script), '--kills', '3', '--iters', '10',
-         '--longest', '4', '--work-dir', str(tmp_path / 'runs'), '--out',
+        [sys.executable, '-W', 'ignore', str(script), '--kills', '3', '--iters', '20',
+         '--longest', '0.4', '--work-dir', str(tmp_path / 'runs'), '--out',
          str(tmp_path / 'figures.json')],
         env=dict(os.environ, PYTHONPATH=str(repo), OMP_NUM_THREADS='1'), timeout=400,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

@@ -12,6 +12,7 @@ from mmseg.structures import SegDataSample
 from pycocotools import mask as mask_api
 
 from mmseg_instbox.evaluation import InstBoxMetric
+from mmseg_instbox.utils import distributed_exit
 
 # things in another order than among the classes
 META = dict(classes=('background', 'cat', 'road', 'dog'), thing_classes=('dog', 'cat'))
@@ -215,4 +216,5 @@ def run_process(rank, world_size, init_file, out_file, ann_file, *set_sizes):
 
 
 if __name__ == '__main__':
-    run_process(*sys.argv[1:])
+    with distributed_exit():
+        run_process(*sys.argv[1:])

@@ -3,6 +3,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mmseg_instbox.errors import InvalidInputError
+
 
 def cell_points(grid_shape: tuple[int, int],
                 extent: tuple[float, float],
@@ -27,18 +29,61 @@ def cell_points(grid_shape: tuple[int, int],
     return torch.stack([x[None, :].expand(h, w), y[:, None].expand(h, w)], dim=-1)
 
 
-def sample_at_cells(label_map: Tensor, grid_shape: tuple[int, int]) -> Tensor:
-    """Values of a map at the pixels that hold the cells' centres.
+def sample_at_cells(label_map: Tensor, grid_shape: tuple[int, int], void: int = 255) -> Tensor:
+    """Values of a map at the cells' centres.
+
+    Where the stride is even, a centre is the corner of four pixels: it gets the value that most of
+    them have, and ``void`` where no value is in the majority. So labels do not move against the
+    image, and those of a mirror image are mirrored.
 
     Args:
         label_map: ``(..., H, W)``, any dtype.
         grid_shape: ``(h, w)`` of the grid that covers the map.
+        void: Value of centres on a border.
 
     Returns:
         Tensor: ``(..., h, w)``, same dtype.
     """
-    points = cell_points(grid_shape, label_map.shape[-2:], label_map.device).long()
-    return label_map[..., points[:, :1, 1], points[:1, :, 0]]
+    points = cell_points(grid_shape, label_map.shape[-2:], label_map.device)
+    x, y = points[0, :, 0], points[:, 0, 1]
+    around = torch.stack([label_map[..., rows[:, None], cols]
+                          for rows in _pixels_at(y) for cols in _pixels_at(x)])
+    same = (around[:, None] == around[None]).sum(dim=0)
+    most = same.amax(dim=0)
+    value = around.gather(0, same.argmax(dim=0, keepdim=True))[0]
+    return value.masked_fill((same == most).sum(dim=0) != most, void)
+
+
+def _pixels_at(position: Tensor) -> tuple[Tensor, Tensor]:
+    """Indices of the pixels before and after each position; the same one inside a pixel."""
+    return (position.ceil() - 1).long(), position.floor().long()
+
+
+def upsample_corner_aligned(grid: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Upsamples features whose cells lie at the corners of the cells of :func:`cell_points`.
+
+    Convolutions of stride 2 with a padding of 1, as MobileNetV2 has them, look at pixel ``s * i``
+    for cell i of stride s, not at ``s * i + s / 2``. Interpolation that takes this into account
+    keeps features where they are in the image.
+
+    Args:
+        grid: ``(N, C, h, w)``.
+        shape: ``(r * h, r * w)``, r a whole number; ``grid`` itself is returned where r is 1.
+
+    Returns:
+        Tensor: ``(N, C, r * h, r * w)`` values at the centres of the fine cells.
+    """
+    ratio = shape[0] // grid.shape[-2]
+    if ratio == 1:
+        return grid
+    if tuple(ratio * side for side in grid.shape[-2:]) != tuple(shape):
+        raise InvalidInputError(f'A grid of {tuple(grid.shape[-2:])} cells cannot be upsampled to '
+                                f'{tuple(shape)} by a whole factor; pad inputs to a multiple of '
+                                "the coarsest stride (the data preprocessor's size_divisor)")
+    padded = F.pad(grid, (0, 1, 0, 1), mode='replicate')
+    fine = F.interpolate(padded, scale_factor=ratio, mode='bilinear', align_corners=False)
+    start = ratio // 2
+    return fine[..., start:start + shape[0], start:start + shape[1]]
 
 
 def resize_to_extent(grid: Tensor, extent: tuple[float, float],

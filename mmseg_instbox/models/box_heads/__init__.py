@@ -1,3 +1,4 @@
+from .context_pixel_box_head import ContextPixelBoxHead
 from .pixel_box_head import PixelBoxHead
 
-__all__ = ['PixelBoxHead']
+__all__ = ['ContextPixelBoxHead', 'PixelBoxHead']

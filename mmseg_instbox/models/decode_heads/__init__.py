@@ -1,3 +1,4 @@
 from .fcrn_head import FCRNHead
+from .refined_aspp_head import RefinedASPPHead
 
-__all__ = ['FCRNHead']
+__all__ = ['FCRNHead', 'RefinedASPPHead']

@@ -66,6 +66,8 @@ class InstBoxSegmentor(CellPredictor, EncoderDecoder):
         self.grouper = TASK_UTILS.build(grouper)
         self.thing_ids = list(range(1, self.num_classes) if thing_ids is None else thing_ids)
         self._check()
+        if getattr(self.data_preprocessor, 'channels_last', False):
+            self.to(memory_format=torch.channels_last)
 
     def _check(self) -> None:
         if not self.thing_ids or not set(self.thing_ids) <= set(range(self.num_classes)):

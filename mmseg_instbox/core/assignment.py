@@ -84,21 +84,25 @@ def _squares(index: Tensor, grid_shape: tuple[int, int]) -> tuple[Tensor, ...]:
     return order.split(counts.tolist())
 
 
-def assign(iou: Tensor, num_cells: Tensor, min_gain: float) -> tuple[Tensor, Tensor, Tensor]:
+def assign(iou: Tensor, num_cells: Tensor, min_gain: float,
+           coverage: float = 1.0) -> tuple[Tensor, Tensor, Tensor]:
     """:func:`assign_blocks` of a whole table ``(K, n)`` from :func:`agreement`."""
     cells, candidates = (torch.arange(size, device=iou.device) for size in iou.shape[::-1])
-    return assign_blocks([Block(cells, candidates, iou)], iou.shape[1], num_cells, min_gain)
+    block = Block(cells, candidates, iou)
+    return assign_blocks([block], iou.shape[1], num_cells, min_gain, coverage)
 
 
-def assign_blocks(blocks: Iterable[Block], num: int, num_cells: Tensor,
-                  min_gain: float) -> tuple[Tensor, Tensor, Tensor]:
+def assign_blocks(blocks: Iterable[Block], num: int, num_cells: Tensor, min_gain: float,
+                  coverage: float = 1.0) -> tuple[Tensor, Tensor, Tensor]:
     """Gives each cell to the candidate that its own box agrees with best, and drops candidates
     whose cells another candidate explains nearly as well.
 
     What a candidate is worth is the agreement that its cells would lose if it were taken away and
-    they went to their second best, relative to the size of its box. The least worth is taken away
-    until all that are left are worth something, and at least ``min_gain``. Of those that share
-    cells only one goes at a time; others go together.
+    they went to their second best, relative to its size. The size is that of its box, but no more
+    than the cells that agree with it would fill at a coverage of ``coverage``: a thin object that
+    fills little of its box is worth as much as any other. The least worth is taken away until all that are left are
+    worth something, and at least ``min_gain``. Of those that share cells only one goes at a time;
+    others go together.
 
     Args:
         blocks: From :func:`agreement_blocks`; the first candidate wins among equals. IoU are
@@ -106,6 +110,8 @@ def assign_blocks(blocks: Iterable[Block], num: int, num_cells: Tensor,
         num: Number of cells n.
         num_cells: ``(K,)`` size of each candidate's box in cells.
         min_gain: Worth from which a candidate is kept.
+        coverage: Share of its box that an object is expected to fill; of one that fills less, the
+            size is the sum of the IoU of all cells with its box, over this share.
 
     Returns:
         tuple: ``(K',)`` indices of the candidates kept, ascending; ``owner`` ``(n,)``, an index
@@ -114,11 +120,15 @@ def assign_blocks(blocks: Iterable[Block], num: int, num_cells: Tensor,
     total = len(num_cells)
     # each round is a few small steps: NumPy's cost less than torch's, and a GPU would wait for each
     code = np.arange(total, 0, -1)
-    size = np.append(1.0, num_cells.double().cpu().numpy()[::-1])  # by code
-    least_gain = np.maximum(size * (min_gain * _ONE), 1)
-    least_gain[0] = 0
     best, second = np.zeros((2, num), np.int64)
     changed = bids = [_Bids(block, total) for block in blocks]
+    agreeing = np.zeros(total + 1)
+    for each in bids:
+        agreeing[each.code] += each.sums()
+    size = np.append(1.0, num_cells.double().cpu().numpy()[::-1])  # by code
+    size = np.minimum(size, np.maximum(agreeing / coverage, 1))
+    least_gain = np.maximum(size * (min_gain * _ONE), 1)
+    least_gain[0] = 0
     while True:
         for each in changed:
             each.find_best(best, second)
@@ -150,6 +160,10 @@ class _Bids:
         bids += self.code[:, None]
         bids *= (block.iou > 0).cpu().numpy()
         self.bids = bids
+
+    def sums(self) -> np.ndarray:
+        """Sum ``(k,)`` of the IoU of all cells with each candidate."""
+        return (self.bids >> _CODE_BITS).sum(axis=1) / _ONE
 
     def find_best(self, best: np.ndarray, second: np.ndarray) -> None:
         """Write the largest and second largest bid for each cell into ``(n,)`` each, 0 for none."""

@@ -39,12 +39,14 @@ class CellGroups(NamedTuple):
     """K instances on the feature grid.
 
     ``owners`` (h, w) int64 instance of each cell or -1; ``categories`` (K,) int64 index among all
-    categories; ``scores`` (K,); ``num_invalid`` how many cells were left out because their
-    probabilities or their boxes are not sound. Every instance owns a cell.
+    categories; ``scores`` (K,); ``label_scores`` (K, T) score of each thing category;
+    ``num_invalid`` how many cells were left out because their probabilities or their boxes are not
+    sound. Every instance owns a cell.
     """
     owners: Tensor
     categories: Tensor
     scores: Tensor
+    label_scores: Tensor
     num_invalid: int
 
 
@@ -63,25 +65,34 @@ class BaseGrouper:
             mean of its cells' category probability. 'agreement': mean IoU of their boxes with the
             instance's box. 'coverage': square root of the share of that box, inside the image, that
             the cells fill. 'size': n / (n + 8) with n cells.
+        calibration: ``(a, b)`` of the map ``sigmoid(a * logit(score) + b)``, a > 0, that makes
+            scores the share of instances that are right; fitted by
+            ``tools/analysis_tools/calibrate.py``. None leaves the product as it is.
         max_mask_bytes: Memory that the masks of an image may take, a byte a pixel and instance; of
             more, instances of lowest score are left out, with a warning. None sets no limit.
 
     Raises:
-        ValueError: If there is no factor or an unknown one, or a limit below 1.
+        ValueError: If there is no factor or an unknown one, a calibration that does not rise, or a
+            limit below 1.
     """
     result_type: Callable[..., Any] = Instances
 
     def __init__(self,
                  score: Sequence[str] = SCORE_FACTORS,
+                 calibration: tuple[float, float] | None = None,
                  max_mask_bytes: int | None = None) -> None:
         if not score or not set(score) <= set(SCORE_FACTORS):
             raise InvalidInputError(f'score of {type(self).__name__} is {score!r}; expected some '
                                     f'of {SCORE_FACTORS}')
+        if calibration is not None and not (len(calibration) == 2 and calibration[0] > 0):
+            raise InvalidInputError(f'calibration of {type(self).__name__} is {calibration!r}; '
+                                    'expected (a, b) with a > 0, or None')
         if max_mask_bytes is not None and not max_mask_bytes >= 1:
             raise InvalidInputError(f'max_mask_bytes of {type(self).__name__} is '
                                     f'{max_mask_bytes!r}; expected a number of bytes, or None for '
                                     'no limit')
         self.score = tuple(score)
+        self.calibration = calibration
         self.max_mask_bytes = max_mask_bytes
 
     @torch.no_grad()
@@ -105,8 +116,9 @@ class BaseGrouper:
 
         Returns:
             Instances: ``masks`` ``(K, H, W)`` bool, ``labels`` ``(K,)`` index into
-                ``thing_ids``, ``scores`` ``(K,)`` and ``bboxes`` ``(K, 4)``, best score first; of
-                the class's ``result_type``. The metainfo ``num_invalid`` counts the cells that were
+                ``thing_ids``, ``scores`` ``(K,)``, ``label_scores`` ``(K, T)`` what the score would
+                be with each label, and ``bboxes`` ``(K, 4)``, best score first; of the class's
+                ``result_type``. The metainfo ``num_invalid`` counts the cells that were
                 left out because their probabilities are nan, or that are of a thing and whose box
                 is not finite or has no area; ``num_left_out`` the instances beyond
                 ``max_mask_bytes``.
@@ -163,8 +175,12 @@ class BaseGrouper:
         owners = torch.full_like(category, -1)
         owners.view(-1)[index] = owner
         score = self._score(cells, candidates.boxes, owner, iou)
+        label_scores = self._label_scores(
+            score, scores.flatten(1)[:, index], candidates.labels, owner, thing_ids)
+        if self.calibration is not None:
+            score, label_scores = (self._calibrate(each) for each in (score, label_scores))
         num_invalid = int(is_thing.sum()) - len(index)
-        return CellGroups(owners, candidates.labels, score, num_invalid)
+        return CellGroups(owners, candidates.labels, score, label_scores, num_invalid)
 
     def _group(self, cells: Cells) -> tuple[Candidates, Tensor, Tensor]:
         """Decides which cells belong together.
@@ -189,6 +205,28 @@ class BaseGrouper:
             coverage=(num / room).clamp(max=1).sqrt(),
             size=num / (num + _LARGE))
         return torch.stack([factors[name] for name in self.score]).prod(dim=0)
+
+
+    @staticmethod
+    def _label_scores(score: Tensor, probs: Tensor, categories: Tensor, owner: Tensor,
+                      thing_ids: Sequence[int] | Tensor) -> Tensor:
+        """Scores ``(K, T)`` in proportion to the mean probability of each thing category.
+
+        Args:
+            score: ``(K,)`` of the instances.
+            probs: ``(C, n)`` category probabilities of the cells.
+            categories: ``(K,)`` of the instances.
+            owner: ``(n,)`` instance of each cell or -1.
+            thing_ids: ``(T,)``.
+        """
+        mean = grouping.owned_mean(probs.float().T, owner, len(score))
+        own = mean.gather(1, categories[:, None])
+        things = torch.as_tensor(thing_ids, dtype=torch.long, device=mean.device)
+        return (score[:, None] * mean[:, things] / own.clamp(min=1e-9)).clamp(max=1)
+
+    def _calibrate(self, score: Tensor) -> Tensor:
+        slope, offset = self.calibration
+        return (slope * score.logit(eps=1e-6) + offset).sigmoid()
 
 
 def _mark_things(thing_ids: Sequence[int] | Tensor, num: int, device: torch.device) -> Tensor:
@@ -246,6 +284,7 @@ def draw_instances(groups: CellGroups,
         masks=masks,
         labels=(categories[:, None] == thing_ids[None]).long().argmax(dim=1),
         scores=groups.scores[order],
+        label_scores=groups.label_scores[order],
         bboxes=painting.mask_boxes(masks))
 
 

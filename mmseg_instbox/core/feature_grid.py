@@ -5,6 +5,8 @@ from torch import Tensor
 
 from mmseg_instbox.errors import InvalidInputError
 
+VOID = 255  # label of pixels without ground truth, in category and instance maps
+
 
 def cell_points(grid_shape: tuple[int, int],
                 extent: tuple[float, float],
@@ -29,34 +31,48 @@ def cell_points(grid_shape: tuple[int, int],
     return torch.stack([x[None, :].expand(h, w), y[:, None].expand(h, w)], dim=-1)
 
 
-def sample_at_cells(label_map: Tensor, grid_shape: tuple[int, int], void: int = 255) -> Tensor:
-    """Values of a map at the cells' centres.
+def pixels_at_cells(label_map: Tensor, grid_shape: tuple[int, int],
+                    extent: tuple[float, float] | None = None) -> Tensor:
+    """Values of the four pixels around each cell's centre.
 
-    Where the stride is even, a centre is the corner of four pixels: it gets the value that most of
-    them have, and ``void`` where no value is in the majority. So labels do not move against the
-    image, and those of a mirror image are mirrored.
+    Where the stride is even a centre is the corner of four pixels; inside a pixel all four are
+    that one. Taking one of them would move labels by half a pixel against the image.
 
     Args:
         label_map: ``(..., H, W)``, any dtype.
-        grid_shape: ``(h, w)`` of the grid that covers the map.
-        void: Value of centres on a border.
+        grid_shape: ``(h, w)`` of the grid.
+        extent: ``(H', W')`` pixels that the grid covers, at least the map and by default the map;
+            beyond it the map's last row and column count.
+
+    Returns:
+        Tensor: ``(4, ..., h, w)``, same dtype.
+    """
+    shape = label_map.shape[-2:]
+    points = cell_points(grid_shape, shape if extent is None else extent, label_map.device)
+    rows, cols = (
+        [each.long().clamp(0, size - 1) for each in (position.ceil() - 1, position.floor())]
+        for position, size in zip((points[:, 0, 1], points[0, :, 0]), shape, strict=True))
+    return torch.stack([label_map[..., y[:, None], x] for y in rows for x in cols])
+
+
+def sample_at_cells(label_map: Tensor, grid_shape: tuple[int, int],
+                    extent: tuple[float, float] | None = None, void: int = VOID) -> Tensor:
+    """Value of a map at each cell's centre: the one that most of its pixels have.
+
+    Args:
+        label_map: ``(..., H, W)``, any dtype.
+        grid_shape: ``(h, w)`` of the grid.
+        extent: As of :func:`pixels_at_cells`.
+        void: Value of centres on a border, where no value has a majority.
 
     Returns:
         Tensor: ``(..., h, w)``, same dtype.
     """
-    points = cell_points(grid_shape, label_map.shape[-2:], label_map.device)
-    x, y = points[0, :, 0], points[:, 0, 1]
-    around = torch.stack([label_map[..., rows[:, None], cols]
-                          for rows in _pixels_at(y) for cols in _pixels_at(x)])
+    around = pixels_at_cells(label_map, grid_shape, extent)
     same = (around[:, None] == around[None]).sum(dim=0)
-    most = same.amax(dim=0)
-    value = around.gather(0, same.argmax(dim=0, keepdim=True))[0]
+    most, index = same.max(dim=0)
+    value = around.gather(0, index[None])[0]
     return value.masked_fill((same == most).sum(dim=0) != most, void)
-
-
-def _pixels_at(position: Tensor) -> tuple[Tensor, Tensor]:
-    """Indices of the pixels before and after each position; the same one inside a pixel."""
-    return (position.ceil() - 1).long(), position.floor().long()
 
 
 def upsample_corner_aligned(grid: Tensor, shape: tuple[int, int]) -> Tensor:

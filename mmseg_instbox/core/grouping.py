@@ -15,6 +15,7 @@ _OFFSET = 1 << 15  # makes bin indices positive
 _BIN_BITS = 17
 _LEVEL_BITS = 6
 _MAX_LEVEL = (1 << _LEVEL_BITS) - 1
+_ROWS = 512  # candidates that are compared with all others together, to bound memory
 _WINDOW = [(dx, dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1)]
 
 
@@ -164,7 +165,9 @@ def merge(candidates: Candidates, iou_thr: float) -> Candidates:
         Candidates: Those kept, in their order.
     """
     boxes, labels, _ = candidates
-    beats = (box_iou(boxes[:, None], boxes[None]) > iou_thr) & (labels[:, None] == labels[None])
+    rows = zip(boxes.split(_ROWS), labels.split(_ROWS), strict=True)
+    beats = torch.cat([(box_iou(each[:, None], boxes[None]) > iou_thr)
+                       & (label[:, None] == labels[None]) for each, label in rows])
     return candidates.select(greedy_keep(beats).nonzero()[:, 0])
 
 

@@ -27,9 +27,12 @@ class PixelBoxGrouper(BaseGrouper):
         merge_iou: IoU of their boxes above which two candidates are one.
         min_gain: What an instance must add to the agreement of cells and boxes: the sum over its
             cells of their IoU with its box over that with the next best, in sizes of its box.
+        coverage: Share of its box that an object is expected to fill. One that fills less is not
+            measured by its box but by the cells that agree on it, so that thin objects stay.
         num_refine: How often boxes are refined and cells assigned again.
-        max_candidates: How many candidates are kept after merging, those with most votes; bounds
-            time and memory where boxes do not agree, as in a network that has just been set up.
+        max_candidates: How many candidates are kept after merging, those with most votes, with a
+            warning at the first image that has more; bounds time and memory where boxes do not
+            agree, as in a network that has just been set up.
         **kwargs: See :class:`BaseGrouper`.
 
     Raises:
@@ -43,8 +46,9 @@ class PixelBoxGrouper(BaseGrouper):
                  min_votes: float = 0.01,
                  merge_iou: float = 0.6,
                  min_gain: float = 0.15,
+                 coverage: float = 0.3,
                  num_refine: int = 1,
-                 max_candidates: int = 500,
+                 max_candidates: int = 1000,
                  **kwargs) -> None:
         super().__init__(**kwargs)
         for name, value in dict(num_smooth=num_smooth, num_refine=num_refine,
@@ -54,20 +58,24 @@ class PixelBoxGrouper(BaseGrouper):
                                         f'{value!r}')
         from_zero = dict(
             num_smooth=num_smooth, min_votes=min_votes, min_gain=min_gain, num_refine=num_refine)
-        others = dict(bin_size=bin_size, merge_iou=merge_iou, max_candidates=max_candidates)
-        if (not bin_size > 0 or not 0 <= merge_iou <= 1 or max_candidates < 1
-                or not min(from_zero.values()) >= 0):
+        others = dict(bin_size=bin_size, merge_iou=merge_iou, coverage=coverage,
+                      max_candidates=max_candidates)
+        if (not bin_size > 0 or not 0 <= merge_iou <= 1 or not 0 < coverage <= 1
+                or max_candidates < 1 or not min(from_zero.values()) >= 0):
             raise InvalidInputError('PixelBoxGrouper needs bin_size > 0, merge_iou in [0, 1], '
-                                    'max_candidates >= 1 and num_smooth, min_votes, num_refine and '
-                                    f'min_gain >= 0, got {others | from_zero}')
+                                    'coverage in (0, 1], max_candidates >= 1 and num_smooth, '
+                                    'min_votes, num_refine and min_gain >= 0, got '
+                                    f'{others | from_zero}')
         self.num_smooth = num_smooth
         self.bin_size = bin_size
         self.relative_bins = relative_bins
         self.min_votes = min_votes
         self.merge_iou = merge_iou
         self.min_gain = min_gain
+        self.coverage = coverage
         self.num_refine = num_refine
         self.max_candidates = max_candidates
+        self._warned = False
 
     def vote(self, cells: Cells) -> tuple[Tensor, Candidates]:
         """The first part of grouping: candidates before any are merged.
@@ -92,17 +100,29 @@ class PixelBoxGrouper(BaseGrouper):
 
     def _group(self, cells: Cells) -> tuple[Candidates, Tensor, Tensor]:
         boxes, found = self.vote(cells)
-        found = grouping.merge(found, self.merge_iou).first(self.max_candidates)
+        found = self._limit(grouping.merge(found, self.merge_iou))
         found, owner, iou = self._assign(found, boxes, cells)
         for _ in range(self.num_refine):
             found = grouping.refine(boxes, owner, iou, found)
             found, owner, iou = self._assign(found, boxes, cells)
         return found, owner, iou
 
+    def _limit(self, found: Candidates) -> Candidates:
+        """At most ``max_candidates``; warns once if there are more."""
+        excess = len(found.labels) - self.max_candidates
+        if excess > 0 and not self._warned:
+            self._warned = True
+            self._warn(f'An image has {excess} candidate instances more than max_candidates='
+                       f'{self.max_candidates}; those with fewest votes are left out. Raise '
+                       'max_candidates of PixelBoxGrouper if images hold that many objects. (Said '
+                       'once.)')
+        return found.first(self.max_candidates)
+
     def _assign(self, found: Candidates, boxes: Tensor,
                 cells: Cells) -> tuple[Candidates, Tensor, Tensor]:
         """The candidates worth keeping, the owner of each cell and the IoU with it."""
         blocks = agreement_blocks(boxes, cells.labels, found, cells.index, cells.grid_shape)
         sizes = grouping.box_cells(found.boxes, cells.area, cells.img_shape)
-        keep, owner, iou = assign_blocks(blocks, len(boxes), sizes, self.min_gain)
+        keep, owner, iou = assign_blocks(blocks, len(boxes), sizes, self.min_gain,
+                                         self.coverage)
         return found.select(keep), owner, iou

@@ -95,10 +95,17 @@ def forward_shifted(forward: Forward, inputs: Tensor, stride: int,
     offsets = shift_offsets(stride, num)
     for y in offsets:
         for x in offsets:
-            logit, box = forward(F.pad(inputs, (-x, x, -y, y)))
+            logit, box = forward(shift_image(inputs, y, x))
             logits.append(resize_grid(logit, box.shape[-2:]))
             boxes.append(box + box.new_tensor([x, y, x, y])[:, None, None])
     return interleave(logits, num), interleave(boxes, num)
+
+
+def shift_image(images: Tensor, y: int, x: int) -> Tensor:
+    """Images ``(N, 3, H, W)`` moved up by ``y`` and left by ``x`` pixels, borders replicated."""
+    rows, cols = ((torch.arange(size, device=images.device) + step).clamp(0, size - 1)
+                  for size, step in zip(images.shape[-2:], (y, x), strict=True))
+    return images.index_select(2, rows).index_select(3, cols)
 
 
 def resize_grid(grid: Tensor, shape: tuple[int, int]) -> Tensor:

@@ -171,7 +171,10 @@ def make_sample(seg: Tensor, inst: Tensor) -> SegDataSample:
 
 @pytest.mark.parametrize('offset', [(0, 0), (3, 8), (8, 8), (5, 0)])
 def test_images_and_labels_move_together_against_the_grid(offset):
-    seg, inst = torch.randint(0, 4, (32, 40)), torch.randint(0, 9, (32, 40), dtype=torch.int32)
+    seg, inst = (torch.randint(0, high, (16, 20)).repeat_interleave(2, 0).repeat_interleave(2, 1)
+                 for high in (4, 9))
+    # a centre lies between two pixels, here of one colour
+    seg, inst = (each.roll([1 - side % 2 for side in offset], (0, 1)) for each in (seg, inst.int()))
     sample, image = make_sample(seg, inst), torch.stack([seg, inst, inst * 0 + 1]).float()
     inputs, (moved, ) = shift_training_batch(image[None], [sample], offset, 8)
     assert inputs.shape == (1, 3, 40, 48)

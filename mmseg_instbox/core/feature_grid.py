@@ -89,7 +89,7 @@ def upsample_corner_aligned(grid: Tensor, shape: tuple[int, int]) -> Tensor:
     Returns:
         Tensor: ``(N, C, r * h, r * w)`` values at the centres of the fine cells.
     """
-    ratio = shape[0] // grid.shape[-2]
+    ratio = int(shape[0] // grid.shape[-2])  # a constant of the network, in traces too
     if ratio == 1:
         return grid
     if tuple(ratio * side for side in grid.shape[-2:]) != tuple(shape):
@@ -97,7 +97,7 @@ def upsample_corner_aligned(grid: Tensor, shape: tuple[int, int]) -> Tensor:
                                 f'{tuple(shape)} by a whole factor; pad inputs to a multiple of '
                                 "the coarsest stride (the data preprocessor's size_divisor)")
     padded = F.pad(grid, (0, 1, 0, 1), mode='replicate')
-    fine = F.interpolate(padded, scale_factor=ratio, mode='bilinear', align_corners=False)
+    fine = F.interpolate(padded, scale_factor=float(ratio), mode='bilinear', align_corners=False)
     start = ratio // 2
     return fine[..., start:start + shape[0], start:start + shape[1]]
 

@@ -180,13 +180,87 @@ def test_min_gain_drops_candidates_that_own_little_of_their_box():
     seg, inst = scene((1, 8, 8, 24, 24))
     scores, boxes = perfect_output(seg, inst, 8)
     boxes[:] = torch.tensor([0., 0, 96, 64])[:, None, None]  # 4 of 96 cells claim all of the image
-    assert len(PixelBoxGrouper(min_gain=0.1)(scores, boxes, (64, 96), THING_IDS).labels) == 0
-    assert len(PixelBoxGrouper(min_gain=0.02)(scores, boxes, (64, 96), THING_IDS).labels) == 1
+    for min_gain, num in ((0.1, 0), (0.02, 1)):
+        grouper = PixelBoxGrouper(min_gain=min_gain, coverage=0.01)
+        assert len(grouper(scores, boxes, (64, 96), THING_IDS).labels) == num
 
 
 @pytest.mark.parametrize('arguments', [
     dict(bin_size=0), dict(merge_iou=1.5), dict(min_gain=-0.1), dict(num_refine=-1),
-    dict(num_smooth=-1), dict(max_candidates=0), dict(bin_size=float('nan'))])
+    dict(num_smooth=-1), dict(max_candidates=0), dict(bin_size=float('nan')),
+    dict(coverage=0), dict(coverage=1.5)])
 def test_numbers_out_of_range_are_refused(arguments):
     with pytest.raises(ValueError, match='PixelBoxGrouper needs'):
         PixelBoxGrouper(**arguments)
+
+
+def thin_object() -> tuple[torch.Tensor, torch.Tensor]:
+    """A diagonal bar that fills about a tenth of its box."""
+    seg = torch.zeros(160, 160, dtype=torch.long)
+    for at in range(8, 152):
+        seg[at, max(at - 6, 8):at + 7] = 1
+    return seg, seg.clone()
+
+
+def test_an_object_that_fills_little_of_its_box_is_found():
+    seg, inst = thin_object()
+    assert (seg == 1).sum() < 0.1 * 144 * 150
+    output = perfect_output(seg, inst, 8)
+    found = PixelBoxGrouper()(*output, (160, 160), THING_IDS, seg_map=seg)
+    assert best_ious(inst, found)[0] > 0.9 and len(found) == 1
+    by_box_alone = PixelBoxGrouper(coverage=1e-6)
+    assert len(by_box_alone(*output, (160, 160), THING_IDS, seg_map=seg)) == 0
+
+
+@pytest.mark.parametrize('stride', [4, 8])
+@pytest.mark.parametrize('at', range(4))
+def test_masks_do_not_move_against_the_image(stride, at):
+    """True categories and boxes: the masks of two touching objects are the objects, mirrored too."""
+    seg, inst = scene((1, 10 + at, 9 + at, 40 + at, 50), (1, 40 + at, 9 + at, 80 + at, 50))
+    result = PixelBoxGrouper()(*perfect_output(seg, inst, stride), (64, 96), THING_IDS, seg_map=seg)
+    centre = result.masks.nonzero()[:, 1:].float().mean(dim=0)
+    assert torch.allclose(centre, inst.nonzero().float().mean(dim=0))
+    border = result.masks[result.bboxes[:, 0].argmin()][9 + at:50].sum(dim=1).float().mean()
+    assert border == pytest.approx(30, abs=stride / 2)
+
+
+def test_a_limit_of_candidates_warns_once(caplog):
+    boxes = [(1, x, y, x + 8, y + 8) for y in range(0, 64, 8) for x in range(0, 96, 8)]
+    seg, inst = scene(*boxes)
+    output = perfect_output(seg, inst, 4)
+    assert len(PixelBoxGrouper()(*output, (64, 96), THING_IDS)) == 96
+    grouper, told = PixelBoxGrouper(max_candidates=90), []
+    grouper._warn = told.append
+    for _ in range(2):
+        assert len(grouper(*output, (64, 96), THING_IDS)) == 90
+    assert len(told) == 1 and '6 candidate instances more than max_candidates=90' in told[0]
+
+
+def test_a_thousand_touching_squares_are_a_thousand_instances():
+    seg, inst = scene(*[(1, x, y, x + 16, y + 16) for y in range(0, 496, 16)
+                        for x in range(0, 496, 16)], size=(496, 496))
+    assert len(PixelBoxGrouper()(*perfect_output(seg, inst, 4), (496, 496), THING_IDS)) == 961
+
+
+def test_scores_of_every_label():
+    seg, inst = scene((1, 8, 8, 40, 48), (4, 48, 8, 88, 48))
+    scores, boxes = perfect_output(seg, inst, 8)
+    result = PixelBoxGrouper()(scores, boxes, (64, 96), THING_IDS)
+    own = result.label_scores.gather(1, result.labels[:, None])[:, 0]
+    assert torch.allclose(own, result.scores)
+    others = result.label_scores / result.scores[:, None]
+    others.scatter_(1, result.labels[:, None], 0)
+    assert sorted({round(each, 4) for each in others.flatten().tolist()}) == [0, round(.04 / .84, 4)]
+
+
+def test_calibration_is_a_rising_map_of_the_scores():
+    seg, inst = random_crowd(1)
+    output = perfect_output(seg, inst, 4, noise=2)
+    plain = PixelBoxGrouper()(*output, (64, 96), THING_IDS)
+    mapped = PixelBoxGrouper(calibration=(2., 1.))(*output, (64, 96), THING_IDS)
+    assert torch.equal(plain.masks, mapped.masks)
+    odds = plain.scores / (1 - plain.scores)
+    expected = odds**2 * torch.tensor(1.).exp()
+    assert torch.allclose(mapped.scores, expected / (1 + expected), atol=1e-5)
+    with pytest.raises(ValueError, match='a > 0'):
+        PixelBoxGrouper(calibration=(-1., 0.))

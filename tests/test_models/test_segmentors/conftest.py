@@ -79,7 +79,7 @@ class BoxField:
         if not whole.any():
             return torch.zeros(4, *pooled.shape[1:])
         y, x = whole.nonzero().T
-        (y0, y1), (x0, x1) = (v.aminmax() for v in (y, x))
+        (y0, y1), (x0, x1) = (_without_ends(*v.aminmax()) for v in (y, x))
         # image to input along each axis, from two cells: input = factor * image + offset
         factor = (stands[y1, x1] - stands[y0, x0]) / (sees[y1, x1] - sees[y0, x0])
         offset = stands[y0, x0] - factor * sees[y0, x0]
@@ -87,6 +87,11 @@ class BoxField:
         corners = corners + offset.repeat(2)[:, None, None]
         return torch.cat([torch.minimum(corners[:2], corners[2:]),
                           torch.maximum(corners[:2], corners[2:])])
+
+
+def _without_ends(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+    """A range of cells without the first and last, where replicated pixels may be."""
+    return (low + 1, high - 1) if high - low > 2 else (low, high)
 
 
 @pytest.fixture

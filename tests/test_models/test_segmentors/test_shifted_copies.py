@@ -14,6 +14,7 @@ from mmseg_instbox.core.shifted_copies import (
     feature_strides,
     interleave,
     resize_grid,
+    shift_image,
     shift_offsets,
 )
 from mmseg_instbox.models.segmentors.label_shift import shift_training_batch
@@ -133,6 +134,11 @@ def randomise(model: nn.Module) -> None:
 
 # half of the pixels that a cell of the stride 16 networks sees, rounded up
 REACH = {18: 270, 50: 280}
+
+
+def test_a_shift_replicates_the_border():
+    image = torch.arange(12.).view(1, 1, 3, 4)
+    assert shift_image(image, 1, -2)[0, 0].tolist() == [[4, 4, 4, 5], [8, 8, 8, 9], [8, 8, 8, 9]]
 
 
 @torch.no_grad()

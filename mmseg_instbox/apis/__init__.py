@@ -4,7 +4,7 @@ import importlib
 _PLACES = {
     'DatasetBrowser': 'dataset_browser',
     'FORMATS': 'formats',
-    'InputImage': 'inputs',
+    'InputImage': '.utils.inputs',
     'InstBoxInferencer': 'inst_box_inferencer',
     'TrackColors': 'track_colors',
     'annotate_video': 'video',
@@ -14,7 +14,7 @@ _PLACES = {
     'list_models': 'model_index',
     'load_model': 'model_loading',
     'read_checkpoint': 'checkpoint',
-    'read_inputs': 'inputs',
+    'read_inputs': '.utils.inputs',
     'samples_from_coco': 'formats',
     'to_supervision': 'formats',
     'write_results': 'formats',

@@ -12,8 +12,8 @@ from mmseg.structures import SegDataSample
 from torch import nn
 
 from ..errors import InstBoxError
+from ..utils.inputs import IMAGE_SUFFIXES, VIDEO_SUFFIXES, InputImage
 from .formats import FORMATS
-from .inputs import IMAGE_SUFFIXES, VIDEO_SUFFIXES, InputImage
 from .prediction_run import PredictionRun
 
 

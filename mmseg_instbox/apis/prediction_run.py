@@ -10,7 +10,7 @@ from mmseg.structures import SegDataSample
 from ..errors import InvalidInputError
 from ..utils import write_json
 from ..utils.file_names import file_name
-from .inputs import InputImage
+from ..utils.inputs import InputImage
 from .prediction_record import from_record, to_record
 
 

@@ -87,7 +87,7 @@ def calibration_pictures(inputs: str) -> list:
         FileNotFoundError: There are none.
         ValueError: One that cannot be read.
     """
-    from ..apis.inputs import read_inputs
+    from ..utils.inputs import read_inputs
     images = list(read_inputs(inputs))
     count = min(len(images), MAX_CALIBRATION)
     return [images[index * len(images) // count].load() for index in range(count)]

@@ -101,8 +101,8 @@ def find_inputs(inputs: tuple[str, ...]) -> tuple[list, list]:
     Raises:
         FileNotFoundError: A folder or a pattern holds none.
     """
-    from ..apis.inputs import read_inputs
     from ..apis.prediction_job import read_videos, split_videos
+    from ..utils.inputs import read_inputs
     pictures, videos = split_videos(inputs)
     return list(read_inputs(pictures)), read_videos(videos)
 

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
-from mmseg_instbox.apis.decoding import decode_image
 from mmseg_instbox.apis.formats import file_name
+from mmseg_instbox.utils.decoding import decode_image
 
 from ..errors import InstBoxError, InvalidInputError
 from .exports import export_file

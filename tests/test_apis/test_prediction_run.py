@@ -5,9 +5,9 @@ import torch
 from mmengine.structures import InstanceData, PixelData
 from mmseg.structures import SegDataSample
 
-from mmseg_instbox.apis.inputs import InputImage
 from mmseg_instbox.apis.prediction_job import read_videos, split_videos
 from mmseg_instbox.apis.prediction_run import PredictionRun
+from mmseg_instbox.utils.inputs import InputImage
 
 SETTINGS = dict(weights='0', precision='fp32')
 

@@ -9,7 +9,6 @@ from mmseg.registry import DATASETS
 from PIL import Image
 
 from mmseg_instbox.apis.formats import samples_from_coco
-from mmseg_instbox.apis.inputs import read_inputs
 from mmseg_instbox.apis.prediction_run import PredictionRun
 from mmseg_instbox.datasets import InstBoxDataset
 from mmseg_instbox.datasets.coco_file import read_coco_file
@@ -18,6 +17,7 @@ from mmseg_instbox.datasets.instance_maps import check_objects
 from mmseg_instbox.datasets.matlab_file import check_indices
 from mmseg_instbox.datasets.voc_layout import read_list
 from mmseg_instbox.errors import InvalidInputError, TooLargeError
+from mmseg_instbox.utils.inputs import read_inputs
 
 SHAPE = (20, 30)
 CLASSES = ('background', 'square', 'disc')

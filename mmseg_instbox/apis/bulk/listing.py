@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ...errors import InvalidInputError, MissingFileError
-from ..decoding import decode_image
-from ..inputs import IMAGE_SUFFIXES, InputImage, read_inputs
+from ...utils.decoding import decode_image
+from ...utils.inputs import IMAGE_SUFFIXES, InputImage, read_inputs
 from ..prediction_job import split_videos
 from .storage import Storage, is_url
 

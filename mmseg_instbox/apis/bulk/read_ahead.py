@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from ..inputs import InputImage
+from ...utils.inputs import InputImage
 
 
 def read_ahead(images: Iterable[InputImage], number: int) -> Iterator[InputImage]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmseg.structures import SegDataSample
 
-from ..prediction_dict import prediction_dict
+from ...deploy.predictor import prediction_dict
 from .listing import BulkImage
 from .storage import Storage
 

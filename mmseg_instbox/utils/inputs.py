@@ -13,8 +13,8 @@ import numpy as np
 from PIL import Image
 
 from ..errors import InstBoxError, InvalidTypeError, MissingFileError
-from ..utils.file_names import file_name
 from .decoding import array_to_bgr, fetch_image, pil_to_bgr, read_image, read_video
+from .file_names import file_name
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.gif', '.tif', '.tiff', '.webp', '.ppm', '.pgm')
 VIDEO_SUFFIXES = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v', '.mpg', '.mpeg', '.wmv')

@@ -10,9 +10,9 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
 from ..errors import InvalidInputError, MissingFileError
-from ..utils.foreign_errors import reason
-from ..utils.image_header import DEEP_MODES, open_image
-from ..utils.limits import check_limit
+from .foreign_errors import reason
+from .image_header import DEEP_MODES, open_image
+from .limits import check_limit
 
 TIMEOUT = 20  # seconds without an answer from an address
 MAX_BYTES = 64 * 2**20  # of a picture at an address

@@ -11,10 +11,10 @@ import pytest
 import torch
 from PIL import Image
 
-from mmseg_instbox.apis import decoding
-from mmseg_instbox.apis.decoding import fetch_image, read_image
-from mmseg_instbox.apis.inputs import IMAGE_SUFFIXES, InputImage, read_inputs
 from mmseg_instbox.datasets.transforms import LoadInstImage
+from mmseg_instbox.utils import decoding
+from mmseg_instbox.utils.decoding import fetch_image, read_image
+from mmseg_instbox.utils.inputs import IMAGE_SUFFIXES, InputImage, read_inputs
 
 
 def picture(seed: int = 0, height: int = 20, width: int = 30) -> np.ndarray:

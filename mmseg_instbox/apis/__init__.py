@@ -1,5 +1,17 @@
-"""What users of trained models call. Names are imported when they are first used."""
+"""Inference for users of trained models. Names are imported when they are first used."""
 import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..utils.inputs import InputImage, read_inputs
+    from .checkpoint import checkpoint_config, read_checkpoint
+    from .dataset_browser import DatasetBrowser, browse_dataset
+    from .formats import FORMATS, samples_from_coco, to_supervision, write_results
+    from .inst_box_inferencer import InstBoxInferencer
+    from .model_index import find_model, list_models
+    from .model_loading import load_model
+    from .track_colors import TrackColors
+    from .video import annotate_video
 
 _PLACES = {
     'DatasetBrowser': 'dataset_browser',
@@ -20,7 +32,11 @@ _PLACES = {
     'write_results': 'formats',
 }
 
-__all__ = list(_PLACES)
+__all__ = [
+    'FORMATS', 'DatasetBrowser', 'InputImage', 'InstBoxInferencer', 'TrackColors', 'annotate_video',
+    'browse_dataset', 'checkpoint_config', 'find_model', 'list_models', 'load_model',
+    'read_checkpoint', 'read_inputs', 'samples_from_coco', 'to_supervision', 'write_results'
+]
 
 
 def __getattr__(name: str) -> object:

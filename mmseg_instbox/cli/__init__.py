@@ -1,5 +1,5 @@
-"""The command ``instbox``: one module a subcommand, thin over the functions behind ``tools/``.
+"""The command ``instbox``: one module per subcommand, thin over the functions behind ``tools/``.
 
-Modules here import nothing heavy when they are loaded, so that ``instbox --help`` answers at once;
-what a command needs is imported when it runs.
+Modules import only click at the top, so that ``instbox --help`` starts fast; functions import what
+a command needs when it runs.
 """

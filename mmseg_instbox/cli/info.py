@@ -1,7 +1,7 @@
 """``instbox info``."""
 import click
 
-from .heavy import load_package
+from .options import load_package
 
 
 @click.command(short_help='Tell the environment, or the size and cost of a model.')

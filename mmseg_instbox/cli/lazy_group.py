@@ -1,4 +1,4 @@
-"""A group of commands that live in modules of their own and fail with a sentence."""
+"""A click group that imports commands when they are used and reports errors in one line."""
 import os
 from collections.abc import Sequence
 from importlib import import_module
@@ -16,23 +16,22 @@ class Interrupted(click.ClickException):
     """The user stopped a command with Ctrl-C.
 
     Args:
-        message: A sentence about what is done and how to go on.
+        message: What is done, and how to resume.
     """
     exit_code = INTERRUPTED
 
     def show(self, file: Any = None) -> None:
-        """Write the sentence to ``file``, the standard error stream by default."""
+        """Writes the message to ``file``, the standard error stream by default."""
         click.echo(f'\nStopped. {self.message}'.rstrip(), file=file, err=True)
 
 
 class LazyGroup(click.Group):
-    """Loads a command when it is asked for, and turns exceptions into sentences.
+    """Imports a command when it is used, and turns exceptions into one-line errors.
 
     Args:
-        package: The package that has a module for each command; the module's function is named
-            like the command.
+        package: The package with a module for each command; the function has the same name.
         names: Names of the commands, in the order of the help.
-        **kwargs: See ``click.Group``. An option ``traceback`` (bool) lets exceptions through.
+        **kwargs: See ``click.Group``. With an option ``traceback`` (bool) exceptions pass.
     """
 
     def __init__(self, *args: Any, package: str = '', names: Sequence[str] = (),
@@ -42,20 +41,20 @@ class LazyGroup(click.Group):
         self.names = list(names)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names of the commands, in the order of the help."""
+        """Returns the names of the commands, in the order of the help."""
         return self.names
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of a name, or None; its module is imported here."""
+        """Imports and returns a command, None if there is none."""
         if cmd_name not in self.names:
             return None
         return getattr(import_module(f'{self.package}.{cmd_name}'), cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; what it raises becomes one sentence and an exit code.
+        """Runs a command; exceptions become one line and an exit code.
 
         Raises:
-            click.ClickException: With the sentence.
+            click.ClickException: The command failed.
         """
         try:
             return super().invoke(ctx)
@@ -66,14 +65,13 @@ class LazyGroup(click.Group):
         except Exception as error:
             if ctx.params.get('traceback'):
                 raise
-            raise click.ClickException(error_sentence(error)) from error
+            raise click.ClickException(error_line(error)) from error
 
 
-def error_sentence(error: Exception) -> str:
-    """What an exception says, on one line.
+def error_line(error: Exception) -> str:
+    """Returns an error message on one line.
 
-    A mistake of the user explains itself; anything else comes with its type and with how to see
-    where it happened.
+    Unexpected exceptions are shown with their type and how to get the traceback.
     """
     text = ' '.join(str(error).split()) or type(error).__name__
     if isinstance(error, OSError) and error.strerror and error.filename:

@@ -4,8 +4,7 @@ from importlib.util import find_spec
 
 import click
 
-from .heavy import load_package
-from .options import CommandWithConfig, allow_pickle, cfg_options, model_options
+from .options import CommandWithConfig, allow_pickle, cfg_options, load_package, model_options
 
 LOOPBACK = ('127.0.0.1', 'localhost', '::1')
 

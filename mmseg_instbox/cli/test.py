@@ -1,8 +1,14 @@
 """``instbox test``."""
 import click
 
-from .heavy import announce_device, load_package
-from .options import CommandWithConfig, allow_pickle, cfg_options, launcher
+from .options import (
+    CommandWithConfig,
+    allow_pickle,
+    announce_device,
+    cfg_options,
+    launcher,
+    load_package,
+)
 
 
 @click.command(cls=CommandWithConfig)

@@ -3,9 +3,15 @@ from pathlib import Path
 
 import click
 
-from .heavy import announce_device, load_package
 from .lazy_group import Interrupted
-from .options import CommandWithConfig, allow_pickle, cfg_options, launcher
+from .options import (
+    CommandWithConfig,
+    allow_pickle,
+    announce_device,
+    cfg_options,
+    launcher,
+    load_package,
+)
 
 
 @click.command(cls=CommandWithConfig)

@@ -8,7 +8,7 @@ import torch
 from mmseg.apis import inference_model
 
 from mmseg_instbox.apis import InstBoxInferencer, load_model
-from mmseg_instbox.apis.prediction_job import fingerprints
+from mmseg_instbox.apis.jobs.worker import fingerprints
 from mmseg_instbox.deploy import ExportedModel
 from mmseg_instbox.deploy.preprocessing import normalise, resize_image
 from mmseg_instbox.errors import InvalidInputError, MissingFileError, MissingPackageError

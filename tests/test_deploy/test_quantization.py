@@ -1,4 +1,4 @@
-"""8-bit numbers: what is quantised, what stays, and when the result is refused."""
+"""Static int8 quantization: what is quantized, what stays, and when the result is refused."""
 import numpy as np
 import pytest
 import torch

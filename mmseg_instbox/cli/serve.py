@@ -43,8 +43,6 @@ def serve(model: str | None, weights: str | None, device: str | None, host: str,
     if find_spec('gradio') is None:
         raise click.ClickException("the page needs gradio, which is not installed: "
                                    "pip install 'mmseg_instbox[demo]'")
-    from ..utils.steady_memory import keep_memory_steady
-    keep_memory_steady()
     load_package()
     from ..apis import InstBoxInferencer
     from ..web import serve as serve_page

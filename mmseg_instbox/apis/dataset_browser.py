@@ -15,7 +15,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from ..engine import find_config, load_config
-from ..engine.seeding import SeededIndex, seeded
+from ..engine.samplers.seeded_samplers import SeededIndex, seeded
 from ..errors import InvalidIndexError, InvalidInputError
 from ..utils.foreign_errors import refuse_as
 from ..visualization import PixelBoxVisualizer, add_box_targets

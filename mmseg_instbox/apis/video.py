@@ -1,7 +1,5 @@
 """From a video to a video with its objects drawn in."""
 import logging
-import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from mmseg.structures import SegDataSample
 from rich.progress import track
 
 from ..errors import InvalidInputError
+from ..utils import replacing
 from ..visualization.drawing import DrawnObjects, draw_objects
 from ..visualization.palette import instance_colors
 from .decoding import VideoFrames, read_video
@@ -52,18 +51,10 @@ def annotate_video(inferencer: Any,
     if out_file.suffix.lower() not in _CODECS:
         raise InvalidInputError(f'{out_file}: cannot tell how to write the video, end its name '
                                 f'with one of {", ".join(_CODECS)}.')
-    out_file.parent.mkdir(parents=True, exist_ok=True)
     drawn = draw_frames(inferencer, frames, score_thr, keep_colors, batch_size, alpha)
-    handle, temporary = tempfile.mkstemp(
-        dir=out_file.parent, prefix=f'.{out_file.stem}.', suffix=out_file.suffix)
-    os.close(handle)
-    try:
+    with replacing(out_file, out_file.suffix) as temporary:
         shown = track(drawn, 'Frames', frames.total, disable=not inferencer.show_progress)
-        number = write_frames(shown, temporary, frames.fps)
-        os.chmod(temporary, 0o644)  # mkstemp makes files that only their owner reads
-        os.replace(temporary, out_file)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+        number = write_frames(shown, str(temporary), frames.fps)
     if frames.total is not None and number < frames.total:
         print_log(f'{video}: {number} of the {frames.total} frames that its header announces could '
                   'be read.', 'current', logging.WARNING)

@@ -1,7 +1,7 @@
 """``instbox info``."""
 import click
 
-from .heavy import load_package
+from .support.startup import load_package
 
 
 @click.command(short_help='Tell the environment, or the size and cost of a model.')
@@ -31,7 +31,7 @@ def environment() -> str:
 
     from mmengine.utils.dl_utils import collect_env
 
-    from ..utils.package_map import DISTRIBUTIONS
+    from ..utils.openmmlab import DISTRIBUTIONS
     from ..version import __version__
     rows = dict(mmseg_instbox=__version__)
     for name in (*DISTRIBUTIONS['mmseg'], *DISTRIBUTIONS['mmdet'], 'onedl-mmcv', 'mmcv', 'numpy',
@@ -45,7 +45,7 @@ def environment() -> str:
 
 def _model(config: str, shape: tuple[int, int]) -> str:
     from ..engine import find_config
-    from ..engine.model_stats import format_rows, measure_apart
+    from .support.model_stats import format_rows, measure_apart
     path = config if '::' in config else find_config(config)
     return (f'{format_rows([measure_apart(path, shape)])}\n'
             f'One image of {shape[0]} x {shape[1]} pixels; memory is what a process grows by.')

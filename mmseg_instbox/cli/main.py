@@ -3,7 +3,7 @@ import click
 
 from ..utils import distributed_exit
 from ..version import __version__
-from .lazy_group import LazyGroup
+from .support.lazy_group import LazyGroup
 
 COMMANDS = ('predict', 'convert', 'train', 'test', 'browse', 'export', 'info', 'models', 'serve')
 

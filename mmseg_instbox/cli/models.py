@@ -16,7 +16,7 @@ def models(words: tuple[str, ...], weights: bool) -> None:
       instbox models mobilenet voc-mini
       instbox train instbox_fcrn-r18-d8_1xb8-2k_shapes-160x160
     """
-    from ..apis.model_index import find_model, list_models
+    from ..engine.model_index import find_model, list_models
     names = [name for name in list_models()
              if all(word in name for word in words) and (find_model(name)[1] or not weights)]
     if not names:

@@ -4,54 +4,77 @@ import errno
 import json
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ..errors import FileAccessError, InvalidTypeError
 
 
-def atomic_write(content: bytes, path: str | Path, durable: bool = False) -> Path:
-    """Write ``content`` to ``path`` and return the path.
+@contextlib.contextmanager
+def replacing(path: str | Path, suffix: str = '') -> Iterator[Path]:
+    """Give a temporary file that takes the place of ``path`` when the block ends well.
 
-    It goes to a temporary file in the same directory and takes its place in one step, so a reader,
-    or a run that is cut off, never sees half a file. Missing parent directories are made.
+    It lies in the same directory, which is made if it is missing, and takes its place in one step:
+    a reader never sees half a file. If the block raises, the old file stays.
+
+    Args:
+        path: The file to replace.
+        suffix: Ending of the temporary file, for writers that choose a format by it.
+
+    Raises:
+        OSError: The directory cannot be written.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f'.{path.name[:40]}.'  # file systems limit the length of a name
+    handle, name = tempfile.mkstemp(suffix, prefix, path.parent)
+    os.close(handle)
+    try:
+        yield Path(name)
+        os.chmod(name, 0o644)  # mkstemp makes files that only their owner reads
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def atomic_write(content: bytes, path: str | Path, durable: bool = False) -> Path:
+    """Write ``content`` to ``path``, whole or not at all, and return the path.
 
     Args:
         content: What to write.
-        path: The file.
+        path: The file; see :func:`replacing`.
         durable: Wait until the disk has it, and read it back before it takes its place, so that it
-            also outlives the machine's power; slower.
+            also survives a loss of power; slower.
 
     Raises:
         OSError: It cannot be written, or is read back otherwise; the old file is still there.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    prefix = f'.{path.name[:40]}.'  # a long name with more before it would be too long
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=prefix)
-    try:
-        with os.fdopen(handle, 'wb') as file:
+    with replacing(path) as temporary:
+        with temporary.open('wb') as file:
             file.write(content)
             if durable:
                 file.flush()
-                os.fsync(file.fileno())
-                if hasattr(os, 'posix_fadvise'):  # let it be read from the disk, not from memory
-                    os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-        if durable and Path(temporary).read_bytes() != content:
+                _sync(file.fileno())
+        if durable and temporary.read_bytes() != content:
             raise FileAccessError(
                 errno.EIO, 'the disk gave back something else than was written', path)
-        os.chmod(temporary, 0o644)  # mkstemp makes files that only their owner reads
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
     if durable:
         _sync_folder(path.parent)
     return path
 
 
+def _sync(handle: int) -> None:
+    """Write a file to the disk, and drop it from the cache so that it is read from the disk."""
+    os.fsync(handle)
+    if hasattr(os, 'posix_fadvise'):
+        os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
+
+
 def _sync_folder(folder: Path) -> None:
-    """Let the disk have the names in a folder; not every system can."""
+    """Write the names in a folder to the disk, on systems that can."""
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

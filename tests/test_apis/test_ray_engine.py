@@ -15,7 +15,7 @@ ray = pytest.importorskip('ray')
 pq = pytest.importorskip('pyarrow.parquet')
 
 from mmseg_instbox.cli.main import cli  # noqa: E402
-from mmseg_instbox.engine.config_json import config_to_json  # noqa: E402
+from mmseg_instbox.engine import config_to_json  # noqa: E402
 
 NUM_IMAGES = 40
 

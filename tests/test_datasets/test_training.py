@@ -8,7 +8,7 @@ from mmengine.runner import Runner
 from PIL import Image
 
 from mmseg_instbox.datasets.coco_names import COCO_THINGS
-from mmseg_instbox.engine.run_config import adapt_to_cpu
+from mmseg_instbox.engine import adapt_to_cpu
 
 
 @pytest.fixture(scope='module')

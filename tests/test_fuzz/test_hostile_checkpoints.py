@@ -8,8 +8,7 @@ from fuzzing.models import DATA_NAMES, tiny_config
 from mmengine.config import Config
 
 from mmseg_instbox.apis import InstBoxInferencer
-from mmseg_instbox.apis.model_loading import build_network, load_model
-from mmseg_instbox.engine.config_json import config_to_json
+from mmseg_instbox.engine import build_network, config_to_json, load_model
 from mmseg_instbox.errors import InstBoxError
 
 

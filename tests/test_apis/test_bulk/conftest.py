@@ -11,7 +11,7 @@ from mmseg_instbox.apis.bulk.listing import list_images
 from mmseg_instbox.apis.bulk.shard_worker import ShardWorker, WorkerSettings
 from mmseg_instbox.apis.bulk.storage import Storage
 from mmseg_instbox.apis.prediction_job import open_inferencer
-from mmseg_instbox.engine.config_json import config_to_json
+from mmseg_instbox.engine import config_to_json
 
 
 @pytest.fixture(scope='session')

@@ -1,0 +1,1 @@
+"""What the commands, and the scripts in ``tools/``, have in common."""

@@ -15,7 +15,8 @@ def parse_args() -> argparse.Namespace:
         nargs='?',
         const='auto',
         metavar='CHECKPOINT',
-        help='go on from this checkpoint; without a value, from the last one in the work directory')
+        help='resume from this checkpoint; without a value, from the last one in the work '
+        'directory')
     parser.add_argument(
         '--amp', action='store_true', help='train in mixed precision (bfloat16 on a CPU)')
     return parser.parse_args()

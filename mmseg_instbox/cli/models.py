@@ -4,11 +4,11 @@ import click
 
 @click.command()
 @click.argument('words', nargs=-1)
-@click.option('--weights', is_flag=True, help='Only models whose weights are to be had.')
+@click.option('--weights', is_flag=True, help='Only models with published weights.')
 def models(words: tuple[str, ...], weights: bool) -> None:
-    """List the models that go by a name.
+    """List the models of the model index.
 
-    WORDS leave only names that hold all of them. A name can stand for a config in all commands.
+    Only names that contain all WORDS are listed. All commands take a name in place of a config.
 
     \b
     Examples:

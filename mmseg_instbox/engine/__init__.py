@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     )
     from .run_config import (
         adapt_to_cpu,
-        check_checkpoint,
         draw_pictures,
         dump_boxes,
         set_resume,
@@ -65,8 +64,8 @@ _NAMES = {
     'optim_wrappers': ('CPUAmpOptimWrapper', 'use_amp'),
     'run_building': ('check_architecture', 'start_runner', 'testing_config', 'training_config',
                      'write_metrics'),
-    'run_config': ('adapt_to_cpu', 'check_checkpoint', 'draw_pictures', 'dump_boxes', 'set_resume',
-                   'set_work_dir', 'watch_training', 'write_plain_checkpoints'),
+    'run_config': ('adapt_to_cpu', 'draw_pictures', 'dump_boxes', 'set_resume', 'set_work_dir',
+                   'watch_training', 'write_plain_checkpoints'),
     'samplers': ('SeededDefaultSampler', 'SeededInfiniteSampler'),
     'training': ('check_work_dir', 'run_training'),
     'tta': ('augmented_pipeline', 'use_tta'),

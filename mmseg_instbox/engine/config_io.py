@@ -15,7 +15,7 @@ from mmengine.utils import get_object_from_string
 
 from ..errors import InvalidInputError, MissingFileError
 from ..registry import registered_name
-from ..utils.foreign_errors import refuse_as
+from ..utils.foreign_errors import convert_errors
 from .model_index import find_model
 
 
@@ -62,11 +62,11 @@ def load_config(path: str, options: dict | None = None, launcher: str = 'none') 
     if not Path(path).is_file():
         raise MissingFileError(f'There is no config file {path!r}: give the path of a .py file, '
                                'for example one below configs/.')
-    with refuse_as(f'The config {path} cannot be read'):
+    with convert_errors(f'The config {path} cannot be read'):
         cfg = Config.fromfile(path)
     cfg.launcher = launcher
     if options:
-        with refuse_as(f'--cfg-options do not fit the config {path}'):
+        with convert_errors(f'--cfg-options do not fit the config {path}'):
             cfg.merge_from_dict(options)
     return cfg
 

@@ -9,17 +9,17 @@ from torch import nn
 
 from ..errors import InvalidInputError
 from ..utils import walk
-from ..utils.foreign_errors import refuse_as
+from ..utils.foreign_errors import convert_errors
 
 DATALOADERS = ('test_dataloader', 'val_dataloader', 'train_dataloader')
 
 
 def complete_dataset_meta(meta: dict, cfg: Config, network: nn.Module) -> dict:
-    """What a model's categories are called, from its checkpoint, else from the config's data set.
+    """Names and colours of a model's categories, from its checkpoint, else from the config.
 
     Args:
-        meta: ``meta`` of the checkpoint; ``dataset_meta`` in it counts first.
-        cfg: The config, whose data sets count next.
+        meta: ``meta`` of the checkpoint; its ``dataset_meta`` comes first.
+        cfg: The config, whose data sets come next.
         network: The segmentor, which knows how many categories it has, and which are things.
 
     Returns:
@@ -27,11 +27,11 @@ def complete_dataset_meta(meta: dict, cfg: Config, network: nn.Module) -> dict:
         from 0 to 255, and what else ``dataset_meta`` holds.
 
     Raises:
-        ValueError: The names are nowhere to be found, are not as many as the categories or no
-            names, or the palette has other things than colours.
+        ValueError: There are no names, their number differs from that of the categories, they are
+            not strings, or the palette is not a list of colours.
     """
-    with refuse_as('The names of the categories in the checkpoint or the config are no table of '
-                   'names', TypeError, ValueError, KeyError, AttributeError):
+    with convert_errors('The names of the categories in the checkpoint or the config are not a '
+                        'list of names', TypeError, ValueError, KeyError, AttributeError):
         found = dict(meta.get('dataset_meta') or {})
         if not found.get('classes'):
             found = next(_configured(cfg), {})
@@ -57,7 +57,8 @@ def _names(classes: Any) -> tuple[str, ...]:
 
 
 def _colours(palette: Any) -> list[list[int]]:
-    with refuse_as('The palette is no list of RGB values', TypeError, ValueError, OverflowError):
+    with convert_errors('The palette is not a list of RGB values', TypeError, ValueError,
+                        OverflowError):
         colours = [[int(value) for value in colour] for colour in palette]
     if not all(len(each) == 3 and 0 <= min(each) <= max(each) <= 255 for each in colours):
         raise InvalidInputError(f'The palette is {str(palette)[:100]}, expected three numbers from '

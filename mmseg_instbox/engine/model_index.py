@@ -1,4 +1,4 @@
-"""Models by name: what ``model-index.yml`` lists."""
+"""Finds models by name in ``model-index.yml``."""
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -25,7 +25,7 @@ def find_model(name: str) -> tuple[str, str | None]:
         tuple[str, str | None]: The path of the config file; path or address of the weights.
 
     Raises:
-        ValueError: There is no such model; the sentence has the nearest names.
+        ValueError: There is no such model; the message has the nearest names.
     """
     models = _models()
     if name not in models:

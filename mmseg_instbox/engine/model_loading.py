@@ -13,7 +13,7 @@ from torch import nn
 
 from ..errors import InvalidInputError
 from ..utils import walk
-from ..utils.foreign_errors import refuse_as
+from ..utils.foreign_errors import convert_errors
 from .checkpoints import checkpoint_config, read_checkpoint
 from .config_io import find_config, load_config
 from .dataset_meta import complete_dataset_meta
@@ -118,7 +118,7 @@ def build_network(cfg: Config) -> nn.Module:
     if 'model' not in cfg:
         raise InvalidInputError(f'{cfg.filename or "The config"} has no model: give the config of '
                                 'a segmentor.')
-    with refuse_as(f'{cfg.filename or "The config"} has a model that cannot be built'):
+    with convert_errors(f'{cfg.filename or "The config"} has a model that cannot be built'):
         model = _without_pretrained(copy.deepcopy(cfg.model))
         model['train_cfg'] = None
         init_default_scope(cfg.get('default_scope') or 'mmseg')
@@ -157,7 +157,7 @@ def load_weights(network: nn.Module, checkpoint: dict, source: str) -> None:
                    if key in state and state[key].shape != value.shape]
     fitting = {key: value for key, value in state.items()
                if key not in own or own[key].shape == value.shape}
-    with refuse_as(f'{source} has weights that cannot be loaded'):
+    with convert_errors(f'{source} has weights that cannot be loaded'):
         missing, unexpected = network.load_state_dict(fitting, strict=False)
     missing = [key for key in missing
                if key not in state and not key.endswith('num_batches_tracked')]

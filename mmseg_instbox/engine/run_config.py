@@ -8,7 +8,7 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.logging import print_log
 
-from ..errors import InvalidInputError, MissingFileError
+from ..errors import InvalidInputError
 from ..utils import walk
 from .checkpoints import last_checkpoint
 
@@ -16,7 +16,7 @@ LOADER_TIMEOUT = 300  # seconds without data from a loader's workers
 
 
 def set_work_dir(cfg: Config, work_dir: str | None) -> None:
-    """Settle where a run writes: the argument, else the config, else ``work_dirs/CONFIG_NAME``."""
+    """Set where a run writes: the argument, else the config, else ``work_dirs/CONFIG_NAME``."""
     if work_dir is not None:
         cfg.work_dir = work_dir
     elif cfg.get('work_dir') is None:
@@ -24,34 +24,22 @@ def set_work_dir(cfg: Config, work_dir: str | None) -> None:
 
 
 def set_resume(cfg: Config, resume: str | None) -> None:
-    """Go on from a checkpoint.
+    """Resume from a checkpoint.
 
     Args:
         cfg: The config, with its work directory, changed in place.
         resume: ``'auto'`` takes the last checkpoint in the work directory that can be read; where
             there is none, the run starts as the config says, ``load_from`` included. Anything else
-            is the path of a checkpoint. None leaves it to the config, whose ``resume = True``
-            without ``load_from`` means ``'auto'``.
-
-    Raises:
-        FileNotFoundError: There is no such checkpoint.
+            is the path or address of a checkpoint. None leaves it to the config, whose ``resume =
+            True`` without ``load_from`` means ``'auto'``.
     """
     if resume is None and cfg.get('resume') and cfg.get('load_from') is None:
         resume, cfg.resume = 'auto', False
     if resume is None:
         return
-    if resume != 'auto':
-        check_checkpoint(resume)
     found = last_checkpoint(cfg.work_dir) if resume == 'auto' else resume
     if found is not None:
         cfg.load_from, cfg.resume = str(found), True
-
-
-def check_checkpoint(path: str) -> None:
-    """Raise FileNotFoundError if a local checkpoint is missing; addresses pass."""
-    if '://' not in path and not Path(path).is_file():
-        raise MissingFileError(f'There is no checkpoint {path!r}: give the .pth file that a '
-                               'training run left in its work directory.')
 
 
 def write_plain_checkpoints(cfg: Config) -> None:

@@ -9,7 +9,7 @@ from mmseg.registry import DATASETS
 from mmseg_instbox.core.base_grouper import category_map
 
 from ..errors import InvalidInputError
-from ..utils.foreign_errors import refuse_as
+from ..utils.foreign_errors import convert_errors
 from .metrics.sample_reader import category_names, read_map
 from .prediction_dump import PredictionDump
 
@@ -58,7 +58,7 @@ class DumpedSamples:
         if not cfg.get('test_dataloader'):
             raise InvalidInputError(f'{cfg.filename}: the config has no test_dataloader; give the '
                                     'config that the dump was written with')
-        with refuse_as('test_dataloader.dataset cannot be built'):
+        with convert_errors('test_dataloader.dataset cannot be built'):
             dataset = DATASETS.build(cfg.test_dataloader.dataset)
         dataset.full_init()
         return cls(dataset, dump)

@@ -28,6 +28,13 @@ def test_training_and_testing_refuse_pickled_objects(tiny_config, pickled, tmp_p
     config_for_testing(str(tiny_config), pickled, allow_pickle=True)
 
 
+def test_a_missing_checkpoint_is_named(tiny_config):
+    with pytest.raises(FileNotFoundError, match="no checkpoint 'gone.pth'"):
+        training_config(str(tiny_config), resume='gone.pth')
+    with pytest.raises(FileNotFoundError, match="no checkpoint 'gone.pth'"):
+        config_for_testing(str(tiny_config), 'gone.pth')
+
+
 def test_every_training_writes_plain_checkpoints(tiny_config, tmp_path):
     file = tmp_path / 'own.py'
     hooks = "default_hooks = dict(_delete_=True, logger=dict(type='LoggerHook'))"

@@ -4,7 +4,6 @@ from mmengine.config import Config
 
 from mmseg_instbox.engine import (
     adapt_to_cpu,
-    check_checkpoint,
     draw_pictures,
     set_resume,
     set_work_dir,
@@ -59,12 +58,6 @@ def test_a_config_may_ask_to_resume(tmp_path):
     cfg.resume = True
     set_resume(cfg, None)
     assert (cfg.resume, cfg.load_from) == (True, str(tmp_path / 'iter_4.pth'))
-
-
-def test_a_missing_checkpoint_is_named():
-    with pytest.raises(FileNotFoundError, match="no checkpoint 'gone.pth'"):
-        set_resume(Config(dict()), 'gone.pth')
-    check_checkpoint('https://example.org/weights.pth')  # an address is not looked up
 
 
 MODEL = dict(

@@ -52,7 +52,7 @@ def test_a_pipeline_that_is_none(refused, pipeline):
 def test_a_table_of_names_that_is_none(state, tmp_path, names):
     meta = dict(dataset_meta=names, config_json=config_to_json(Config(tiny_config())))
     torch.save(dict(state_dict=state, meta=meta), tmp_path / 'model.pth')
-    with pytest.raises(InstBoxError, match='no table of names'):
+    with pytest.raises(InstBoxError, match='not a list of names'):
         load_model(tmp_path / 'model.pth')
 
 

@@ -16,23 +16,23 @@ class Interrupted(click.ClickException):
     """The user stopped a command with Ctrl-C.
 
     Args:
-        message: A sentence about what is done and how to go on.
+        message: What is done, and how to resume.
     """
     exit_code = INTERRUPTED
 
     def show(self, file: Any = None) -> None:
-        """Write the sentence to ``file``, the standard error stream by default."""
+        """Write the message to ``file``, by default to the standard error stream."""
         click.echo(f'\nStopped. {self.message}'.rstrip(), file=file, err=True)
 
 
 class LazyGroup(click.Group):
-    """Loads a command when it is asked for, and turns exceptions into sentences.
+    """Loads a command when it is used, and reports its exceptions in one line.
 
     Args:
         package: The package that has a module for each command; the module's function is named
             like the command.
         names: Names of the commands, in the order of the help.
-        **kwargs: See ``click.Group``. An option ``traceback`` (bool) lets exceptions through.
+        **kwargs: See ``click.Group``. An option ``traceback`` (bool) lets exceptions pass.
     """
 
     def __init__(self, *args: Any, package: str = '', names: Sequence[str] = (),
@@ -52,10 +52,10 @@ class LazyGroup(click.Group):
         return getattr(import_module(f'{self.package}.{cmd_name}'), cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; what it raises becomes one sentence and an exit code.
+        """Run a command; its exceptions become one line and an exit code.
 
         Raises:
-            click.ClickException: With the sentence.
+            click.ClickException: With the line as its message.
         """
         try:
             return super().invoke(ctx)
@@ -66,14 +66,14 @@ class LazyGroup(click.Group):
         except Exception as error:
             if ctx.params.get('traceback'):
                 raise
-            raise click.ClickException(error_sentence(error)) from error
+            raise click.ClickException(error_line(error)) from error
 
 
-def error_sentence(error: Exception) -> str:
-    """What an exception says, on one line.
+def error_line(error: Exception) -> str:
+    """The message of an exception on one line.
 
-    A mistake of the user explains itself; anything else comes with its type and with how to see
-    where it happened.
+    Errors that the user can fix stand for themselves; others are named by their type, and the line
+    says how to see the traceback.
     """
     text = ' '.join(str(error).split()) or type(error).__name__
     if isinstance(error, OSError) and error.strerror and error.filename:

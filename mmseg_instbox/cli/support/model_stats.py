@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from ...engine.config_io import load_config
 from ...errors import InvalidInputError
-from ...utils.foreign_errors import refuse_as
+from ...utils.foreign_errors import convert_errors
 from .tool_scripts import quiet_and_single
 
 STATUS = Path('/proc/self/status')
@@ -71,7 +71,7 @@ def build_forward(name: str) -> Forward:
     init_default_scope('mmseg')
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
-        with refuse_as(f'{name} has a model that cannot be built', KeyError, TypeError):
+        with convert_errors(f'{name} has a model that cannot be built', KeyError, TypeError):
             model = MODELS.build(cfg) if cfg else None
     if not isinstance(model, BaseSegmentor):
         raise InvalidInputError(f'{name} has no model of mmseg: give the config of a segmentor.')

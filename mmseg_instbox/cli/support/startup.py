@@ -15,8 +15,8 @@ SUBPACKAGES = ('registry', 'datasets', 'engine.hooks', 'engine.optim_wrappers', 
 def load_package() -> None:
     """Import the package, which registers its classes, and prepare for a run.
 
-    MMSegmentation and MMDetection say at each start which of their optional parts are not
-    installed; no part of this package needs them, so that is not shown.
+    MMSegmentation and MMDetection warn at each start about optional parts that are not installed;
+    no part of this package needs them, so these warnings are hidden.
     """
     import cv2
     from mmengine.logging import MMLogger
@@ -29,13 +29,13 @@ def load_package() -> None:
                 import_module(f'mmseg_instbox.{name}')
     finally:
         logging.disable(logging.NOTSET)
-    # what they warn of when a model is built is about their own defaults, which configs here set
+    # their warnings while a model is built are about their own defaults, which our configs set
     warnings.filterwarnings('ignore', category=UserWarning, module=r'mm(cv|seg|det)\.')
     cv2.setNumThreads(0)  # OpenCV's own threads deadlock in forked data loader workers
 
 
 def announce_device() -> None:
-    """Say so if there is no GPU."""
+    """Print a note if there is no GPU."""
     from mmengine.device import get_device
     if get_device() == 'cpu':
         click.echo('No GPU here: this runs on the CPU.', err=True)

@@ -10,7 +10,7 @@ from mmseg.registry import DATA_SAMPLERS
 
 
 def derived_seed(*numbers: int) -> int:
-    """A seed of 32 bits from several non-negative numbers, each of which changes it all over."""
+    """A seed of 32 bits that depends on each of several non-negative numbers and their order."""
     return int(np.random.SeedSequence(numbers).generate_state(1)[0])
 
 
@@ -34,12 +34,12 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 class SeededIndex(int):
-    """The index of a sample that knows in which pass over the data of which run it is drawn.
+    """The index of a sample, with the run and the pass over the data in which it is drawn.
 
     Args:
         index: The index.
         run_seed: The run's seed, not negative.
-        pass_number: How often the run has been through the data set before.
+        pass_number: The number of passes over the data set before this one.
     """
 
     def __new__(cls, index: int, run_seed: int, pass_number: int) -> 'SeededIndex':
@@ -48,7 +48,7 @@ class SeededIndex(int):
         return self
 
     def __getnewargs__(self) -> tuple[int, int, int]:
-        """What it is made of again in a data loader's worker process."""
+        """The arguments for unpickling it in a data loader's worker process."""
         return int(self), *self.drawn
 
     @property
@@ -61,14 +61,14 @@ class SeededItems:
     """Loads the samples of a batch, each under the seed that its index carries.
 
     Args:
-        dataset: Any data set with indices, wrappers such as ``ConcatDataset`` included.
+        dataset: Any map-style data set, wrappers such as ``ConcatDataset`` included.
     """
 
     def __init__(self, dataset: Sequence) -> None:
         self.dataset = dataset
 
     def __call__(self, indices: list[int]) -> list:
-        """The samples of ``indices``; one of a plain index uses the random state as it is."""
+        """The samples of ``indices``; a plain index leaves the random state as it is."""
         return [self._load(index) for index in indices]
 
     def _load(self, index: int) -> object:
@@ -79,10 +79,10 @@ class SeededItems:
 
 
 def seed_items(dataset: Sequence) -> None:
-    """Let a data loader of ``dataset`` seed each sample by its :class:`SeededIndex`.
+    """Make data loaders of ``dataset`` seed each sample by its :class:`SeededIndex`.
 
-    PyTorch's loaders take a batch from a data set's ``__getitems__`` where there is one. So this
-    works in the main process and in workers, and for every data set, without a wrapper around it.
+    PyTorch's loaders call ``__getitems__`` of a data set that has it. So this works in the main
+    process and in workers, and for every data set, without a wrapper around it.
     """
     dataset.__getitems__ = SeededItems(dataset)
 

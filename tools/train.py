@@ -3,7 +3,7 @@ import argparse
 
 from mmengine.config import Config
 
-from mmseg_instbox.cli.support.tool_scripts import prepare_process, run_parser, user_errors
+from mmseg_instbox.cli.scripts.arguments import prepare_process, run_parser, user_errors
 from mmseg_instbox.engine import run_training, training_config
 from mmseg_instbox.utils import distributed_exit
 

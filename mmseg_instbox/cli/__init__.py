@@ -1,4 +1,4 @@
-"""The command ``instbox``: one module for each subcommand, and ``support`` for what they share.
+"""The command ``instbox``: one module for each subcommand, and ``scripts`` for ``tools/``.
 
 Modules here import no large package when they are loaded, so that ``instbox --help`` answers at
 once; what a command needs is imported when it runs.

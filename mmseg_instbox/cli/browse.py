@@ -1,8 +1,8 @@
 """``instbox browse``."""
 import click
 
-from .support.options import CommandWithConfig, cfg_options
-from .support.startup import load_package
+from .options import CommandWithConfig, cfg_options
+from .startup import load_package
 
 
 @click.command(cls=CommandWithConfig)

@@ -3,8 +3,8 @@ from typing import Any
 
 import click
 
+from .main import Interrupted
 from .predict import open_model, with_bar
-from .support.lazy_group import Interrupted
 
 
 def predict_in_bulk(inputs: tuple[str, ...], out: str, formats: tuple[str, ...], overwrite: bool,

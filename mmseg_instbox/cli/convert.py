@@ -3,8 +3,8 @@ from pathlib import Path
 
 import click
 
-from .support.options import formats
-from .support.startup import load_package
+from .options import formats
+from .startup import load_package
 
 
 @click.command()

@@ -1,7 +1,7 @@
 """``instbox info``."""
 import click
 
-from .support.startup import load_package
+from .startup import load_package
 
 
 @click.command(short_help='Print the environment, or the size and cost of a model.')
@@ -44,7 +44,7 @@ def environment() -> str:
 
 def _model(config: str, shape: tuple[int, int]) -> str:
     from ..engine import find_config
-    from .support.model_stats import format_rows, measure_apart
+    from .scripts.model_stats import format_rows, measure_apart
     path = config if '::' in config else find_config(config)
     return (f'{format_rows([measure_apart(path, shape)])}\n'
             f'One image of {shape[0]} x {shape[1]} pixels; memory is what a process grows by.')

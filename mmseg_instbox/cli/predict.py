@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .support.lazy_group import Interrupted
-from .support.options import CommandWithConfig, allow_pickle, cfg_options, formats, model_options
-from .support.startup import load_package
+from .main import Interrupted
+from .options import CommandWithConfig, allow_pickle, cfg_options, formats, model_options
+from .startup import load_package
 
 if TYPE_CHECKING:
     from ..apis.prediction_job import PredictionJob

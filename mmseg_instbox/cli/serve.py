@@ -4,8 +4,8 @@ from importlib.util import find_spec
 
 import click
 
-from .support.options import CommandWithConfig, allow_pickle, cfg_options, model_options
-from .support.startup import load_package
+from .options import CommandWithConfig, allow_pickle, cfg_options, model_options
+from .startup import load_package
 
 LOOPBACK = ('127.0.0.1', 'localhost', '::1')
 

@@ -1,8 +1,8 @@
 """``instbox test``."""
 import click
 
-from .support.options import CommandWithConfig, allow_pickle, cfg_options, launcher
-from .support.startup import announce_device, load_package
+from .options import CommandWithConfig, allow_pickle, cfg_options, launcher
+from .startup import announce_device, load_package
 
 
 @click.command(cls=CommandWithConfig)

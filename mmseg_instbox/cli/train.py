@@ -3,9 +3,9 @@ from pathlib import Path
 
 import click
 
-from .support.lazy_group import Interrupted
-from .support.options import CommandWithConfig, allow_pickle, cfg_options, launcher
-from .support.startup import announce_device, load_package
+from .main import Interrupted
+from .options import CommandWithConfig, allow_pickle, cfg_options, launcher
+from .startup import announce_device, load_package
 
 
 @click.command(cls=CommandWithConfig)

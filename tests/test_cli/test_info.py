@@ -3,7 +3,7 @@ import torch
 from mmengine.config import Config
 from mmseg.registry import MODELS
 
-from mmseg_instbox.cli.support import model_stats
+from mmseg_instbox.cli.scripts import model_stats
 from mmseg_instbox.engine import find_model, list_models
 from mmseg_instbox.version import __version__
 

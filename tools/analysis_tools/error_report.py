@@ -17,7 +17,7 @@ import jinja2
 from prettytable import PrettyTable
 from torch.utils.data import Subset
 
-from mmseg_instbox.cli.support.tool_scripts import dump_parser, quiet_and_single, user_errors
+from mmseg_instbox.cli.scripts.arguments import dump_parser, quiet_and_single, user_errors
 from mmseg_instbox.engine import load_config
 from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.evaluation import DumpedSamples

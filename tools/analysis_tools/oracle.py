@@ -10,7 +10,7 @@ from pathlib import Path
 
 from prettytable import PrettyTable
 
-from mmseg_instbox.cli.support.tool_scripts import (
+from mmseg_instbox.cli.scripts.arguments import (
     check_out_file,
     dump_parser,
     quiet_and_single,

@@ -17,7 +17,7 @@ from mmengine.config import DictAction
 from mmseg.registry import TASK_UTILS
 from prettytable import PrettyTable
 
-from mmseg_instbox.cli.support.tool_scripts import (
+from mmseg_instbox.cli.scripts.arguments import (
     check_out_file,
     dump_parser,
     quiet_and_single,

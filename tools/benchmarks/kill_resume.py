@@ -19,7 +19,7 @@ from pathlib import Path
 import common
 import torch
 
-from mmseg_instbox.cli.support.tool_scripts import user_errors
+from mmseg_instbox.cli.scripts.arguments import user_errors
 from mmseg_instbox.datasets.shapes_generator import generate_sample
 from mmseg_instbox.engine import (
     last_checkpoint,

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from ...engine.config_io import load_config
 from ...errors import InvalidInputError
 from ...utils.foreign_errors import convert_errors
-from .tool_scripts import quiet_and_single
+from .arguments import quiet_and_single
 
 STATUS = Path('/proc/self/status')
 # from this size on the C library gives back at once what was freed: the peak is what lives

@@ -12,7 +12,7 @@ from mmengine.config import DictAction
 from mmengine.logging import MMLogger
 
 from ...errors import InvalidInputError
-from .lazy_group import USER_ERRORS
+from ..main import USER_ERRORS
 
 
 def run_parser(description: str) -> argparse.ArgumentParser:

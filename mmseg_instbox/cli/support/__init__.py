@@ -1,1 +1,0 @@
-"""What the commands, and the scripts in ``tools/``, have in common."""

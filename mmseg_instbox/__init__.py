@@ -7,12 +7,16 @@ a registry looks a class up. So the command ``instbox`` starts at once.
 """
 from importlib import import_module
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from wrapt import when_imported
 
 from .errors import InstBoxError
 from .utils.openmmlab import offer_classes, register_packages
 from .version import __version__
+
+if TYPE_CHECKING:
+    from . import apis, datasets, engine, evaluation, models, registry, visualization
 
 SUBPACKAGES = ('apis', 'datasets', 'engine', 'evaluation', 'models', 'registry', 'visualization')
 

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from ...engine.config_io import load_config
 from ...errors import InvalidInputError
 from ...utils.foreign_errors import convert_errors
+from ..startup import load_package
 from .arguments import quiet_and_single
 
 STATUS = Path('/proc/self/status')
@@ -109,6 +110,7 @@ def measure(name: str, shape: Sequence[int]) -> dict:
         FileNotFoundError: There is no such config.
         ValueError: Its model is no segmentor.
     """
+    load_package()  # its memory is not the model's
     quiet_and_single()
     before = memory_bytes('VmRSS')
     forward, image = build_forward(name), torch.randn(1, 3, *shape)

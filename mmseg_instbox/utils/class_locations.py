@@ -2,12 +2,12 @@
 from importlib import import_module
 from types import ModuleType
 
-# registry -> the room whose import registers our classes with it
+# registry -> the module whose import registers our classes with it
 LOCATIONS = dict(
     DATASETS='datasets',
     DATA_SAMPLERS='engine',
     HOOKS='engine',
-    METRICS='evaluation',
+    METRICS='evaluation.metrics',
     MODELS='models',
     OPTIM_WRAPPERS='engine',
     TASK_UTILS='models',

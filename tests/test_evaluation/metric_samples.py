@@ -11,7 +11,7 @@ from mmengine.structures import InstanceData, PixelData
 from mmseg.structures import SegDataSample
 from pycocotools import mask as mask_api
 
-from mmseg_instbox.evaluation import InstBoxMetric
+from mmseg_instbox.evaluation import InstBoxMetric, InstCocoMetric, InstPanopticMetric
 from mmseg_instbox.utils import distributed_exit
 
 # things in another order than among the classes
@@ -198,8 +198,8 @@ def official_samples(seeds):
 
 def all_metrics(ann_file):
     """Every figure, those of COCO also of official annotations."""
-    return [InstBoxMetric(coco=True, panoptic=True),
-            InstBoxMetric(coco=True, ann_file=ann_file, prefix='coco')]
+    return [InstBoxMetric(), InstCocoMetric(), InstPanopticMetric(),
+            InstCocoMetric(ann_file=ann_file, prefix='coco')]
 
 
 def run_process(rank, world_size, init_file, out_file, ann_file, *set_sizes):

@@ -2,14 +2,14 @@ import json
 
 import numpy as np
 
-from mmseg_instbox.evaluation.functional import category_rows, format_table
+from mmseg_instbox.evaluation.metrics.category_table import category_rows, format_table
 
 
 def make_rows():
     of_classes = {'IoU': np.array([0.5, np.nan, 1.]), 'PQ': np.array([0.75, 0., 0.5])}
-    of_things = {'APr_0.5': np.array([0.25, np.nan]), 'APr_vol': np.array([0.125, np.nan])}
-    return category_rows(('background', 'cat', 'dog'), ('dog', 'cat'), of_classes, of_things,
-                         np.array([4, 0]))
+    of_things = {'APr_0.5': np.array([0.25, np.nan]), 'APr_vol': np.array([0.125, np.nan]),
+                 'objects': np.array([4, 0])}
+    return category_rows(('background', 'cat', 'dog'), ('dog', 'cat'), of_classes, of_things)
 
 
 def test_rows_pair_things_by_name():

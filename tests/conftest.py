@@ -10,7 +10,7 @@ from mmseg.registry import DATASETS
 from PIL import Image
 
 from mmseg_instbox.engine import load_config
-from mmseg_instbox.evaluation.functional import true_boxes, true_category_scores
+from mmseg_instbox.evaluation.oracle import true_boxes, true_category_scores
 from mmseg_instbox.evaluation.prediction_dump import image_file, write_image, write_index
 
 REPO = Path(__file__).resolve().parents[1]

@@ -120,9 +120,9 @@ def test_the_package_works_under_these_names(kind, repo, tmp_path, tiny_config):
 def test_it_imports_where_no_distribution_is_known(repo):
     """As in a checkout or a frozen application: files without metadata."""
     code = """
-import mmseg_instbox.utils.package_map as package_map
+import mmseg_instbox.utils.openmmlab as openmmlab
 table = dict(mmseg='mmsegmentation', mmdet='mmdet')
-package_map.register_packages(table)
+openmmlab.register_packages(table)
 import mmseg_instbox.cli.main
 print(json.dumps(table))
 """

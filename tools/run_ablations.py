@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 from prettytable import PrettyTable
 
-from mmseg_instbox.engine import last_checkpoint, load_config, user_errors
+from mmseg_instbox.cli.scripts.arguments import user_errors
+from mmseg_instbox.engine import last_checkpoint, load_config
 from mmseg_instbox.errors import InvalidInputError, MissingFileError
 from mmseg_instbox.utils import write_json
 

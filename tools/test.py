@@ -3,15 +3,8 @@ import argparse
 
 from mmengine.config import Config
 
-from mmseg_instbox.engine import (
-    check_architecture,
-    prepare_process,
-    run_parser,
-    start_runner,
-    testing_config,
-    user_errors,
-    write_metrics,
-)
+from mmseg_instbox.cli.scripts.arguments import prepare_process, run_parser, user_errors
+from mmseg_instbox.engine import check_architecture, start_runner, testing_config, write_metrics
 from mmseg_instbox.utils import distributed_exit
 
 

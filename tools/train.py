@@ -3,13 +3,8 @@ import argparse
 
 from mmengine.config import Config
 
-from mmseg_instbox.engine import (
-    prepare_process,
-    run_parser,
-    run_training,
-    training_config,
-    user_errors,
-)
+from mmseg_instbox.cli.scripts.arguments import prepare_process, run_parser, user_errors
+from mmseg_instbox.engine import run_training, training_config
 from mmseg_instbox.utils import distributed_exit
 
 
@@ -20,7 +15,8 @@ def parse_args() -> argparse.Namespace:
         nargs='?',
         const='auto',
         metavar='CHECKPOINT',
-        help='go on from this checkpoint; without a value, from the last one in the work directory')
+        help='resume from this checkpoint; without a value, from the last one in the work '
+        'directory')
     parser.add_argument(
         '--amp', action='store_true', help='train in mixed precision (bfloat16 on a CPU)')
     return parser.parse_args()

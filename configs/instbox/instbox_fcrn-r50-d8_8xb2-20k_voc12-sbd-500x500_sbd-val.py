@@ -7,4 +7,8 @@ test_dataloader = dict(
             seg_map_path='SegmentationClassSBD',
             inst_map_path='SegmentationObjectSBD'),
         ann_file='ImageSets/Segmentation/val_sbd.txt'))
-test_evaluator = dict(prefix='sbd')
+test_evaluator = [
+    dict(type='InstBoxMetric', prefix='sbd'),
+    dict(type='InstCocoMetric', prefix='sbd'),
+    dict(type='InstPanopticMetric', prefix='sbd')
+]

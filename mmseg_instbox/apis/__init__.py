@@ -3,12 +3,12 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ..engine.checkpoints import checkpoint_config, read_checkpoint
+    from ..engine.model_index import find_model, list_models
     from ..utils.inputs import InputImage, read_inputs
-    from .checkpoint import checkpoint_config, read_checkpoint
     from .dataset_browser import DatasetBrowser, browse_dataset
     from .formats import FORMATS, samples_from_coco, to_supervision, write_results
     from .inst_box_inferencer import InstBoxInferencer
-    from .model_index import find_model, list_models
     from .model_loading import load_model
     from .track_colors import TrackColors
     from .video import annotate_video
@@ -21,22 +21,18 @@ _PLACES = {
     'TrackColors': 'track_colors',
     'annotate_video': 'video',
     'browse_dataset': 'dataset_browser',
-    'checkpoint_config': 'checkpoint',
-    'find_model': 'model_index',
-    'list_models': 'model_index',
+    'checkpoint_config': '.engine.checkpoints',
+    'find_model': '.engine.model_index',
+    'list_models': '.engine.model_index',
     'load_model': 'model_loading',
-    'read_checkpoint': 'checkpoint',
+    'read_checkpoint': '.engine.checkpoints',
     'read_inputs': '.utils.inputs',
     'samples_from_coco': 'formats',
     'to_supervision': 'formats',
     'write_results': 'formats',
 }
 
-__all__ = [
-    'FORMATS', 'DatasetBrowser', 'InputImage', 'InstBoxInferencer', 'TrackColors', 'annotate_video',
-    'browse_dataset', 'checkpoint_config', 'find_model', 'list_models', 'load_model',
-    'read_checkpoint', 'read_inputs', 'samples_from_coco', 'to_supervision', 'write_results'
-]
+__all__ = list(_PLACES)
 
 
 def __getattr__(name: str) -> object:

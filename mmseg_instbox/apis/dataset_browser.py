@@ -15,9 +15,9 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from ..engine import find_config, load_config
-from ..engine.seeding import SeededIndex, seeded
+from ..engine.samplers.seeded_samplers import SeededIndex, seeded
 from ..errors import InvalidIndexError, InvalidInputError
-from ..utils.foreign_errors import refuse_as
+from ..utils.foreign_errors import convert_errors
 from ..visualization import PixelBoxVisualizer, add_box_targets
 from ..visualization.box_targets import delta_names
 from ..visualization.utils import write_picture
@@ -53,7 +53,8 @@ class DatasetBrowser:
             raise InvalidInputError(f'{cfg.filename} has no {split}_dataloader; choose another '
                                     "split of 'train', 'val' and 'test'.")
         init_default_scope(cfg.get('default_scope', 'mmseg'))
-        with refuse_as(f'The data set of {split}_dataloader cannot be built', KeyError, TypeError):
+        with convert_errors(f'The data set of {split}_dataloader cannot be built', KeyError,
+                            TypeError):
             self.dataset: Dataset = DATASETS.build(loader['dataset'])
         self.seed = seed
         self.model = build_model(cfg)
@@ -166,7 +167,7 @@ def build_model(cfg: Config) -> nn.Module:
     model = cfg.model.copy()
     if cfg.get('data_preprocessor'):
         model.setdefault('data_preprocessor', cfg.data_preprocessor)
-    with refuse_as('The model of the config cannot be built', KeyError, TypeError):
+    with convert_errors('The model of the config cannot be built', KeyError, TypeError):
         return MODELS.build(model).eval()
 
 

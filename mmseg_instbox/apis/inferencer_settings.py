@@ -9,7 +9,7 @@ from mmengine.dataset import Compose
 from torch import nn
 
 from ..errors import InvalidInputError, MissingFileError
-from ..utils.foreign_errors import refuse_as
+from ..utils.foreign_errors import convert_errors
 
 PRECISIONS = dict(fp32=None, bf16=torch.bfloat16, fp16=torch.float16)
 DEFAULT_WEIGHTS = 'demo/instbox_mobilenet-v2_voc20.pth'
@@ -59,7 +59,7 @@ def build_pipeline(cfg: Any, at_own_size: bool) -> Callable[[dict], dict]:
     Raises:
         ValueError: The config has no test pipeline that can be built.
     """
-    with refuse_as('test_pipeline of the config cannot be built'):
+    with convert_errors('test_pipeline of the config cannot be built'):
         return Compose(test_pipeline(cfg, at_own_size))
 
 
@@ -75,8 +75,8 @@ def test_pipeline(cfg: Any, at_own_size: bool) -> list[dict]:
     """
     pipeline = cfg.get('test_pipeline')
     if pipeline is None and 'test_dataloader' in cfg:
-        with refuse_as('test_dataloader of the config describes no data set', TypeError,
-                       AttributeError, KeyError):
+        with convert_errors('test_dataloader of the config describes no data set', TypeError,
+                            AttributeError, KeyError):
             pipeline = cfg.test_dataloader.dataset.get('pipeline')
     if not pipeline:
         raise InvalidInputError('The config has no test_pipeline, which says how images are scaled '

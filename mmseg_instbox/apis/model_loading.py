@@ -1,28 +1,15 @@
-"""One call from a name, a config or a checkpoint to a model that predicts."""
-import copy
-import logging
+"""Loads a model that predicts, whatever kind of file it is in."""
 from pathlib import Path
-from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.device import get_device
-from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
-from mmseg.registry import MODELS
 from torch import nn
 
+from ..deploy.exported_segmentor import ExportedSegmentor
 from ..deploy.sessions import is_exported
-from ..engine.config_check import SCOPE_KEYS
-from ..engine.find_config import find_config
-from ..engine.run_config import load_config
+from ..engine import model_loading
 from ..errors import InvalidInputError
-from ..utils.foreign_errors import refuse_as
-from .checkpoint import checkpoint_config, read_checkpoint
-from .dataset_meta import complete_dataset_meta
-from .model_index import find_model
-
-CHECKPOINT_SUFFIXES = ('.pth', '.pt', '.ckpt', '.bin')
 
 
 def load_model(model: str | Path | Config,
@@ -32,169 +19,29 @@ def load_model(model: str | Path | Config,
                allow_pickle: bool = False) -> nn.Module:
     """Build a model, load its weights and make it ready to predict.
 
-    Nothing is downloaded but weights that are given by their address: what a config says about
-    weights to start a training from is left out.
-
     Args:
-        model: A name of the model index, the path of a config file, a ``Config``, a checkpoint that
-            carries its config, or a file that ``instbox export`` wrote.
+        model: A file that ``instbox export`` wrote, or what
+            :func:`mmseg_instbox.engine.model_loading.load_model` takes: a name of the model index,
+            the path of a config file, a ``Config``, or a checkpoint that carries its config.
         weights: Checkpoint, as path or http(s) address; by default what the model index has.
-        device: For example 'cuda:0' or 'cpu'; None takes a GPU if there is one, else the CPU.
+        device: For example 'cuda:0' or 'cpu'; by default a GPU if there is one, for exported models
+            the CPU.
         cfg_options: Settings that override the config's, by dotted keys.
-        allow_pickle: Trust the checkpoint: let it hold pickled objects, and let a config in it
-            import modules and name any type. All of that can run code.
+        allow_pickle: Trust the checkpoint, and the config in it; both can then run code.
 
     Returns:
         nn.Module: In eval mode, with ``cfg`` (Config) and ``dataset_meta`` (dict with ``classes``,
         ``thing_classes`` and ``palette``).
 
     Raises:
-        FileNotFoundError: The config or the checkpoint is missing.
-        ValueError: The name is unknown, the checkpoint is none, is not to be trusted, carries no
-            config or is of another architecture, or the names of the categories are missing.
+        FileNotFoundError: The config, the checkpoint or the exported model is missing.
+        ValueError: A file is broken, is not to be trusted or does not fit, the name is unknown, or
+            weights are given for an exported model.
     """
-    if is_exported(model):
-        return _load_exported(model, weights, device, cfg_options)
-    cfg, checkpoint, source = _read(model, weights, allow_pickle)
-    if cfg_options:
-        cfg.merge_from_dict(cfg_options)
-    network = build_network(cfg)
-    if checkpoint is None:
-        print_log('No weights were given: the model predicts with random ones.', 'current',
-                  logging.WARNING)
-    else:
-        load_weights(network, checkpoint, source)
-    meta = (checkpoint or {}).get('meta') or {}
-    network.dataset_meta = complete_dataset_meta(meta, cfg, network)
-    network.cfg = cfg
-    return network.to(_choose_device(device)).eval()
-
-
-def _load_exported(model: str | Path, weights: str | Path | None,
-                   device: str | torch.device | None, cfg_options: dict | None) -> nn.Module:
-    """An exported model, which has its weights in it."""
+    if not is_exported(model):
+        return model_loading.load_model(model, weights, device, cfg_options, allow_pickle)
     if weights is not None:
         raise InvalidInputError(f'{model} is an exported model and has its weights in it: leave '
                                 f'{weights} out.')
-    from ..deploy.exported_segmentor import ExportedSegmentor
     init_default_scope('mmseg')
     return ExportedSegmentor(model, device, cfg_options).eval()
-
-
-def _read(model: str | Path | Config, weights: str | Path | None,
-          allow_pickle: bool) -> tuple[Config, dict | None, str]:
-    """Config, checkpoint (None without weights) and where that is from."""
-    if isinstance(model, Config):
-        cfg = copy.deepcopy(model)
-    elif _is_checkpoint(model):
-        if weights is not None:
-            raise InvalidInputError(f'{model} and {weights} are checkpoints both: give the config '
-                                    'as model, or one of them alone.')
-        return _read_alone(model, allow_pickle)
-    else:
-        cfg, weights = _read_config(str(model), weights)
-    if weights is None:
-        return cfg, None, ''
-    return cfg, read_checkpoint(weights, allow_pickle), str(weights)
-
-
-def _is_checkpoint(model: str | Path) -> bool:
-    return Path(model).suffix in CHECKPOINT_SUFFIXES or '://' in str(model)
-
-
-def _read_alone(file: str | Path, allow_pickle: bool) -> tuple[Config, dict, str]:
-    checkpoint = read_checkpoint(file, allow_pickle)
-    cfg = checkpoint_config(checkpoint, allow_pickle)
-    if cfg is None:
-        python = ('its config only as Python, which is not run'
-                  if 'cfg' in (checkpoint.get('meta') or {}) else 'no config')
-        raise InvalidInputError(f'{file} carries {python}: give the config, or its name in the '
-                                'model index, as model and this file as weights.')
-    return cfg, checkpoint, str(file)
-
-
-def _read_config(model: str, weights: str | Path | None) -> tuple[Config, str | Path | None]:
-    """The config that is meant, and the weights that go with it."""
-    path = Path(model)
-    if path.is_file() or path.suffix == '.py' or len(path.parts) > 1:
-        return load_config(find_config(model)), weights
-    config, known = find_model(model)
-    if weights is None and known is None:
-        raise InvalidInputError(f'The model index has no weights for {model}: train it, and give '
-                                'the checkpoint as weights.')
-    return load_config(config), weights or known
-
-
-def build_network(cfg: Config) -> nn.Module:
-    """The untrained model of a config, without weights that it would start a training from.
-
-    Raises:
-        ValueError: The config has no model, or one that cannot be built.
-    """
-    if 'model' not in cfg:
-        raise InvalidInputError(f'{cfg.filename or "The config"} has no model: give the config of '
-                                'a segmentor.')
-    with refuse_as(f'{cfg.filename or "The config"} has a model that cannot be built'):
-        model = _without_pretrained(copy.deepcopy(cfg.model))
-        model['train_cfg'] = None
-        init_default_scope(cfg.get(SCOPE_KEYS[1]) or 'mmseg')
-        return MODELS.build(model)
-
-
-def _without_pretrained(node: Any) -> Any:
-    """A nested config without weights from files or addresses."""
-    if isinstance(node, dict):
-        if 'Pretrained' in str(node.get('init_cfg')):
-            node['init_cfg'] = None
-        if node.get('pretrained') is not None:
-            node['pretrained'] = None
-    for child in node.values() if isinstance(node, dict) else node:
-        if isinstance(child, dict | list | tuple):
-            _without_pretrained(child)
-    return node
-
-
-def load_weights(network: nn.Module, checkpoint: dict, source: str) -> None:
-    """Load all weights of a model, half-precision ones as what the model computes in.
-
-    Args:
-        network: The model, changed in place.
-        checkpoint: With ``state_dict``, or the weights themselves.
-        source: The name of the checkpoint, for the error.
-
-    Raises:
-        ValueError: Names or shapes of the weights differ from the model's, or they hold no numbers.
-    """
-    state = checkpoint.get('state_dict', checkpoint)
-    state = {key.removeprefix('module.'): value for key, value in state.items()}
-    if not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise InvalidInputError(f'{source} has no weights: its entries are {_some(list(state))}.')
-    own = network.state_dict()
-    other_shape = [f'{key} {tuple(state[key].shape)} instead of {tuple(value.shape)}'
-                   for key, value in own.items()
-                   if key in state and state[key].shape != value.shape]
-    fitting = {key: value for key, value in state.items()
-               if key not in own or own[key].shape == value.shape}
-    with refuse_as(f'{source} has weights that cannot be loaded'):
-        missing, unexpected = network.load_state_dict(fitting, strict=False)
-    missing = [key for key in missing
-               if key not in state and not key.endswith('num_batches_tracked')]
-    problems = {'missing': missing, 'unexpected': unexpected, 'of another shape': other_shape}
-    found = [f'{len(keys)} {what} ({_some(keys)})' for what, keys in problems.items() if keys]
-    if found:
-        raise InvalidInputError(f'{source} is of another architecture than the config ({len(own)} '
-                                f'weights): {"; ".join(found)}.')
-
-
-def _some(keys: list[str], count: int = 3) -> str:
-    """The first few keys."""
-    return ', '.join(keys[:count]) + (', ...' if len(keys) > count else '')
-
-
-def _choose_device(device: str | torch.device | None) -> str | torch.device:
-    if device is not None:
-        return device
-    found = get_device()
-    if found == 'cpu':
-        print_log('There is no GPU here: the model predicts on the CPU.', 'current')
-    return found

@@ -1,5 +1,5 @@
-"""The command ``instbox``: one module per subcommand, thin over the functions behind ``tools/``.
+"""The command ``instbox``: one module for each subcommand, and ``scripts`` for ``tools/``.
 
-Modules import only click at the top, so that ``instbox --help`` starts fast; functions import what
-a command needs when it runs.
+Modules here import no large package when they are loaded, so that ``instbox --help`` answers at
+once; what a command needs is imported when it runs.
 """

@@ -1,7 +1,8 @@
 """``instbox browse``."""
 import click
 
-from .options import CommandWithConfig, cfg_options, load_package
+from .options import CommandWithConfig, cfg_options
+from .startup import load_package
 
 
 @click.command(cls=CommandWithConfig)

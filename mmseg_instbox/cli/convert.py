@@ -3,7 +3,8 @@ from pathlib import Path
 
 import click
 
-from .options import formats, load_package
+from .options import formats
+from .startup import load_package
 
 
 @click.command()

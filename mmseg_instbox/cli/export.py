@@ -4,7 +4,8 @@ from typing import Any
 
 import click
 
-from .options import CommandWithConfig, allow_pickle, cfg_options, load_package
+from .options import CommandWithConfig, allow_pickle, cfg_options
+from .startup import load_package
 
 SUFFIXES = dict(onnx='.onnx', openvino='.xml')  # of the formats' files
 MAX_CALIBRATION = 100  # images

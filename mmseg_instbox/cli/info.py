@@ -1,19 +1,18 @@
 """``instbox info``."""
 import click
 
-from .options import load_package
+from .startup import load_package
 
 
-@click.command(short_help='Tell the environment, or the size and cost of a model.')
+@click.command(short_help='Print the environment, or the size and cost of a model.')
 @click.argument('config', required=False)
 @click.option('--shape', type=click.IntRange(1), nargs=2, default=(512, 512), metavar='H W',
-              help='Height and width of the image that the model sees.')
+              help='Height and width of the input image.')
 def info(config: str | None, shape: tuple[int, int]) -> None:
-    """Tell the environment, or the parameters, FLOPs and memory of a model.
+    """Print the environment for bug reports, or the parameters, FLOPs and memory of a model.
 
     CONFIG is the path of a config file, a name that `instbox models` lists, or a config of a
-    package such as mmseg::fcn/NAME.py; without it, the environment is told, which belongs into a
-    report of a bug.
+    package such as mmseg::fcn/NAME.py; without it, the environment is printed.
 
     \b
     Examples:
@@ -26,12 +25,12 @@ def info(config: str | None, shape: tuple[int, int]) -> None:
 
 
 def environment() -> str:
-    """Versions of what a run depends on, one a line."""
+    """Versions of the packages that a run depends on, one per line."""
     from importlib import metadata
 
     from mmengine.utils.dl_utils import collect_env
 
-    from ..utils.package_map import DISTRIBUTIONS
+    from ..utils.openmmlab import DISTRIBUTIONS
     from ..version import __version__
     rows = dict(mmseg_instbox=__version__)
     for name in (*DISTRIBUTIONS['mmseg'], *DISTRIBUTIONS['mmdet'], 'onedl-mmcv', 'mmcv', 'numpy',
@@ -45,7 +44,7 @@ def environment() -> str:
 
 def _model(config: str, shape: tuple[int, int]) -> str:
     from ..engine import find_config
-    from ..engine.model_stats import format_rows, measure_apart
+    from .scripts.model_stats import format_rows, measure_apart
     path = config if '::' in config else find_config(config)
     return (f'{format_rows([measure_apart(path, shape)])}\n'
             f'One image of {shape[0]} x {shape[1]} pixels; memory is what a process grows by.')

@@ -4,11 +4,11 @@ import click
 
 @click.command()
 @click.argument('words', nargs=-1)
-@click.option('--weights', is_flag=True, help='Only models whose weights are to be had.')
+@click.option('--weights', is_flag=True, help='Only models with published weights.')
 def models(words: tuple[str, ...], weights: bool) -> None:
-    """List the models that go by a name.
+    """List the models of the model index.
 
-    WORDS leave only names that hold all of them. A name can stand for a config in all commands.
+    Only names that contain all WORDS are listed. All commands take a name in place of a config.
 
     \b
     Examples:
@@ -16,7 +16,7 @@ def models(words: tuple[str, ...], weights: bool) -> None:
       instbox models mobilenet voc-mini
       instbox train instbox_fcrn-r18-d8_1xb8-2k_shapes-160x160
     """
-    from ..apis.model_index import find_model, list_models
+    from ..engine.model_index import find_model, list_models
     names = [name for name in list_models()
              if all(word in name for word in words) and (find_model(name)[1] or not weights)]
     if not names:

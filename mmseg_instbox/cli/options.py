@@ -1,17 +1,11 @@
-"""Options and preparations that several commands share."""
-import io
-import logging
-import warnings
+"""Options that several commands have."""
 from collections.abc import Callable, Sequence
-from contextlib import redirect_stdout
-from importlib import import_module
 from typing import Any
 
 import click
 
 CFG_OPTIONS = '--cfg-options'
 FORMAT_NAMES = ('coco', 'png', 'labelme', 'yolo', 'panoptic')  # as in apis.formats.FORMATS
-PACKAGES = ('registry', 'datasets', 'engine', 'evaluation', 'models', 'visualization')
 
 
 class CommandWithConfig(click.Command):
@@ -104,32 +98,3 @@ def formats(name: str, **settings: Any) -> Callable:
     """Adds an option for formats, separated by commas; ``settings`` are click's."""
     return click.option(name, 'formats', metavar='FORMAT,...', callback=_parse_formats,
                         help=f'Formats of the results: {", ".join(FORMAT_NAMES)}.', **settings)
-
-
-def load_package() -> None:
-    """Imports the package, which registers its classes, and prepares for a run.
-
-    Hides the notices of MMSegmentation and MMDetection about optional parts that are not installed,
-    which this package does not need.
-    """
-    import cv2
-    from mmengine.logging import MMLogger
-    MMLogger.get_current_instance()  # so that its handler writes to the current stream
-    logging.disable(logging.WARNING)
-    try:
-        with redirect_stdout(io.StringIO()), warnings.catch_warnings():
-            warnings.simplefilter('ignore')
-            for package in PACKAGES:
-                import_module(f'mmseg_instbox.{package}')
-    finally:
-        logging.disable(logging.NOTSET)
-    # their warnings when a model is built concern defaults that our configs set
-    warnings.filterwarnings('ignore', category=UserWarning, module=r'mm(cv|seg|det)\.')
-    cv2.setNumThreads(0)  # OpenCV's own threads deadlock in forked data loader workers
-
-
-def announce_device() -> None:
-    """Prints a note if there is no GPU."""
-    from mmengine.device import get_device
-    if get_device() == 'cpu':
-        click.echo('No GPU here: this runs on the CPU.', err=True)

@@ -6,15 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .lazy_group import Interrupted
-from .options import (
-    CommandWithConfig,
-    allow_pickle,
-    cfg_options,
-    formats,
-    load_package,
-    model_options,
-)
+from .main import Interrupted
+from .options import CommandWithConfig, allow_pickle, cfg_options, formats, model_options
+from .startup import load_package
 
 if TYPE_CHECKING:
     from ..apis.jobs.prediction_job import PredictionJob

@@ -4,7 +4,8 @@ from importlib.util import find_spec
 
 import click
 
-from .options import CommandWithConfig, allow_pickle, cfg_options, load_package, model_options
+from .options import CommandWithConfig, allow_pickle, cfg_options, model_options
+from .startup import load_package
 
 LOOPBACK = ('127.0.0.1', 'localhost', '::1')
 
@@ -42,8 +43,6 @@ def serve(model: str | None, weights: str | None, device: str | None, host: str,
     if find_spec('gradio') is None:
         raise click.ClickException("the page needs gradio, which is not installed: "
                                    "pip install 'mmseg_instbox[demo]'")
-    from ..utils.steady_memory import keep_memory_steady
-    keep_memory_steady()
     load_package()
     from ..apis import InstBoxInferencer
     from ..web import serve as serve_page

@@ -1,14 +1,8 @@
 """``instbox test``."""
 import click
 
-from .options import (
-    CommandWithConfig,
-    allow_pickle,
-    announce_device,
-    cfg_options,
-    launcher,
-    load_package,
-)
+from .options import CommandWithConfig, allow_pickle, cfg_options, launcher
+from .startup import announce_device, load_package
 
 
 @click.command(cls=CommandWithConfig)
@@ -16,11 +10,12 @@ from .options import (
 @click.argument('checkpoint')
 @click.option('--work-dir', metavar='DIR', help='Directory for metrics.json and logs.  '
               '[default: work_dirs/NAME_OF_THE_CONFIG]')
-@click.option('--out', metavar='DIR', help='Directory for the category scores and boxes of each '
-              'image, which tools/analysis_tools read.')
-@click.option('--tta', is_flag=True, help='Test-time augmentation: what tta_pipeline of the config '
-              'says, or mirror images.')
-@click.option('--show-dir', metavar='DIR', help='Directory for pictures of truth and prediction.')
+@click.option('--out', metavar='DIR', help='Directory for the category probabilities and boxes of '
+              'each image, which tools/analysis_tools read.')
+@click.option('--tta', is_flag=True, help='Test-time augmentation: tta_pipeline of the config, or '
+              'mirror images.')
+@click.option('--show-dir', metavar='DIR',
+              help='Directory for drawings of ground truth and predictions.')
 @cfg_options('model.test_cfg.mode=slide')
 @launcher
 @allow_pickle
@@ -28,7 +23,7 @@ def test(config: str, checkpoint: str, allow_pickle: bool, **settings: object) -
     """Evaluate a checkpoint.
 
     CONFIG is the path of a config file or a name that `instbox models` lists; its test set is
-    used. The figures, fractions from 0 to 1, are printed and written to metrics.json.
+    used. The metrics, fractions from 0 to 1, are printed and written to metrics.json.
 
     \b
     Examples:

@@ -3,15 +3,9 @@ from pathlib import Path
 
 import click
 
-from .lazy_group import Interrupted
-from .options import (
-    CommandWithConfig,
-    allow_pickle,
-    announce_device,
-    cfg_options,
-    launcher,
-    load_package,
-)
+from .main import Interrupted
+from .options import CommandWithConfig, allow_pickle, cfg_options, launcher
+from .startup import announce_device, load_package
 
 
 @click.command(cls=CommandWithConfig)
@@ -19,7 +13,7 @@ from .options import (
 @click.option('--work-dir', metavar='DIR', help='Directory for checkpoints and logs.  '
               '[default: work_dirs/NAME_OF_THE_CONFIG]')
 @click.option('--resume', is_flag=False, flag_value='auto', metavar='[CHECKPOINT]',
-              help='Go on from this checkpoint; without a value, from the last one in the work '
+              help='Resume from this checkpoint; without a value, from the last one in the work '
               'directory.')
 @click.option('--amp', is_flag=True, help='Train in mixed precision (bfloat16 on a CPU).')
 @cfg_options('train_cfg.max_iters=100')
@@ -34,7 +28,7 @@ def train(config: str, work_dir: str | None, **settings: object) -> None:
     Examples:
       instbox train my_config.py
       instbox train my_config.py --amp --work-dir runs/first
-      instbox train my_config.py --resume          after a stop: goes on where it was
+      instbox train my_config.py --resume          after a stop: resumes where it was
       instbox train my_config.py --cfg-options train_cfg.max_iters=100 train_dataloader.batch_size=4
       torchrun --nproc_per_node 8 -m mmseg_instbox.cli train my_config.py --launcher pytorch
 
@@ -55,4 +49,4 @@ def _how_to_go_on(config: str, work_dir: str | None, folder: Path) -> str:
     if not (folder / 'last_checkpoint').is_file():
         return 'There is no checkpoint yet.'
     place = f' --work-dir {work_dir}' if work_dir else ''
-    return f'To go on from the last checkpoint: instbox train {config}{place} --resume'
+    return f'To resume from the last checkpoint: instbox train {config}{place} --resume'

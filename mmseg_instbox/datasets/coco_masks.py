@@ -1,4 +1,4 @@
-"""Paint the objects of an image, annotated as in COCO, into a category and an instance map."""
+"""Paint objects annotated as in COCO into category and instance maps, and the way back."""
 from collections.abc import Sequence
 
 import numpy as np
@@ -136,6 +136,39 @@ def paint_objects(objects: Sequence[dict], shape: tuple[int, int], background: i
         categories.append(category)
         ids.append(object_id(position) if category in thing_ids else known)
     return np.array(categories, np.uint8)[owners], np.array(ids, np.int32)[owners]
+
+
+def describe_object(rle: dict, label: int, crowd: int = 0, area: float | None = None) -> dict:
+    """Describe an object as mmdet's ``CocoMetric`` takes it from ``instances`` of a data sample.
+
+    Args:
+        rle: Compressed run-length encoding of its mask.
+        label: Index into ``thing_classes``.
+        crowd: 1 for a crowd.
+        area: In pixels; by default that of the mask.
+
+    Returns:
+        dict: ``bbox`` (list, x1, y1, x2, y2), ``bbox_label``, ``mask``, ``ignore_flag`` and
+        ``area``.
+    """
+    x, y, width, height = mask_tools.toBbox(rle).tolist()
+    area = int(mask_tools.area(rle)) if area is None else area
+    return dict(bbox=[x, y, x + width, y + height], bbox_label=int(label), ignore_flag=int(crowd),
+                area=area, mask=dict(size=list(rle['size']), counts=rle['counts'].decode()))
+
+
+def describe_objects(inst_map: np.ndarray, ids: np.ndarray, labels: np.ndarray) -> list[dict]:
+    """Describe the objects of an instance map, see :func:`describe_object`.
+
+    Args:
+        inst_map: Instance map of shape (H, W).
+        ids: Ids of the objects (N,).
+        labels: Their categories (N,), indices into ``thing_classes``.
+    """
+    return [
+        describe_object(mask_tools.encode(np.asfortranarray(inst_map == number, np.uint8)), label)
+        for number, label in zip(ids, labels, strict=True)
+    ]
 
 
 def _paint(rles: Sequence[dict], crowds: Sequence[bool], shape: tuple[int, int]) -> np.ndarray:

@@ -9,7 +9,7 @@ from mmseg.registry import DATASETS
 
 from ..errors import InstBoxError, InvalidInputError, MissingFileError
 from ..utils.file_names import check_inside
-from ..utils.foreign_errors import refuse_as
+from ..utils.foreign_errors import convert_errors
 from .transforms.load_inst_annotations import LoadInstAnnotations
 from .transforms.load_inst_image import LoadInstImage
 from .transforms.pipeline_check import check_pipeline
@@ -112,7 +112,8 @@ class InstBoxDataset(BaseSegDataset):
         """
         self._check_paths()
         # A blank line in the list leaves a bare suffix as file name.
-        with refuse_as(f'{self.ann_file}: the list of images cannot be read', OSError, ValueError):
+        with convert_errors(f'{self.ann_file}: the list of images cannot be read', OSError,
+                            ValueError):
             data_list = [
                 info for info in super().load_data_list()
                 if osp.basename(info['img_path']) != self.img_suffix

@@ -12,7 +12,7 @@ from mmseg_instbox.utils import atomic_write
 
 from ..errors import InvalidInputError, MissingFileError
 from ..utils.file_names import check_inside
-from ..utils.foreign_errors import refuse_as
+from ..utils.foreign_errors import convert_errors
 from ..utils.image_header import open_image
 
 S = TypeVar('S')
@@ -82,7 +82,7 @@ def read_list(path: Path) -> list[str]:
     """
     if not path.is_file():
         raise MissingFileError(f'{path}: no such list of images. Check the folder that was given.')
-    with refuse_as(f'{path}: the list of images is no text', UnicodeDecodeError):
+    with convert_errors(f'{path}: the list of images is no text', UnicodeDecodeError):
         names = [check_inside(name, str(path)) for name in path.read_text().split()]
     if not names:
         raise InvalidInputError(f'{path}: the list names no image.')

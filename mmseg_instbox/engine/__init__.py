@@ -1,52 +1,82 @@
-"""What the tools share: run settings, training on a CPU, and runs that can be resumed."""
-from .checkpoint_file import check_weights, write_plain_checkpoints
-from .command_line import (
-    check_out_file,
-    dump_parser,
-    prepare_process,
-    quiet_and_single,
-    run_parser,
-    user_errors,
-)
-from .cpu_amp_optim_wrapper import CPUAmpOptimWrapper
-from .durable_backend import DurableBackend
-from .durable_checkpoint_hook import DurableCheckpointHook
-from .find_config import find_config, near_files
-from .last_checkpoint import last_checkpoint
-from .loader_watch_hook import LoaderWatchHook
-from .loss_guard_hook import LossGuardHook
-from .pixel_box_visualization_hook import PixelBoxVisualizationHook
-from .plain_checkpoint_hook import PlainCheckpointHook
-from .resumable_seed_hook import ResumableSeedHook
-from .run_building import (
-    check_architecture,
-    start_runner,
-    testing_config,
-    training_config,
-    write_metrics,
-)
-from .run_config import (
-    adapt_to_cpu,
-    check_checkpoint,
-    draw_pictures,
-    dump_boxes,
-    load_config,
-    set_resume,
-    set_work_dir,
-    use_amp,
-)
-from .seeded_default_sampler import SeededDefaultSampler
-from .seeded_infinite_sampler import SeededInfiniteSampler
-from .training import check_work_dir, run_training
-from .tta import augmented_pipeline, use_tta
+"""Runs: their configs, checkpoints, hooks and training; the model index and loading of models.
 
-__all__ = [
-    'CPUAmpOptimWrapper', 'DurableBackend', 'DurableCheckpointHook', 'LoaderWatchHook',
-    'LossGuardHook', 'PixelBoxVisualizationHook', 'PlainCheckpointHook', 'ResumableSeedHook',
-    'SeededDefaultSampler', 'SeededInfiniteSampler', 'adapt_to_cpu', 'augmented_pipeline',
-    'check_architecture', 'check_checkpoint', 'check_out_file', 'check_weights', 'check_work_dir',
-    'draw_pictures', 'dump_boxes', 'dump_parser', 'find_config', 'last_checkpoint', 'load_config',
-    'near_files', 'prepare_process', 'quiet_and_single', 'run_parser', 'run_training', 'set_resume',
-    'set_work_dir', 'start_runner', 'testing_config', 'training_config', 'use_amp', 'use_tta',
-    'user_errors', 'write_metrics', 'write_plain_checkpoints'
-]
+Names are imported when they are first used, so that reading the model index does not import torch.
+"""
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .checkpoints import (
+        check_pretrained,
+        check_weights,
+        checkpoint_config,
+        last_checkpoint,
+        read_checkpoint,
+    )
+    from .config_check import check_config_is_data
+    from .config_io import (
+        config_from_json,
+        config_to_json,
+        find_config,
+        load_config,
+        near_files,
+    )
+    from .hooks import (
+        DurableBackend,
+        DurableCheckpointHook,
+        LossGuardHook,
+        PixelBoxVisualizationHook,
+        PlainCheckpointHook,
+        ResumableSeedHook,
+    )
+    from .model_index import find_model, list_models
+    from .model_loading import build_network, load_model, load_weights
+    from .optim_wrappers import CPUAmpOptimWrapper, use_amp
+    from .run_building import (
+        check_architecture,
+        start_runner,
+        testing_config,
+        training_config,
+        write_metrics,
+    )
+    from .run_config import (
+        adapt_to_cpu,
+        draw_pictures,
+        dump_boxes,
+        set_resume,
+        set_work_dir,
+        watch_training,
+        write_plain_checkpoints,
+    )
+    from .samplers import SeededDefaultSampler, SeededInfiniteSampler
+    from .training import check_work_dir, run_training
+    from .tta import augmented_pipeline, use_tta
+
+_NAMES = {
+    'checkpoints': ('check_pretrained', 'check_weights', 'checkpoint_config', 'last_checkpoint',
+                    'read_checkpoint'),
+    'config_check': ('check_config_is_data', ),
+    'config_io': ('config_from_json', 'config_to_json', 'find_config', 'load_config', 'near_files'),
+    'hooks': ('DurableBackend', 'DurableCheckpointHook', 'LossGuardHook',
+              'PixelBoxVisualizationHook', 'PlainCheckpointHook', 'ResumableSeedHook'),
+    'model_index': ('find_model', 'list_models'),
+    'model_loading': ('build_network', 'load_model', 'load_weights'),
+    'optim_wrappers': ('CPUAmpOptimWrapper', 'use_amp'),
+    'run_building': ('check_architecture', 'start_runner', 'testing_config', 'training_config',
+                     'write_metrics'),
+    'run_config': ('adapt_to_cpu', 'draw_pictures', 'dump_boxes', 'set_resume', 'set_work_dir',
+                   'watch_training', 'write_plain_checkpoints'),
+    'samplers': ('SeededDefaultSampler', 'SeededInfiniteSampler'),
+    'training': ('check_work_dir', 'run_training'),
+    'tta': ('augmented_pipeline', 'use_tta'),
+}
+_PLACES = {name: module for module, names in _NAMES.items() for name in names}
+
+__all__ = list(_PLACES)
+
+
+def __getattr__(name: str) -> object:
+    """Import a name of this package."""
+    if name not in _PLACES:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    return getattr(importlib.import_module(f'.{_PLACES[name]}', __name__), name)

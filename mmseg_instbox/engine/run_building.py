@@ -1,4 +1,4 @@
-"""The runs behind ``tools/train.py``, ``tools/test.py`` and the command ``instbox``."""
+"""Builds the runs of ``tools/train.py``, ``tools/test.py`` and the command ``instbox``."""
 from pathlib import Path
 
 from mmengine.config import Config
@@ -8,20 +8,19 @@ from mmengine.runner import Runner
 from mmseg.registry import RUNNERS
 
 from ..utils import write_json
-from ..utils.foreign_errors import refuse_as
-from .checkpoint_file import check_weights, read_checkpoint, write_plain_checkpoints
-from .find_config import find_config
-from .pretrained_files import check_pretrained
+from ..utils.foreign_errors import convert_errors
+from .checkpoints import check_pretrained, check_weights, read_checkpoint
+from .config_io import find_config, load_config
+from .model_loading import load_weights
+from .optim_wrappers import use_amp
 from .run_config import (
     adapt_to_cpu,
-    check_checkpoint,
     draw_pictures,
     dump_boxes,
-    load_config,
     set_resume,
     set_work_dir,
-    use_amp,
     watch_training,
+    write_plain_checkpoints,
 )
 from .tta import use_tta
 
@@ -95,7 +94,6 @@ def testing_config(config: str,
     """
     cfg = load_config(find_config(config), cfg_options, launcher)
     set_work_dir(cfg, work_dir)
-    check_checkpoint(checkpoint)
     cfg.load_from = checkpoint
     cfg.resume = False
     check_weights(cfg, allow_pickle)
@@ -113,7 +111,7 @@ def start_runner(cfg: Config) -> Runner:
     Raises:
         ValueError: The config names a class that is not registered, or arguments that it lacks.
     """
-    with refuse_as('The config describes no run that can be built', KeyError, TypeError):
+    with convert_errors('The config describes no run that can be built', KeyError, TypeError):
         return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
 
 
@@ -128,7 +126,6 @@ def check_architecture(runner: Runner, allow_pickle: bool = False) -> None:
         ValueError: The checkpoint is of another architecture; MMEngine would only warn, and
             evaluate random weights.
     """
-    from ..apis.model_loading import load_weights  # apis builds on engine
     model = runner.model
     while hasattr(model, 'module'):  # of several processes, or of test-time augmentation
         model = model.module

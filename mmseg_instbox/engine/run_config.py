@@ -1,47 +1,22 @@
-"""From the command line to a config that a ``Runner`` takes."""
+"""Changes a config as the command line of a run asks for."""
 import os
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import torch.distributed
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.logging import print_log
 
-from ..errors import InvalidInputError, MissingFileError
-from ..utils.foreign_errors import refuse_as
-from .last_checkpoint import last_checkpoint
+from ..errors import InvalidInputError
+from ..utils import walk
+from .checkpoints import last_checkpoint
 
 LOADER_TIMEOUT = 300  # seconds without data from a loader's workers
 
 
-def load_config(path: str, options: dict | None = None, launcher: str = 'none') -> Config:
-    """Read a config file and merge ``--cfg-options`` into it.
-
-    Args:
-        path: The config file.
-        options: Dotted keys with their values, as ``mmengine.DictAction`` gives them.
-        launcher: ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It is no config, or the options do not fit it.
-    """
-    if not Path(path).is_file():
-        raise MissingFileError(f'There is no config file {path!r}: give the path of a .py file, '
-                               'for example one below configs/.')
-    with refuse_as(f'The config {path} cannot be read'):
-        cfg = Config.fromfile(path)
-    cfg.launcher = launcher
-    if options:
-        with refuse_as(f'--cfg-options do not fit the config {path}'):
-            cfg.merge_from_dict(options)
-    return cfg
-
-
 def set_work_dir(cfg: Config, work_dir: str | None) -> None:
-    """Settle where a run writes: the argument, else the config, else ``work_dirs/CONFIG_NAME``."""
+    """Set where a run writes: the argument, else the config, else ``work_dirs/CONFIG_NAME``."""
     if work_dir is not None:
         cfg.work_dir = work_dir
     elif cfg.get('work_dir') is None:
@@ -49,72 +24,51 @@ def set_work_dir(cfg: Config, work_dir: str | None) -> None:
 
 
 def set_resume(cfg: Config, resume: str | None) -> None:
-    """Go on from a checkpoint.
+    """Resume from a checkpoint.
 
     Args:
         cfg: The config, with its work directory, changed in place.
         resume: ``'auto'`` takes the last checkpoint in the work directory that can be read; where
             there is none, the run starts as the config says, ``load_from`` included. Anything else
-            is the path of a checkpoint. None leaves it to the config, whose ``resume = True``
-            without ``load_from`` means ``'auto'``.
-
-    Raises:
-        FileNotFoundError: There is no such checkpoint.
+            is the path or address of a checkpoint. None leaves it to the config, whose ``resume =
+            True`` without ``load_from`` means ``'auto'``.
     """
     if resume is None and cfg.get('resume') and cfg.get('load_from') is None:
         resume, cfg.resume = 'auto', False
     if resume is None:
         return
-    if resume != 'auto':
-        check_checkpoint(resume)
     found = last_checkpoint(cfg.work_dir) if resume == 'auto' else resume
     if found is not None:
         cfg.load_from, cfg.resume = str(found), True
 
 
-def check_checkpoint(path: str) -> None:
-    """Raise FileNotFoundError if a local checkpoint is missing; addresses pass."""
-    if '://' not in path and not Path(path).is_file():
-        raise MissingFileError(f'There is no checkpoint {path!r}: give the .pth file that a '
-                               'training run left in its work directory.')
+def write_plain_checkpoints(cfg: Config) -> None:
+    """Let a training write checkpoints that load weights-only.
+
+    Args:
+        cfg: The config, changed in place unless it has ``default_hooks.plain_checkpoint``.
+    """
+    _add_default_hook(cfg, 'plain_checkpoint', 'PlainCheckpointHook')
 
 
 def watch_training(cfg: Config) -> None:
-    """Let a loss that is not finite, and a data loader that hangs, end a training.
-
-    Unless the config settles it: ``default_hooks.loss_guard``, and ``timeout`` (seconds; 0 waits
-    for ever) of the loaders that have workers.
+    """Let a training skip losses that are not finite, and end when its data loader hangs.
 
     Args:
-        cfg: The config, changed in place.
+        cfg: The config, changed in place unless it has ``default_hooks.loss_guard``, or
+            ``timeout`` (seconds; 0 waits for ever) for the loaders with workers.
     """
-    hooks = cfg.get('default_hooks') or {}
-    hooks.setdefault('loss_guard', dict(type='LossGuardHook'))
-    cfg.default_hooks = hooks
+    _add_default_hook(cfg, 'loss_guard', 'LossGuardHook')
     for name in ('train_dataloader', 'val_dataloader'):
         loader = cfg.get(name)
         if isinstance(loader, dict) and loader.get('num_workers'):
             loader.setdefault('timeout', LOADER_TIMEOUT)
 
 
-def use_amp(cfg: Config) -> None:
-    """Train in mixed precision: float16 on an accelerator, bfloat16 on a CPU.
-
-    Raises:
-        ValueError: The config's optimizer wrapper has no counterpart with mixed precision.
-    """
-    wrapper = cfg.optim_wrapper.get('type', 'OptimWrapper')
-    if wrapper in ('AmpOptimWrapper', 'CPUAmpOptimWrapper'):
-        print_log('The config trains in mixed precision already; --amp adds nothing.', 'current')
-        return
-    if wrapper != 'OptimWrapper':
-        raise InvalidInputError('--amp replaces an optim_wrapper of type OptimWrapper; the config '
-                                f'has {wrapper}: set the precision in the config instead.')
-    if get_device() == 'cpu':
-        cfg.optim_wrapper.type = 'CPUAmpOptimWrapper'
-    else:
-        cfg.optim_wrapper.type = 'AmpOptimWrapper'
-        cfg.optim_wrapper.loss_scale = 'dynamic'
+def _add_default_hook(cfg: Config, name: str, kind: str) -> None:
+    hooks = cfg.get('default_hooks') or {}
+    hooks.setdefault(name, dict(type=kind))
+    cfg.default_hooks = hooks
 
 
 def adapt_to_cpu(cfg: Config) -> None:
@@ -131,30 +85,15 @@ def adapt_to_cpu(cfg: Config) -> None:
     if cfg.get('strategy', {}).get('type') == 'FSDPStrategy':
         raise InvalidInputError('FSDPStrategy needs GPUs and this machine has none: take strategy '
                                 'and runner_type out of the config.')
-    replaced = sum(_revert_sync_bn(node) for node in _walk(cfg.model))
-    if replaced:
-        print_log(f'No GPU here: {replaced} SyncBN of the model become BN, so each process '
-                  'normalizes with its own batch.', 'current')
+    synchronized = [node for _, _, node in walk(cfg.model)
+                    if isinstance(node, dict) and node.get('type') in ('SyncBN', 'MMSyncBN')]
+    for node in synchronized:
+        node['type'] = 'BN'
+    if synchronized:
+        print_log(f'No GPU here: {len(synchronized)} SyncBN of the model become BN, so each '
+                  'process normalizes with its own batch.', 'current')
     if cfg.launcher != 'none':
         _start_gloo(cfg)
-
-
-def _walk(node: object) -> Iterator[ConfigDict]:
-    """Every dictionary in a nested config."""
-    if isinstance(node, dict):
-        yield node
-    children = node.values() if isinstance(node, dict) else node
-    if isinstance(node, dict | list | tuple):
-        for child in children:
-            yield from _walk(child)
-
-
-def _revert_sync_bn(node: ConfigDict) -> bool:
-    """Turn one norm config from synchronized to plain; whether it was synchronized."""
-    if node.get('type') not in ('SyncBN', 'MMSyncBN'):
-        return False
-    node['type'] = 'BN'
-    return True
 
 
 def _start_gloo(cfg: Config) -> None:

@@ -1,4 +1,4 @@
-"""From a config that tests plainly to one that tests with augmentation."""
+"""Adds test-time augmentation to a config."""
 from mmengine.config import Config
 from mmengine.logging import print_log
 
@@ -10,8 +10,9 @@ RATIOS = (1.0, )
 def use_tta(cfg: Config) -> None:
     """Test with several views of each image, as ``tools/test.py --tta`` does.
 
-    ``cfg.tta_model`` and ``cfg.tta_pipeline`` count, as in mmseg. A config without the former gets
-    ``InstBoxTTAModel``, one without the latter :func:`augmented_pipeline` of its test pipeline.
+    ``cfg.tta_model`` and ``cfg.tta_pipeline`` are used, as in mmseg. A config without the former
+    gets ``InstBoxTTAModel``, one without the latter :func:`augmented_pipeline` of its test
+    pipeline.
 
     Args:
         cfg: The config, changed in place.
@@ -36,8 +37,8 @@ def use_tta(cfg: Config) -> None:
 def augmented_pipeline(pipeline: list[dict], ratios: tuple[float, ...] = RATIOS) -> list[dict]:
     """A test pipeline that gives every image at each scale as it is and mirrored.
 
-    One scale by default: on photographs in VOC's layout mirror images helped the instances, and
-    more scales the categories alone.
+    By default there is one scale: on photographs in VOC's layout mirroring improved the instances,
+    more scales improved the categories only.
 
     Args:
         pipeline: A plain test pipeline, annotations loaded after resizing.

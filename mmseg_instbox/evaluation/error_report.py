@@ -9,6 +9,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from mmseg_instbox.core.feature_grid import VOID
 from mmseg_instbox.datasets.transforms.load_inst_image import LoadInstImage
 from mmseg_instbox.utils import atomic_write
 from mmseg_instbox.visualization.error_pictures import draw_kinds
@@ -23,9 +24,8 @@ from .functional.error_analysis import (
     measure_regions,
 )
 from .functional.error_costs import count_kinds, error_costs, image_cost
-from .functional.region_iou import VOID_ID
-from .metrics.sample_reader import read_objects, sample_name
 from .replay import Regroup
+from .sample_reader import read_objects, sample_name
 
 QUALITY = 85  # of the JPEG pictures
 
@@ -94,7 +94,7 @@ class DrawErrors:
                 image, inst_map == found.ids[:, None, None],
                 to_numpy(sample['gt_instances']['bboxes']),
                 [self.things[label] for label in errors.object_labels], errors.object_kinds,
-                void=inst_map == VOID_ID),
+                void=inst_map == VOID),
             prediction=draw_kinds(image, instances['masks'], instances['bboxes'], scored,
                                   errors.kinds))
         names = {side: picture_name(found.img_path, side) for side in pictures}

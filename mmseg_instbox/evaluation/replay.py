@@ -1,26 +1,106 @@
-"""Evaluates many variants of the grouping over one dump, in parallel over the images."""
+"""Evaluates variants of the grouping over one dump, in parallel over the images; no network."""
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
+from pathlib import Path
 from typing import TypeVar
 
 import cv2
 import torch
 from mmengine.config import Config
-from mmengine.utils import ProgressBar
-from mmseg.registry import TASK_UTILS
+from mmengine.dataset import BaseDataset
+from mmengine.registry import init_default_scope
+from mmengine.utils import track_iter_progress
+from mmseg.registry import DATASETS, TASK_UTILS
 from torch import Tensor
 
-from mmseg_instbox.core.base_grouper import BaseGrouper
+from mmseg_instbox.core.base_grouper import BaseGrouper, category_map
 
 from ..errors import InvalidInputError
-from .dumped_samples import DumpedSamples
+from ..utils.foreign_errors import convert_errors
 from .metrics import InstBoxMetric
+from .prediction_dump import PredictionDump
+from .sample_reader import category_names, read_map
 
 T = TypeVar('T')
 Variant = Callable[[dict], dict]  # from a dumped sample to one with pred_instances
+
+
+class DumpedSamples:
+    """Data samples as metrics take them, from a dump and its data set.
+
+    ``samples[i]`` is a dict with the ground truth that the data set's pipeline packs, and with
+    ``pred_scores`` and ``pred_boxes`` (``dict(data=...)``), ``grid_extent``, and ``pred_sem_seg``,
+    the category map of the interpolated scores. ``pred_instances`` is left to a grouper.
+
+    Args:
+        dataset: The data set that was predicted, with its test pipeline.
+        dump: The predictions.
+
+    Attributes:
+        dataset_meta (dict): The data set's metainfo.
+        thing_ids (list[int]): Index among the classes of each thing class.
+
+    Raises:
+        ValueError: If the dump is of another data set.
+    """
+
+    def __init__(self, dataset: BaseDataset, dump: PredictionDump) -> None:
+        self.dataset = dataset
+        self.dump = dump
+        self.dataset_meta = dict(dataset.metainfo)
+        classes, things = category_names(self.dataset_meta)
+        self.thing_ids = [list(classes).index(name) for name in things]
+        for key in ('classes', 'thing_classes'):
+            if list(dump.meta[key]) != list(self.dataset_meta[key]):
+                raise InvalidInputError(
+                    f'{dump.folder}: the dump has the {key} {list(dump.meta[key])}, the data set '
+                    f'{list(self.dataset_meta[key])}; give the config of the dump.')
+        names = [Path(dataset.get_data_info(i)['img_path']).name for i in range(len(dataset))]
+        dumped = [Path(path).name for path in dump.img_paths]
+        if names != dumped:
+            raise InvalidInputError(f'{dump.folder}: the dump holds {_describe(dumped)}, the data '
+                                    f'set {_describe(names)}; give the config and the '
+                                    '--cfg-options that the dump was written with.')
+
+    @classmethod
+    def from_config(cls, cfg: Config, folder: str | Path) -> 'DumpedSamples':
+        """Pair a dump with the config's ``test_dataloader.dataset``.
+
+        Args:
+            cfg: The config that the dump was written with, or one with the same data set.
+            folder: Directory of the dump.
+
+        Raises:
+            FileNotFoundError: If the dump or data are missing.
+            ValueError: If the dump is broken or of another data set.
+        """
+        dump = PredictionDump(folder)
+        init_default_scope(cfg.get('default_scope', 'mmseg'))
+        if not cfg.get('test_dataloader'):
+            raise InvalidInputError(f'{cfg.filename}: the config has no test_dataloader; give the '
+                                    'config that the dump was written with')
+        with convert_errors('test_dataloader.dataset cannot be built'):
+            dataset = DATASETS.build(cfg.test_dataloader.dataset)
+        dataset.full_init()
+        return cls(dataset, dump)
+
+    def __len__(self) -> int:
+        return len(self.dump)
+
+    def __getitem__(self, index: int) -> dict:
+        predicted = self.dump[index]
+        sample = self.dataset[index]['data_samples'].to_dict()
+        scores, extent = predicted['scores'], predicted['extent']
+        seg_map = category_map(scores, tuple(read_map(sample, 'gt_sem_seg').shape), extent)
+        sample.update(
+            pred_scores=dict(data=scores),
+            pred_boxes=dict(data=predicted['boxes']),
+            pred_sem_seg=dict(data=seg_map[None]),
+            grid_extent=extent)
+        return sample
 
 
 @dataclass(frozen=True)
@@ -35,7 +115,7 @@ class Regroup:
     thing_ids: Sequence[int]
 
     def __call__(self, sample: dict) -> dict:
-        """The sample of :class:`DumpedSamples` with ``pred_instances``."""
+        """Add ``pred_instances`` to a sample of :class:`DumpedSamples`."""
         return regroup(sample, self.grouper, sample['pred_scores']['data'],
                        sample['pred_boxes']['data'], self.thing_ids, sample['grid_extent'],
                        sample['pred_sem_seg']['data'][0])
@@ -43,7 +123,7 @@ class Regroup:
 
 def regroup(sample: dict, grouper: BaseGrouper, scores: Tensor, boxes: Tensor,
             thing_ids: Sequence[int], extent: tuple[float, float], seg_map: Tensor) -> dict:
-    """The sample with the ``pred_instances`` of a grouper, whose arguments see ``BaseGrouper``."""
+    """Add the ``pred_instances`` of a grouper, whose arguments see ``BaseGrouper``, to a sample."""
     instances = grouper(scores, boxes, tuple(seg_map.shape), thing_ids, extent, seg_map)
     return dict(sample, pred_instances=instances.to_dict())
 
@@ -63,7 +143,7 @@ class _Evaluate:
 
 def replay(samples: DumpedSamples, variants: Sequence[Variant],
            workers: int = 1) -> list[dict[str, float]]:
-    """The figures of ``InstBoxMetric`` for each variant; the number of processes changes none.
+    """Compute the figures of ``InstBoxMetric`` for each variant, whatever number of processes.
 
     Args:
         samples: The images; each is loaded once for all variants.
@@ -86,12 +166,12 @@ def _metric(dataset_meta: dict) -> InstBoxMetric:
 
 
 def configured_grouper(cfg: Config) -> dict:
-    """The config of the model's grouper, ``PixelBoxGrouper`` where there is none."""
+    """Get the config of the model's grouper, ``PixelBoxGrouper`` where there is none."""
     return dict(cfg.get('model', {}).get('grouper') or dict(type='PixelBoxGrouper'))
 
 
 def build_grouper(grouper: dict) -> BaseGrouper:
-    """A grouper from its config; ValueError that shows the config if it cannot be built."""
+    """Build a grouper; ValueError that shows its config if that is impossible."""
     try:
         return TASK_UTILS.build(dict(grouper))
     except (TypeError, KeyError, ValueError) as error:
@@ -110,29 +190,17 @@ def map_samples(work: Callable[[dict], T], samples: DumpedSamples, workers: int 
         list: The results in the order of the samples.
     """
     if workers == 1:
-        return _with_progress(map(work, _each(samples)), len(samples))
+        return _collect((work(samples[index]) for index in range(len(samples))), len(samples))
     # spawned, because OpenCV's and torch's threads do not survive a fork
     pool = ProcessPoolExecutor(workers, get_context('spawn'), _start_worker, (work, samples))
     try:
-        return _with_progress(pool.map(_work_on, range(len(samples))), len(samples))
+        return _collect(pool.map(_work_on, range(len(samples))), len(samples))
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _each(samples: DumpedSamples) -> Iterator[dict]:
-    for index in range(len(samples)):
-        yield samples[index]
-
-
-def _with_progress(results: Iterable[T], total: int) -> list[T]:
-    progress, collected = ProgressBar(total, start=False, file=sys.stderr), []
-    for result in results:
-        if not collected:
-            progress.start()  # not before: starting processes print what their imports say
-        collected.append(result)
-        progress.update()
-    sys.stderr.write('\n')
-    return collected
+def _collect(results: Iterable[T], total: int) -> list[T]:
+    return list(track_iter_progress((results, total), file=sys.stderr))
 
 
 def _start_worker(work: Callable[[dict], T], samples: DumpedSamples) -> None:
@@ -145,3 +213,8 @@ def _start_worker(work: Callable[[dict], T], samples: DumpedSamples) -> None:
 
 def _work_on(index: int) -> T:
     return _WORK(_SAMPLES[index])
+
+
+def _describe(names: list[str]) -> str:
+    """How many images, and the ends of the list."""
+    return f'{len(names)} images ({names[0]} to {names[-1]})' if names else 'no image'

@@ -1,4 +1,4 @@
-"""Ends a process of a distributed run without taking Python down around its threads."""
+"""Ends a process of a distributed run without Python's own shutdown."""
 import atexit
 import os
 import sys
@@ -8,17 +8,16 @@ from contextlib import contextmanager
 
 @contextmanager
 def distributed_exit() -> Iterator[None]:
-    """Wrap what a program does; if it joins a process group, its exit handlers are its end.
+    """Wrap a program; if it joins a process group, it ends after its exit handlers.
 
-    Python's own way out has two faults then. Gloo's threads let go of the tensors of the last
-    operation when they get to it; one that does while Python shuts down aborts the process, with
-    all its work done (``terminate called without an active exception``), and taking the group down
-    does not help while a model still holds it. And a process whose peer is lost waits for it, for
-    ever.
+    Python's own shutdown has two faults then. Gloo's threads release the tensors of the last
+    operation late; one that does so while Python shuts down aborts the process after all its work
+    is done (``terminate called without an active exception``), and destroying the group does not
+    help while a model still holds it. And a process whose peer is lost waits for it for ever.
 
-    Programs that joined none end as always.
+    Programs that joined no group end as usual.
     """
-    code = [1]  # what an exception that nobody handles means
+    code = [1]  # of an exception that is not handled
     atexit.register(_end, code)  # before all other handlers, so that it runs after them
     try:
         yield

@@ -1,4 +1,4 @@
-"""Names of files that strangers chose."""
+"""Checks and repairs untrusted file names."""
 import hashlib
 import re
 from pathlib import PureWindowsPath
@@ -6,25 +6,24 @@ from pathlib import PureWindowsPath
 from ..errors import InvalidInputError
 
 MAX_PATH = 1000  # characters of a relative path
-MAX_BYTES = 180  # of a name: systems take 255, and endings and temporary files need some
+MAX_BYTES = 180  # of a name: systems take 255, suffixes and temporary files need some
 _UNFIT = re.compile(r'[\x00-\x1f/\\:*?"<>|]')  # in names of files, on one system or another
 
 
 def check_inside(name: str, source: str) -> str:
-    """Refuse the name of a file that does not stay below the folder that it is relative to.
+    """Check that the name of a file stays below the folder that it is relative to.
 
-    Symbolic links below the folder are followed: whoever keeps the data has made them.
+    Symbolic links below the folder are followed: the owner of the data has made them.
 
     Args:
         name: A relative path, as an annotation file gives it.
-        source: Where it stands, the beginning of the error's sentence.
+        source: Where the name is from, for the error message.
 
     Returns:
         str: ``name``.
 
     Raises:
-        ValueError: It is absolute, an address, longer than any name, or has '..' or a line break in
-            it.
+        ValueError: It is absolute, a URL, too long, or contains '..' or a control character.
     """
     path = PureWindowsPath(name)  # takes both kinds of slashes apart, and knows drives
     outside = path.drive or path.root or '..' in path.parts or '://' in name
@@ -36,9 +35,9 @@ def check_inside(name: str, source: str) -> str:
 
 
 def file_name(name: str) -> str:
-    """Make a name of a file, without ending, of any text: one that stays in its folder.
+    """Turn any text into a file name, without suffix, that stays in its folder.
 
-    Of a name of more than ``MAX_BYTES`` bytes remain the beginning and a digest.
+    A name of more than ``MAX_BYTES`` bytes is shortened to its beginning and a digest.
     """
     name = _UNFIT.sub('_', name).strip().strip('.') or 'image'
     encoded = name.encode(errors='surrogateescape')

@@ -1,23 +1,22 @@
-"""Turns what other packages raise on bad input into errors of this package."""
+"""Turns exceptions that other packages raise on bad input into errors of this package."""
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ..errors import InstBoxError, InvalidInputError
 
-MAX_REASON = 300  # characters of another package's message that a sentence quotes
+MAX_REASON = 300  # characters of another package's message that an error quotes
 
 
 @contextmanager
-def refuse_as(sentence: str, *kinds: type[Exception]) -> Iterator[None]:
-    """Raise InvalidInputError instead of whatever another package raises in the block.
+def convert_errors(problem: str, *kinds: type[Exception]) -> Iterator[None]:
+    """Convert exceptions of other packages in the block to InvalidInputError.
 
-    For blocks that do nothing but hand the user's input to another package, whose readers and
-    builders raise all kinds of exceptions; the original one stays the cause. What is of this
-    package already passes.
+    For blocks that only hand the user's input to another package, whose readers and builders raise
+    all kinds of exceptions; the original one stays the cause. Errors of this package pass.
 
     Args:
-        sentence: What could not be done, and with what; the reason follows it in brackets.
-        *kinds: The exceptions that bad input leads to; any, if none are given.
+        problem: What failed, and with which input; the reason follows in parentheses.
+        *kinds: The exceptions that bad input leads to; by default any.
 
     Raises:
         InvalidInputError: On an exception of these kinds.
@@ -28,13 +27,14 @@ def refuse_as(sentence: str, *kinds: type[Exception]) -> Iterator[None]:
     except InstBoxError:
         raise
     except kinds as error:
-        raise InvalidInputError(f'{sentence} ({reason(error)}).') from error
+        raise InvalidInputError(f'{problem} ({reason(error)}).') from error
 
 
 def reason(error: Exception) -> str:
-    """What an exception says, on one line of bounded length; its name if it says nothing.
+    """The message of an exception, on one line of bounded length.
 
-    The name also leads what is no sentence of its own, such as the key of a ``KeyError``.
+    The exception's name comes first where the message alone says little, such as the key of a
+    ``KeyError``.
     """
     text = ' '.join(str(error).split()).rstrip('.')
     if not text or isinstance(error, KeyError | IndexError | AssertionError | SyntaxError):

@@ -1,4 +1,4 @@
-"""Looks at the header of an image file before its pixels are unpacked."""
+"""Opens image files and checks their size before the pixels are decoded."""
 import io
 import os
 import warnings
@@ -6,7 +6,7 @@ import warnings
 from PIL import Image
 
 from ..errors import InvalidInputError, TooLargeError
-from .foreign_errors import reason, refuse_as
+from .foreign_errors import convert_errors, reason
 from .limits import check_limit, limit
 
 # Pillow also knows formats that hand a file to other programs (EPS) or lead to other files
@@ -15,24 +15,24 @@ DEEP_MODES = ('I', 'F', 'I;16', 'I;16B', 'I;16L', 'I;16N')
 
 
 def open_image(content: bytes | str | os.PathLike, name: str) -> Image.Image:
-    """Open an image of a size that is allowed; nothing is decoded.
+    """Open an image and check its size; nothing is decoded.
 
     Args:
         content: The bytes of the file, or its path.
-        name: Name of the image, the beginning of an error's sentence.
+        name: What error messages call the image.
 
     Returns:
-        Image.Image: Of one of ``FORMATS``, its pixels not yet read.
+        Image.Image: In one of ``FORMATS``, its pixels not yet read.
 
     Raises:
-        ValueError: It is no image of these formats.
+        ValueError: It is not an image in one of these formats.
         TooLargeError: It has more pixels than the limit ``pixels`` of
             :mod:`mmseg_instbox.utils.limits`.
     """
     Image.init()
     source = io.BytesIO(content) if isinstance(content, bytes) else content
     largest = limit('pixels')
-    # Pillow's own limit would stand in the way of ours where that was raised
+    # Pillow's own limit must not be below ours
     if Image.MAX_IMAGE_PIXELS is not None and Image.MAX_IMAGE_PIXELS < largest:
         Image.MAX_IMAGE_PIXELS = largest
     try:
@@ -54,14 +54,14 @@ def open_image(content: bytes | str | os.PathLike, name: str) -> Image.Image:
 
 
 def check_tiff_size(content: bytes, name: str) -> None:
-    """Refuse a TIFF of too many pixels, also one of a kind that Pillow does not know.
+    """Check the size of a TIFF, also of a kind that Pillow does not read.
 
     Raises:
-        ValueError: It is no TIFF.
+        ValueError: It is not a TIFF.
         TooLargeError: See :func:`open_image`.
     """
     import tifffile  # mmcv asks for it, only who reads TIFF with it has it
-    with refuse_as(f'{name}: not a TIFF image that can be read'):
+    with convert_errors(f'{name}: not a TIFF image that can be read'):
         with tifffile.TiffFile(io.BytesIO(content)) as file:
             page = file.pages[0]
             check_limit('pixels', page.imagelength * page.imagewidth, f'{name}: the image')

@@ -1,7 +1,7 @@
-"""How large an input may be before it is refused, and how to allow more.
+"""Limits on the size of inputs.
 
-Each limit is a default that ordinary pictures and data sets stay below, and a variable of the
-environment that replaces it; the processes of a run and of its data loaders share these.
+Each limit has a default that ordinary images and data sets stay below, and an environment variable
+that replaces it, so that all processes of a run share it.
 """
 import os
 from typing import NamedTuple
@@ -14,9 +14,9 @@ class Limit(NamedTuple):
 
     Attributes:
         default: The largest number that passes.
-        variable: The variable of the environment that replaces it; in units of ``unit``.
+        variable: The environment variable that replaces it, in units of ``unit``.
         what: What is counted, in the plural.
-        unit: How many of it the variable counts as one.
+        unit: How many of these are one unit of the variable.
     """
     default: int
     variable: str
@@ -33,31 +33,31 @@ LIMITS = dict(
 
 
 def limit(name: str) -> int:
-    """The largest number that passes a limit, a key of ``LIMITS``, at this moment.
+    """The largest number that the limit ``name``, a key of ``LIMITS``, allows.
 
     Raises:
-        ValueError: The variable of the environment is no whole number from 1 on.
+        ValueError: The environment variable is not a positive integer.
     """
     default, variable, _, unit = LIMITS[name]
     text = os.environ.get(variable)
     if text is None:
         return default
     if not (text.isascii() and text.isdigit()) or len(text) > 18 or int(text) < 1:
-        raise InvalidInputError(f'{variable} in the environment is {text[:40]!r}, expected a whole '
-                                'number from 1 on.')
+        raise InvalidInputError(f'The environment variable {variable} is {text[:40]!r}, expected a '
+                                'positive integer.')
     return int(text) * unit
 
 
 def check_limit(name: str, number: int, source: str) -> None:
-    """Refuse an input that is too large.
+    """Check that an input is not too large.
 
     Args:
         name: A key of ``LIMITS``.
         number: What the input has, in the unit of the limit's default.
-        source: The input, the beginning of the sentence.
+        source: What the error message calls the input.
 
     Raises:
-        TooLargeError: ``number`` is above the limit; the sentence says how to raise that.
+        TooLargeError: ``number`` is above the limit; the message says how to raise the limit.
     """
     largest = limit(name)
     if number > largest:

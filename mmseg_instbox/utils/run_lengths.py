@@ -1,4 +1,4 @@
-"""Masks as COCO's run lengths."""
+"""Converts masks to COCO's run-length encoding and back."""
 from typing import Any
 
 import numpy as np
@@ -6,7 +6,7 @@ from pycocotools import mask as mask_tools
 
 
 def encode_mask(mask: np.ndarray) -> dict[str, Any]:
-    """COCO's run-length code of a mask.
+    """Encode a mask by COCO's run lengths.
 
     Args:
         mask: ``(H, W)`` bool.
@@ -19,5 +19,5 @@ def encode_mask(mask: np.ndarray) -> dict[str, Any]:
 
 
 def decode_mask(code: dict[str, Any]) -> np.ndarray:
-    """The mask ``(H, W)`` bool of a run-length code with ``size`` and ``counts``."""
+    """Decode run lengths with ``size`` and ``counts`` to a mask ``(H, W)`` bool."""
     return mask_tools.decode(code).astype(bool)

@@ -3,8 +3,8 @@ import torch
 from mmengine.config import Config
 from mmseg.registry import MODELS
 
-from mmseg_instbox.apis.model_index import find_model, list_models
-from mmseg_instbox.engine import model_stats
+from mmseg_instbox.cli.scripts import model_stats
+from mmseg_instbox.engine import find_model, list_models
 from mmseg_instbox.version import __version__
 
 

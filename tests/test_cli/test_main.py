@@ -114,6 +114,6 @@ def test_a_stopped_training_says_how_to_go_on(fails, monkeypatch, tiny_config, t
     assert fails(*arguments, exit_code=130) == 'Stopped. There is no checkpoint yet.'
     (tmp_path / 'last_checkpoint').touch()
     assert fails(*arguments, exit_code=130) == (
-        'Stopped. To go on from the last checkpoint: '
+        'Stopped. To resume from the last checkpoint: '
         f'instbox train {tiny_config} --work-dir {tmp_path} --resume')
     assert train.train.name == 'train'

@@ -30,9 +30,14 @@ def test_loaders_pipelines_and_evaluators_can_be_built(repo, name):
     assert [train.get(key) for key in ('ann_file', 'data_prefix')] != [
         val.get(key) for key in ('ann_file', 'data_prefix')]
     assert cfg.test_dataloader.dataset.pipeline == cfg.test_pipeline
-    assert cfg.val_evaluator == cfg.test_evaluator
-    cfg.val_evaluator.pop('ann_file', None)
-    METRICS.build(cfg.val_evaluator)
+    val, test = ([each] if isinstance(each, dict) else each
+                 for each in (cfg.val_evaluator, cfg.test_evaluator))
+    assert test[:len(val)] == val
+    for metric in test:
+        metric.pop('ann_file', None)
+        METRICS.build(metric)
+    assert [metric.type for metric in test] == [
+        'InstBoxMetric', 'InstCocoMetric', 'InstPanopticMetric']
 
 
 @pytest.mark.parametrize('name', NAMES)

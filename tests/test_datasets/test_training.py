@@ -8,7 +8,7 @@ from mmengine.runner import Runner
 from PIL import Image
 
 from mmseg_instbox.datasets.coco_names import COCO_THINGS
-from mmseg_instbox.engine.run_config import adapt_to_cpu
+from mmseg_instbox.engine import adapt_to_cpu
 
 
 @pytest.fixture(scope='module')
@@ -57,9 +57,10 @@ def shrink(cfg, root, work_dir):
         for step in loader.dataset.pipeline:
             step.update({key: value for key, value in dict(scale=(96, 64), crop_size=(64, 64)
                                                            ).items() if key in step})
-    for evaluator in (cfg.val_evaluator, cfg.test_evaluator):
-        if 'ann_file' in evaluator:
-            evaluator.ann_file = str(root / 'annotations' / 'instances_val2017.json')
+    for metric in (each for part in (cfg.val_evaluator, cfg.test_evaluator)
+                   for each in ([part] if isinstance(part, dict) else part)):
+        if 'ann_file' in metric:
+            metric.ann_file = str(root / 'annotations' / 'instances_val2017.json')
     cfg.train_cfg.update(max_iters=2, val_interval=9)
     cfg.work_dir, cfg.log_level, cfg.launcher = str(work_dir), 'ERROR', 'none'
     cfg.experiment_name = work_dir.name

@@ -9,12 +9,11 @@ import torch
 from mmengine.registry import init_default_scope
 from torch import nn
 
-from mmseg_instbox.apis.model_loading import build_network
 from mmseg_instbox.deploy import export_model, exporting
 from mmseg_instbox.deploy.export_settings import ExportSettings, settings_of
 from mmseg_instbox.deploy.exporting import DenseNetwork
 from mmseg_instbox.deploy.sessions import open_session
-from mmseg_instbox.engine import load_config
+from mmseg_instbox.engine import build_network, load_config
 from mmseg_instbox.errors import ExportError
 
 

@@ -24,10 +24,8 @@ from mmseg_instbox.apis import (
     write_results,
 )
 from mmseg_instbox.apis.formats import FORMATS
-from mmseg_instbox.apis.model_index import find_model
 from mmseg_instbox.cli.main import COMMANDS, cli
-from mmseg_instbox.engine import load_config
-from mmseg_instbox.engine.config_json import config_to_json
+from mmseg_instbox.engine import config_to_json, find_model, load_config
 from mmseg_instbox.utils.inputs import IMAGE_SUFFIXES
 
 PAGE = Path(__file__).resolve().parents[2] / 'docs' / 'inference.md'

@@ -33,7 +33,7 @@ class SpoilImage(BaseTransform):
 @TRANSFORMS.register_module()
 class FaultyWorker(BaseTransform):
     """Once the file ``flag`` is there, a worker that loads an image writes its number into it and
-    hangs, or is stopped, or killed by ``SIGKILL``."""
+    hangs or is killed by ``SIGKILL``."""
 
     def __init__(self, flag, what):
         self.flag, self.what = Path(flag), what
@@ -42,7 +42,7 @@ class FaultyWorker(BaseTransform):
         if self.flag.exists() and torch.utils.data.get_worker_info() is not None:
             if self.what == 'hangs':
                 time.sleep(1000)
-            os.kill(os.getpid(), dict(stopped=signal.SIGSTOP, killed=signal.SIGKILL)[self.what])
+            os.kill(os.getpid(), signal.SIGKILL)
         return results
 
 

@@ -3,14 +3,11 @@ import torch
 from mmengine.config import Config
 
 from mmseg_instbox.engine import (
-    CPUAmpOptimWrapper,
     adapt_to_cpu,
-    check_checkpoint,
     draw_pictures,
-    load_config,
     set_resume,
     set_work_dir,
-    use_amp,
+    write_plain_checkpoints,
 )
 from mmseg_instbox.engine import run_config as module
 
@@ -23,18 +20,6 @@ def on_cpu(monkeypatch):
 @pytest.fixture
 def on_gpu(monkeypatch):
     monkeypatch.setattr(module, 'get_device', lambda: 'cuda')
-
-
-def test_a_missing_config_is_named():
-    with pytest.raises(FileNotFoundError, match=r"no config file 'configs/absent\.py'"):
-        load_config('configs/absent.py')
-
-
-def test_options_override_the_config(tmp_path):
-    file = tmp_path / 'plain.py'
-    file.write_text('train_cfg = dict(max_iters=5)\n')
-    cfg = load_config(str(file), {'train_cfg.max_iters': 7}, 'pytorch')
-    assert (cfg.train_cfg.max_iters, cfg.launcher) == (7, 'pytorch')
 
 
 def test_work_dir_comes_from_argument_config_or_file_name(tmp_path):
@@ -73,43 +58,6 @@ def test_a_config_may_ask_to_resume(tmp_path):
     cfg.resume = True
     set_resume(cfg, None)
     assert (cfg.resume, cfg.load_from) == (True, str(tmp_path / 'iter_4.pth'))
-
-
-def test_a_missing_checkpoint_is_named():
-    with pytest.raises(FileNotFoundError, match="no checkpoint 'gone.pth'"):
-        set_resume(Config(dict()), 'gone.pth')
-    check_checkpoint('https://example.org/weights.pth')  # an address is not looked up
-
-
-def test_amp_is_bfloat16_on_a_cpu(on_cpu):
-    cfg = Config(dict(optim_wrapper=dict(type='OptimWrapper')))
-    use_amp(cfg)
-    assert cfg.optim_wrapper == dict(type='CPUAmpOptimWrapper')
-
-
-def test_amp_is_mmengines_on_a_gpu(on_gpu):
-    cfg = Config(dict(optim_wrapper=dict(type='OptimWrapper')))
-    use_amp(cfg)
-    assert cfg.optim_wrapper == dict(type='AmpOptimWrapper', loss_scale='dynamic')
-
-
-def test_amp_refuses_a_wrapper_that_it_cannot_replace():
-    with pytest.raises(ValueError, match='the config has ApexOptimWrapper'):
-        use_amp(Config(dict(optim_wrapper=dict(type='ApexOptimWrapper'))))
-
-
-def test_the_cpu_wrapper_computes_in_bfloat16_and_updates_in_float32():
-    model = torch.nn.Linear(4, 2)
-    wrapper = CPUAmpOptimWrapper(optimizer=torch.optim.SGD(model.parameters(), lr=1.0))
-    before = model.weight.detach().clone()
-    with wrapper.optim_context(model):
-        out = model(torch.ones(1, 4))
-    assert out.dtype == torch.bfloat16
-    wrapper.update_params(out.float().sum())
-    assert model.weight.dtype == torch.float32
-    # the gradient of the sum with respect to each weight is its input, 1
-    torch.testing.assert_close(model.weight.detach(), before - 1)
-    assert 'loss_scaler' not in wrapper.state_dict()  # so a plain run can go on from it
 
 
 MODEL = dict(
@@ -151,3 +99,13 @@ def test_pictures_go_to_the_directory_asked_for(tmp_path):
 def test_pictures_need_the_hook():
     with pytest.raises(ValueError, match='SegVisualizationHook'):
         draw_pictures(Config(dict(default_hooks=dict())), 'pictures', False, 2)
+
+
+def test_a_training_without_the_hook_gets_it():
+    for hooks in (dict(), dict(default_hooks=dict(logger=dict(type='LoggerHook')))):
+        cfg = Config(hooks)
+        write_plain_checkpoints(cfg)
+        assert cfg.default_hooks.plain_checkpoint.type == 'PlainCheckpointHook'
+    own = Config(dict(default_hooks=dict(plain_checkpoint=dict(type='Mine'))))
+    write_plain_checkpoints(own)
+    assert own.default_hooks.plain_checkpoint.type == 'Mine'

@@ -3,8 +3,14 @@ import torch
 from mmseg.registry import TASK_UTILS
 
 from mmseg_instbox.engine import load_config
-from mmseg_instbox.evaluation import DumpedSamples, InstBoxMetric
-from mmseg_instbox.evaluation.oracle import Ceiling, Oracle
+from mmseg_instbox.evaluation import DumpedSamples
+from mmseg_instbox.evaluation.oracle import (
+    Ceiling,
+    Oracle,
+    true_boxes,
+    true_category_map,
+    true_category_scores,
+)
 from mmseg_instbox.evaluation.replay import Regroup, replay
 
 GROUPER = dict(type='PixelBoxGrouper')
@@ -28,13 +34,6 @@ def figures(samples):
 
 def test_without_any_truth_it_is_the_prediction(figures):
     assert figures(Oracle, False, False) == figures(Regroup)
-
-
-def test_true_categories_are_those_of_the_metric(samples, figures):
-    metric = InstBoxMetric(grouper=dict(GROUPER), true_categories=True)
-    metric.dataset_meta = samples.dataset_meta
-    metric.process({}, [samples[i] for i in range(len(samples))])
-    assert figures(Oracle, True, False) == metric.evaluate(len(samples))
 
 
 def test_more_truth_is_better(figures):
@@ -76,3 +75,60 @@ def test_the_ceiling_does_not_look_at_the_prediction(samples):
                  pred_scores=dict(data=torch.zeros(3, 1, 1)))
     expected, given = (ceiling(each)['pred_instances'] for each in (sample, blind))
     assert len(expected['masks']) == 3 and torch.equal(expected['masks'], given['masks'])
+
+
+def test_void_becomes_background():
+    given = torch.tensor([[0, 2, 255]], dtype=torch.uint8)
+    assert true_category_map(given).tolist() == [[0, 2, 0]]
+    assert given.tolist() == [[0, 2, 255]]
+
+
+def test_cells_take_the_category_under_their_centre():
+    # 4 x 6 pixels, 2 x 3 cells: the centres are the pixels (1, 1), (1, 3), (1, 5), (3, 1), ...
+    seg_map = torch.zeros((4, 6), dtype=torch.int64)
+    seg_map[1, 1], seg_map[1, 5], seg_map[3, 3] = 1, 2, 1
+    scores = true_category_scores(seg_map, (2, 3), (4, 6), 3)
+    assert scores.shape == (3, 2, 3) and scores.dtype == torch.float32
+    assert scores.argmax(0).tolist() == [[1, 0, 2], [0, 1, 0]]
+    assert torch.equal(scores.sum(0), torch.ones(2, 3))
+
+
+def test_cells_in_the_padding_are_background():
+    seg_map = torch.full((3, 5), 2)
+    scores = true_category_scores(seg_map, (2, 2), (8, 10), 3)
+    # centres x = 2.5, 7.5 and y = 2, 6: only the first cell lies in the image
+    assert scores.argmax(0).tolist() == [[2, 0], [0, 0]]
+
+
+def test_a_fractional_extent():
+    seg_map = torch.tensor([[0, 1, 2, 1]])
+    # centres x = 0.75, 2.25, 3.75 over an extent of 4.5 pixels
+    assert true_category_scores(seg_map, (1, 3), (1., 4.5), 3).argmax(0).tolist() == [[0, 2, 1]]
+
+
+def test_a_cell_has_the_box_of_the_object_at_its_centre():
+    inst_map = torch.zeros(8, 12, dtype=torch.int32)
+    inst_map[:, :6], inst_map[2:6, 6:9], inst_map[0, :] = 300, 7, 255
+    ids = torch.tensor([300, 7])  # in any order
+    bboxes = torch.tensor([[0., 1, 6, 8], [6, 2, 9, 6]])
+    boxes = true_boxes(inst_map, ids, bboxes, (2, 3), (8, 12))  # centres at x 2, 6, 10 and y 2, 6
+    assert boxes.dtype == torch.float32 and boxes.shape == (4, 2, 3)
+    assert boxes[:, 0, 0].tolist() == boxes[:, 1, 0].tolist() == [0, 1, 6, 8]
+    assert boxes[:, 0, 1].tolist() == [6, 2, 9, 6]
+    assert boxes[:, 1, 1].isnan().all()  # row 6 is below the second object
+    assert boxes[:, :, 2].isnan().all()
+
+
+def test_void_and_objects_that_are_not_listed_have_no_box():
+    inst_map = torch.tensor([[1, 255, 9, 2]])
+    boxes = true_boxes(inst_map, torch.tensor([1, 2]), torch.tensor([[0., 0, 1, 1], [3, 0, 4, 1]]),
+                       (1, 4), (1, 4))
+    assert boxes[0, 0].isnan().tolist() == [False, True, True, False]
+    assert true_boxes(inst_map, torch.zeros(0), torch.zeros(0, 4), (1, 4), (1, 4)).isnan().all()
+
+
+def test_cells_beyond_the_image_have_no_box():
+    inst_map = torch.ones(4, 4, dtype=torch.int32)
+    boxes = true_boxes(inst_map, torch.tensor([1]), torch.tensor([[0., 0, 4, 4]]), (2, 2), (8., 6.))
+    # centres at y 2 and 6, of which the second is padding, and x 1.5 and 4.5
+    assert boxes[0].isnan().tolist() == [[False, True], [True, True]]

@@ -8,8 +8,7 @@ from fuzzing.models import DATA_NAMES, tiny_config
 from mmengine.config import Config
 
 from mmseg_instbox.apis import InstBoxInferencer
-from mmseg_instbox.apis.model_loading import build_network, load_model
-from mmseg_instbox.engine.config_json import config_to_json
+from mmseg_instbox.engine import build_network, config_to_json, load_model
 from mmseg_instbox.errors import InstBoxError
 
 
@@ -53,7 +52,7 @@ def test_a_pipeline_that_is_none(refused, pipeline):
 def test_a_table_of_names_that_is_none(state, tmp_path, names):
     meta = dict(dataset_meta=names, config_json=config_to_json(Config(tiny_config())))
     torch.save(dict(state_dict=state, meta=meta), tmp_path / 'model.pth')
-    with pytest.raises(InstBoxError, match='no table of names'):
+    with pytest.raises(InstBoxError, match='not a list of names'):
         load_model(tmp_path / 'model.pth')
 
 

@@ -7,8 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from mmseg_instbox.apis.model_loading import build_network
-from mmseg_instbox.engine import load_config
+from mmseg_instbox.engine import build_network, load_config
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import torch
 from mmengine.config import Config
 from mmseg.registry import MODELS
 
-from mmseg_instbox.engine import model_stats
+from mmseg_instbox.cli.scripts import model_stats
 
 WIDE = """
 _base_ = ['{base}']

@@ -9,7 +9,7 @@ import torch
 from mmseg.apis import inference_model
 
 from mmseg_instbox.apis import load_model, read_checkpoint
-from mmseg_instbox.engine.plain_data import not_plain
+from mmseg_instbox.engine.hooks.plain_checkpoint_hook import not_plain
 
 
 @pytest.fixture

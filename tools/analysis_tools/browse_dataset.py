@@ -7,7 +7,7 @@ import argparse
 from mmengine.config import DictAction
 
 from mmseg_instbox.apis.dataset_browser import browse_dataset
-from mmseg_instbox.engine import user_errors
+from mmseg_instbox.cli.scripts.arguments import user_errors
 
 
 def parse_args() -> argparse.Namespace:

@@ -17,7 +17,8 @@ import jinja2
 from prettytable import PrettyTable
 from torch.utils.data import Subset
 
-from mmseg_instbox.engine import dump_parser, load_config, quiet_and_single, user_errors
+from mmseg_instbox.cli.scripts.arguments import dump_parser, quiet_and_single, user_errors
+from mmseg_instbox.engine import load_config
 from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.evaluation import DumpedSamples
 from mmseg_instbox.evaluation.error_report import DrawErrors, FindErrors, summarise

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import torch
 
-from mmseg_instbox.engine import user_errors
-from mmseg_instbox.engine.model_stats import format_rows, measure_apart
+from mmseg_instbox.cli.scripts.arguments import user_errors
+from mmseg_instbox.cli.scripts.model_stats import format_rows, measure_apart
 from mmseg_instbox.utils import write_json
 
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from prettytable import PrettyTable
 
-from mmseg_instbox.engine import (
+from mmseg_instbox.cli.scripts.arguments import (
     check_out_file,
     dump_parser,
-    load_config,
     quiet_and_single,
     user_errors,
 )
+from mmseg_instbox.engine import load_config
 from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.evaluation import DumpedSamples
 from mmseg_instbox.evaluation.oracle import Ceiling, Oracle

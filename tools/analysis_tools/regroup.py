@@ -17,14 +17,14 @@ from mmengine.config import DictAction
 from mmseg.registry import TASK_UTILS
 from prettytable import PrettyTable
 
-from mmseg_instbox.core.base_grouper import BaseGrouper
-from mmseg_instbox.engine import (
+from mmseg_instbox.cli.scripts.arguments import (
     check_out_file,
     dump_parser,
-    load_config,
     quiet_and_single,
     user_errors,
 )
+from mmseg_instbox.core.base_grouper import BaseGrouper
+from mmseg_instbox.engine import load_config
 from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.evaluation import DumpedSamples
 from mmseg_instbox.evaluation.replay import (

@@ -17,8 +17,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmseg.registry import DATASETS
 
-from mmseg_instbox.engine import load_config
-from mmseg_instbox.engine.run_config import adapt_to_cpu
+from mmseg_instbox.engine import adapt_to_cpu, load_config
 
 CONFIG = 'configs/instbox/instbox_mobilenet-v2-d16_1xb8-2k_voc-mini-352x352.py'
 SKIPPED = 3

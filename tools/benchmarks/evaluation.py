@@ -1,9 +1,9 @@
-"""Measure how long InstBoxMetric takes after inference, and what memory.
+"""Measure how long the metrics take after inference, and what memory.
 
 Scenes are made with a seed: objects of wavy outline, some behind others, with a void band around
 them as in VOC, and predictions that do not overlap, as the groupers give them: the objects, moved
 and cut into pieces, and some where there is nothing. Everything from the data sample to the table
-is measured, on one thread: the metric's own work with each image (median and total) and the figures
+is measured, on one thread: the metrics' own work with each image (median and total) and the figures
 of the whole set at the end. Scenes are used in turn, so that many images need little memory.
 """
 import argparse
@@ -21,12 +21,12 @@ import common
 import cv2
 import numpy as np
 import torch
-from mmengine.evaluator import Evaluator
+from mmengine.evaluator import BaseMetric, Evaluator
 from mmengine.structures import InstanceData, PixelData
 from mmseg.structures import SegDataSample
 
 from mmseg_instbox.datasets.instance_maps import VOID, object_boxes
-from mmseg_instbox.evaluation import InstBoxMetric
+from mmseg_instbox.evaluation import InstBoxMetric, InstCocoMetric, InstPanopticMetric
 from mmseg_instbox.utils import write_json
 
 NUM_THINGS = 20
@@ -172,14 +172,14 @@ def _polygons(region: np.ndarray) -> list[list[int]]:
     return polygons or [[left, top, right, top, right, bottom, left, bottom]]
 
 
-def measure(metric: InstBoxMetric, scenes: Sequence[SegDataSample],
+def measure(metrics: Sequence[BaseMetric], scenes: Sequence[SegDataSample],
             num_images: int) -> dict[str, float]:
     """Evaluate as a test loop does; times in seconds or milliseconds, sizes in bytes."""
-    evaluator = Evaluator(metric)
+    evaluator = Evaluator(metrics)
     evaluator.dataset_meta = META
     before, cpu = peak_memory(), time.process_time()
     times = list(_process(evaluator, scenes, num_images))
-    kept = len(pickle.dumps(metric.results)) / num_images
+    kept = sum(len(pickle.dumps(metric.results)) for metric in metrics) / num_images
     begin = time.perf_counter()
     evaluator.evaluate(num_images)
     compute = time.perf_counter() - begin
@@ -220,8 +220,12 @@ def main() -> None:
         ann_file = None
         if args.official:
             ann_file = write_annotations(scenes, args.images, Path(folder) / 'instances.json')
-        metric = InstBoxMetric(coco=args.coco, ann_file=ann_file, panoptic=args.panoptic)
-        figures = measure(metric, scenes, args.images)
+        metrics = [InstBoxMetric()]
+        if args.coco:
+            metrics.append(InstCocoMetric(ann_file=ann_file))
+        if args.panoptic:
+            metrics.append(InstPanopticMetric())
+        figures = measure(metrics, scenes, args.images)
     print(f'{args.images} images of {args.size[0]} x {args.size[1]} with {args.predictions} '
           'predictions each:\n'
           f'{figures["ms_image"]:.2f} ms an image (median), {figures["seconds_process"]:.2f} s all '

@@ -33,7 +33,8 @@ from mmseg_instbox.datasets.inst_box_dataset import VOC_FOLDERS
 from mmseg_instbox.datasets.instance_maps import VOID, check_same_size, object_boxes
 from mmseg_instbox.datasets.transforms.mask_file import read_mask
 from mmseg_instbox.datasets.voc_layout import read_list
-from mmseg_instbox.evaluation.functional import region_iou, true_boxes
+from mmseg_instbox.evaluation.functional import region_overlap
+from mmseg_instbox.evaluation.oracle import true_boxes
 from mmseg_instbox.utils import write_json
 
 LEVELS = ((0, 0), (1.5, 0.1), (1.5, 0.2), (2.5, 0.3))  # sigma of the blur in cells, share of noise
@@ -150,7 +151,8 @@ def match(masks: Tensor, scene: Scene) -> tuple[int, float, int, int]:
     """
     ids = scene.objects.unique()
     ids = ids[(ids != 0) & (ids != VOID)]
-    ious, kept = region_iou(masks, scene.objects, ids)
+    overlap = region_overlap(*(each.numpy() for each in (masks, scene.objects, ids)))
+    ious, kept = overlap.ious, overlap.kept
     hits = ious[kept][ious[kept] > MATCH_IOU]
     return len(hits), float(hits.sum()), int(kept.sum()), len(ids)
 

@@ -19,9 +19,14 @@ from pathlib import Path
 import common
 import torch
 
+from mmseg_instbox.cli.scripts.arguments import user_errors
 from mmseg_instbox.datasets.shapes_generator import generate_sample
-from mmseg_instbox.engine import last_checkpoint, start_runner, training_config, user_errors
-from mmseg_instbox.engine.checkpoint_file import read_checkpoint
+from mmseg_instbox.engine import (
+    last_checkpoint,
+    read_checkpoint,
+    start_runner,
+    training_config,
+)
 
 CONFIG = common.ROOT / 'configs/instbox/instbox_fcrn-r18-d8_1xb8-2k_shapes-160x160.py'
 COMPARED = ('state_dict', 'ema_state_dict', 'optimizer', 'param_schedulers')

@@ -236,13 +236,18 @@ def measure(args: argparse.Namespace) -> Iterator[dict]:
         yield row
 
 
-def main() -> None:
-    args = parse_args()
+def require_operators() -> None:
+    """End with a message if mmcv lacks its compiled operators."""
     try:
         import mmcv.ops  # noqa: F401
     except ImportError as error:
         raise SystemExit(f'mmcv has no compiled operators here ({error}); --help says how to make '
                          'an environment that has them') from error
+
+
+def main() -> None:
+    args = parse_args()
+    require_operators()
     rows = list(measure(args))
     ratios = {row['model']: row.get('over_our_MobileNetV2') for row in rows}
     peer = next(iter(PEERS))

@@ -7,7 +7,8 @@
 
 Figures are JSON files in tools/benchmarks/results, one a benchmark, and another one with ``-cuda``
 for a GPU. A benchmark that fails is named, the others run on, and its old figures stay. peers.py
-needs an environment of its own (its help says how to make it), whose Python --peers-python names.
+and peer_accuracy.py need an environment of their own, whose Python --peers-python names; the help
+of peers.py says how to make it.
 """
 import argparse
 import ast
@@ -30,10 +31,12 @@ SPEED = dict(
     startup='Start-up', training_step='Training step', inference='Inference',
     data_loading='Data loading', sampler='Bootstrapping', grouping='Grouping',
     evaluation='Evaluation', large_image='A large picture', export='Exported models',
-    scaling='How cost grows', bulk='Bulk inference', peers="mmdet's models")
+    scaling='How cost grows', bulk='Bulk inference', peers="mmdet's models",
+    peer_accuracy="mmdet's models, trained")
 ARGUMENTS: dict[str, tuple[str, ...]] = dict(
     scaling=('--plot', 'docs/images/scaling.png'))
 ON_GPU = ('training_step', 'inference', 'sampler', 'peers')
+WITH_OPERATORS = ('peers', 'peer_accuracy')
 INTRO = """# Benchmarks
 
 Made by `python tools/benchmarks/report.py` from `tools/benchmarks/results/*.json`; with `--run` it
@@ -50,7 +53,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--run', nargs='*', metavar='NAME',
                         help=f'measure first; all of {", ".join(SPEED)} by default')
     parser.add_argument('--device', choices=('cpu', 'cuda'), default='cpu')
-    parser.add_argument('--peers-python', help='Python of the environment for peers.py')
+    parser.add_argument('--peers-python', help="Python of the environment for mmdet's models")
     parser.add_argument('--results', type=Path, default=RESULTS, help='folder of the JSON files')
     parser.add_argument('--page', type=Path, default=PAGE, help='(default: docs/benchmarks.md)')
     args = parser.parse_args()
@@ -65,13 +68,13 @@ def chosen(args: argparse.Namespace) -> list[str]:
     if args.run:
         return args.run
     return [name for name in SPEED if (HERE / f'{name}.py').is_file()
-            and (name != 'peers' or args.peers_python)
+            and (name not in WITH_OPERATORS or args.peers_python)
             and (args.device == 'cpu' or name in ON_GPU)]
 
 
 def run(name: str, args: argparse.Namespace) -> bool:
     """Run a benchmark, its output to the terminal; whether it succeeded."""
-    python = args.peers_python if name == 'peers' and args.peers_python else sys.executable
+    python = (name in WITH_OPERATORS and args.peers_python) or sys.executable
     file = results_file(args.results, name, args.device)
     command = [python, str(HERE / f'{name}.py'), *ARGUMENTS.get(name, ()), '--out', str(file)]
     if args.device != 'cpu':
@@ -120,10 +123,10 @@ def goals(found: dict[str, dict | None], on_gpu: dict[str, dict | None]) -> str:
 
 def section(name: str, figures: dict | None, gpu: dict | None) -> str:
     """What a benchmark says: how it measures, its command, its machine, its tables."""
-    lines = [f'## {SPEED[name]}\n']
+    lines = [f'## {SPEED[name]}\n', f'{describe(name)}\n']
     if figures is None:
         return '\n'.join([*lines, f'`python tools/benchmarks/{name}.py`: not run.\n'])
-    lines += [f'{describe(name)}\n', f'```bash\n{figures["command"]}\n```\n',
+    lines += [f'```bash\n{figures["command"]}\n```\n',
               f'Machine: {figures["machine"]}.\n']
     lines += [f'GPU: {gpu["machine"]}.\n'] if gpu else []
     lines += [f'{figures["note"]}\n'] if figures.get('note') else []

@@ -30,7 +30,7 @@ from mmseg.registry import TASK_UTILS
 from mmseg.structures import SegDataSample
 
 from mmseg_instbox.core.base_grouper import draw_instances
-from mmseg_instbox.evaluation import InstBoxMetric
+from mmseg_instbox.evaluation import InstBoxMetric, InstCocoMetric
 
 STRIDE = 8
 SIZES = (256, 512, 1024, 2048, 4096)
@@ -92,8 +92,7 @@ def measure_evaluation(num_images: int, num_categories: int,
     scenes = [spread(evaluation.make_scene((192, 256), 20, np.random.default_rng([0, index])),
                      num_categories) for index in range(min(24, num_images))]
     classes = ('background', *(f'thing {index}' for index in range(1, num_categories)))
-    metric = InstBoxMetric(coco=True)
-    evaluator = evaluation.Evaluator(metric)
+    evaluator = evaluation.Evaluator([InstBoxMetric(), InstCocoMetric()])
     evaluator.dataset_meta = dict(classes=classes, thing_classes=classes[1:])
     images, _ = measure(lambda: list(evaluation._process(evaluator, scenes, num_images)), 1)
     figures, _ = measure(lambda: evaluator.evaluate(num_images), 1)

@@ -1,9 +1,9 @@
 """Predict thousands of pictures in a row and watch the memory of the process.
 
 One ``InstBoxInferencer`` predicts the sample pictures in several sizes again and again, with masks,
-COCO's run lengths and grouping, in a process that gives freed memory back as ``instbox serve`` does
-(``mmseg_instbox.utils.steady_memory``). After each round through the pictures the memory that the
-process holds is noted. After the warm-up it must stay what it was, and the answers, too.
+COCO's run lengths and grouping. After each round through the pictures the memory that the process
+holds is noted. After the warm-up it must stay what it was, and the answers, too. With glibc, set
+the variables of ``docs/reliability.md`` that make it give freed memory back.
 """
 import argparse
 import os
@@ -19,7 +19,6 @@ from load_test import good_pictures, resident
 
 from mmseg_instbox.apis import InstBoxInferencer
 from mmseg_instbox.utils.decoding import decode_image
-from mmseg_instbox.utils.steady_memory import keep_memory_steady
 
 ALLOWED = 0.02  # growth of memory
 POINTS = 10  # rows of the table
@@ -73,7 +72,6 @@ def growth_of(notes: list[tuple[int, float, float]], warm_up: int) -> float:
 
 def main() -> None:
     args = parse_args()
-    keep_memory_steady()
     pictures = [decode_image(content, name) for name, content in good_pictures()]
     inferencer = InstBoxInferencer(device=args.device, show_progress=False)
     notes, same = soak(inferencer, pictures, args.inferences)

@@ -14,12 +14,10 @@ from pathlib import Path
 
 import torch
 
-from mmseg_instbox.apis.checkpoint import read_checkpoint
 from mmseg_instbox.apis.model_loading import load_model
-from mmseg_instbox.engine import user_errors
-from mmseg_instbox.engine.config_check import check_config_is_data
-from mmseg_instbox.engine.config_json import config_to_json
-from mmseg_instbox.engine.plain_data import to_plain
+from mmseg_instbox.cli.scripts.arguments import user_errors
+from mmseg_instbox.engine import check_config_is_data, config_to_json, read_checkpoint
+from mmseg_instbox.engine.hooks.plain_checkpoint_hook import to_plain
 from mmseg_instbox.errors import InvalidInputError, MissingFileError
 from mmseg_instbox.utils import atomic_write
 

@@ -42,8 +42,8 @@ val_dataloader = dict(
         pipeline=test_pipeline))
 test_dataloader = val_dataloader
 # COCO's figures are of its own file; the others of the maps that are painted from it
-val_evaluator = dict(
-    type='InstBoxMetric',
-    coco=True,
-    ann_file=data_root + '/annotations/instances_val2017.json')
-test_evaluator = val_evaluator
+val_evaluator = [
+    dict(type='InstBoxMetric'),
+    dict(type='InstCocoMetric', ann_file=data_root + '/annotations/instances_val2017.json')
+]
+test_evaluator = [*val_evaluator, dict(type='InstPanopticMetric')]

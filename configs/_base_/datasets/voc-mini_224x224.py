@@ -39,4 +39,4 @@ val_dataloader = dict(
         pipeline=test_pipeline))
 test_dataloader = val_dataloader
 val_evaluator = dict(type='InstBoxMetric')
-test_evaluator = val_evaluator
+test_evaluator = [val_evaluator, dict(type='InstCocoMetric'), dict(type='InstPanopticMetric')]

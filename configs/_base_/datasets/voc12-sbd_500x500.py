@@ -43,4 +43,8 @@ val_dataloader = dict(
 test_dataloader = val_dataloader
 # names the figures apart from those of SBD's masks, see InstBoxMetric
 val_evaluator = dict(type='InstBoxMetric', prefix='voc')
-test_evaluator = val_evaluator
+test_evaluator = [
+    val_evaluator,
+    dict(type='InstCocoMetric', prefix='voc'),
+    dict(type='InstPanopticMetric', prefix='voc')
+]

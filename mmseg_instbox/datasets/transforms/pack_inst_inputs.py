@@ -6,6 +6,7 @@ from mmseg.registry import TRANSFORMS
 
 from mmseg_instbox.errors import InvalidInputError
 
+from ..coco_masks import describe_objects
 from ..instance_maps import object_boxes, object_labels
 
 META_KEYS = ('img_path', 'img_id', 'seg_map_path', 'inst_map_path', 'ori_shape', 'img_shape',
@@ -21,6 +22,10 @@ class PackInstInputs(PackSegInputs):
     ``labels`` (N,) int64 indices into ``thing_classes`` and ``bboxes`` (N, 4) float32, the boxes of
     what is visible in the map as it is now; or, after ``FullBoxRandomCrop``, of the whole objects.
     Without annotations only the image is packed.
+
+    For metrics of mmdet, a sample without ``img_id`` gets its index in the data set as such, and
+    one whose maps have the original image's size gets ``instances``, a list that describes its
+    objects, see :func:`~mmseg_instbox.datasets.coco_masks.describe_object`.
 
     Args:
         meta_keys: Keys of the results that become meta information of the data sample.
@@ -38,6 +43,8 @@ class PackInstInputs(PackSegInputs):
         Raises:
             ValueError: If the maps and the image no longer fit together.
         """
+        if 'sample_idx' in results:
+            results.setdefault('img_id', results['sample_idx'])
         annotated = 'gt_seg_map' in results or 'gt_inst_map' in results
         if annotated:
             _check_maps(results)
@@ -57,6 +64,8 @@ class PackInstInputs(PackSegInputs):
                                     f'the instance map disagree ({error})') from error
         if 'gt_full_boxes' in results:
             boxes = _full_boxes(results, ids, boxes)
+        if inst_map.shape == tuple(results['ori_shape'][:2]):
+            data_sample.instances = describe_objects(inst_map, ids, labels)
         data_sample.gt_inst_map = PixelData(data=torch.from_numpy(inst_map.copy())[None])
         data_sample.gt_instances = InstanceData(
             ids=torch.from_numpy(ids),

@@ -1,13 +1,51 @@
-"""All-point interpolated average precision."""
+"""AP^r: greedy matching of the SDS evaluation and all-point interpolated average precision."""
+from collections.abc import Sequence
+
 import numpy as np
 
 
+def match_detections(ious: np.ndarray, pred_labels: np.ndarray, gt_labels: np.ndarray,
+                     scores: np.ndarray, thresholds: Sequence[float]) -> np.ndarray:
+    """Match the detections of an image with its objects.
+
+    Detections come in order of falling score, ties in the order given. Each one looks at the
+    objects of its category that no earlier detection has taken, and takes the one of largest IoU
+    (the first of equals) when that IoU is strictly above the threshold. So a second detection of
+    an object is a false one, unless another free object lies under it as well.
+
+    Args:
+        ious (ndarray): IoU of K detections with G objects, (K, G) float64.
+        pred_labels (ndarray): Category of each detection, (K,) int.
+        gt_labels (ndarray): Category of each object, (G,) int.
+        scores (ndarray): Score of each detection, (K,) float.
+        thresholds (Sequence[float]): The T IoU thresholds; each has a matching of its own.
+
+    Returns:
+        ndarray: The object that a detection finds at a threshold, (K, T) int64, or -1.
+    """
+    limits = np.asarray(thresholds, dtype=np.float64)
+    found = np.full((len(pred_labels), len(limits)), -1)
+    if len(gt_labels) == 0:
+        return found
+    ious = np.where(pred_labels[:, None] == gt_labels, ious, -1.)
+    taken = np.zeros((len(limits), len(gt_labels)), dtype=bool)
+    rows = np.arange(len(limits))
+    for k in np.argsort(-scores, kind='stable'):
+        free = np.where(taken, -1., ious[k])
+        best = free.argmax(1)
+        hit = free[rows, best] > limits
+        found[k, hit] = best[hit]
+        taken[rows[hit], best[hit]] = True
+    return found
+
+
 def average_precision(hits: np.ndarray, num_objects: int) -> float:
-    """Area under the precision envelope (PASCAL VOC from 2010 on, and the SDS evaluation).
+    """Compute the area under the precision envelope (PASCAL VOC from 2010 on, and SDS).
 
     The precision at a recall is the largest precision at that recall or a higher one. Every true
     detection raises the recall by ``1 / num_objects``, so the area is the mean over the objects
-    of the envelope where each of them is found, 0 for those never found.
+    of the envelope where each of them is found, 0 for those never found. (mmdet's function of this
+    name computes the same in float32.)
 
     Args:
         hits (ndarray): Whether a detection is a true one, (D,) bool, in order of falling score.
@@ -25,7 +63,7 @@ def average_precision(hits: np.ndarray, num_objects: int) -> float:
 
 def average_precision_table(labels: np.ndarray, scores: np.ndarray, hits: np.ndarray,
                             num_objects: np.ndarray) -> np.ndarray:
-    """Average precision of each category at each threshold, over the detections of all images.
+    """Compute AP of each category at each threshold, over the detections of all images.
 
     Args:
         labels (ndarray): Category of each detection, (D,) int, images in data set order.

@@ -1,14 +1,18 @@
-"""COCO's average precision: pycocotools' matching and accumulation on given overlaps."""
+"""COCO's mask AP by pycocotools, and COCO's official annotations as ground truth."""
 import contextlib
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from .region_iou import RegionOverlap
+from mmseg_instbox.datasets.coco_file import read_coco_file
+from mmseg_instbox.datasets.coco_masks import describe_object, segmentation_rle
+from mmseg_instbox.errors import InvalidInputError, MissingFileError
 
 # name: (index among COCO's IoU thresholds 0.5 to 0.95, index among its ranges of area)
 FIGURES = dict(
@@ -18,53 +22,29 @@ FIGURES = dict(
     AP_s=(slice(None), 1),
     AP_m=(slice(None), 2),
     AP_l=(slice(None), 3))
+MAX_DETECTIONS = 100  # of an image and category
 
 
-@dataclass(frozen=True)
-class CocoRegions:
-    """All that COCO's evaluation asks about the K detections and G objects of an image.
-
-    ``ious`` (K, G) float64, for a crowd the share of the detection that lies in it; ``labels``
-    (K,) and ``gt_labels`` (G,), categories; ``scores`` (K,); ``areas`` (K,) and ``gt_areas`` (G,)
-    in pixels; ``crowd`` (G,) bool.
-    """
-    ious: np.ndarray
-    labels: np.ndarray
-    scores: np.ndarray
-    areas: np.ndarray
-    gt_labels: np.ndarray
-    gt_areas: np.ndarray
-    crowd: np.ndarray
+class OfficialCoco(NamedTuple):
+    """A file of COCO instances: of each image id the ``sizes`` (height, width) and the
+    ``annotations`` in the order of the file; and the category ids, ``categories``."""
+    ann_file: str
+    sizes: dict[int, tuple[int, int]]
+    annotations: dict[int, list[dict]]
+    categories: set[int]
 
 
-def coco_regions(overlap: RegionOverlap, labels: np.ndarray, scores: np.ndarray,
-                 gt_labels: np.ndarray) -> CocoRegions:
-    """What COCO's evaluation asks, of an image whose objects are drawn in a map.
-
-    Void pixels are removed from the predictions, as for AP^r. COCO's own way, a crowd region that
-    swallows predictions, would count VOC's void borders as false pixels of every prediction that
-    reaches into them.
-
-    Args:
-        overlap (RegionOverlap): Pixels shared by the K predictions and the G objects.
-        labels (ndarray): Category of each prediction, (K,) int.
-        scores (ndarray): Score of each prediction, (K,) float.
-        gt_labels (ndarray): Category of each object, (G,) int.
-
-    Returns:
-        CocoRegions: Of the predictions that do not lie in void only, and of all objects.
-    """
-    kept = overlap.kept
-    return CocoRegions(overlap.ious[kept], labels[kept], scores[kept], overlap.areas[kept],
-                       gt_labels, overlap.object_areas, np.zeros(len(gt_labels), dtype=bool))
-
-
-def coco_average_precision(images: Sequence[CocoRegions],
+def coco_average_precision(truth: dict, predictions: Sequence[dict],
                            num_things: int) -> dict[str, np.ndarray]:
-    """COCO's mask AP of each category, with at most 100 detections an image and category.
+    """Compute COCO's mask AP of each category, with at most 100 detections an image and category.
 
     Args:
-        images (Sequence[CocoRegions]): The images, in the order in which equal scores count.
+        truth (dict): The objects in COCO's format: ``images``, ``categories`` and ``annotations``,
+            these with ``segmentation``, ``area`` and ``iscrowd``, of categories 0 to T - 1. Equal
+            scores count in the order of the image ids.
+        predictions (Sequence[dict]): Detections in COCO's result format: ``image_id``,
+            ``category_id``, ``score`` and ``segmentation``, no ``bbox`` (pycocotools would take
+            sizes from it).
         num_things (int): Number of thing categories T.
 
     Returns:
@@ -74,9 +54,18 @@ def coco_average_precision(images: Sequence[CocoRegions],
     """
     figures = {name: np.full(num_things, np.nan) for name in FIGURES}
     with contextlib.redirect_stdout(io.StringIO()):
+        objects = COCO()
+        objects.dataset = truth
+        objects.createIndex()
+        found = objects.loadRes(list(predictions)) if predictions else COCO()
+        evaluation = COCOeval(objects, found, 'segm')
+        evaluation.params.maxDets = [MAX_DETECTIONS]
+        images: dict[int, set] = {}
+        for each in (*objects.anns.values(), *found.anns.values()):
+            images.setdefault(each['category_id'], set()).add(each['image_id'])
         # pycocotools asks each image about each category; most images have few of them
-        for label, parts in _by_category(images).items():
-            evaluation = _GivenOverlaps(parts, 1)
+        for label, its in images.items():
+            evaluation.params.catIds, evaluation.params.imgIds = [label], sorted(its)
             evaluation.evaluate()
             evaluation.accumulate()
             # (threshold, recall, area); -1 throughout an area without an object
@@ -87,66 +76,85 @@ def coco_average_precision(images: Sequence[CocoRegions],
     return figures
 
 
-def _by_category(images: Sequence[CocoRegions]) -> dict[int, list[CocoRegions]]:
-    """What each image has of each category, as category 0; images without any are left out."""
-    parts: dict[int, list[CocoRegions]] = {}
-    for image in images:
-        for label in np.union1d(image.labels, image.gt_labels).tolist():
-            parts.setdefault(int(label), []).append(_part(image, label))
-    return parts
+def read_coco(ann_file: str) -> OfficialCoco:
+    """Read a file of COCO instances; a process reads it once.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no JSON file of COCO instances.
+    """
+    if not os.path.isfile(ann_file):
+        raise MissingFileError(f"{ann_file}: no such file; give COCO's instances_*.json, for "
+                               "example 'data/coco/annotations/instances_val2017.json'")
+    return _read(ann_file, os.stat(ann_file).st_mtime_ns)
 
 
-def _part(image: CocoRegions, label: int) -> CocoRegions:
-    found, true = image.labels == label, image.gt_labels == label
-    return CocoRegions(
-        image.ious[np.ix_(found, true)], np.zeros(found.sum(), int), image.scores[found],
-        image.areas[found], np.zeros(true.sum(), int), image.gt_areas[true], image.crowd[true])
+@lru_cache(maxsize=2)
+def _read(ann_file: str, changed: int) -> OfficialCoco:
+    """``changed``, when the file was written, has a file that was replaced read again."""
+    content = read_coco_file(ann_file)
+    sizes = {image['id']: (image['height'], image['width']) for image in content['images']}
+    annotations = {image_id: [] for image_id in sizes}
+    for each in content['annotations']:
+        annotations[each['image_id']].append(each)
+    categories = {each['id'] for each in content['categories']}
+    return OfficialCoco(ann_file, sizes, annotations, categories)
 
 
-class _GivenOverlaps(COCOeval):
-    """pycocotools' evaluation, of overlaps that were measured when the masks were at hand."""
+def check_categories(coco: OfficialCoco, category_ids: Mapping[int, int],
+                     num_things: int) -> None:
+    """Check which official categories a data set evaluates.
 
-    def __init__(self, images: Sequence[CocoRegions], num_things: int) -> None:
-        self.images = images
-        # for 'bbox' it leaves the regions alone, for 'segm' it would want to encode them
-        super().__init__(
-            _data_set([_objects(image) for image in images], num_things),
-            _data_set([_detections(image) for image in images], num_things), 'bbox')
-        self.params.maxDets = self.params.maxDets[-1:]
+    Args:
+        coco (OfficialCoco): The annotations.
+        category_ids (Mapping[int, int]): Index into ``thing_classes`` of each official category
+            id; several ids may have one index.
+        num_things (int): Number of thing categories.
 
-    def computeIoU(self, imgId: int, catId: int) -> np.ndarray | list:
-        """Overlap of an image's detections of a category, by falling score, with its objects."""
-        objects, detections = self._gts[imgId, catId], self._dts[imgId, catId]
-        if not objects or not detections:
-            return []
-        order = np.argsort([-each['score'] for each in detections], kind='stable')
-        rows = [detections[k]['place'] for k in order[:self.params.maxDets[-1]]]
-        return self.images[imgId].ious[np.ix_(rows, [each['place'] for each in objects])]
+    Raises:
+        ValueError: If there is no id, one is not in the file, or an index not among the things.
+    """
+    if not category_ids:
+        raise InvalidInputError(f"{coco.ann_file}: the data set's metainfo has no category_ids, "
+                                'the index into thing_classes of each official category id; use a '
+                                'data set that gives them, such as CocoInstDataset')
+    unknown = sorted(set(category_ids) - coco.categories)
+    if unknown:
+        raise InvalidInputError(f"{coco.ann_file}: the data set's category_ids {unknown} are not "
+                                f'among the {len(coco.categories)} categories of the file; give '
+                                'the file that the data set was made from')
+    outside = sorted({index for index in category_ids.values() if not 0 <= index < num_things})
+    if outside:
+        raise InvalidInputError(f"the data set's category_ids lead to {outside}, but there are "
+                                f'{num_things} thing_classes (0 to {num_things - 1})')
 
 
-def _detections(image: CocoRegions) -> list[dict]:
+def official_instances(coco: OfficialCoco, image_id: int,
+                       category_ids: Mapping[int, int]) -> list[dict]:
+    """Describe the objects of an image as mmdet's ``CocoMetric`` takes them.
+
+    Args:
+        coco (OfficialCoco): The annotations.
+        image_id (int): Id of the image in them.
+        category_ids (Mapping[int, int]): Category of each official category id that counts;
+            objects of others are left out.
+
+    Returns:
+        list[dict]: See :func:`~mmseg_instbox.datasets.coco_masks.describe_object`, in the order of
+        the file. An annotation without ``area`` has that of its mask, one without ``iscrowd`` is
+        no crowd.
+
+    Raises:
+        ValueError: If there is no such image or a region is broken.
+    """
+    if image_id not in coco.sizes:
+        raise InvalidInputError(f'{coco.ann_file} has no image of id {image_id}; give the file '
+                                'that the data set was made from')
+    objects = [each for each in coco.annotations[image_id] if each['category_id'] in category_ids]
     return [
-        dict(category_id=label, score=score, area=area) for label, score, area in zip(
-            image.labels.tolist(), image.scores.tolist(), image.areas.tolist(), strict=True)
+        describe_object(
+            segmentation_rle(each['segmentation'], coco.sizes[image_id],
+                             f'{coco.ann_file}: annotation {each["id"]}'),
+            category_ids[each['category_id']], each.get('iscrowd') or 0, each.get('area'))
+        for each in objects
     ]
-
-
-def _objects(image: CocoRegions) -> list[dict]:
-    return [
-        dict(category_id=label, area=area, iscrowd=int(crowd)) for label, area, crowd in zip(
-            image.gt_labels.tolist(), image.gt_areas.tolist(), image.crowd.tolist(), strict=True)
-    ]
-
-
-def _data_set(images: Sequence[list[dict]], num_things: int) -> COCO:
-    """The detections or the objects of all images as pycocotools' data set."""
-    data = COCO()
-    # ids count from 1: pycocotools takes id 0 for no match
-    numbered = [dict(each, image_id=index, place=place) for index, image in enumerate(images)
-                for place, each in enumerate(image)]
-    data.dataset = dict(
-        images=[dict(id=index) for index in range(len(images))],
-        categories=[dict(id=label) for label in range(num_things)],
-        annotations=[dict(each, id=number) for number, each in enumerate(numbered, 1)])
-    data.createIndex()
-    return data

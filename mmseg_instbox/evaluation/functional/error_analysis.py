@@ -33,7 +33,8 @@ import numpy as np
 
 from mmseg_instbox.errors import InvalidInputError
 
-from .region_iou import region_overlap
+from .average_precision import match_detections
+from .pixel_counts import region_overlap
 
 CORRECT = 'correct'
 PAIRED_KINDS = ('duplicate', 'wrong_category', 'merged', 'split', 'border', 'both')
@@ -77,13 +78,9 @@ def measure_regions(masks: np.ndarray, labels: np.ndarray, scores: np.ndarray,
                     object_labels: np.ndarray) -> tuple[Regions, np.ndarray]:
     """Measure how the predictions and the objects of an image overlap.
 
-    Args:
-        masks (ndarray): Predicted regions, (K, H, W) bool.
-        labels (ndarray): Category of each, (K,) int.
-        scores (ndarray): Score of each, (K,) float.
-        inst_map (ndarray): Object id of each pixel, (H, W) integer, 0 none, 255 void.
-        ids (ndarray): Ids of the G objects, (G,) integer.
-        object_labels (ndarray): Category of each object, (G,) int.
+    ``masks`` (K, H, W) bool, ``inst_map`` (H, W) and ``ids`` (G,) are those of
+    :func:`~mmseg_instbox.evaluation.functional.region_overlap`; ``labels`` (K,), ``scores`` (K,)
+    and ``object_labels`` (G,) go with them.
 
     Returns:
         tuple[Regions, ndarray]: The regions without the predictions that lie in void only, and
@@ -117,7 +114,8 @@ def classify_errors(regions: Regions, threshold: float = 0.5,
         raise InvalidInputError(f'The thresholds are {threshold} (IoU of a found object) and '
                                 f'{background} (IoU on the background); expected 0 <= background < '
                                 'threshold < 1.')
-    found = find_objects(regions, threshold)
+    found = match_detections(regions.ious, regions.labels, regions.object_labels, regions.scores,
+                             [threshold])[:, 0]
     relations = relate_errors(regions, found, threshold, background)
     kinds, partners = _first_kind(relations, regions.ious, found, 'background')
     finders = np.full(len(regions.object_labels), -1)
@@ -129,34 +127,13 @@ def classify_errors(regions: Regions, threshold: float = 0.5,
                        regions.object_labels, regions.scores)
 
 
-def find_objects(regions: Regions, threshold: float) -> np.ndarray:
-    """The object that each prediction finds, (K,) int64, or -1.
-
-    The matching is that of :func:`~mmseg_instbox.evaluation.functional.match_detections`, which
-    tells only whether there is one.
-    """
-    found = np.full(len(regions.labels), -1)
-    ious = np.where(regions.labels[:, None] == regions.object_labels, regions.ious, -1.)
-    for index in np.argsort(-regions.scores, kind='stable') if ious.shape[1] else ():
-        best = ious[index].argmax()
-        if ious[index, best] > threshold:
-            found[index] = best
-            ious[:, best] = -1.
-    return found
-
-
 def relate_errors(regions: Regions, found: np.ndarray, threshold: float,
                   background: float) -> dict[str, np.ndarray]:
-    """Which prediction makes which mistake with which object, whatever comes before it.
+    """Tell which prediction makes which mistake with which object, whatever comes before it.
 
-    Args:
-        regions (Regions): The predictions and objects of an image.
-        found (ndarray): The object that each prediction finds, (K,) int64, or -1.
-        threshold (float): ``t`` of the module's table.
-        background (float): ``b`` of the module's table.
-
-    Returns:
-        dict[str, ndarray]: A matrix (K, G) bool for each of ``PAIRED_KINDS``, in that order.
+    ``found`` (K,) int64 is the object that each prediction finds, or -1; the thresholds are ``t``
+    and ``b`` of the module's table. Returns a matrix (K, G) bool for each of ``PAIRED_KINDS``, in
+    that order.
     """
     same = regions.labels[:, None] == regions.object_labels
     free = found[:, None] < 0

@@ -10,7 +10,7 @@ from .error_analysis import CORRECT, ERROR_KINDS, ImageErrors
 
 def fixed_precision(images: Sequence[ImageErrors], num_things: int,
                     fixed: Collection[str] = ()) -> np.ndarray:
-    """AP^r of each category as if the errors of some kinds had not been made.
+    """Compute AP^r of each category as if the errors of some kinds had not been made.
 
     To fix a kind is to take its predictions away and to find its objects, each with the score of
     its culprit: the prediction that spoilt it, the best of several. Missed objects have none and
@@ -38,7 +38,7 @@ def fixed_precision(images: Sequence[ImageErrors], num_things: int,
 
 
 def error_costs(images: Sequence[ImageErrors], num_things: int) -> dict[str, np.ndarray]:
-    """AP^r that each kind of error costs: what it gains when that kind alone is fixed.
+    """Compute the AP^r that each kind of error costs: what it gains when that kind alone is fixed.
 
     The costs do not add up to what is missing to 1: errors hide one another.
 
@@ -57,7 +57,7 @@ def error_costs(images: Sequence[ImageErrors], num_things: int) -> dict[str, np.
 
 
 def count_kinds(images: Sequence[ImageErrors], num_things: int) -> dict[str, dict[str, np.ndarray]]:
-    """Number of predictions and of objects of each kind and category.
+    """Count the predictions and the objects of each kind and category.
 
     Returns:
         dict[str, dict[str, ndarray]]: ``predictions`` and ``objects``, in each the counts (T,)
@@ -77,7 +77,7 @@ def count_kinds(images: Sequence[ImageErrors], num_things: int) -> dict[str, dic
 
 
 def image_cost(errors: ImageErrors) -> float:
-    """How bad an image is: its objects that are not found, and the scores of its false predictions.
+    """Tell how bad an image is: objects that are not found, and scores of false predictions.
 
     A false prediction does more harm the surer it is: it goes before more true ones.
     """

@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .pixel_runs import count_values
-from .region_iou import object_columns
-from .true_categories import VOID_CATEGORY
+from mmseg_instbox.core.feature_grid import VOID
+
+from .pixel_counts import count_values, object_columns
 
 
 class Segments(NamedTuple):
@@ -48,10 +48,10 @@ def predicted_segments(masks: np.ndarray, labels: np.ndarray, scores: np.ndarray
 
 def true_segments(inst_map: np.ndarray, ids: np.ndarray, labels: np.ndarray, seg_map: np.ndarray,
                   thing_ids: Sequence[int], num_classes: int) -> Segments:
-    """Segments of the ground truth; -1 is void.
+    """Find the segments of the ground truth; -1 is void.
 
-    Void is what is void in one of the maps, and pixels of a thing category without an object:
-    nobody knows to which object they belong.
+    Void is what is void in one of the maps, and pixels of a thing category without an object,
+    whose object is unknown.
 
     Args:
         inst_map (ndarray): Object id of each pixel, (H, W) integer, 0 none, 255 void.
@@ -67,7 +67,7 @@ def true_segments(inst_map: np.ndarray, ids: np.ndarray, labels: np.ndarray, seg
     columns = object_columns(inst_map, ids)
     index_map = _stuff_segments(seg_map, thing_ids, num_classes, len(ids))
     np.copyto(index_map, columns, where=columns < len(ids))
-    index_map[(columns == len(ids)) | (seg_map == VOID_CATEGORY)] = -1
+    index_map[(columns == len(ids)) | (seg_map == VOID)] = -1
     return Segments(index_map, _segment_categories(labels, thing_ids, num_classes))
 
 
@@ -105,7 +105,7 @@ def panoptic_counts(predicted: Segments, truth: Segments, num_classes: int,
 
 
 def panoptic_quality(counts: np.ndarray) -> dict[str, np.ndarray]:
-    """Panoptic, segmentation and recognition quality of each category (equation 1).
+    """Compute panoptic, segmentation and recognition quality of each category (equation 1).
 
     Args:
         counts (ndarray): Summed :func:`panoptic_counts`, (4, C).
@@ -126,7 +126,7 @@ def panoptic_quality(counts: np.ndarray) -> dict[str, np.ndarray]:
 def _stuff_segments(seg_map: np.ndarray, thing_ids: Sequence[int], num_classes: int,
                     first: int) -> np.ndarray:
     """Segment of each pixel's category, the stuff numbered from ``first`` on, -1 for things."""
-    segment_of = np.full(max(num_classes, VOID_CATEGORY) + 1, -1, dtype=np.int32)
+    segment_of = np.full(max(num_classes, VOID) + 1, -1, dtype=np.int32)
     segment_of[:num_classes] = np.arange(first, first + num_classes)
     segment_of[list(thing_ids)] = -1
     return segment_of.take(seg_map)

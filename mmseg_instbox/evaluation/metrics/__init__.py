@@ -1,4 +1,6 @@
-from .dump_pixel_boxes import DumpPixelBoxes
+from ..prediction_dump import DumpPixelBoxes
 from .inst_box_metric import InstBoxMetric
+from .inst_coco_metric import InstCocoMetric
+from .inst_panoptic_metric import InstPanopticMetric
 
-__all__ = ['DumpPixelBoxes', 'InstBoxMetric']
+__all__ = ['DumpPixelBoxes', 'InstBoxMetric', 'InstCocoMetric', 'InstPanopticMetric']

@@ -10,7 +10,7 @@ from mmseg_instbox.apis.jobs.listing import list_inputs
 from mmseg_instbox.apis.jobs.prediction_job import PredictionJob
 from mmseg_instbox.apis.jobs.storage import Storage
 from mmseg_instbox.apis.jobs.worker import ShardWorker, WorkerSettings, open_inferencer
-from mmseg_instbox.engine.config_json import config_to_json
+from mmseg_instbox.engine import config_to_json
 
 
 @pytest.fixture(scope='session')

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 ray = pytest.importorskip('ray')
 
 from mmseg_instbox.cli.main import cli  # noqa: E402
-from mmseg_instbox.engine.config_json import config_to_json  # noqa: E402
+from mmseg_instbox.engine import config_to_json  # noqa: E402
 
 NUM_IMAGES = 40
 

@@ -1,159 +1,203 @@
-"""COCO's figures: against pycocotools used as its manual says, and by hand."""
-import json
-import pickle
+"""COCO's figures of the official annotations, and of annotations by hand."""
+import os
 
 import numpy as np
 import pytest
+from coco_scenes import (
+    NAMES,
+    REAL,
+    encode,
+    make_annotation,
+    predict,
+    random_file,
+    run_pycocotools,
+    write_json,
+)
 from pycocotools import mask as mask_api
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
 from mmseg_instbox.evaluation.functional import (
+    check_categories,
     coco_average_precision,
-    coco_regions,
-    region_overlap,
+    official_instances,
+    read_coco,
 )
 
-NAMES = ['AP', 'AP50', 'AP75', 'AP_s', 'AP_m', 'AP_l']
-SIZE = (170, 190)
+EVERY = {3: 2, 17: 0, 18: 1, 90: 3}
+MERGED = {3: 1, 17: 0, 90: 0}  # cat and book are one, dogs are left out
 
 
-def rectangle(y, x, height, width):
-    mask = np.zeros(SIZE, bool)
-    mask[max(y, 0):y + height, max(x, 0):x + width] = True
+def figures(ann_file, predictions, category_ids):
+    """The means of the six figures, of the images that are predicted."""
+    coco, annotations, found = read_coco(ann_file), [], []
+    for image_id, (masks, categories, scores) in predictions.items():
+        for each in official_instances(coco, image_id, category_ids):
+            annotations.append(dict(
+                id=len(annotations) + 1, image_id=image_id, category_id=each['bbox_label'],
+                segmentation=each['mask'], area=each['area'], iscrowd=each['ignore_flag']))
+        found += [
+            dict(image_id=image_id, category_id=category_ids[int(category)], score=float(score),
+                 segmentation=encode(mask))
+            for mask, category, score in zip(masks, categories, scores, strict=True)
+            if int(category) in category_ids
+        ]
+    table = coco_average_precision(
+        make_coco(predictions, annotations), found, max(category_ids.values()) + 1)
+    assert list(table) == NAMES
+    defined = (table[name][~np.isnan(table[name])] for name in NAMES)
+    return [values.mean() if len(values) else -1. for values in defined]
+
+
+def make_coco(image_ids, annotations):
+    return dict(images=[dict(id=number, height=1, width=1) for number in image_ids],
+                categories=[dict(id=number) for number in range(4)], annotations=annotations)
+
+
+@pytest.mark.parametrize('category_ids', [EVERY, MERGED])
+@pytest.mark.parametrize('seed', [0, 1])
+def test_agrees_with_pycocotools(seed, category_ids, tmp_path):
+    ann_file = random_file(tmp_path / 'a.json', seed)
+    predictions = predict(ann_file, seed)
+    expected = run_pycocotools(ann_file, predictions, tmp_path, category_ids)
+    assert figures(ann_file, predictions, category_ids) == pytest.approx(expected, abs=1e-9)
+    assert 0.05 < min(expected) and max(expected[:3]) < 0.95
+
+
+def test_of_the_images_of_the_data_set(tmp_path):
+    ann_file = random_file(tmp_path / 'a.json', 2)
+    some = dict(list(predict(ann_file, 2).items())[1::2])
+    expected = run_pycocotools(ann_file, some, tmp_path, EVERY)
+    assert figures(ann_file, some, EVERY) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.skipif(not REAL.is_file(), reason='COCO is not there; set INSTBOX_DATA')
+def test_agrees_with_pycocotools_on_real_annotations(tmp_path):
+    predictions = predict(str(REAL), 0, limit=16)
+    category_ids = {number: i for i, number in enumerate(sorted(read_coco(str(REAL)).categories))}
+    expected = run_pycocotools(str(REAL), predictions, tmp_path, category_ids)
+    assert figures(str(REAL), predictions, category_ids) == pytest.approx(expected, abs=1e-6)
+    assert 0.05 < expected[0] < 0.9
+
+
+def two_images(tmp_path, objects, size=(10, 20)):
+    """Image 5 has objects (category, columns, crowd), image 4 none."""
+    annotations = [
+        make_annotation(number, 5, category, columns_mask(columns, size), crowd)
+        for number, (category, columns, crowd) in enumerate(objects, 1)
+    ]
+    return write_json(tmp_path / 'a.json', {5: size, 4: size}, annotations, [3, 17])
+
+
+def columns_mask(columns, size=(10, 20)):
+    mask = np.zeros(size, bool)
+    mask[:, slice(*columns)] = True
     return mask
 
 
-def random_scene(seed):
-    """Objects of 12 to 150 pixels a side, a void column, and predictions near the objects."""
-    random = np.random.default_rng(seed)
-    inst_map, frames = np.zeros(SIZE, np.int32), []
-    for index in range(1, random.integers(2, 7)):
-        side = random.choice([24, 60, 150])
-        frames.append((*random.integers(0, 170 - side, 2), *random.integers(side // 2, side, 2)))
-        inst_map[rectangle(*frames[-1])] = index * 100
-    inst_map[:, random.integers(0, 190)] = 255
-    ids = np.setdiff1d(inst_map, [0, 255])
-    gt_labels = random.integers(0, 3, len(ids))
-    masks, labels = [np.zeros(SIZE, bool)], [1]
-    for index, label in [*zip(ids, gt_labels, strict=True)] * 2:
-        moved = np.array(frames[index // 100 - 1]) + random.integers(-4, 5, 4)
-        masks.append(rectangle(*np.maximum(moved, [-9, -9, 1, 1])))
-        labels.append(label if random.random() < 0.8 else (label + 1) % 3)
-    scores = random.integers(1, 10, len(masks)) / 10  # many ties
-    return np.array(masks), np.array(labels), scores, inst_map, ids, gt_labels
+def found(*columns, category=17):
+    masks = np.array([columns_mask(each) for each in columns]).reshape(-1, 10, 20)
+    return masks, np.full(len(columns), category), np.linspace(.9, .5, len(columns))
 
 
-def measure(masks, labels, scores, inst_map, ids, gt_labels):
-    masks, labels, scores, inst_map = (
-        np.asarray(each) for each in (masks, labels, scores, inst_map))
-    overlap = region_overlap(masks.astype(bool).reshape(-1, *inst_map.shape), inst_map, ids)
-    return coco_regions(overlap, labels.astype(int), scores, np.asarray(gt_labels, int))
+def test_a_crowd_swallows(tmp_path):
+    ann_file = two_images(tmp_path, [(17, (0, 5), 0), (17, (8, 20), 1)])
+    # two predictions in the crowd come before the object's own and cost nothing
+    predictions = {5: found((9, 12), (14, 18), (0, 5))}
+    assert figures(ann_file, predictions, {17: 0})[:2] == pytest.approx([1., 1.])
+    # two thirds outside of it is a false one: recall 1 at precision 1/2
+    predictions = {5: found((5, 9), (0, 5))}
+    assert figures(ann_file, predictions, {17: 0})[:2] == pytest.approx([.5, .5])
 
 
-def as_text(mask):
-    code = mask_api.encode(np.asfortranarray(mask, dtype=np.uint8))
-    return dict(code, counts=code['counts'].decode())
+def test_objects_overlap(tmp_path):
+    ann_file = two_images(tmp_path, [(17, (0, 12), 0), (17, (4, 20), 0)])
+    assert figures(ann_file, {5: found((0, 12), (4, 20))}, {17: 0})[0] == pytest.approx(1.)
 
 
-def run_pycocotools(scenes, folder, categories=(0, 1, 2)):
-    """The six figures by way of JSON files and ``loadRes``."""
-    objects, detections = [], []
-    for image, (masks, labels, scores, inst_map, ids, gt_labels) in enumerate(scenes):
-        for index, label in zip(ids, gt_labels, strict=True):
-            objects.append(dict(
-                id=len(objects) + 1, image_id=image, category_id=int(label), iscrowd=0,
-                area=int((inst_map == index).sum()), segmentation=as_text(inst_map == index)))
-        for mask, label, score in zip(masks, labels, scores, strict=True):
-            detections.append(dict(image_id=image, category_id=int(label), score=float(score),
-                                   segmentation=as_text(mask & (inst_map != 255))))
-    images = [dict(id=image, height=SIZE[0], width=SIZE[1]) for image in range(len(scenes))]
-    data = dict(images=images, categories=[dict(id=i) for i in range(3)], annotations=objects,
-                info={})
-    (folder / 'truth.json').write_text(json.dumps(data))
-    (folder / 'found.json').write_text(json.dumps(detections))
-    truth = COCO(folder / 'truth.json')
-    evaluation = COCOeval(truth, truth.loadRes(str(folder / 'found.json')), 'segm')
-    evaluation.params.catIds = list(categories)
-    evaluation.evaluate()
-    evaluation.accumulate()
-    evaluation.summarize()
-    return evaluation.stats[:6]
+def test_an_image_without_predictions_counts(tmp_path):
+    ann_file = two_images(tmp_path, [(17, (0, 5), 0), (17, (8, 20), 0)])
+    found_one = figures(ann_file, {5: found((0, 5)), 4: found()}, {17: 0})
+    assert found_one[0] == pytest.approx(51 / 101)
+    assert figures(ann_file, {5: found(), 4: found()}, {17: 0})[0] == 0.
 
 
-@pytest.mark.parametrize('first', [0, 50])
-def test_agrees_with_pycocotools(first, tmp_path):
-    scenes = [random_scene(seed) for seed in range(first, first + 12)]
-    table = coco_average_precision([measure(*scene) for scene in scenes], 3)
-    assert list(table) == NAMES
-    means = [np.nanmean(table[name]) for name in NAMES]
-    assert means == pytest.approx(run_pycocotools(scenes, tmp_path), abs=1e-12)
-    assert 0.02 < min(means) and max(means) < 0.98
-    for label in range(3):
-        expected = run_pycocotools(scenes, tmp_path, [label])
-        assert [table[name][label] for name in NAMES] == pytest.approx(expected, abs=1e-12)
+def test_several_categories_become_one(tmp_path):
+    ann_file = two_images(tmp_path, [(17, (0, 5), 0), (3, (8, 20), 0)])
+    assert figures(ann_file, {5: found((0, 5), (8, 20))}, {17: 0, 3: 0})[0] == pytest.approx(1.)
+    assert figures(ann_file, {5: found((0, 5), (8, 20))}, {17: 0})[0] == pytest.approx(1.)
 
 
-def square_scene(pixels, scores=(1., )):
-    """An object of 10 x 10 pixels and detections that cover so many of its pixels."""
-    inst_map = np.zeros((20, 20), np.int32)
-    inst_map[5:15, 5:15] = 7
-    mask = (inst_map == 7) & ((inst_map == 7).cumsum().reshape(20, 20) <= pixels)
-    return measure([mask] * len(scores), [0] * len(scores), scores, inst_map, [7], [0])
+def test_the_area_is_the_official_one(tmp_path):
+    annotation = make_annotation(1, 5, 3, columns_mask((0, 5)))
+    annotation['area'] = 33.**2  # medium, though 50 pixels
+    ann_file = write_json(tmp_path / 'a.json', {5: (10, 20)}, [annotation], [3])
+    instance, = official_instances(read_coco(ann_file), 5, {3: 2})
+    assert instance['area'] == 33.**2 and mask_api.area(instance['mask']) == 50
+    assert (instance['bbox'], instance['bbox_label']) == ([0, 0, 5, 10], 2)
 
 
-def test_by_hand():
-    # IoU 0.78 is enough at 0.5, 0.55, ..., 0.75: 6 of 10 thresholds
-    table = coco_average_precision([square_scene(78)], 1)
-    assert [table[name][0] for name in NAMES[:4]] == pytest.approx([0.6, 1., 1., 0.6], abs=1e-12)
-    # the object is small; there is none of the other sizes
-    assert np.isnan([table['AP_m'][0], table['AP_l'][0]]).all()
+def test_area_and_iscrowd_are_computed_where_they_lack(tmp_path):
+    annotation = make_annotation(1, 5, 3, [[2., 1., 12., 1., 12., 9., 2., 9.]])
+    del annotation['area'], annotation['iscrowd']
+    coco = read_coco(write_json(tmp_path / 'a.json', {5: (10, 20)}, [annotation], [3]))
+    instance, = official_instances(coco, 5, {3: 0})
+    assert instance['area'] == mask_api.area(instance['mask']) == 80
+    assert instance['ignore_flag'] == 0
 
 
-@pytest.mark.parametrize('num_false, expected', [(99, 1 / 100), (100, 0.)])
-def test_hundred_detections_of_an_image_and_category_count(num_false, expected):
-    inst_map = np.zeros((2, 8), np.int32)
-    inst_map[:, :4] = 1
-    masks = [inst_map == 1] + [inst_map == 0] * num_false
-    image = measure(masks, [0] * len(masks), [.1] + [.9] * num_false, inst_map, [1], [0])
-    assert coco_average_precision([image], 1)['AP'][0] == pytest.approx(expected, abs=1e-12)
+def test_a_file_is_read_once_and_again_when_it_changes(tmp_path):
+    ann_file = two_images(tmp_path, [(17, (0, 5), 0)])
+    first = read_coco(ann_file)
+    assert read_coco(ann_file) is first and len(first.annotations[5]) == 1
+    two_images(tmp_path, [(17, (0, 5), 0), (3, (0, 5), 0)])
+    os.utime(ann_file, ns=(1, 1))
+    assert len(read_coco(ann_file).annotations[5]) == 2
 
 
-def test_areas_are_those_of_masks():
-    # a thin cross has a large box (100 x 100) and a small mask
-    inst_map = np.zeros((120, 120), np.int32)
-    inst_map[10:110, 60], inst_map[60, 10:110] = 1, 1
-    image = measure([inst_map == 1], [0], [1.], inst_map, [1], [0])
-    assert image.gt_areas.tolist() == image.areas.tolist() == [199]
-    table = coco_average_precision([image], 1)
-    assert table['AP_s'][0] == pytest.approx(1.) and np.isnan(table['AP_l'][0])
+@pytest.mark.parametrize('text, message', [
+    ('{"images": [', 'cut off'), ('[1, 2]', "'images'"), ('{"annotations": []}', "'images'"),
+    ('{"images": [], "annotations": [], "info": {}}', "'categories'")])
+def test_a_file_that_is_not_coco(text, message, tmp_path):
+    (tmp_path / 'bad.json').write_text(text)
+    with pytest.raises(ValueError, match=rf'bad\.json: .*{message}'):
+        read_coco(str(tmp_path / 'bad.json'))
 
 
-def test_void_is_taken_from_predictions():
-    inst_map = np.zeros((4, 10), np.int32)
-    inst_map[:, :3], inst_map[:, 3:7] = 1, 255
-    masks = np.stack([np.arange(40).reshape(4, 10) % 10 < 7, inst_map == 255])
-    image = measure(masks, [0, 0], [.5, .9], inst_map, [1], [0])
-    assert image.areas.tolist() == [12]  # the second one is all void
-    assert coco_average_precision([image], 1)['AP'][0] == pytest.approx(1.)
+def test_annotations_without_a_segmentation(tmp_path):
+    annotation = make_annotation(7, 5, 3, columns_mask((0, 5)))
+    del annotation['segmentation']
+    ann_file = write_json(tmp_path / 'bad.json', {5: (10, 20)}, [annotation], [3])
+    with pytest.raises(ValueError, match=r"bad\.json: annotation 7 .*'segmentation'"):
+        read_coco(ann_file)
 
 
-def test_what_is_kept_is_small():
-    scene = random_scene(1)
-    assert len(pickle.dumps(measure(*scene))) < 2000 < scene[3].nbytes / 10
+def test_a_missing_file():
+    with pytest.raises(FileNotFoundError, match=r"no\.json: no such file; give COCO's instances"):
+        read_coco('no.json')
 
 
-def test_no_detections_and_no_objects():
-    nothing = square_scene(50, scores=())
-    table = coco_average_precision([nothing], 2)
-    for name in NAMES[:4]:  # category 0 has an object and 1 has none
-        assert table[name][0] == 0. and np.isnan(table[name][1])
-    empty = measure([], [], [], np.zeros((2, 2), np.int32), [], [])
-    for images in ([], [empty]):
-        table = coco_average_precision(images, 2)
+def test_an_image_that_is_not_there(tmp_path):
+    coco = read_coco(two_images(tmp_path, []))
+    assert official_instances(coco, 4, {17: 0}) == []
+    with pytest.raises(ValueError, match=r'a\.json has no image of id 6; give the file'):
+        official_instances(coco, 6, {17: 0})
+
+
+def test_no_objects_and_no_predictions():
+    for predictions in ([], [dict(image_id=5, category_id=0, score=.5, segmentation=encode(
+            np.ones((4, 4), bool)))]):
+        table = coco_average_precision(make_coco([5], []), predictions, 2)
         assert all(np.isnan(table[name]).all() and len(table[name]) == 2 for name in NAMES)
 
 
-def test_says_nothing(capsys):
-    coco_average_precision([square_scene(78)], 1)
+def test_says_nothing(tmp_path, capsys):
+    figures(two_images(tmp_path, [(17, (0, 5), 0)]), {5: found((0, 5))}, {17: 0})
     assert capsys.readouterr().out == ''
+
+
+@pytest.mark.parametrize('category_ids, message', [
+    ({}, r'a\.json: .* has no category_ids'),
+    ({17: 0, 99: 0}, r'category_ids \[99\] are not among the 2 categories of the file'),
+    ({17: 2}, r'lead to \[2\], but there are 2 thing_classes')])
+def test_categories_that_do_not_fit(category_ids, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        check_categories(read_coco(two_images(tmp_path, [])), category_ids, 2)

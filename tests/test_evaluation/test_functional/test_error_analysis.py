@@ -10,7 +10,6 @@ import pytest
 from mmseg_instbox.evaluation.functional import (
     ERROR_KINDS,
     classify_errors,
-    find_objects,
     match_detections,
     measure_regions,
 )
@@ -152,7 +151,8 @@ def slow_kinds(scene, regions, kept):
                   if its]
     labels = np.asarray(labels)[kept]
     objects = [set(np.flatnonzero(inst_map == index)) for index in ids]
-    found = find_objects(regions, 0.5)
+    found = match_detections(regions.ious, regions.labels, regions.object_labels, regions.scores,
+                             [0.5])[:, 0]
 
     def iou(a, b):
         return Fraction(len(a & b), len(a | b)) if a | b else 0
@@ -216,14 +216,13 @@ def test_found_objects_are_those_of_the_matching():
     for seed in range(60):
         for threshold in (.2, .5, .7):
             regions = measure_scene(random_scene(seed, True))[0]
-            found = find_objects(regions, threshold)
-            hits = match_detections(regions.ious, regions.labels, regions.object_labels,
-                                    regions.scores, [threshold])
-            assert (found >= 0).tolist() == hits[:, 0].tolist()
+            found = match_detections(regions.ious, regions.labels, regions.object_labels,
+                                     regions.scores, [threshold])[:, 0]
             assert len(set(found[found >= 0])) == (found >= 0).sum()
             errors = classify_errors(regions, threshold)
-            assert ((errors.object_kinds == 'correct').sum() == hits.sum()
+            assert ((errors.object_kinds == 'correct').sum() == (found >= 0).sum()
                     == (errors.kinds == 'correct').sum())
+            assert errors.partners[found >= 0].tolist() == found[found >= 0].tolist()
 
 
 def test_shared_pixels_are_counted_exactly():

@@ -119,8 +119,8 @@ def random_regions(seed):
 def test_random_images(threshold):
     regions = [random_regions(seed) for seed in range(80)]
     images = [classify_errors(each, threshold) for each in regions]
-    hits = [match_detections(each.ious, each.labels, each.object_labels, each.scores, [threshold])
-            for each in regions]
+    hits = [match_detections(each.ious, each.labels, each.object_labels, each.scores,
+                             [threshold]) >= 0 for each in regions]
     labels, scores, object_labels = (
         np.concatenate([getattr(each, key) for each in regions])
         for key in ('labels', 'scores', 'object_labels'))

@@ -18,10 +18,17 @@ def test_the_best_checkpoint_is_chosen_by_a_figure_that_is_reported(repo):
 @pytest.mark.parametrize('network', ['r50', 'r101'])
 def test_one_training_is_evaluated_on_both_ground_truths_of_voc(repo, network):
     voc, sbd = (Config.fromfile(repo / VOC.format(network, suffix)) for suffix in ('', '_sbd-val'))
-    assert (voc.test_evaluator.prefix, sbd.test_evaluator.prefix) == ('voc', 'sbd')
+    for cfg, prefix in ((voc, 'voc'), (sbd, 'sbd')):
+        assert [metric.prefix for metric in cfg.test_evaluator] == [prefix] * 3
     for part in ('model', 'train_dataloader', 'val_dataloader', 'val_evaluator', 'default_hooks'):
         assert voc[part] == sbd[part]
     dataset = sbd.test_dataloader.dataset
     assert dataset.ann_file.endswith('val_sbd.txt')
     assert dataset.data_prefix.inst_map_path == 'SegmentationObjectSBD'
     assert dataset.type == voc.test_dataloader.dataset.type
+
+
+def test_options_reach_the_metrics_of_a_list(repo):
+    cfg = Config.fromfile(repo / 'configs/instbox/instbox_fcrn-r18-d8_1xb8-2k_shapes-160x160.py')
+    cfg.merge_from_dict({'test_evaluator.1.outfile_prefix': 'work_dirs/coco'})
+    assert cfg.test_evaluator[1] == dict(type='InstCocoMetric', outfile_prefix='work_dirs/coco')

@@ -1,4 +1,8 @@
-"""``InstBoxMetric`` with COCO's own file as ground truth."""
+"""``InstCocoMetric`` with COCO's own file as ground truth."""
+import json
+from itertools import product
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -15,7 +19,7 @@ from pycocotools import mask as mask_api
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from mmseg_instbox.evaluation import InstBoxMetric
+from mmseg_instbox.evaluation import InstCocoMetric
 
 KEYS = ['AP', 'AP50', 'AP75', 'AP_s', 'AP_m', 'AP_l']
 
@@ -26,7 +30,7 @@ def ann_file(tmp_path):
 
 
 def official(ann_file, samples, meta=None):
-    return evaluate(samples, [InstBoxMetric(coco=True, ann_file=ann_file)],
+    return evaluate(samples, [InstCocoMetric(ann_file=ann_file)],
                     official_meta() if meta is None else meta)
 
 
@@ -60,22 +64,35 @@ def test_agrees_with_pycocotools(ann_file, seeds):
     assert 0.01 < min(expected) and max(expected) < 0.95
 
 
-def test_only_the_figures_of_coco_differ(ann_file):
+def test_figures_of_the_maps_differ(ann_file):
     samples = official_samples(range(12))
-    figures = official(ann_file, samples)
-    rasterised = evaluate(samples, [InstBoxMetric(coco=True)])
-    assert list(figures) == list(rasterised)
-    differing = {key for key in figures if figures[key] != rasterised[key]}
-    assert differing == {'AP', 'AP50', 'AP75', 'AP_s'}
+    figures, rasterised = official(ann_file, samples), evaluate(samples, [InstCocoMetric()])
+    assert list(figures) == list(rasterised) == KEYS
+    assert {key for key in KEYS if figures[key] != rasterised[key]} == {
+        'AP', 'AP50', 'AP75', 'AP_s'}
+
+
+@pytest.mark.parametrize('missing', [('area', ), ('iscrowd', ), ('area', 'iscrowd')])
+def test_area_and_iscrowd_may_be_missing(ann_file, tmp_path, missing):
+    content = json.loads(Path(ann_file).read_text())
+    content['annotations'] = [each for each in content['annotations'] if not each['iscrowd']]
+    files = tmp_path / 'whole.json', tmp_path / 'without.json'
+    files[0].write_text(json.dumps(content))
+    for each, key in product(content['annotations'], missing):
+        del each[key]
+    files[1].write_text(json.dumps(content))
+    samples = official_samples(range(12))
+    whole, without = (official(str(file), samples) for file in files)
+    assert without == whole and whole['AP_s'] > 0.01
 
 
 def test_void_is_not_taken_from_predictions(ann_file):
     samples = official_samples([3])
-    metric = InstBoxMetric(coco=True, ann_file=ann_file)
+    metric = InstCocoMetric(ann_file=ann_file)
     metric.dataset_meta = official_meta()
     metric.process({}, [samples[0].to_dict()])
-    areas = metric.results[0]['coco'].areas
-    assert areas.tolist() == samples[0].pred_instances.masks.sum((1, 2)).tolist()
+    areas = [int(mask_api.area(code)) for code in metric.results[0][1]['masks']]
+    assert areas == samples[0].pred_instances.masks.sum((1, 2)).tolist()
     void = samples[0].gt_inst_map.data == 255
     assert (samples[0].pred_instances.masks & void).any()
 
@@ -131,18 +148,13 @@ def test_predictions_of_another_size_than_the_file_says(ann_file):
     for key in ('gt_sem_seg', 'gt_inst_map', 'pred_sem_seg'):
         sample.set_field(PixelData(data=sample.get(key).data[crop]), key)
     sample.pred_instances.masks = sample.pred_instances.masks[crop]
-    with pytest.raises(ValueError, match=r'size \(11, 15\) .* says \(12, 15\)'):
+    with pytest.raises(ValueError, match=r'has size \(11, 15\) .* its ground truth \(12, 15\)'):
         official(ann_file, [sample])
-
-
-def test_a_file_without_coco(ann_file):
-    with pytest.raises(ValueError, match='serves coco alone: set coco=True'):
-        InstBoxMetric(ann_file=ann_file)
 
 
 def test_a_missing_or_foreign_file_is_said_at_once(tmp_path):
     with pytest.raises(FileNotFoundError, match='no.json: no such file'):
-        InstBoxMetric(coco=True, ann_file='no.json')
+        InstCocoMetric(ann_file='no.json')
     (tmp_path / 'captions.json').write_text('{"annotations": []}')
     with pytest.raises(ValueError, match="captions.json: .*'images'"):
-        InstBoxMetric(coco=True, ann_file=str(tmp_path / 'captions.json'))
+        InstCocoMetric(ann_file=str(tmp_path / 'captions.json'))

@@ -12,9 +12,7 @@ from mmengine.registry import init_default_scope
 from torch import nn
 
 from mmseg_instbox.apis import InstBoxInferencer, load_model
-from mmseg_instbox.apis.model_loading import build_network
-from mmseg_instbox.engine.config_json import config_to_json
-from mmseg_instbox.engine.run_config import load_config
+from mmseg_instbox.engine import build_network, config_to_json, load_config
 
 from . import require
 from .images import picture

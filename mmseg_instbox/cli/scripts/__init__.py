@@ -1,0 +1,1 @@
+"""What the scripts in ``tools/`` share with each other and with the commands."""

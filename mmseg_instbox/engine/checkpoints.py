@@ -1,0 +1,279 @@
+"""Reads checkpoints as data: code that a file carries runs only if the user allows it."""
+import contextlib
+import hashlib
+import logging
+import os
+import pickle
+import re
+import zipfile
+from pathlib import Path
+from urllib.parse import urlparse
+
+import torch
+from mmengine.config import Config
+from mmengine.logging import print_log
+from mmengine.runner import find_latest_checkpoint
+from mmengine.utils import import_modules_from_strings
+
+from ..errors import BrokenCheckpointError, InvalidInputError, MissingFileError
+from ..utils import walk
+from ..utils.foreign_errors import reason
+from .config_check import check_config_is_data
+from .config_io import config_from_json, near_files
+
+TRUST = ('if you trust where it comes from, pass allow_pickle=True (--allow-pickle on the command '
+         'line)')
+# what torch.load raises on a file that is no checkpoint, or no longer one
+UNREADABLE = (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, ImportError,
+              TypeError, IndexError)
+
+
+def read_checkpoint(path: str | Path, allow_pickle: bool = False) -> dict:
+    """Read a checkpoint onto the CPU, tensors and plain data only.
+
+    Args:
+        path: A file, or an http or https address, which is downloaded into PyTorch's cache.
+        allow_pickle: Trust the file: let it hold pickled objects, whose reading can run any code.
+
+    Returns:
+        dict: What the file holds: ``state_dict``, ``meta`` and more, or bare weights by name.
+
+    Raises:
+        FileNotFoundError: There is no such file; the message names similar files.
+        BrokenCheckpointError: The file is cut off or no checkpoint.
+        ValueError: It holds pickled objects and ``allow_pickle`` is off, or the address does not
+            answer.
+    """
+    file = local_checkpoint(path)
+    try:
+        checkpoint = torch.load(file, map_location='cpu', weights_only=not allow_pickle)
+    except pickle.UnpicklingError as error:
+        raise _unpickling_error(file, error) from error
+    except UNREADABLE as error:
+        raise BrokenCheckpointError(
+            f'{file} cannot be read as a checkpoint: it may be cut off, or another kind of file '
+            f'({reason(error)}).') from error
+    parts = [checkpoint]
+    if isinstance(checkpoint, dict):
+        parts = [checkpoint.get('state_dict'), checkpoint.get('meta')]
+    for part in parts:
+        if not isinstance(part, dict | None):
+            raise BrokenCheckpointError(
+                f'{file} holds a {type(part).__name__} where a checkpoint has a dictionary: it is '
+                'no checkpoint of a model.')
+    return checkpoint
+
+
+def _unpickling_error(file: Path, error: Exception) -> InvalidInputError:
+    with file.open('rb') as stream:
+        is_pickle = stream.read(1) == b'\x80'
+    if not (is_pickle or zipfile.is_zipfile(file)):
+        return BrokenCheckpointError(f'{file} is no checkpoint: give a .pth file that a training '
+                                     'run or tools/model_converters/publish_model.py wrote.')
+    found = re.search(r'GLOBAL (\S+)', str(error))  # in the long message of weights-only loading
+    culprit = found.group(1) if found else 'pickled objects'
+    return InvalidInputError(f'{file} holds more than weights and plain data '
+                             f'({culprit}), so reading it could run code: {TRUST}.')
+
+
+def local_checkpoint(path: str | Path) -> Path:
+    """The file of a checkpoint, downloaded first if it is an address.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: ``path`` is a folder, or an address of another kind, or it does not answer.
+    """
+    if '://' in str(path):
+        return _download(str(path))
+    file = Path(path).expanduser()
+    if file.is_dir():
+        found = ', '.join(sorted(each.name for each in file.glob('*.pth'))) or 'none'
+        raise InvalidInputError(f'{file} is a folder; give a .pth file, of which it holds: '
+                                f'{found}.')
+    if not file.is_file():
+        raise MissingFileError(f'There is no checkpoint {str(path)!r}{near_files(file)}')
+    return file
+
+
+def _download(address: str) -> Path:
+    """Fetch an address once into PyTorch's cache, whole or not at all."""
+    if not address.startswith(('http://', 'https://')):
+        raise InvalidInputError(f'{address} is no http or https address: download the file and '
+                                'give its path.')
+    # two addresses may end in the same file name
+    digest = hashlib.sha256(address.encode()).hexdigest()[:8]
+    name = os.path.basename(urlparse(address).path) or 'checkpoint.pth'
+    file = Path(torch.hub.get_dir()) / 'checkpoints' / f'{digest}-{name}'
+    if not file.is_file():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        print_log(f'Downloading {address} to {file}', 'current')
+        try:
+            torch.hub.download_url_to_file(address, str(file), progress=False)
+        except OSError as error:
+            raise InvalidInputError(f'{address} cannot be downloaded ({reason(error)}): check '
+                                    'the address and the network, or download it and give the '
+                                    'path.') from error
+    return file
+
+
+def checkpoint_config(checkpoint: dict, allow_pickle: bool = False) -> Config | None:
+    """The resolved config that a checkpoint carries as JSON in ``meta['config_json']``.
+
+    The config as Python that MMEngine writes (``meta['cfg']``) is never executed, and does not
+    count.
+
+    Args:
+        checkpoint: What :func:`read_checkpoint` gives.
+        allow_pickle: Trust the checkpoint: import what its config asks for, and let it name any
+            type. Otherwise it may name registered types alone.
+
+    Returns:
+        Config | None: None if the checkpoint carries no config.
+
+    Raises:
+        ValueError: The JSON is broken, or the config is not data alone.
+    """
+    text = (checkpoint.get('meta') or {}).get('config_json')
+    if text is None:
+        return None
+    cfg = config_from_json(text)
+    if allow_pickle:
+        if cfg.get('custom_imports'):
+            import_modules_from_strings(**cfg.custom_imports)
+        return cfg
+    try:
+        check_config_is_data(cfg.to_dict(), 'The config in the checkpoint')
+    except InvalidInputError as error:
+        raise InvalidInputError(f'{str(error).rstrip(".")}; {TRUST}.') from error
+    return cfg
+
+
+def check_weights(cfg: Config, allow_pickle: bool = False) -> None:
+    """Read the checkpoint that a run starts from as data before the runner reads it.
+
+    MMEngine falls back to unpickling, which runs what the file says. An address is downloaded, and
+    the run loads the file that was checked.
+
+    Args:
+        cfg: The config of a run, with ``load_from`` and ``resume``, changed in place.
+        allow_pickle: Trust the file and leave it to MMEngine.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file holds pickled objects or is broken, or the run is to be resumed and the
+            file is not from a training run.
+    """
+    source = cfg.get('load_from')
+    if source is None or _is_trusted(source, allow_pickle):
+        return
+    file = local_checkpoint(source)
+    checkpoint = read_checkpoint(file)
+    if cfg.get('resume') and not {'meta', 'message_hub'} <= checkpoint.keys():
+        raise InvalidInputError(f'{source} holds no state of a training run to go on from: start '
+                                'from its weights with --cfg-options load_from=FILE instead of '
+                                '--resume.')
+    cfg.load_from = str(file)
+
+
+def check_pretrained(cfg: Config, allow_pickle: bool = False) -> None:
+    """Read the files that ``init_cfg`` and ``pretrained`` of a model name, weights-only.
+
+    As :func:`check_weights`. Names of MMEngine's model zoos (``open-mmlab://...``) are left to
+    MMEngine: who runs MMEngine trusts its authors.
+
+    Args:
+        cfg: The config of a training, changed in place.
+        allow_pickle: Trust the files and leave them to MMEngine.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: A file holds pickled objects or is broken.
+    """
+    for _, _, node in walk(cfg.get('model')):
+        if not isinstance(node, dict):
+            continue
+        for key in ('checkpoint', 'pretrained'):
+            source = node.get(key)
+            unused = key == 'checkpoint' and node.get('type') != 'Pretrained'
+            if unused or not source or not isinstance(source, str) or _is_of_zoo(source):
+                continue
+            if not _is_trusted(source, allow_pickle):
+                file = local_checkpoint(source)
+                read_checkpoint(file)
+                node[key] = str(file)
+
+
+def _is_of_zoo(source: str) -> bool:
+    """Whether this is a name in one of MMEngine's model zoos."""
+    return '://' in source and not source.startswith(('http://', 'https://'))
+
+
+def _is_trusted(source: str, allow_pickle: bool) -> bool:
+    """Whether a file is left to MMEngine, which is logged."""
+    if allow_pickle:
+        print_log(f'{source} may run code while it is read: pickle was allowed.', 'current')
+    return allow_pickle
+
+
+def last_checkpoint(work_dir: str | Path) -> Path | None:
+    """The last checkpoint of a run that can be read, or None.
+
+    One that cannot be read, or whose content does not fit its checksums (PyTorch's reader does not
+    compare them), is renamed to ``NAME.broken`` and named in the log, and the one before it is
+    tried. A checkpoint with pickled objects counts as sound: whether it may be unpickled is
+    decided elsewhere.
+
+    Args:
+        work_dir: Directory of the run, with ``iter_N.pth`` or ``epoch_N.pth``, or with
+            ``last_checkpoint``, a file that holds the path of the last one.
+    """
+    for file in _candidates(Path(work_dir)):
+        try:
+            _check_sums(file)
+            read_checkpoint(file)
+        except BrokenCheckpointError as error:
+            aside = file.with_name(f'{file.name}.broken')
+            with contextlib.suppress(FileNotFoundError):  # another process of the run was faster
+                file.replace(aside)
+            print_log(f'{error} It is now called {aside.name}, and the one before it is tried.',
+                      'current', logging.WARNING)
+        except FileNotFoundError:
+            continue
+        except InvalidInputError:
+            return file
+        else:
+            return file
+    return None
+
+
+def named_checkpoint(work_dir: str | Path) -> Path | None:
+    """The checkpoint that :func:`last_checkpoint` tries first, not read, or None."""
+    return next(iter(_candidates(Path(work_dir))), None)
+
+
+def _check_sums(file: Path) -> None:
+    """Raise BrokenCheckpointError if a part of the archive does not fit its checksum."""
+    if not zipfile.is_zipfile(file):
+        return  # read_checkpoint says what it is
+    try:
+        damaged = zipfile.ZipFile(file).testzip()
+    except (OSError, zipfile.BadZipFile, NotImplementedError) as error:
+        raise BrokenCheckpointError(f'{file} cannot be read ({error}).') from error
+    if damaged is not None:
+        raise BrokenCheckpointError(f'{file} is damaged: the checksum of its part {damaged} does '
+                                    'not fit.')
+
+
+def _candidates(work_dir: Path) -> list[Path]:
+    """Checkpoints that may be there, the one that the run names first, then the latest first."""
+    pointer, named = work_dir / 'last_checkpoint', ''
+    if pointer.is_file():
+        named = find_latest_checkpoint(str(work_dir))
+    numbers = {}
+    for file in work_dir.glob('*.pth'):
+        if found := re.fullmatch(r'(?:iter|epoch)_(\d+)\.pth', file.name):
+            numbers[file] = int(found[1])
+    latest = sorted(numbers, key=numbers.get, reverse=True)
+    # a work directory that was moved or copied goes on with its own
+    first = [path for path in (work_dir / Path(named).name, Path(named)) if path.is_file()]
+    return [*first[:1], *(file for file in latest if file not in first)]

@@ -1,0 +1,154 @@
+"""Reads configs by path or name, and writes them as JSON, which nothing executes.
+
+JSON knows neither tuples nor keys that are no strings nor infinite numbers. They become objects
+with one key that begins with ``$``, so that the config that is read equals the one written.
+"""
+import json
+import math
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.utils import get_object_from_string
+
+from ..errors import InvalidInputError, MissingFileError
+from ..registry import registered_name
+from ..utils.foreign_errors import convert_errors
+from .model_index import find_model
+
+
+def find_config(name: str) -> str:
+    """The path of a config, given by its path or by its name in the model index.
+
+    Args:
+        name: The path of a ``.py`` file, or a name such as
+            ``instbox_fcrn-r50-d8_8xb2-20k_voc12-sbd-500x500``.
+
+    Raises:
+        FileNotFoundError: ``name`` is a path and there is no such file.
+        ValueError: The model index has no such name.
+    """
+    path = Path(name)
+    if path.is_file():
+        return name
+    if path.suffix == '.py' or len(path.parts) > 1:
+        raise MissingFileError(f'There is no config file {name!r}{near_files(path)}')
+    return str(find_model(name)[0])
+
+
+def near_files(path: Path) -> str:
+    """The end of a message about a missing file: files in its folder with similar names."""
+    if not path.parent.is_dir():
+        return f'; there is no folder {str(path.parent)!r} either.'
+    names = [file.name for file in path.parent.glob(f'*{path.suffix}') if file.is_file()]
+    near = get_close_matches(path.name, names, n=3)
+    return f'; near it are {", ".join(near)}.' if near else '.'
+
+
+def load_config(path: str, options: dict | None = None, launcher: str = 'none') -> Config:
+    """Read a config file and merge ``--cfg-options`` into it.
+
+    Args:
+        path: The config file.
+        options: Dotted keys with their values, as ``mmengine.DictAction`` gives them.
+        launcher: ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is no config, or the options do not fit it.
+    """
+    if not Path(path).is_file():
+        raise MissingFileError(f'There is no config file {path!r}: give the path of a .py file, '
+                               'for example one below configs/.')
+    with convert_errors(f'The config {path} cannot be read'):
+        cfg = Config.fromfile(path)
+    cfg.launcher = launcher
+    if options:
+        with convert_errors(f'--cfg-options do not fit the config {path}'):
+            cfg.merge_from_dict(options)
+    return cfg
+
+
+def config_to_json(cfg: Config) -> str:
+    """Write a resolved config as JSON text.
+
+    A class in place of a registered name (``type=ResNet``) becomes the name.
+
+    Raises:
+        ValueError: The config holds something that is not data, for example a function.
+    """
+    return json.dumps(_encode(cfg.to_dict(), 'cfg'), allow_nan=False)
+
+
+def config_from_json(text: str) -> Config:
+    """Read what :func:`config_to_json` wrote; nothing is imported, built or executed.
+
+    Raises:
+        ValueError: The text is no such JSON.
+    """
+    try:
+        content = json.loads(text, object_hook=_decode)
+        if isinstance(content, dict):
+            return Config(content)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise InvalidInputError(f'A config in JSON cannot be read: {error}.') from error
+    raise InvalidInputError(f'A config in JSON must be an object, got {type(content).__name__}.')
+
+
+def _encode(value: Any, place: str, key: str = '') -> Any:
+    """JSON of ``value``, which stands at ``place`` of the config under ``key``."""
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if key == 'type' and (callable(value) or _is_path(value)):
+        return _type_name(value, place)
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else {'$float': str(value)}
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, list | tuple):
+        items = [_encode(item, f'{place}[{i}]') for i, item in enumerate(value)]
+        return items if isinstance(value, list) else {'$tuple': items}
+    if isinstance(value, dict):
+        return _encode_dict(value, place)
+    raise InvalidInputError(f'{place} is {value!r}, a {type(value).__name__}, which JSON cannot '
+                            'express: give a registered name, a number, a string, a list or a '
+                            'dictionary.')
+
+
+def _encode_dict(value: dict, place: str) -> dict:
+    if all(isinstance(key, str) and not key.startswith('$') for key in value):
+        return {key: _encode(item, f'{place}.{key}', key) for key, item in value.items()}
+    pairs = [[_encode(key, place), _encode(item, f'{place}[{key!r}]')]
+             for key, item in value.items()]
+    return {'$dict': pairs}
+
+
+def _is_path(value: Any) -> bool:
+    """Whether a type is the path of an object (``torch.optim.SGD``) and no ``scope.Name``."""
+    return isinstance(value, str) and value.count('.') > 1
+
+
+def _type_name(value: Any, place: str) -> str:
+    thing = get_object_from_string(value) if isinstance(value, str) else value
+    name = registered_name(thing)
+    if name is None:
+        raise InvalidInputError(f'{place} is {value!r}, which is in no registry: register it and '
+                                'give its name.')
+    return name
+
+
+def _decode(content: dict) -> Any:
+    """The Python value of one JSON object; those within it are decoded already."""
+    if len(content) == 1:
+        (key, value), = content.items()
+        if key == '$tuple':
+            return tuple(value)
+        if key == '$float':
+            return float(value)
+        if key == '$dict':
+            return dict(value)
+    return content

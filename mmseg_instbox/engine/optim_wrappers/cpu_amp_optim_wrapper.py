@@ -1,0 +1,52 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.logging import print_log
+from mmengine.optim import OptimWrapper
+from mmseg.registry import OPTIM_WRAPPERS
+from torch import nn
+
+from ...errors import InvalidInputError
+
+
+@OPTIM_WRAPPERS.register_module()
+class CPUAmpOptimWrapper(OptimWrapper):
+    """Mixed precision on a CPU: bfloat16 autocast, no loss scaling.
+
+    MMEngine's ``AmpOptimWrapper`` refuses to work without an accelerator. A CPU computes in
+    bfloat16, whose exponent has float32's range, so gradients need no scaling and the state that is
+    saved is that of the plain ``OptimWrapper``: a run may be resumed with or without mixed
+    precision.
+    """
+
+    @contextmanager
+    def optim_context(self, model: nn.Module) -> Iterator[None]:
+        """The parent's context, with forward passes in bfloat16 where that is safe."""
+        with super().optim_context(model), torch.autocast('cpu', dtype=torch.bfloat16):
+            yield
+
+
+def use_amp(cfg: Config) -> None:
+    """Train in mixed precision: float16 on an accelerator, bfloat16 on a CPU.
+
+    Args:
+        cfg: The config of a training, changed in place.
+
+    Raises:
+        ValueError: The config's optimizer wrapper has no counterpart with mixed precision.
+    """
+    wrapper = cfg.optim_wrapper.get('type', 'OptimWrapper')
+    if wrapper in ('AmpOptimWrapper', 'CPUAmpOptimWrapper'):
+        print_log('The config trains in mixed precision already; --amp adds nothing.', 'current')
+        return
+    if wrapper != 'OptimWrapper':
+        raise InvalidInputError('--amp replaces an optim_wrapper of type OptimWrapper; the config '
+                                f'has {wrapper}: set the precision in the config instead.')
+    if get_device() == 'cpu':
+        cfg.optim_wrapper.type = 'CPUAmpOptimWrapper'
+    else:
+        cfg.optim_wrapper.type = 'AmpOptimWrapper'
+        cfg.optim_wrapper.loss_scale = 'dynamic'

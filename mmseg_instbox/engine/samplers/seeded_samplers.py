@@ -1,0 +1,139 @@
+"""Samplers whose random numbers depend on where a run stands, not on what was drawn before."""
+import random
+from collections.abc import Iterator, Sequence, Sized
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from mmengine.dataset import DefaultSampler, InfiniteSampler
+from mmseg.registry import DATA_SAMPLERS
+
+
+def derived_seed(*numbers: int) -> int:
+    """A seed of 32 bits that depends on each of several non-negative numbers and their order."""
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed ``random``, ``numpy.random`` and torch on the CPU, and put their states back at the end.
+
+    Args:
+        seed: In [0, 2 ** 32).
+    """
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.default_generator.manual_seed(seed)  # torch.manual_seed would reach for accelerators, too
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        torch.set_rng_state(states[2])
+
+
+class SeededIndex(int):
+    """The index of a sample, with the run and the pass over the data in which it is drawn.
+
+    Args:
+        index: The index.
+        run_seed: The run's seed, not negative.
+        pass_number: The number of passes over the data set before this one.
+    """
+
+    def __new__(cls, index: int, run_seed: int, pass_number: int) -> 'SeededIndex':
+        self = super().__new__(cls, index)
+        self.drawn = run_seed, pass_number
+        return self
+
+    def __getnewargs__(self) -> tuple[int, int, int]:
+        """The arguments for unpickling it in a data loader's worker process."""
+        return int(self), *self.drawn
+
+    @property
+    def seed(self) -> int:
+        """The seed of the sample's random transforms, in [0, 2 ** 32)."""
+        return derived_seed(*self.drawn, self)
+
+
+class SeededItems:
+    """Loads the samples of a batch, each under the seed that its index carries.
+
+    Args:
+        dataset: Any map-style data set, wrappers such as ``ConcatDataset`` included.
+    """
+
+    def __init__(self, dataset: Sequence) -> None:
+        self.dataset = dataset
+
+    def __call__(self, indices: list[int]) -> list:
+        """The samples of ``indices``; a plain index leaves the random state as it is."""
+        return [self._load(index) for index in indices]
+
+    def _load(self, index: int) -> object:
+        if not isinstance(index, SeededIndex):
+            return self.dataset[index]
+        with seeded(index.seed):
+            return self.dataset[int(index)]
+
+
+def seed_items(dataset: Sequence) -> None:
+    """Make data loaders of ``dataset`` seed each sample by its :class:`SeededIndex`.
+
+    PyTorch's loaders call ``__getitems__`` of a data set that has it. So this works in the main
+    process and in workers, and for every data set, without a wrapper around it.
+    """
+    dataset.__getitems__ = SeededItems(dataset)
+
+
+@DATA_SAMPLERS.register_module()
+class SeededInfiniteSampler(InfiniteSampler):
+    """MMEngine's ``InfiniteSampler`` that seeds the transforms of each sample.
+
+    The seed follows from the run's seed, the number of the pass over the data set, and the index.
+    So what augmentation draws depends neither on the number of workers or processes, nor on whether
+    the run was interrupted.
+
+    Args:
+        dataset: The data set; its loader loads each sample under the sample's seed from now on.
+        shuffle: Whether each pass has an order of its own.
+        seed: The run's seed; the ``Runner`` fills it in.
+    """
+
+    def __init__(self, dataset: Sized, shuffle: bool = True, seed: int | None = None) -> None:
+        super().__init__(dataset, shuffle, seed)
+        seed_items(dataset)
+
+    def _infinite_indices(self) -> Iterator[SeededIndex]:
+        """The parent's indices, of all processes, each with the pass that it belongs to."""
+        for position, index in enumerate(super()._infinite_indices()):
+            yield SeededIndex(index, self.seed, position // self.size)
+
+
+@DATA_SAMPLERS.register_module()
+class SeededDefaultSampler(DefaultSampler):
+    """MMEngine's ``DefaultSampler`` that seeds the transforms of each sample, for epochs.
+
+    As :class:`SeededInfiniteSampler`, with the epoch as the number of the pass.
+
+    Args:
+        dataset: The data set; its loader loads each sample under the sample's seed from now on.
+        shuffle: Whether each epoch has an order of its own.
+        seed: The run's seed; the ``Runner`` fills it in.
+        round_up: Whether all processes get the same number of samples.
+    """
+
+    def __init__(self,
+                 dataset: Sized,
+                 shuffle: bool = True,
+                 seed: int | None = None,
+                 round_up: bool = True) -> None:
+        super().__init__(dataset, shuffle, seed, round_up)
+        seed_items(dataset)
+
+    def __iter__(self) -> Iterator[SeededIndex]:
+        """The parent's indices of this epoch, each with the epoch."""
+        seed, epoch = self.seed, self.epoch
+        for index in super().__iter__():
+            yield SeededIndex(index, seed, epoch)

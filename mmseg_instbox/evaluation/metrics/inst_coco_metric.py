@@ -1,0 +1,190 @@
+"""COCO's mask AP, in mmdet's evaluator."""
+import tempfile
+import warnings
+from collections import OrderedDict
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.fileio import dump, load
+from mmseg.registry import METRICS
+from pycocotools import mask as mask_api
+
+from mmseg_instbox.core.feature_grid import VOID
+from mmseg_instbox.datasets.coco_masks import describe_objects
+from mmseg_instbox.errors import InvalidInputError
+
+from ..functional import (
+    check_categories,
+    coco_average_precision,
+    official_instances,
+    read_coco,
+)
+from ..sample_reader import category_names, errors_name, read_image, read_instances, sample_name
+from .category_table import category_rows, mean_defined, report
+
+with warnings.catch_warnings():
+    warnings.simplefilter('ignore')  # of optional packages that none of this needs
+    from mmdet.evaluation import CocoMetric
+    from mmdet.structures.mask import encode_mask_results
+
+SIZES = dict(AP_s=' below 32 x 32 pixels', AP_m=' of 32 x 32 to 96 x 96 pixels',
+             AP_l=' above 96 x 96 pixels')
+
+
+@METRICS.register_module()
+class InstCocoMetric(CocoMetric):
+    """COCO's mask AP: ``AP``, ``AP50``, ``AP75``, ``AP_s``, ``AP_m`` and ``AP_l``.
+
+    Extends mmdet's ``CocoMetric``, which converts and writes predictions and ground truth. It
+    differs in this: labels are indices into ``thing_classes``; sizes are areas of masks; figures
+    are not rounded, and 0, with a warning, where there are no predictions or objects; and by
+    default objects are those of ``gt_inst_map``, equal scores count in the order of the data set,
+    and void pixels are removed from the predictions, as for AP^r. (COCO's own way, a crowd region
+    that swallows predictions, would count VOC's void borders as false pixels of every prediction
+    that reaches into them.)
+
+    Args:
+        ann_file (str, optional): COCO's own file of instances, such as
+            ``instances_val2017.json``. If given, the objects are its annotations, those that
+            overlap and crowds as they are, and the predictions are taken whole; equal scores then
+            count in the order of image ids. Needs ``img_id`` in each data sample and
+            ``category_ids`` in the data set's metainfo, the index into ``thing_classes`` of each
+            official category id. ``area`` and ``iscrowd`` may be missing: they are computed.
+        outfile_prefix (str, optional): Writes ``<prefix>.segm.json`` and ``<prefix>.bbox.json``,
+            the predictions in COCO's result format, and ``<prefix>.gt.json``, the objects.
+        out_file (str, optional): A JSON file to write with the figures and a row a category.
+        collect_device (str): 'cpu' or 'gpu', as in mmengine. Defaults to 'cpu'.
+        prefix (str, optional): Put before the names of the figures, with a slash.
+        collect_dir (str, optional): Where processes exchange results, as in mmengine.
+
+    Raises:
+        FileNotFoundError: If ``ann_file`` is missing.
+        ValueError: If ``ann_file`` is no file of COCO instances.
+    """
+    default_prefix = None
+
+    def __init__(self,
+                 ann_file: str | None = None,
+                 outfile_prefix: str | None = None,
+                 out_file: str | None = None,
+                 collect_device: str = 'cpu',
+                 prefix: str | None = None,
+                 collect_dir: str | None = None) -> None:
+        super().__init__(metric='segm', outfile_prefix=outfile_prefix,
+                         collect_device=collect_device, prefix=prefix)
+        self.official = None if ann_file is None else read_coco(ann_file)
+        self.out_file = out_file
+        self.collect_dir = collect_dir
+
+    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
+        """Encode the instances and objects of each image.
+
+        Args:
+            data_batch (dict): The batch as the loader gave it; not used.
+            data_samples (Sequence[dict]): Data samples with predictions, as dicts.
+
+        Raises:
+            TypeError: If masks are not bool.
+            ValueError: If a field is missing or a size, a category or ``ann_file`` does not fit.
+        """
+        convert = self._convert if self.official is None else self._convert_official
+        super().process(data_batch, [convert(sample) for sample in data_samples])
+
+    def compute_metrics(self, results: list[tuple[dict, dict]]) -> dict[str, float]:
+        """Compute the figures of the whole data set.
+
+        Args:
+            results (list[tuple]): Objects and predictions of each image.
+
+        Returns:
+            OrderedDict[str, float]: The figures, means over the categories with objects.
+        """
+        classes, things = category_names(self.dataset_meta)
+        truth, predictions = self._to_coco(results)
+        per_thing = coco_average_precision(truth, predictions, len(things))
+        figures = OrderedDict(
+            (key, mean_defined(values, key, f'no object{SIZES.get(key, "")}'))
+            for key, values in per_thing.items())
+        counted = [each['category_id'] for each in truth['annotations'] if not each['iscrowd']]
+        per_thing['objects'] = np.bincount(np.array(counted, int), minlength=len(things))
+        report(self, figures, category_rows(classes, things, {}, per_thing), len(results))
+        return figures
+
+    def gt_to_coco_json(self, gt_dicts: Sequence[dict], outfile_prefix: str) -> str:
+        """Write the objects as mmdet does, but with areas of masks and names of things.
+
+        Args:
+            gt_dicts (Sequence[dict]): Objects of each image.
+            outfile_prefix (str): Path of the file without ``.gt.json``.
+
+        Returns:
+            str: Path of the file.
+        """
+        path = super().gt_to_coco_json(gt_dicts, outfile_prefix)
+        names = category_names(self.dataset_meta)[1]
+        areas = [each['area'] for gt in gt_dicts for each in gt['anns']]
+        content = dict(dict(annotations=[]), **load(path))
+        for annotation, area in zip(content['annotations'], areas, strict=True):
+            annotation['area'] = area
+        content['categories'] = [dict(id=label, name=name) for label, name in enumerate(names)]
+        dump(content, path)
+        return path
+
+    def _to_coco(self, results: list[tuple[dict, dict]]) -> tuple[dict, list[dict]]:
+        """The objects and the predictions in COCO's format."""
+        truth, found = zip(*results, strict=True)  # objects and predictions
+        if self.official is None:
+            for index, pair in enumerate(results):
+                for each in pair:
+                    each['img_id'] = index
+        for one, other in pairwise(sorted(each['img_id'] for each in truth)):
+            if one == other:
+                raise InvalidInputError(f'the image of id {one} was evaluated twice; ann_file '
+                                        'needs a data set that holds each image once')
+        self.cat_ids = range(len(category_names(self.dataset_meta)[1]))
+        with tempfile.TemporaryDirectory() as folder:
+            prefix = self.outfile_prefix or str(Path(folder) / 'results')
+            objects = load(self.gt_to_coco_json(truth, prefix))
+            predictions = load(self.results2json(found, prefix)['segm'])
+        for each in predictions:
+            del each['bbox']
+        return objects, predictions
+
+    def _convert(self, sample: dict) -> dict:
+        """What mmdet reads of a sample, its objects from the map and predictions without void."""
+        image = read_image(sample, self.dataset_meta)
+        inst_map = sample['gt_inst_map']['data'][0].cpu().numpy()
+        kept = image.overlap.kept
+        masks = image.pixel_masks[kept] & (inst_map != VOID)
+        objects = describe_objects(inst_map, image.ids, image.gt_labels)
+        return _mmdet_sample(masks, image.labels[kept], image.scores[kept], objects,
+                             inst_map.shape)
+
+    def _convert_official(self, sample: dict) -> dict:
+        """What mmdet reads of a sample, its objects from ``ann_file``."""
+        things = category_names(self.dataset_meta)[1]
+        category_ids = self.dataset_meta.get('category_ids') or {}
+        check_categories(self.official, category_ids, len(things))
+        if sample.get('img_id') is None:
+            raise InvalidInputError(f'the data sample of {sample_name(sample)} has no img_id, by '
+                                    'which ann_file knows the image; use a data set that gives it, '
+                                    'such as CocoInstDataset')
+        image_id = int(sample['img_id'])
+        with errors_name(sample):
+            objects = official_instances(self.official, image_id, category_ids)
+        shape = self.official.sizes[image_id]
+        instances = read_instances(sample, len(things), shape)
+        return _mmdet_sample(*instances, objects, shape, image_id)
+
+
+def _mmdet_sample(masks: np.ndarray, labels: np.ndarray, scores: np.ndarray, objects: list[dict],
+                  shape: tuple[int, int], image_id: int | None = None) -> dict:
+    codes = encode_mask_results(masks)
+    bboxes = torch.from_numpy(np.reshape(mask_api.toBbox(codes), (-1, 4)))
+    bboxes[:, 2:] += bboxes[:, :2]
+    instances = dict(masks=codes, bboxes=bboxes, labels=torch.from_numpy(labels),
+                     scores=torch.from_numpy(scores))
+    return dict(pred_instances=instances, instances=objects, ori_shape=shape, img_id=image_id)

@@ -1,0 +1,211 @@
+"""Reads and checks what metrics need of a data sample: the one place where predictions enter."""
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmseg_instbox.core.feature_grid import VOID
+
+from ..errors import InvalidInputError, InvalidTypeError
+from .functional.pixel_counts import RegionOverlap, find_runs, region_overlap
+
+DECODED = 'inst_box_image'  # key of the decoded image in a sample, for the metrics that follow
+
+
+class EvaluatedImage(NamedTuple):
+    """An image as R runs of pixels (see :class:`~.functional.PixelRuns`).
+
+    ``masks`` (K, R) bool, ``labels`` (K,) and ``scores`` (K,) of the predictions, ``pixel_masks``
+    their masks (K, H, W); ``predicted``, ``truth`` and ``inst_map`` (R,), predicted and true
+    category and object id of each run; ``ids`` (G,) and ``gt_labels`` (G,) of the objects;
+    ``lengths`` (R,) pixels of the runs; ``overlap`` of predictions and objects.
+    """
+    masks: np.ndarray
+    pixel_masks: np.ndarray
+    labels: np.ndarray
+    scores: np.ndarray
+    predicted: np.ndarray
+    truth: np.ndarray
+    inst_map: np.ndarray
+    ids: np.ndarray
+    gt_labels: np.ndarray
+    lengths: np.ndarray
+    overlap: RegionOverlap
+
+
+def category_names(dataset_meta: dict | None) -> tuple[Sequence[str], Sequence[str]]:
+    """Get ``classes`` and ``thing_classes`` of a data set's metainfo.
+
+    Raises:
+        ValueError: If one of them is missing or a thing is not among the classes.
+    """
+    for key in ('classes', 'thing_classes'):
+        if not dataset_meta or not dataset_meta.get(key):
+            raise InvalidInputError(f"Metrics of instances need '{key}' in the data set's metainfo "
+                                    'and found none; use a data set with instances such as '
+                                    'InstBoxDataset')
+    classes, things = dataset_meta['classes'], dataset_meta['thing_classes']
+    unknown = [name for name in things if name not in classes]
+    if unknown:
+        raise InvalidInputError(f'thing_classes {unknown} are not among the classes '
+                                f"{list(classes)}; correct the data set's metainfo")
+    return classes, things
+
+
+def read_image(sample: dict, dataset_meta: dict | None) -> EvaluatedImage:
+    """Decode the predictions and the ground truth of an image, once for all metrics of a list.
+
+    Args:
+        sample (dict): Data sample with ``pred_instances``, ``pred_sem_seg``, ``gt_instances``,
+            ``gt_inst_map`` and ``gt_sem_seg``, all of the original image's size. The result is
+            kept in it, as mmengine gives the same dict to each metric of an evaluator.
+        dataset_meta (dict): The data set's metainfo.
+
+    Raises:
+        TypeError: If masks are not bool.
+        ValueError: If a field is missing, a size does not fit or a category is unknown.
+    """
+    known = sample.get(DECODED)
+    if known is not None and known[0] is sample.get('pred_instances'):
+        return known[1]
+    classes, things = category_names(dataset_meta)
+    predicted, truth = _read_category_maps(sample, len(classes))
+    inst_map, ids, gt_labels = read_objects(sample, len(things))
+    masks, labels, scores = read_instances(sample, len(things), truth.shape)
+    runs = find_runs(masks, (predicted, truth, inst_map))
+    with errors_name(sample):
+        overlap = region_overlap(runs.masks, runs.maps[2], ids, runs.lengths)
+    image = EvaluatedImage(runs.masks, masks, labels, scores, *runs.maps, ids, gt_labels,
+                           runs.lengths, overlap)
+    sample[DECODED] = sample['pred_instances'], image
+    return image
+
+
+def read_instances(sample: dict, num_things: int,
+                   shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Read the predicted instances; all metrics get them here.
+
+    Args:
+        sample (dict): Data sample with ``pred_instances``.
+        num_things (int): Number of thing categories.
+        shape (tuple[int, int]): Height and width of the original image.
+
+    Returns:
+        tuple[ndarray, ndarray, ndarray]: Masks (K, H, W) bool, labels (K,) and scores (K,).
+
+    Raises:
+        TypeError: If masks are not bool.
+        ValueError: If a field is missing, sizes or lengths differ, a label is outside
+            ``thing_classes`` or a score is not a finite number.
+    """
+    name, instances = sample_name(sample), sample_field(sample, 'pred_instances')
+    missing = [key for key in ('masks', 'labels', 'scores') if key not in instances]
+    if missing:
+        raise InvalidInputError(f'pred_instances of {name} lacks {missing}; metrics need masks, '
+                                'labels and scores')
+    masks, labels, scores = (instances[key] for key in ('masks', 'labels', 'scores'))
+    if masks.dtype != torch.bool:
+        raise InvalidTypeError(f'pred_instances.masks of {name} are {masks.dtype}, expected '
+                               'torch.bool')
+    if not len(masks) == len(labels) == len(scores):
+        raise InvalidInputError(f'pred_instances of {name} has {len(masks)} masks, {len(labels)} '
+                                f'labels and {len(scores)} scores; expected as many of each')
+    _check_size(sample, 'pred_instances.masks', masks.shape, shape)
+    _check_range(sample, 'pred_instances.labels', labels, num_things, 'thing_classes')
+    if not torch.isfinite(scores).all():
+        raise InvalidInputError(f'pred_instances.scores of {name} are not all finite; the model '
+                                'has probably diverged, look at its losses')
+    return tuple(each.detach().cpu().numpy() for each in (masks, labels, scores))
+
+
+def read_objects(sample: dict, num_things: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Read the ground-truth objects.
+
+    Args:
+        sample (dict): Data sample with ``gt_inst_map``, ``gt_instances`` and ``gt_sem_seg``.
+        num_things (int): Number of thing categories.
+
+    Returns:
+        tuple[ndarray, ndarray, ndarray]: Instance map (H, W) int32, ids (G,) and labels (G,).
+
+    Raises:
+        ValueError: If a field is missing, the map has another size than the category map, a label
+            is outside ``thing_classes`` or an id is 0 or 255.
+    """
+    inst_map = read_map(sample, 'gt_inst_map')
+    _check_size(sample, 'gt_inst_map', inst_map.shape, read_map(sample, 'gt_sem_seg').shape)
+    instances = sample_field(sample, 'gt_instances')
+    ids, labels = instances['ids'], instances['labels']
+    _check_range(sample, 'gt_instances.labels', labels, num_things, 'thing_classes')
+    if ((ids == 0) | (ids == VOID)).any() or len(ids.unique()) < len(ids):
+        raise InvalidInputError(f'gt_instances.ids of {sample_name(sample)} are {ids.tolist()}; an '
+                                'id is given once and is neither 0 (no object) nor 255 (void)')
+    return tuple(each.detach().cpu().numpy() for each in (inst_map, ids, labels))
+
+
+def read_map(sample: dict, key: str) -> Tensor:
+    """Read the pixel map (H, W) of a field of shape (1, H, W); ValueError if it is otherwise."""
+    data = sample_field(sample, key)['data']
+    if data.ndim != 3 or data.shape[0] != 1:
+        raise InvalidInputError(f'{key} of {sample_name(sample)} has shape {tuple(data.shape)}, '
+                                'expected (1, height, width)')
+    return data[0]
+
+
+def sample_field(sample: dict, key: str, hint: str = '') -> dict:
+    """Get a field of a data sample; ValueError with the hint if it is missing."""
+    if key in sample:
+        return sample[key]
+    if key.startswith('gt_'):
+        hint = 'load it with LoadInstAnnotations and PackInstInputs in the test pipeline'
+    hint = hint or 'metrics need the predictions of a model such as InstBoxSegmentor'
+    raise InvalidInputError(f'the data sample of {sample_name(sample)} has no {key}; {hint}')
+
+
+def sample_name(sample: dict) -> str:
+    """Get the image's file name, for messages."""
+    return str(sample.get('img_path', 'an image without img_path'))
+
+
+@contextmanager
+def errors_name(sample: dict) -> Iterator[None]:
+    """Put the image's name before the message of a ValueError raised inside."""
+    try:
+        yield
+    except ValueError as error:
+        raise InvalidInputError(f'{sample_name(sample)}: {error}') from error
+
+
+def _read_category_maps(sample: dict, num_classes: int) -> list[np.ndarray]:
+    """Predicted and true category map (H, W), in a small type, which makes counting faster."""
+    maps, shape = [], read_map(sample, 'gt_sem_seg').shape
+    for key, void in (('pred_sem_seg', ()), ('gt_sem_seg', (VOID, ))):
+        category_map = read_map(sample, key)
+        _check_size(sample, key, category_map.shape, shape)
+        _check_range(sample, key, category_map, num_classes, 'classes', void)
+        small = np.min_scalar_type(max(num_classes, VOID))
+        maps.append(category_map.detach().cpu().numpy().astype(small))
+    return maps
+
+
+def _check_size(sample: dict, key: str, given: Sequence[int], expected: Sequence[int]) -> None:
+    if tuple(given[-2:]) != tuple(expected):
+        raise InvalidInputError(f'{key} of {sample_name(sample)} has size {tuple(given[-2:])} '
+                                f'(height, width), its ground truth {tuple(expected)}; both must '
+                                'have the original size of the image, so load annotations after '
+                                'resizing in the test pipeline')
+
+
+def _check_range(sample: dict, key: str, labels: Tensor, limit: int, what: str,
+                 void: Sequence[int] = ()) -> None:
+    outside = (labels < 0) | (labels >= limit)
+    for value in void:
+        outside &= labels != value
+    if outside.any():
+        wrong = labels[outside].unique().tolist()
+        raise InvalidInputError(f'{key} of {sample_name(sample)} holds {wrong}, but there are '
+                                f'{limit} {what} (0 to {limit - 1}); the data set and the model '
+                                'must have the same categories')

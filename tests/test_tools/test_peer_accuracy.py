@@ -1,0 +1,233 @@
+"""Training mmdet's models as ours is trained: what works without compiled operators."""
+import json
+from types import SimpleNamespace
+
+import pytest
+import torch
+from mmengine.structures import InstanceData, PixelData
+from mmseg.structures import SegDataSample
+
+
+@pytest.fixture
+def tool(repo, monkeypatch):
+    """The script as a module."""
+    monkeypatch.syspath_prepend(str(repo / 'tools' / 'benchmarks'))
+    threads = torch.get_num_threads()
+    import peer_accuracy
+    yield peer_accuracy
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def models(tool):
+    """The module with the peers."""
+    import peer_models
+    return peer_models
+
+
+@pytest.mark.parametrize('name', ['mask-rcnn', 'rtmdet-ins'])
+def test_peers_have_our_backbone_categories_and_score_threshold(models, name):
+    ours = models.load_config(models.our_config()).model.backbone
+    detector = models.detector_config(name)
+    for key in ('norm_cfg', 'frozen_stages'):
+        assert detector.backbone[key] == ours[key]
+    assert detector.backbone.type == f'mmseg.{ours.type}'
+    stages = dict(zip((1, 2, 4, 6), (24, 32, 96, 320), strict=True))
+    assert list(detector.neck.in_channels) == [stages[i] for i in detector.backbone.out_indices]
+    text = str(detector)
+    assert "'num_classes': 20" in text and "'num_classes': 80" not in text
+    assert 'SyncBN' not in text and 'checkpoint' not in text
+    test_cfg = detector.test_cfg.get('rcnn', detector.test_cfg)
+    assert test_cfg.score_thr == 0.05
+
+
+def test_a_peer_is_trained_as_ours_but_for_the_network(tool, tmp_path):
+    args = tool.parse_args(['mask-rcnn', '--iters', '50', '--minutes', '2.5', '--weights', 'w.pth',
+                            '--work-dir', str(tmp_path)])
+    cfg, ours = tool.train_config(args), tool.load_config(tool.our_config())
+    for key in ('batch_size', 'sampler'):
+        assert cfg.train_dataloader[key] == ours.train_dataloader[key]
+    assert cfg.train_dataloader.dataset == ours.train_dataloader.dataset
+    assert cfg.val_dataloader.dataset == ours.val_dataloader.dataset
+    assert cfg.val_evaluator == ours.val_evaluator and cfg.load_from is None
+    assert cfg.model.detector.backbone.init_cfg == dict(
+        type='Pretrained', checkpoint='w.pth', prefix='backbone.')
+    for key in ('mean', 'std', 'bgr_to_rgb'):
+        assert cfg.model.data_preprocessor[key] == ours.model.data_preprocessor[key]
+    assert cfg.custom_hooks == [dict(type='BudgetHook', iters=50, minutes=2.5)]
+    assert cfg.train_cfg.max_iters == 50 and cfg.param_scheduler == []
+    assert cfg.work_dir == str(tmp_path / 'mask-rcnn_50-iters_2.5-minutes')
+
+
+def test_each_training_has_a_folder_of_its_own(tool, tmp_path):
+    args = tool.parse_args(['rtmdet-ins', '--iters', '5000', '--work-dir', str(tmp_path)])
+    assert tool.run_folder(args) == tmp_path / 'rtmdet-ins_5000-iters'
+    args = tool.parse_args(['mask-rcnn', '--minutes', '240', '--work-dir', str(tmp_path)])
+    assert tool.run_folder(args) == tmp_path / 'mask-rcnn_240-minutes'
+
+
+@pytest.mark.parametrize('arguments', [['mask-rcnn'], ['--iters', '5'], ['yolo', '--iters', '5'],
+                                       ['mask-rcnn', '--iters', '0']])
+def test_senseless_arguments_are_refused(tool, arguments, capsys):
+    with pytest.raises(SystemExit, match='2'):
+        tool.parse_args(arguments)
+    assert 'error:' in capsys.readouterr().err
+
+
+def make_runner(tmp_path, **info):
+    group = dict(lr=1.)
+    loop = SimpleNamespace(_max_iters=10**6, stop_training=False)
+    hub = SimpleNamespace(update_info=info.__setitem__, get_info=info.get)
+    return SimpleNamespace(iter=0, train_loop=loop, message_hub=hub, work_dir=str(tmp_path),
+                           optim_wrapper=SimpleNamespace(param_groups=[group])), group, info
+
+
+def step(hook, runner):
+    hook.before_train_iter(runner, 0)
+    hook.after_train_iter(runner, 0)
+    runner.iter += 1
+
+
+def test_the_learning_rate_rises_then_falls_with_the_iterations(tool, tmp_path):
+    runner, group, _ = make_runner(tmp_path)
+    hook, rates = tool.BudgetHook(iters=400), []
+    hook.before_train(runner)
+    for _ in range(400):
+        step(hook, runner)
+        rates.append(group['lr'])
+    assert rates[0] < 0.02 and max(rates) == max(rates[95:105])
+    assert rates[200] == pytest.approx(0.5**0.9) and 0 < rates[399] < 0.01
+
+
+def test_minutes_end_the_training_with_an_iteration_that_is_validated(tool, tmp_path, monkeypatch):
+    clock = iter(range(0, 10**6, 6))  # a step takes six seconds
+    monkeypatch.setattr(tool.time, 'perf_counter', lambda: next(clock))
+    runner, group, _ = make_runner(tmp_path)
+    hook = tool.BudgetHook(minutes=2)
+    hook.before_train(runner)
+    for _ in range(20):
+        step(hook, runner)
+    assert runner.train_loop._max_iters == 10**6 and hook.progress == 1
+    step(hook, runner)
+    assert runner.train_loop._max_iters == 21 and group['lr'] == 0
+
+
+def test_a_resumed_run_goes_on_with_its_budget(tool, tmp_path):
+    runner, _, info = make_runner(tmp_path)
+    first = tool.BudgetHook(iters=10)
+    first.before_train(runner)
+    for _ in range(4):
+        step(first, runner)
+    resumed, group, _ = make_runner(tmp_path, **info)
+    group.update(initial_lr=1., lr=0.1)
+    second = tool.BudgetHook(iters=10)
+    second.before_train(resumed)
+    assert second.state == first.state and second.progress == 0.4
+    assert group['initial_lr'] == 1
+
+
+def test_training_stops_when_the_best_validation_is_a_quarter_of_the_budget_old(tool, tmp_path):
+    runner, _, _ = make_runner(tmp_path)
+    hook = tool.BudgetHook(iters=100)
+    hook.before_train(runner)
+    stopped = []
+    for score in (0.1, 0.3, 0.2, 0.3):
+        for _ in range(10):
+            step(hook, runner)
+        hook.after_val_epoch(runner, {'APr_0.5': score})
+        stopped.append(runner.train_loop.stop_training)
+    step(hook, runner)
+    assert stopped == [False] * 4
+    for _ in range(5):
+        step(hook, runner)
+    hook.after_val_epoch(runner, {'APr_0.5': 0.3})
+    assert runner.train_loop.stop_training
+    kept = json.loads((tmp_path / 'budget.json').read_text())
+    assert kept['best'] == 0.3 and kept['best_iteration'] == 20 and kept['iterations'] == 46
+
+
+def test_bands_around_objects_are_no_areas_of_void(models):
+    inst_map = torch.zeros(60, 80, dtype=torch.int32)
+    inst_map[10:40, 10:16] = 255
+    assert models.void_areas(inst_map).shape == (0, 60, 80)
+    inst_map[20:50, 40:70] = 255
+    void, = models.void_areas(inst_map)
+    assert void[20:50, 40:70].all() and void.sum() == 900
+
+
+class EverythingNegative:
+    """Assigns no prior to an object but the first."""
+
+    def assign(self, pred_instances, gt_instances, gt_instances_ignore=None):
+        assert gt_instances_ignore is None
+        inds = torch.zeros(len(pred_instances.priors), dtype=torch.long)
+        inds[0] = 1
+        return SimpleNamespace(gt_inds=inds)
+
+
+class SoftLabel(EverythingNegative):
+    pass
+
+
+@pytest.mark.parametrize('kind', [EverythingNegative, SoftLabel])
+def test_negatives_in_void_do_not_count_and_positives_stay(models, kind):
+    void = torch.zeros(1, 50, 50, dtype=torch.bool)
+    void[0, 30:, :20] = True
+    boxes = torch.tensor([[0., 30, 20, 50], [0., 30, 20, 50], [30., 0, 40, 10],
+                          [-90., 60, -70, 80]])
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+    priors = torch.cat([centres, torch.full_like(centres, 8)], 1) if kind is SoftLabel else boxes
+    assigner = models.VoidSparingAssigner(kind())
+    found = InstanceData(priors=priors)
+    ignored = InstanceData(bboxes=torch.zeros(1, 4), masks=void)
+    assert assigner.assign(found, InstanceData(), ignored).gt_inds.tolist() == [1, -1, 0, -1]
+    assert assigner.assign(found, InstanceData(), None).gt_inds.tolist() == [1, 0, 0, 0]
+    assert assigner.assign(found, InstanceData(), ignored[:0]).gt_inds.tolist() == [1, 0, 0, 0]
+
+
+def test_samples_become_mmdets_with_boxes_masks_and_void(models):
+    inst_map = torch.zeros(1, 40, 60, dtype=torch.int32)
+    inst_map[0, 5:15, 5:25], inst_map[0, 20:40, 30:60] = 7, 255
+    sample = SegDataSample(metainfo=dict(ori_shape=(80, 120), img_shape=(40, 60)))
+    sample.gt_inst_map = PixelData(data=inst_map)
+    sample.gt_instances = InstanceData(ids=torch.tensor([7]), labels=torch.tensor([14]),
+                                       bboxes=torch.tensor([[5., 5, 25, 15]]))
+    found = models.to_mmdet(sample, (40, 60), annotated=True)
+    assert found.gt_instances.labels.tolist() == [14]
+    assert torch.equal(found.gt_instances.masks.to_tensor(torch.bool, 'cpu')[0], inst_map[0] == 7)
+    assert torch.equal(found.ignored_instances.masks[0], inst_map[0] == 255)
+    assert found.ori_shape == (80, 120) and found.batch_input_shape == (40, 60)
+    assert 'gt_instances' not in models.to_mmdet(sample, (40, 60), annotated=False)
+
+
+def test_rows_say_how_long_a_peer_was_trained(tool, tmp_path):
+    folder = tmp_path / 'mask-rcnn_5000-iters'
+    folder.mkdir()
+    (folder / 'budget.json').write_text(json.dumps(
+        dict(iterations=3000, seconds=9000., best=0.4, best_iteration=2500, best_progress=0.5)))
+    assert tool.describe_run(folder) == dict(model='Mask R-CNN, MobileNetV2-FPN', iterations=3000,
+                                             minutes=150, best_at=2500)
+    assert tool.describe_run(tmp_path / 'ours') == dict(model='ours')
+    assert tool.best_weights(folder) is None
+    (folder / 'best_APr_0.5_iter_2500.pth').touch()
+    assert tool.best_weights(folder).name == 'best_APr_0.5_iter_2500.pth'
+
+
+def test_goals_are_over_the_more_accurate_peer(tool):
+    rows = [dict(model='ours', val_official_AP50=0.6, over_ours=1.),
+            dict(model='a', val_official_AP50=0.4, over_ours=8.),
+            dict(model='b', val_official_AP50=0.5, over_ours=4.)]
+    accuracy, speed = tool.goals(rows)
+    assert accuracy.value == pytest.approx(1.2) and speed.value == 0.25 and speed.met()
+    assert [goal.value for goal in tool.goals(rows[:1])] == [None, None]
+
+
+def test_it_says_that_operators_are_missing(tool, monkeypatch):
+    try:
+        import mmcv.ops  # noqa: F401
+    except ImportError:
+        monkeypatch.setattr('sys.argv', ['peer_accuracy.py'])
+        with pytest.raises(SystemExit, match='no compiled operators here'):
+            tool.main()
+    else:
+        pytest.skip('mmcv has its operators here')

@@ -1,0 +1,180 @@
+"""mmdet's models on our backbone and weights, trained and evaluated with our data samples."""
+import copy
+from typing import Any
+
+import common
+import cv2
+import numpy as np
+import peers
+import torch
+from mmengine.hub import get_config
+from mmengine.model import BaseModel
+from mmengine.registry import DefaultScope
+from mmengine.structures import InstanceData, PixelData
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+from torch import Tensor, nn
+
+from mmseg_instbox.datasets.instance_maps import VOID
+from mmseg_instbox.engine import load_config
+
+OURS = 'instbox_deeplabv3-mobilenet-v2-d16_1xb8-5k_voc-plus-416x416'
+# DeepLab's weights with the last strides at 16 and 32: the same features as dilated, for an FPN.
+# mmdet's own MobileNetV2 names its layers differently, so none of these weights load into it.
+BACKBONE = dict(
+    _delete_=True, type='mmseg.DilatedMobileNetV2', strides=(1, 2, 2, 2, 1, 2, 1),
+    out_indices=(1, 2, 4, 6), norm_cfg=None, frozen_stages=3, act_cfg=dict(type='mmseg.LeanReLU6'))
+# The features of the four stages differ in scale (standard deviation 7.1 to 2.4), hence the norm.
+NECK = dict(_delete_=True, type='FPN', out_channels=128, norm_cfg=dict(type='BN'))
+# An image has 2.7 objects on average; mmdet's 2,000 and 1,000 cost time in suppression alone.
+PROPOSALS = dict(nms_pre=500, max_per_img=200)
+# What VOC at 416 pixels needs: anchors from 16 to 384 px, two scales a level (78 % of the objects
+# of trainplus have an anchor with IoU above 0.7, 36 % with mmdet's), boxes and masks that all
+# categories share (five of twenty are rare), batch normalisation in the mask head, 128 channels.
+MASK_RCNN = dict(
+    backbone=BACKBONE,
+    neck=dict(in_channels=[24, 32, 96, 320], num_outs=5, **NECK),
+    rpn_head=dict(in_channels=128, feat_channels=128, anchor_generator=dict(scales=[4, 6])),
+    roi_head=dict(
+        bbox_roi_extractor=dict(out_channels=128),
+        mask_roi_extractor=dict(out_channels=128),
+        bbox_head=dict(in_channels=128, fc_out_channels=512, reg_class_agnostic=True),
+        mask_head=dict(num_convs=3, in_channels=128, conv_out_channels=128, class_agnostic=True,
+                       norm_cfg=dict(type='BN'))),
+    train_cfg=dict(rpn_proposal=PROPOSALS, rcnn=dict(sampler=dict(num=96))),
+    test_cfg=dict(rpn=PROPOSALS))
+RTMDET_INS = dict(
+    backbone=BACKBONE,
+    neck=dict(in_channels=[32, 96, 320], num_outs=3, **NECK),
+    bbox_head=dict(in_channels=128, feat_channels=128))
+# name -> title, mmdet's config, and what is changed in its model
+PEERS = {
+    'mask-rcnn': ('Mask R-CNN, MobileNetV2-FPN', 'mask_rcnn/mask-rcnn_r50_fpn_1x_coco', MASK_RCNN),
+    'rtmdet-ins': ('RTMDet-Ins, MobileNetV2-FPN', 'rtmdet/rtmdet-ins_m_8xb32-300e_coco',
+                   RTMDET_INS | dict(backbone=BACKBONE | dict(out_indices=(2, 4, 6)))),
+}
+
+
+def our_config() -> str:
+    """The file of the config of which the peers take all but the network."""
+    return str(common.ROOT / 'configs' / 'instbox' / f'{OURS}.py')
+
+
+def detector_config(name: str) -> Any:
+    """mmdet's config of a peer's detector with our backbone and categories."""
+    _, file, changes = PEERS[name]
+    cfg = get_config(f'mmdet::{file}.py')
+    peers.plain(cfg.model)
+    cfg.merge_from_dict(dict(model=copy.deepcopy(changes)))
+    del cfg.model.data_preprocessor
+    return cfg.model
+
+
+def peer_config(name: str, weights: str | None = None) -> dict:
+    """Config of a peer as a segmentor; its backbone starts from the weights, if given."""
+    detector = detector_config(name)
+    if weights:
+        detector.backbone.init_cfg = dict(
+            type='Pretrained', checkpoint=weights, prefix='backbone.')
+    preprocessor = load_config(our_config()).model.data_preprocessor
+    return dict(type='PeerSegmentor', detector=detector,
+                data_preprocessor=preprocessor | dict(size_divisor=32))
+
+
+@MODELS.register_module(force=True)
+class PeerSegmentor(BaseModel):
+    """One of mmdet's detectors that is trained and evaluated with our data samples.
+
+    Void pixels carry no loss with us, so they are no negatives here either: 18 % of the images of
+    trainplus have objects without annotation, which are void.
+
+    Args:
+        detector: Config of the detector, in mmdet's scope.
+        data_preprocessor: As of our model.
+    """
+
+    def __init__(self, detector: dict, data_preprocessor: dict) -> None:
+        super().__init__(data_preprocessor=data_preprocessor)
+        from mmdet.registry import MODELS as DETECTORS  # mmdet's models need compiled operators
+        from mmdet.utils import register_all_modules
+        register_all_modules(init_default_scope=False)
+        with DefaultScope.overwrite_default_scope('mmdet'):
+            self.detector = DETECTORS.build(detector)
+        for module in self.detector.modules():
+            for name in ('assigner', 'bbox_assigner'):
+                if getattr(module, name, None) is not None:
+                    setattr(module, name, VoidSparingAssigner(getattr(module, name)))
+
+    def init_weights(self) -> None:
+        """mmdet's, and mask logits near 0: mmdet's spread (1.4 for one shared mask) saturates."""
+        super().init_weights()
+        for name, module in self.detector.named_modules():
+            if name.endswith('mask_head.conv_logits'):
+                nn.init.normal_(module.weight, std=0.001)
+
+    def forward(self, inputs: Tensor, data_samples: list[SegDataSample], mode: str = 'loss') -> Any:
+        """Losses by name, or the data samples with ``pred_instances`` (``mode='predict'``)."""
+        samples = [to_mmdet(sample, inputs.shape[-2:], mode == 'loss') for sample in data_samples]
+        if mode == 'loss':
+            return self.detector.loss(inputs, samples)
+        for sample, found in zip(data_samples, self.detector.predict(inputs, samples), strict=True):
+            sample.pred_instances = found.pred_instances
+            # InstBoxMetric asks for a category map; the peers have none, its mean IoU is not used
+            sample.pred_sem_seg = PixelData(
+                data=torch.zeros(1, *sample.ori_shape, dtype=torch.long, device=inputs.device))
+        return data_samples
+
+
+class VoidSparingAssigner:
+    """Another assigner whose negatives with their centre in void are neither positive nor negative.
+
+    mmdet's own ``ignore_iof_thr`` would drop positives too: somebody who sits on a void sofa.
+    """
+
+    def __init__(self, assigner: Any) -> None:
+        self.assigner = assigner
+
+    def assign(self, pred_instances: InstanceData, gt_instances: InstanceData,
+               gt_instances_ignore: InstanceData | None = None, **kwargs: Any) -> Any:
+        """The other's result; ``gt_instances_ignore.masks`` is the void map (1, H, W) bool."""
+        result = self.assigner.assign(pred_instances, gt_instances, None, **kwargs)
+        if gt_instances_ignore is not None and len(gt_instances_ignore):
+            void, priors = gt_instances_ignore.masks[0], pred_instances.priors
+            # RTMDet's priors are x, y and strides, others are boxes
+            points = 'SoftLabel' in type(self.assigner).__name__
+            centres = priors[:, :2] if points else (priors[:, :2] + priors[:, 2:]) / 2
+            x, y = (centres[:, i].long().clamp(0, void.shape[1 - i] - 1) for i in (0, 1))
+            result.gt_inds[(result.gt_inds == 0) & void[y, x]] = -1
+        return result
+
+
+def to_mmdet(sample: SegDataSample, shape: tuple[int, int], annotated: bool) -> Any:
+    """mmdet's data sample for one of ours.
+
+    Args:
+        sample: With ``gt_inst_map`` and ``gt_instances`` if ``annotated``.
+        shape: Height and width of the batch.
+        annotated: Whether the ground truth is wanted.
+    """
+    from mmdet.structures import DetDataSample
+    from mmdet.structures.mask import BitmapMasks
+    meta = {key: sample.get(key) for key in ('img_path', 'ori_shape', 'img_shape', 'scale_factor')}
+    found = DetDataSample(
+        metainfo=dict(meta, img_id=0, pad_shape=shape, batch_input_shape=shape))
+    if annotated:
+        inst_map, truth = sample.gt_inst_map.data[0], sample.gt_instances
+        masks = (inst_map == truth.ids[:, None, None]).cpu().numpy().astype(np.uint8)
+        found.gt_instances = InstanceData(
+            labels=truth.labels, bboxes=truth.bboxes, masks=BitmapMasks(masks, *inst_map.shape))
+        void = void_areas(inst_map)
+        found.ignored_instances = InstanceData(
+            bboxes=truth.bboxes.new_zeros(len(void), 4), masks=void)
+    return found
+
+
+def void_areas(inst_map: Tensor, width: int = 15) -> Tensor:
+    """Void pixels (1, H, W) bool without the bands around objects; (0, H, W) if there are none."""
+    void = (inst_map == VOID).cpu().numpy().astype(np.uint8)
+    void = cv2.morphologyEx(void, cv2.MORPH_OPEN, np.ones((width, width), np.uint8))
+    void = torch.from_numpy(void).to(inst_map.device) > 0
+    return void[None] if void.any() else void[None][:0]

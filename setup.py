@@ -88,7 +88,7 @@ setup(
         'wrapt>=1.15',
     ],
     extras_require=dict(
-        demo=['gradio>=6.31,<7'],
+        demo=['gradio>=6.31,<7', 'starlette>=1.6'],
         dev=['playwright>=1.40', 'pytest>=8', 'pytest-xdist>=3', 'ruff>=0.6', 'tensorboard>=2.15'],
         export=['onnx>=1.16', 'onnxruntime>=1.18', 'openvino>=2024.4'],
         ray=['fsspec>=2024.1', 'ray[data]>=2.51,<2.64'],

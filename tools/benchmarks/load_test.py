@@ -35,7 +35,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from mmseg_instbox.apis import InstBoxInferencer
-from mmseg_instbox.web.layers import display_size, instance_map, resize_map
+from mmseg_instbox.web.scene import display_size, instance_map, resize_map
 
 SAMPLES = common.ROOT / 'demo' / 'samples'
 UPLOAD_MB = 2

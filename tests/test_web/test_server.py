@@ -1,4 +1,5 @@
-"""Serving the page: addresses, limits, files that go with it, the command."""
+"""Serving the page: addresses, limits, its temporary files, the command."""
+import http.client
 import os
 import signal
 import socket
@@ -15,7 +16,7 @@ from mmseg_instbox.apis import InstBoxInferencer, load_model  # noqa: E402
 from mmseg_instbox.cli.main import cli  # noqa: E402
 from mmseg_instbox.engine import load_config  # noqa: E402
 from mmseg_instbox.web import running  # noqa: E402
-from mmseg_instbox.web.studio import Settings, Studio, Upload  # noqa: E402
+from mmseg_instbox.web.backend import PageBackend, Settings  # noqa: E402
 from mmseg_instbox.web.view import LAYERS  # noqa: E402
 
 
@@ -31,7 +32,7 @@ def instbox(*arguments: str):
     return CliRunner().invoke(cli, ['serve', *arguments], prog_name='instbox')
 
 
-def test_the_page_is_served_at_loopback_and_its_files_go_with_it(inferencer, free_port):
+def test_the_page_is_served_at_loopback_and_its_files_are_removed(inferencer, free_port):
     names = 'GRADIO_TEMP_DIR', 'GRADIO_ANALYTICS_ENABLED'
     before = [os.environ.get(name) for name in names]
     with running(inferencer, port=free_port) as app:
@@ -48,7 +49,7 @@ def test_the_page_is_served_at_loopback_and_its_files_go_with_it(inferencer, fre
         socket.create_connection(('127.0.0.1', free_port), timeout=2)
 
 
-def test_nothing_is_measured_or_shared(inferencer, free_port):
+def test_analytics_and_sharing_are_off(inferencer, free_port):
     with running(inferencer, port=free_port) as app:
         assert not app.analytics_enabled and not app.share and app.share_url is None
         assert not app.run_history and app.footer_links == []
@@ -56,7 +57,7 @@ def test_nothing_is_measured_or_shared(inferencer, free_port):
         assert app._queue.ANALYTICS_MAX_EVENTS == 1 and app.state_session_capacity == 500
 
 
-def test_a_port_that_is_taken_is_a_sentence(inferencer, free_port):
+def test_a_port_that_is_taken_is_reported(inferencer, free_port):
     with socket.socket() as taken:
         taken.bind(('127.0.0.1', free_port))
         taken.listen()
@@ -65,11 +66,40 @@ def test_a_port_that_is_taken_is_a_sentence(inferencer, free_port):
                 pass
 
 
+@pytest.mark.parametrize(('options', 'accepted', 'refused'), [
+    (dict(), '127.0.0.1', 'demo.example'),
+    (dict(allowed_hosts=['demo.example', '*.lan']), 'demo.example', 'lan.example'),
+    (dict(allowed_hosts=['demo.example', '*.lan']), 'cat.lan', 'www.example'),
+    (dict(host='0.0.0.0', allowed_hosts=['*.lan']), 'cat.lan', 'demo.example')])
+def test_requests_for_other_hosts_are_refused(inferencer, free_port, options, accepted, refused):
+    with running(inferencer, port=free_port, samples=[], **options):
+        for name, status in ((accepted, 200), (refused, 400)):
+            connection = http.client.HTTPConnection('127.0.0.1', free_port, timeout=30)
+            connection.request('GET', '/theme.css', headers={'Host': f'{name}:{free_port}'})
+            assert connection.getresponse().status == status, name
+            connection.close()
+
+
+def test_a_server_for_everyone_accepts_all_host_names(inferencer, free_port):
+    with running(inferencer, host='0.0.0.0', port=free_port, samples=[]):
+        connection = http.client.HTTPConnection('127.0.0.1', free_port, timeout=30)
+        connection.request('GET', '/theme.css', headers={'Host': 'demo.example'})
+        assert connection.getresponse().status == 200
+        connection.close()
+
+
+@pytest.mark.parametrize('name', ['*', 'demo.*', '*example'])
+def test_wildcards_stand_for_subdomains_only(inferencer, name):
+    with pytest.raises(ValueError, match='demo.example.org'):
+        with running(inferencer, allowed_hosts=[name]):
+            pass
+
+
 @pytest.mark.parametrize('limits', [
     dict(max_upload_mb=0), dict(queue_size=0), dict(max_pixels=0),
     dict(max_upload_mb=3, max_stored_mb=2)])
 def test_limits_are_positive(inferencer, limits):
-    with pytest.raises(ValueError, match='least 1'):
+    with pytest.raises(ValueError, match='least'):
         with running(inferencer, **limits):
             pass
 
@@ -78,7 +108,7 @@ def test_no_stub_files_appear_in_the_package():
     assert not list(Path(web.__file__).parent.glob('*.pyi'))
 
 
-def test_the_command_hands_its_options_on(monkeypatch):
+def test_the_command_passes_its_options_on(monkeypatch):
     calls = []
     monkeypatch.setattr('mmseg_instbox.apis.InstBoxInferencer',
                         lambda *args, **kwargs: calls.append((args, kwargs)) or 'the inferencer')
@@ -86,6 +116,7 @@ def test_the_command_hands_its_options_on(monkeypatch):
                         lambda *args, **kwargs: calls.append((args, kwargs)))
     result = instbox('--model', 'a.py', '--weights', 'b.pth', '--port', '8000', '--max-pixels',
                      '1000', '--max-upload-mb', '2', '--max-stored-mb', '9', '--queue-size', '3',
+                     '--allowed-host', 'demo.example', '--allowed-host', '*.lan',
                      '--cfg-options', 'model.grouper.min_gain=0.2')
     assert result.exit_code == 0, result.output
     (args, kwargs), (served, options) = calls
@@ -93,10 +124,11 @@ def test_the_command_hands_its_options_on(monkeypatch):
     assert kwargs['cfg_options'] == {'model.grouper.min_gain': 0.2}
     assert served == ('the inferencer', )
     assert options == dict(host='127.0.0.1', port=8000, max_pixels=1000, max_upload_mb=2.0,
-                           max_stored_mb=9.0, queue_size=3)
+                           max_stored_mb=9.0, queue_size=3,
+                           allowed_hosts=('demo.example', '*.lan'))
 
 
-def test_the_command_ends_cleanly_when_it_is_told_to_stop(monkeypatch):
+def test_sigterm_ends_the_command_cleanly(monkeypatch):
     monkeypatch.setattr('mmseg_instbox.apis.InstBoxInferencer', lambda *args, **kwargs: None)
     handlers = []
     monkeypatch.setattr('mmseg_instbox.web.serve',
@@ -109,8 +141,8 @@ def test_the_command_ends_cleanly_when_it_is_told_to_stop(monkeypatch):
 def test_the_command_warns_where_others_reach_the_page(monkeypatch):
     monkeypatch.setattr('mmseg_instbox.apis.InstBoxInferencer', lambda *args, **kwargs: None)
     monkeypatch.setattr('mmseg_instbox.web.serve', lambda *args, **kwargs: None)
-    assert 'Everybody' in instbox('--host', '0.0.0.0').output
-    assert 'Everybody' not in instbox().output
+    assert 'Anyone' in instbox('--host', '0.0.0.0').output
+    assert 'Anyone' not in instbox().output
 
 
 def test_the_command_without_gradio_says_what_to_install(monkeypatch):
@@ -135,13 +167,13 @@ def test_help_names_the_extra_and_an_example():
 def test_a_real_network_behind_the_page(tiny_config, scene_file, tmp_path):
     network = load_model(load_config(str(tiny_config)), device='cpu')
     inferencer = InstBoxInferencer(network, show_progress=False)
-    studio = Studio(inferencer)
-    key = studio.open(Upload(str(scene_file), scene_file.name))
-    view = studio.view(key, Settings(0, LAYERS, dict(min_gain=0.1)))
+    backend = PageBackend(inferencer)
+    key = backend.open(scene_file, scene_file.name)
+    view = backend.view(key, Settings(0, LAYERS, dict(min_gain=0.1)))
     sample = next(iter(inferencer.stream([scene_file], keep_boxes=True)))
     found = inferencer.regroup(sample, min_gain=0.1)
-    assert len(view['instances']) == min(len(found.scores), studio.max_objects)
+    assert len(view['instances']) == min(len(found.scores), backend.max_objects)
     for each, score, mask in zip(view['instances'], found.scores, found.masks, strict=False):
         assert each['score'] == pytest.approx(float(score), abs=1e-3)
         assert each['area'] == int(mask.sum())
-    assert studio.export(key, Settings(0), 'coco', tmp_path).is_file()
+    assert backend.export(key, Settings(0), 'coco', tmp_path).is_file()

@@ -12,7 +12,7 @@ from .images import encode, picture
 from .masks import SHAPE
 from .mutations import mutate_bytes, pick
 
-TOOL = Path(__file__).resolve().parents[2] / 'dataset_converters' / 'sbd.py'
+TOOL = Path(__file__).resolve().parents[3] / 'tools' / 'dataset_converters' / 'sbd.py'
 ODD = (None, 'x', [], [1, 2, 3], -1, 300, 1e300, float('nan'), np.zeros((0, 0)),
        np.zeros((4, 4, 4)), np.array([1 + 2j]), np.full(SHAPE, 1.5), np.full(SHAPE, -3),
        np.zeros((3, 3), np.uint8), np.full(SHAPE, 21), {'a': 1})

@@ -89,7 +89,10 @@ setup(
     ],
     extras_require=dict(
         demo=['gradio>=6.31,<7'],
-        dev=['playwright>=1.40', 'pytest>=8', 'pytest-xdist>=3', 'ruff>=0.6', 'tensorboard>=2.15'],
+        dev=[
+            'import-linter>=2.5', 'playwright>=1.40', 'pytest>=8', 'pytest-xdist>=3', 'ruff>=0.6',
+            'tensorboard>=2.15'
+        ],
         export=['onnx>=1.16', 'onnxruntime>=1.18', 'openvino>=2024.4'],
         report=['jinja2>=3'],  # tools/analysis_tools/error_report.py
         ray=['fsspec>=2024.1', 'ray[data]>=2.51,<2.64'],

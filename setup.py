@@ -93,6 +93,7 @@ setup(
         export=['onnx>=1.16', 'onnxruntime>=1.18', 'openvino>=2024.4'],
         ray=['fsspec>=2024.1', 'ray[data]>=2.51,<2.64'],
         supervision=['supervision>=0.25'],
+        tflite=['tflite>=2.18'],
     ),
     entry_points=dict(console_scripts=['instbox = mmseg_instbox.cli.main:main']),
     zip_safe=False,

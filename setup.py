@@ -97,6 +97,7 @@ setup(
         report=['jinja2>=3'],  # tools/analysis_tools/error_report.py
         ray=['fsspec>=2024.1', 'ray[data]>=2.51,<2.64'],
         supervision=['supervision>=0.25'],
+        tflite=['tflite>=2.18'],
     ),
     entry_points=dict(console_scripts=['instbox = mmseg_instbox.cli.main:main']),
     zip_safe=False,

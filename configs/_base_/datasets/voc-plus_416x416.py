@@ -1,4 +1,4 @@
-# 2,950 photographs in the layout of PASCAL VOC, evaluated on 200 of VOC's official val. Every
+# 2,950 photographs in PASCAL VOC's layout, and 200 of VOC's official val to evaluate on. Every
 # other training image is shown whole, so that large objects are.
 _base_ = './voc-mini_352x352.py'
 crop_size = (416, 416)

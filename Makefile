@@ -1,6 +1,7 @@
 # make quickstart   train, evaluate and predict on a small generated data set
+# make lint         ruff, and import-linter for the layers
 # make test         lint and tests
-# Both install what they need into .venv first; it is used again when it is there.
+# Each installs what it needs into .venv first; it is used again when it is there.
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -40,6 +41,7 @@ test: lint
 
 lint: $(ALL)
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info mmseg_instbox/.mim .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist *.egg-info mmseg_instbox/.mim .pytest_cache .ruff_cache .import_linter_cache

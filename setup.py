@@ -1,7 +1,7 @@
 """Installs mmseg_instbox.
 
-Configs and tools belong to the package as they do in every OpenMMLab package: a wheel carries them
-in ``mmseg_instbox/.mim``; an editable install links them there.
+As in every OpenMMLab package, a wheel carries configs and tools in ``mmseg_instbox/.mim``; an
+editable install links them there. Benchmarks stay in the repository.
 """
 import re
 import shutil
@@ -12,6 +12,7 @@ from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
 CARRIED = ('configs', 'demo', 'tools', 'model-index.yml')
+LEFT_OUT = ('__pycache__', 'benchmarks')
 
 
 class BuildWithMim(build_py):
@@ -40,7 +41,7 @@ def copy_carried(target: Path) -> None:
     for name in CARRIED:
         source = ROOT / name
         if source.is_dir():
-            shutil.copytree(source, target / name, ignore=shutil.ignore_patterns('__pycache__'))
+            shutil.copytree(source, target / name, ignore=shutil.ignore_patterns(*LEFT_OUT))
         else:
             shutil.copy2(source, target / name)
 
@@ -72,7 +73,6 @@ setup(
     install_requires=[
         'click>=8.2',
         'fsspec>=2024.1',
-        'jinja2>=3',
         'numpy>=2.0.1',
         'onedl-mmcv>=2.3.6',
         'onedl-mmdetection>=3.5.1',
@@ -90,11 +90,16 @@ setup(
         'wrapt>=1.15',
     ],
     extras_require=dict(
-        demo=['gradio>=6.31,<7'],
-        dev=['playwright>=1.40', 'pytest>=8', 'pytest-xdist>=3', 'ruff>=0.6', 'tensorboard>=2.15'],
+        demo=['gradio>=6.31,<7', 'starlette>=1.6'],
+        dev=[
+            'import-linter>=2.5', 'playwright>=1.40', 'pytest>=8', 'pytest-xdist>=3', 'ruff>=0.6',
+            'tensorboard>=2.15'
+        ],
         export=['onnx>=1.16', 'onnxruntime>=1.18', 'openvino>=2024.4'],
         ray=['ray[data]>=2.51,<2.64'],
+        report=['jinja2>=3'],  # tools/analysis_tools/error_report.py
         supervision=['supervision>=0.25'],
+        tflite=['tflite>=2.18'],
     ),
     entry_points=dict(console_scripts=['instbox = mmseg_instbox.cli.main:main']),
     zip_safe=False,

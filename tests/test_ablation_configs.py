@@ -18,10 +18,10 @@ BOTH = {
     'no-bootstrapping': SAMPLERS,
     'bootstrap-categories': {'model.box_head.sampler'},
     'bootstrap-boxes': {'model.decode_head.sampler'},
-    'warmup': {f'{key}.warmup_iters' for key in SAMPLERS},
-    't05': {'model.decode_head.sampler.thresh'},
-    't09': {'model.decode_head.sampler.thresh'},
-    'fov1': {'model.decode_head.classifier_dilation'},
+    'bootstrap-warmup': {f'{key}.warmup_iters' for key in SAMPLERS},
+    'thresh-0.5': {'model.decode_head.sampler.thresh'},
+    'thresh-0.9': {'model.decode_head.sampler.thresh'},
+    'classifier-dilation-1': {'model.decode_head.classifier_dilation'},
     'corner-coder': {'model.box_head.coder.type'},
     'iou-loss': BOX_LOSS,
     'giou-loss': BOX_LOSS,
@@ -30,27 +30,27 @@ BOTH = {
 }
 ABLATIONS = {
     LARGE: BOTH | {
-        'fov6': BOTH['fov1'],
-        'fov18': BOTH['fov1'],
-        'kernel5': {'model.decode_head.classifier_kernel'},
-        'no-stage': {'model.decode_head.num_convs', 'model.decode_head.channels'},
-        'dropout': {'model.backbone.dropout'},
-        'no-dropout': {'model.decode_head.dropout_ratio'},
+        'classifier-dilation-6': BOTH['classifier-dilation-1'],
+        'classifier-dilation-18': BOTH['classifier-dilation-1'],
+        'classifier-kernel-5': {'model.decode_head.classifier_kernel'},
+        'no-classifier-stage': {'model.decode_head.num_convs', 'model.decode_head.channels'},
+        'residual-dropout': {'model.backbone.dropout'},
+        'no-classifier-dropout': {'model.decode_head.dropout_ratio'},
         'frozen-bn': {'model.backbone.norm_eval'},
-        'k128': {f'{key}.min_kept' for key in SAMPLERS},
-        'k2048': {f'{key}.min_kept' for key in SAMPLERS},
-        't07': {'model.decode_head.sampler.thresh'},
-        't08': {'model.decode_head.sampler.thresh'},
-        'batch-scope': {f'{key}.scope' for key in SAMPLERS},
+        'min-kept-128': {'model.decode_head.sampler.min_kept'},
+        'min-kept-2048': {'model.decode_head.sampler.min_kept'},
+        'thresh-0.7': {'model.decode_head.sampler.thresh'},
+        'thresh-0.8': {'model.decode_head.sampler.thresh'},
+        'bootstrap-scope-batch': {f'{key}.scope' for key in SAMPLERS},
         'frozen-categories': LOCALISER | {'model.freeze_categories', 'load_from'},
         'own-backbone-frozen-categories': LOCALISER | {'model.freeze_categories', 'load_from'},
     },
     SMALL: BOTH | {
-        'fov12': BOTH['fov1'],
-        'k04': {'model.decode_head.sampler.min_kept'},
-        'k40': {'model.decode_head.sampler.min_kept'},
-        'box-k25': {'model.box_head.sampler.min_kept'},
-        'box-1x1': {'model.box_head.first_kernel'},
+        'classifier-dilation-12': BOTH['classifier-dilation-1'],
+        'min-kept-4-percent': {'model.decode_head.sampler.min_kept'},
+        'min-kept-40-percent': {'model.decode_head.sampler.min_kept'},
+        'box-min-kept-25-percent': {'model.box_head.sampler.min_kept'},
+        'box-first-kernel-1': {'model.box_head.first_kernel'},
     },
 }
 DEPTH = {f'model.backbone.{key}' for key in ('depth', 'init_cfg.checkpoint')}
@@ -72,7 +72,8 @@ CASES = [(base, f'{base}_{name}', keys) for base, part in ABLATIONS.items()
 
 
 def read(repo, name: str) -> Config:
-    return Config.fromfile(repo / 'configs' / 'instbox' / f'{name}.py')
+    file, = (repo / 'configs' / 'instbox').rglob(f'{name}.py')
+    return Config.fromfile(file)
 
 
 def flatten(node: object, name: str = '') -> dict[str, object]:
@@ -107,10 +108,9 @@ def test_it_builds_and_changes_only_what_it_is_about(repo, base, name, keys):
 
 
 def test_all_ablations_are_tested(repo):
-    found = {file.stem for file in (repo / 'configs' / 'instbox').glob('*.py')
+    found = {file.stem for file in (repo / 'configs' / 'instbox' / 'ablations').glob('*.py')
              if file.stem.startswith((f'{LARGE}_', f'{SMALL}_'))}
-    elsewhere = {f'{LARGE}_{name}' for name in ('sbd-val', 'coco-pretrained')}
-    assert found - elsewhere == {case[1] for case in CASES} - set(BESIDE)
+    assert found - {f'{LARGE}_sbd-val'} == {case[1] for case in CASES} - set(BESIDE)
 
 
 @pytest.mark.parametrize('name', ['frozen-categories', 'own-backbone-frozen-categories'])

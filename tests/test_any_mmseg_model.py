@@ -76,7 +76,7 @@ FAMILIES = {
 
 
 def read(repo: Path, family: str) -> Config:
-    return Config.fromfile(repo / 'configs' / 'instbox' / f'instbox_{family}{SUFFIX}.py')
+    return Config.fromfile(repo / 'configs/instbox/any_model' / f'instbox_{family}{SUFFIX}.py')
 
 
 def merge(node: dict, changes: dict) -> None:

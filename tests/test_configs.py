@@ -6,7 +6,8 @@ import yaml
 from mmengine.config import Config
 from mmseg.registry import DATASETS, MODELS
 
-FOLDERS = ('fcrn', 'instbox')
+INSTBOX = ('instbox', 'instbox/ablations', 'instbox/any_model')
+FOLDERS = ('fcrn', *INSTBOX)
 
 
 @pytest.mark.parametrize('folder', FOLDERS)
@@ -15,7 +16,7 @@ def test_each_config_is_listed_in_readme_and_metafile(repo, folder):
     files = {file.stem for file in folder.glob('*.py')}
     models = yaml.safe_load((folder / 'metafile.yaml').read_text())['Models']
     assert sorted(model['Name'] for model in models) == sorted(files)
-    listed = re.findall(r'\]\(([\w-]+)\.py\)', (folder / 'README.md').read_text())
+    listed = re.findall(r'\]\(([\w.-]+)\.py\)', (folder / 'README.md').read_text())
     assert sorted(listed) == sorted(files)
 
 
@@ -43,11 +44,12 @@ def test_each_category_network_builds_with_the_categories_of_its_data(repo):
 
 
 def test_instances_are_of_the_things_of_the_data(repo):
-    for name, cfg in read(repo, 'instbox').items():
-        meta = metainfo(cfg)
-        things = [list(meta['classes']).index(thing) for thing in meta['thing_classes']]
-        given = cfg.model.get('thing_ids') or list(range(1, cfg.model.decode_head.num_classes))
-        assert given == things, name
+    for folder in INSTBOX:
+        for name, cfg in read(repo, folder).items():
+            meta = metainfo(cfg)
+            things = [list(meta['classes']).index(thing) for thing in meta['thing_classes']]
+            given = cfg.model.get('thing_ids') or list(range(1, cfg.model.decode_head.num_classes))
+            assert given == things, name
 
 
 def test_pretraining_on_coco_leads_to_the_config_that_goes_on(repo):

@@ -40,7 +40,8 @@ def test_checkpoints_are_those_that_a_config_leaves(page, repo):
     checkpoints = [Path(word) for word in words(page, repo) if word.endswith('.pth')]
     assert checkpoints
     for file in checkpoints:
-        cfg = Config.fromfile(repo / 'configs' / 'instbox' / f'{file.parent.name}.py')
+        config, = (repo / 'configs' / 'instbox').rglob(f'{file.parent.name}.py')
+        cfg = Config.fromfile(config)
         assert file.name == f'iter_{cfg.train_cfg.max_iters}.pth'
 
 
@@ -72,6 +73,6 @@ def test_every_claim_has_a_config_and_what_was_measured_or_checked(page):
 
 def test_every_ablation_of_the_paper_is_named(page, repo):
     base = 'instbox_fcrn-r50-d8_8xb2-20k_voc12-sbd-500x500'
-    files = (repo / 'configs' / 'instbox').glob(f'{base}*.py')
+    files = (repo / 'configs' / 'instbox').rglob(f'{base}*.py')
     missing = [file.name for file in files if file.name not in page]
     assert not missing

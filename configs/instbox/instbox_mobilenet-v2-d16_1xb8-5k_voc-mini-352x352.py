@@ -1,5 +1,8 @@
 # a longer training, so a wider range of sizes; a box head with a third of the multiplications
-_base_ = './instbox_mobilenet-v2-d16_1xb8-2k_voc-mini-352x352.py'
+_base_ = [
+    '../_base_/models/instbox_mobilenet-v2-d16.py', '../_base_/datasets/voc-mini_352x352.py',
+    '../_base_/schedules/schedule_adamw-poly_5k.py', '../_base_/default_runtime.py'
+]
 model = dict(box_head=dict(first_kernel=1))
 train_pipeline = [
     dict(type='LoadInstImage'),
@@ -11,8 +14,3 @@ train_pipeline = [
     dict(type='PackInstInputs')
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
-param_scheduler = [
-    dict(type='LinearLR', start_factor=1e-3, begin=0, end=100, by_epoch=False),
-    dict(type='PolyLR', eta_min=0.0, power=0.9, begin=100, end=5000, by_epoch=False)
-]
-train_cfg = dict(max_iters=5000, val_interval=1000)

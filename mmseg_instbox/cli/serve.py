@@ -7,32 +7,33 @@ import click
 from .options import CommandWithConfig, allow_pickle, cfg_options, model_options
 from .startup import load_package
 
-LOOPBACK = ('127.0.0.1', 'localhost', '::1')
-
 
 @click.command(cls=CommandWithConfig)
 @model_options
-@click.option('--host', default='127.0.0.1', help='Address to listen at. The default is reached '
-              'from this machine alone; the page asks nobody for a password.')
+@click.option('--host', default='127.0.0.1', help='Address to listen at. The default is reachable '
+              'from this machine only; the page has no password.')
 @click.option('--port', type=click.IntRange(1, 65535),
               help='Port.  [default: the first free one from 7860 on]')
 @click.option('--max-pixels', type=click.IntRange(1), default=16_000_000,
-              help='Larger pictures are refused.')
+              help='Images of more pixels are refused.')
 @click.option('--max-upload-mb', type=click.FloatRange(0, min_open=True), default=20,
               help='Larger files are refused.')
 @click.option('--max-stored-mb', type=click.FloatRange(0, min_open=True), default=1000,
-              help='What uploads and downloads of all visitors may take; the oldest go first.')
+              help='Limit of all stored uploads and downloads; the oldest are deleted first.')
 @click.option('--queue-size', type=click.IntRange(1), default=64,
-              help='How many requests may wait.')
+              help='Number of requests that may wait; further ones are refused.')
+@click.option('--allowed-host', 'allowed_hosts', multiple=True, metavar='NAME',
+              help='Host name under which visitors reach the page through a reverse proxy, for '
+              'example demo.example.org or *.example.org; may be repeated.')
 @cfg_options('model.grouper.min_gain=0.2')
 @allow_pickle
 def serve(model: str | None, weights: str | None, device: str | None, host: str, port: int | None,
           max_pixels: int, max_upload_mb: float, max_stored_mb: float, queue_size: int,
-          cfg_options: dict | None, allow_pickle: bool) -> None:
-    """Show the instances of pictures in a web page.
+          allowed_hosts: tuple[str, ...], cfg_options: dict | None, allow_pickle: bool) -> None:
+    """Show the instances of images on a web page.
 
-    Drop a picture, point at objects, move sliders that group again without running the network,
-    and save masks as COCO JSON or PNG. Pictures stay on this machine. Needs the extra "demo":
+    Drop an image, point at objects, move sliders that group again without running the network,
+    and save masks as COCO JSON or PNG. Images stay on this machine. Needs the extra "demo":
     pip install 'mmseg_instbox[demo]'.
 
     \b
@@ -41,15 +42,17 @@ def serve(model: str | None, weights: str | None, device: str | None, host: str,
       instbox serve --model work_dirs/my_config/iter_2000.pth --port 8000
     """
     if find_spec('gradio') is None:
-        raise click.ClickException("the page needs gradio, which is not installed: "
+        raise click.ClickException("The page needs Gradio, which is not installed: "
                                    "pip install 'mmseg_instbox[demo]'")
     load_package()
     from ..apis import InstBoxInferencer
+    from ..web import LOOPBACK
     from ..web import serve as serve_page
     inferencer = InstBoxInferencer(model, weights, device, cfg_options=cfg_options,
                                    allow_pickle=allow_pickle, show_progress=False)
     if host not in LOOPBACK:
-        click.echo(f'Everybody who reaches {host} can use the page.', err=True)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that temporary files go
+        click.echo(f'Anyone who can reach {host} can use the page.', err=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that temporary files are removed
     serve_page(inferencer, host=host, port=port, max_pixels=max_pixels,
-               max_upload_mb=max_upload_mb, max_stored_mb=max_stored_mb, queue_size=queue_size)
+               max_upload_mb=max_upload_mb, max_stored_mb=max_stored_mb, queue_size=queue_size,
+               allowed_hosts=allowed_hosts)

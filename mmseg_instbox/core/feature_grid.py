@@ -84,18 +84,22 @@ def upsample_corner_aligned(grid: Tensor, shape: tuple[int, int]) -> Tensor:
 
     Args:
         grid: ``(N, C, h, w)``.
-        shape: ``(r * h, r * w)``, r a whole number; ``grid`` itself is returned where r is 1.
+        shape: ``(r * h, r * w)``, r even; ``grid`` itself is returned where r is 1.
 
     Returns:
         Tensor: ``(N, C, r * h, r * w)`` values at the centres of the fine cells.
+
+    Raises:
+        ValueError: ``shape`` is no such multiple.
     """
     ratio = int(shape[0] // grid.shape[-2])  # a constant of the network, in traces too
+    even = ratio == 1 or ratio % 2 == 0  # an odd one would miss the centres by half a cell
+    if not even or tuple(ratio * side for side in grid.shape[-2:]) != tuple(shape):
+        raise InvalidInputError(f'A grid of {tuple(grid.shape[-2:])} cells cannot be upsampled to '
+                                f'{tuple(shape)} by an even factor; pad inputs to a multiple of '
+                                "the coarsest stride (the data preprocessor's size_divisor)")
     if ratio == 1:
         return grid
-    if tuple(ratio * side for side in grid.shape[-2:]) != tuple(shape):
-        raise InvalidInputError(f'A grid of {tuple(grid.shape[-2:])} cells cannot be upsampled to '
-                                f'{tuple(shape)} by a whole factor; pad inputs to a multiple of '
-                                "the coarsest stride (the data preprocessor's size_divisor)")
     padded = F.pad(grid, (0, 1, 0, 1), mode='replicate')
     fine = F.interpolate(padded, scale_factor=float(ratio), mode='bilinear', align_corners=False)
     start = ratio // 2

@@ -133,9 +133,10 @@ class _Evaluate:
     """What ``InstBoxMetric`` keeps of an image, for each variant."""
     variants: Sequence[Variant]
     dataset_meta: dict
+    metric_args: dict
 
     def __call__(self, sample: dict) -> list:
-        metric = _metric(self.dataset_meta)
+        metric = _metric(self.dataset_meta, **self.metric_args)
         for variant in self.variants:  # one by one, because masks take room
             metric.process({}, [variant(sample)])
         return metric.results
@@ -154,13 +155,31 @@ def replay(samples: DumpedSamples, variants: Sequence[Variant],
         list[dict]: ``mIoU``, ``APr_0.5`` to ``APr_0.9`` and ``APr_vol`` of each variant.
     """
     metric = _metric(samples.dataset_meta)
-    images = map_samples(_Evaluate(variants, samples.dataset_meta), samples, workers)
+    images = match_images(samples, variants, workers)
     return [dict(metric.compute_metrics([image[i] for image in images]))
             for i in range(len(variants))]
 
 
-def _metric(dataset_meta: dict) -> InstBoxMetric:
-    metric = InstBoxMetric(prefix='replay')  # without a prefix mmengine warns each time
+def match_images(samples: DumpedSamples, variants: Sequence[Variant], workers: int = 1,
+                 **metric_args) -> list[list[dict]]:
+    """Match the instances of each variant with the objects, image by image.
+
+    Args:
+        samples: The images.
+        variants: As of :func:`replay`.
+        workers: Number of processes.
+        **metric_args: Arguments of ``InstBoxMetric``.
+
+    Returns:
+        list[list[dict]]: What ``InstBoxMetric.process`` keeps, of each image and each variant.
+    """
+    work = _Evaluate(variants, samples.dataset_meta, metric_args)
+    return map_samples(work, samples, workers)
+
+
+def _metric(dataset_meta: dict, **metric_args) -> InstBoxMetric:
+    # without a prefix mmengine warns each time
+    metric = InstBoxMetric(prefix='replay', **metric_args)
     metric.dataset_meta = dataset_meta
     return metric
 

@@ -121,6 +121,34 @@ def read_instances(sample: dict, num_things: int,
     return tuple(each.detach().cpu().numpy() for each in (masks, labels, scores))
 
 
+def ranked_labels(sample: dict, image_labels: np.ndarray, image_scores: np.ndarray,
+                  num: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Turn each instance into up to ``num`` detections, one a label, as detectors are evaluated.
+
+    Args:
+        sample (dict): Data sample whose ``pred_instances`` may have ``label_scores`` (K, T), the
+            score of each instance with each label; without them each is one detection.
+        image_labels (ndarray): Labels of the instances, (K,), which come first.
+        image_scores (ndarray): Their scores, (K,).
+        num (int): Labels of an instance that count.
+
+    Returns:
+        tuple[ndarray, ndarray, ndarray]: Of D detections the index of the instance, the label and
+        the score, (D,) each.
+    """
+    table = sample['pred_instances'].get('label_scores')
+    every = np.arange(len(image_labels))
+    if num == 1 or table is None or not len(every):
+        return every, image_labels, image_scores
+    table = table.detach().cpu().numpy().astype(image_scores.dtype)
+    first = table.copy()
+    first[every, image_labels] = np.inf
+    table[every, image_labels] = image_scores
+    labels = np.argsort(-first, axis=1, kind='stable')[:, :num]
+    scores = np.take_along_axis(table, labels, axis=1)
+    return np.repeat(every, labels.shape[1]), labels.ravel(), scores.ravel()
+
+
 def read_objects(sample: dict, num_things: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Read the ground-truth objects.
 

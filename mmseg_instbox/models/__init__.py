@@ -1,8 +1,8 @@
 from .activations import LeanReLU6
-from .backbones import FCRNResNet
-from .box_heads import PixelBoxHead
+from .backbones import DilatedMobileNetV2, FCRNResNet
+from .box_heads import ContextPixelBoxHead, PixelBoxHead
 from .data_preprocessors import InstBoxDataPreProcessor
-from .decode_heads import FCRNHead
+from .decode_heads import FCRNHead, RefinedASPPHead
 from .losses import BootstrapCrossEntropyLoss, GIoULoss, IoULoss, SmoothL1Loss
 from .segmentors import InstBoxSegmentor, InstBoxTTAModel, LocaliserSegmentor
 from .task_modules import (
@@ -16,7 +16,8 @@ from .task_modules import (
 
 __all__ = [
     'BootstrapCrossEntropyLoss', 'BootstrapPixelSampler', 'BoxNMSGrouper', 'CentreGrouper',
-    'CornerBoxCoder', 'FCRNHead', 'FCRNResNet', 'GIoULoss', 'InstBoxDataPreProcessor',
-    'InstBoxSegmentor', 'InstBoxTTAModel', 'IoULoss', 'LeanReLU6', 'LocaliserSegmentor',
-    'PixelBoxCoder', 'PixelBoxGrouper', 'PixelBoxHead', 'SmoothL1Loss'
+    'ContextPixelBoxHead', 'CornerBoxCoder', 'DilatedMobileNetV2', 'FCRNHead', 'FCRNResNet',
+    'GIoULoss', 'InstBoxDataPreProcessor', 'InstBoxSegmentor', 'InstBoxTTAModel', 'IoULoss',
+    'LeanReLU6', 'LocaliserSegmentor', 'PixelBoxCoder', 'PixelBoxGrouper', 'PixelBoxHead',
+    'RefinedASPPHead', 'SmoothL1Loss'
 ]

@@ -1,5 +1,5 @@
-"""The web page of ``instbox serve``; needs the extra ``demo`` (gradio)."""
+"""The web page of ``instbox serve``; needs the extra ``demo`` (Gradio)."""
 from .app import build_app
-from .serve import running, serve
+from .server import LOOPBACK, running, serve
 
-__all__ = ['build_app', 'running', 'serve']
+__all__ = ['LOOPBACK', 'build_app', 'running', 'serve']

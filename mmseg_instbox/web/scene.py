@@ -1,5 +1,5 @@
-"""A picture that went through the network: all that the page needs to group and draw it again."""
-from dataclasses import dataclass, field
+"""What the page keeps of an image after the network: outputs to group, arrays to draw."""
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -8,94 +8,101 @@ import torch
 from mmengine.structures import InstanceData, PixelData
 from mmseg.structures import SegDataSample
 
-from .layers import display_size, instance_map, resize_map, resize_picture
-
-
-@dataclass
-class Found:
-    """N instances of a picture, best score first.
-
-    Attributes:
-        ids (np.ndarray): (h, w) int32 at display size, 0 none, k + 1 the k-th instance.
-        labels (np.ndarray): (N,) index into the thing classes.
-        scores (np.ndarray): (N,).
-        boxes (np.ndarray): (N, 4) in pixels of the full picture.
-        areas (np.ndarray): (N,) pixels of the full picture.
-    """
-    ids: np.ndarray
-    labels: np.ndarray
-    scores: np.ndarray
-    boxes: np.ndarray
-    areas: np.ndarray
+MAX_SIDE = 1024  # pixels of the longer side of what is shown; downloads have the full size
+MIN_SIDE = 800  # so that labels are sharp
 
 
 @dataclass
 class Scene:
-    """What is kept of a picture.
+    """An image and the outputs of the network for it.
 
     Attributes:
-        name (str): File stem, for downloads.
-        picture (np.ndarray): (h, w, 3) uint8 RGB at display size.
-        categories (np.ndarray): (h, w) int category of each pixel at display size.
+        name (str): File name without suffix, for downloads.
+        image (np.ndarray): ``(h, w, 3)`` uint8 RGB at display size.
+        categories (np.ndarray): ``(h, w)`` category of each pixel at display size.
         sample (SegDataSample): ``pred_boxes``, ``pred_scores``, ``pred_sem_seg`` and metainfo.
-        last (tuple, optional): Grouping options and what they found, so that a change of what is
-            drawn does not group again.
-        vote_field (np.ndarray, optional): (h, w, 3) uint8, once it was drawn.
+        grouped (tuple, optional): The last options of the grouper and what :func:`shown_instances`
+            gives for them, so that a change of layers does not group again.
+        vote_field (np.ndarray, optional): ``(h, w, 3)`` uint8, once it was drawn.
     """
     name: str
-    picture: np.ndarray
+    image: np.ndarray
     categories: np.ndarray
     sample: SegDataSample
-    last: tuple[dict[str, Any], Found] | None = field(default=None, repr=False)
-    vote_field: np.ndarray | None = field(default=None, repr=False)
-
-    @property
-    def full_size(self) -> tuple[int, int]:
-        """Height and width of the full picture."""
-        return tuple(self.sample.pred_sem_seg.shape)
+    grouped: tuple[dict[str, Any], tuple[np.ndarray, InstanceData]] | None = None
+    vote_field: np.ndarray | None = None
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width of what is shown."""
-        return self.picture.shape[:2]
+        """Height and width at display size."""
+        return self.image.shape[:2]
 
     @property
-    def scale(self) -> np.ndarray:
-        """(2,) what x and y of the full picture are multiplied by to get those shown."""
-        return np.array(self.size[::-1]) / np.array(self.full_size[::-1])
+    def scale(self) -> tuple[float, float]:
+        """Display size divided by full size, for x and y."""
+        height, width = self.sample.pred_sem_seg.shape
+        return self.size[1] / width, self.size[0] / height
 
 
 def make_scene(name: str, image: np.ndarray, sample: SegDataSample) -> Scene:
-    """Keeps of a prediction what is needed to group it again.
+    """Keeps of a prediction what grouping and drawing need.
 
     Args:
-        name: Of the picture, without ending.
-        image: (H, W, 3) uint8 BGR.
+        name: Of the image, without suffix.
+        image: ``(H, W, 3)`` uint8 BGR.
         sample: With ``pred_sem_seg``, ``pred_boxes``, ``pred_scores`` and ``grid_extent``.
     """
     size = display_size(image.shape[:2])
-    num = len(sample.pred_scores.data)
-    categories = sample.pred_sem_seg.data.cpu().to(torch.uint8 if num <= 256 else torch.int16)
+    small = torch.uint8 if len(sample.pred_scores.data) <= 256 else torch.int16
     kept = SegDataSample(metainfo=sample.metainfo)
-    kept.pred_sem_seg = PixelData(data=categories)
+    kept.pred_sem_seg = PixelData(data=sample.pred_sem_seg.data.cpu().to(small))
     kept.pred_boxes = sample.pred_boxes.cpu()
     kept.pred_scores = sample.pred_scores.cpu()
-    picture = resize_picture(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), size)
-    return Scene(name, picture, resize_map(categories[0].numpy(), size), kept)
+    interpolation = cv2.INTER_AREA if size[0] < image.shape[0] else cv2.INTER_CUBIC
+    shown = cv2.resize(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), size[::-1],
+                       interpolation=interpolation)
+    return Scene(name, shown, resize_map(kept.pred_sem_seg.data[0].numpy(), size), kept)
 
 
-def summarise(instances: InstanceData, size: tuple[int, int]) -> Found:
-    """What the page shows of ``instances`` (as the grouper gives them), at ``size`` (h, w)."""
-    masks = instances.masks.cpu().numpy()
-    ids = resize_map(instance_map(masks), size)
-    areas = np.array([np.count_nonzero(mask) for mask in masks], dtype=np.int64)
-    labels, scores, boxes = (instances[key].cpu().numpy() for key in ('labels', 'scores', 'bboxes'))
-    return Found(ids, labels, scores, boxes, areas)
+def shown_instances(instances: InstanceData,
+                    size: tuple[int, int]) -> tuple[np.ndarray, InstanceData]:
+    """What is shown of the N instances that a grouper found, best score first.
+
+    Returns:
+        tuple[np.ndarray, InstanceData]: The instance of each pixel at display ``size``, ``(h, w)``
+        int32, 0 none and k + 1 the k-th; and arrays ``labels``, ``scores``, ``bboxes`` and
+        ``areas`` in pixels of the full image.
+    """
+    found = instances.cpu().numpy()
+    ids = resize_map(instance_map(found.masks), size)
+    found.areas = np.array([np.count_nonzero(mask) for mask in found.masks], dtype=np.int64)
+    del found.masks
+    return ids, found
 
 
-def full_sample(scene: Scene, instances: InstanceData) -> SegDataSample:
-    """A data sample as the inferencer gives it, with ``instances`` of the full picture."""
-    sample = SegDataSample(metainfo=scene.sample.metainfo)
-    sample.pred_sem_seg = PixelData(data=scene.sample.pred_sem_seg.data.long())
-    sample.pred_instances = instances
-    return sample
+def instance_map(masks: np.ndarray) -> np.ndarray:
+    """Instance of each pixel of ``masks`` (N, H, W) bool: ``(H, W)`` int32, 0 none, k + 1 the k-th.
+
+    Of several instances at a pixel, the first one counts.
+    """
+    ids = np.zeros(masks.shape[1:], dtype=np.int32)
+    for index in reversed(range(len(masks))):
+        ids[masks[index]] = index + 1
+    return ids
+
+
+def display_size(shape: tuple[int, int]) -> tuple[int, int]:
+    """Height and width at which an image of ``shape`` (H, W) is shown.
+
+    The longer side is scaled down to ``MAX_SIDE`` or up to ``MIN_SIDE`` pixels.
+    """
+    longer = max(shape)
+    shown = min(max(longer, MIN_SIDE), MAX_SIDE)
+    return tuple(max(1, round(side * shown / longer)) for side in shape)
+
+
+def resize_map(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A map of numbers (H, W) at ``size`` (h, w), each pixel the value at its centre."""
+    rows, cols = (((np.arange(new) + 0.5) * old / new).astype(np.int64)
+                  for new, old in zip(size, values.shape, strict=True))
+    return values[rows[:, None], cols]

@@ -1,4 +1,4 @@
-// Shows what `view.render` describes; hovering, tapping or focusing an instance lifts it out.
+// Shows what `render` in view.py describes; hovering, tapping or focusing an instance lifts it out.
 let scene = null;
 let ids = new Uint16Array(0);
 let lifted = 0;
@@ -14,7 +14,7 @@ function make(tag, name, text) {
 
 function swatch(color) {
   const node = make('span', 'ib-swatch');
-  node.style.background = color;
+  node.style.background = `rgb(${color})`;
   return node;
 }
 
@@ -60,7 +60,7 @@ function chip(category) {
 }
 
 function show(value) {
-  scene = value && value.picture ? value : null;
+  scene = value && value.image ? value : null;
   lifted = 0;
   find('empty').hidden = Boolean(value);
   find('error').hidden = !(value && value.error);
@@ -70,10 +70,10 @@ function show(value) {
   find('canvas').classList.remove('ib-on');
   if (!scene) return;
   ids = unpack(scene.runs, scene.width * scene.height);
-  const picture = find('picture');
-  picture.width = scene.width;
-  picture.height = scene.height;
-  picture.src = scene.picture;
+  const image = find('image');
+  image.width = scene.width;
+  image.height = scene.height;
+  image.src = scene.image;
   find('figure').style.maxWidth = `calc(70vh * ${scene.width / scene.height})`;
   find('note').hidden = !scene.note;
   find('note').textContent = scene.note;
@@ -86,7 +86,7 @@ function show(value) {
   element.querySelector('tbody').replaceChildren(...scene.instances.map(instanceRow));
 }
 
-// Darkens everything but one instance and gives it a bright rim; 0 shows the picture as it is.
+// Darkens everything but one instance and gives it a bright rim; 0 shows the image as it is.
 function lift(id) {
   if (id === lifted || !scene) return;
   lifted = id;
@@ -136,7 +136,7 @@ function placeTip(id, x, y) {
 }
 
 function instanceAt(event) {
-  const frame = find('picture').getBoundingClientRect();
+  const frame = find('image').getBoundingClientRect();
   const x = Math.floor((event.clientX - frame.left) / frame.width * scene.width);
   const y = Math.floor((event.clientY - frame.top) / frame.height * scene.height);
   const outside = x < 0 || y < 0 || x >= scene.width || y >= scene.height;

@@ -152,7 +152,8 @@ def family(repo: Path, name: str) -> nn.Module:
     """The network of a config with random weights."""
     init_default_scope('mmseg')
     torch.manual_seed(0)
-    cfg = load_config(repo / 'configs' / 'instbox' / f'{name}.py')
+    file, = (repo / 'configs' / 'instbox').rglob(f'{name}.py')
+    cfg = load_config(file)
     network = build_network(cfg).eval()
     names = [str(number) for number in range(network.num_classes)]
     network.dataset_meta = dict(

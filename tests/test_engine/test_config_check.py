@@ -9,9 +9,9 @@ from mmseg_instbox.engine.config_check import UNSAFE_TYPES, check_config_is_data
 
 
 def test_configs_of_the_repository_are_data(repo):
-    for name in ('instbox/instbox_fcrn-r50-d8_8xb2-20k_voc12-sbd-500x500_own-backbone',
-                 'instbox/instbox_mobilenet-v2-d16_1xb8-2k_voc-mini-352x352_tta',
-                 'instbox/instbox_segnext-mscan-t_1xb8-2k_voc-mini-352x352',
+    for name in ('instbox/ablations/instbox_fcrn-r50-d8_8xb2-20k_voc12-sbd-500x500_own-backbone',
+                 'instbox/ablations/instbox_mobilenet-v2-d16_1xb8-2k_voc-mini-352x352_tta',
+                 'instbox/any_model/instbox_segnext-mscan-t_1xb8-2k_voc-mini-352x352',
                  'fcrn/fcrn-r101-d8_8xb1-80k_cityscapes-512x1024'):
         check_config_is_data(Config.fromfile(repo / 'configs' / f'{name}.py').to_dict())
 

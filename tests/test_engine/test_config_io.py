@@ -33,8 +33,8 @@ def test_a_config_comes_back_as_it_was(content):
 
 
 def test_configs_of_the_repository_come_back_as_they_were(repo):
-    for name in ('instbox/instbox_mobilenet-v2-d16_1xb8-2k_voc-mini-352x352_tta',
-                 'instbox/instbox_upernet-swin-tiny_1xb8-2k_voc-mini-352x352'):
+    for name in ('instbox/ablations/instbox_mobilenet-v2-d16_1xb8-2k_voc-mini-352x352_tta',
+                 'instbox/any_model/instbox_upernet-swin-tiny_1xb8-2k_voc-mini-352x352'):
         cfg = Config.fromfile(repo / 'configs' / f'{name}.py')
         assert repr(config_from_json(config_to_json(cfg)).to_dict()) == repr(cfg.to_dict())
 

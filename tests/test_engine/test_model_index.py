@@ -24,7 +24,7 @@ def installed(repo, tmp_path, monkeypatch) -> Path:
 
 def test_all_configs_are_listed_once(repo):
     configs = [file.stem for folder in ('fcrn', 'instbox')
-               for file in (repo / 'configs' / folder).glob('*.py')]
+               for file in (repo / 'configs' / folder).rglob('*.py')]
     assert sorted(list_models()) == sorted(configs)
     for name in list_models():
         config, weights = find_model(name)
@@ -37,8 +37,12 @@ def test_a_name_leads_to_its_config():
     assert Config.fromfile(config).model.type == 'InstBoxSegmentor'
 
 
-def test_an_installation_brings_its_own(installed):
-    assert find_model(NAME)[0] == str(installed / 'configs' / 'instbox' / f'{NAME}.py')
+@pytest.mark.parametrize('folder, name', [
+    ('instbox', NAME),
+    ('instbox/ablations', 'instbox_mobilenet-v2-d16_1xb8-500_voc-mini-224x224_thresh-0.9'),
+    ('instbox/any_model', 'instbox_pidnet-s_1xb8-2k_voc-mini-352x352')])
+def test_an_installation_brings_its_own(installed, folder, name):
+    assert find_model(name)[0] == str(installed / 'configs' / folder / f'{name}.py')
 
 
 @pytest.mark.parametrize('weights', ['demo/some.pth', 'https://example.org/some.pth'])

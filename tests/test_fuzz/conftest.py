@@ -1,5 +1,5 @@
-"""Makes the fuzzer of tools/benchmarks importable by the tests."""
+"""Makes the fuzzer in tests/fuzz importable."""
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / 'tools' / 'benchmarks'))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'fuzz'))

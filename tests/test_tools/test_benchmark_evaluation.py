@@ -70,14 +70,14 @@ def test_prints_and_writes_figures(main, options, tmp_path, capsys):
     main(*TOOL, *options, '--out', out)
     content = json.loads(out.read_text())
     assert content['settings']['coco'] == ('--coco' in options)
-    figures = content['figures']
+    figures, = content['rows']
     assert figures['seconds_total'] == pytest.approx(
         figures['seconds_process'] + figures['seconds_compute'])
     assert 0 < figures['ms_image'] / 1e3 < figures['seconds_process']
     assert 500 < figures['bytes_kept_image'] < 9000
     assert figures['bytes_peak'] > figures['bytes_peak_grown'] >= 0
     printed = capsys.readouterr().out
-    assert '5 images of 64 x 96 with 7 predictions each' in printed and str(out) in printed
+    assert '5 images with 7 predictions each' in content['note'] and str(out) in printed
 
 
 @pytest.mark.parametrize('arguments, message', [

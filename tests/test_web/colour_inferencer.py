@@ -1,4 +1,4 @@
-"""An inferencer whose network is told by the picture's colours what is where."""
+"""An inferencer that reads the objects from the colours of the image."""
 import time
 from collections.abc import Iterable, Iterator
 from types import SimpleNamespace
@@ -11,7 +11,7 @@ from mmseg.structures import SegDataSample
 
 from mmseg_instbox.models.task_modules import PixelBoxGrouper
 
-CLASSES = ('background', 'square <b>', 'disc')  # a name that must not become markup
+CLASSES = ('background', 'square <b>', 'disc')  # this name must not be parsed as HTML
 STRIDE = 4
 GREY = 100
 
@@ -20,7 +20,7 @@ class ColourInferencer:
     """Red and blue pixels are things; their green value says of which object.
 
     Every cell's box is that of its object, so grouping them finds the objects. ``passes`` counts
-    what stands for passes of the network, ``groupings`` counts groupings.
+    simulated passes of the network, ``groupings`` counts groupings.
     """
 
     def __init__(self, seconds: float = 0.) -> None:
@@ -69,7 +69,7 @@ class ColourInferencer:
 
 
 def draw_scene() -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """A picture (96, 128, 3) uint8 BGR and the masks of its objects, the surest first.
+    """An image (96, 128, 3) uint8 BGR and the masks of its objects, the highest score first.
 
     ``square`` fills its box, ``angle`` is an L on a quarter of its box, ``disc`` is small: scores
     about 0.8, 0.4 and 0.3. The angle has too little of its box for ``min_gain`` above 0.3.

@@ -1,4 +1,4 @@
-"""A picture whose objects are known, and the page served on a free port with a real browser."""
+"""An image of known objects, and a free port to serve the page at."""
 import socket
 import sys
 from pathlib import Path
@@ -20,21 +20,21 @@ def inferencer() -> ColourInferencer:
 
 @pytest.fixture(scope='session')
 def scene_file(tmp_path_factory) -> Path:
-    """The picture of ``draw_scene`` as PNG."""
-    file = tmp_path_factory.mktemp('pictures') / 'scène 1.png'
+    """The image of ``draw_scene`` as PNG."""
+    file = tmp_path_factory.mktemp('images') / 'scène 1.png'
     file.write_bytes(cv2.imencode('.png', draw_scene()[0])[1].tobytes())
     return file
 
 
 @pytest.fixture(scope='session')
 def truth() -> list[np.ndarray]:
-    """Masks of the objects, the surest first."""
+    """Masks of the objects, the highest score first."""
     return list(draw_scene()[1].values())
 
 
 @pytest.fixture
 def free_port() -> int:
-    """A port that nobody listens at."""
+    """A port that is not in use."""
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
         return probe.getsockname()[1]

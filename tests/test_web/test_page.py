@@ -1,4 +1,4 @@
-"""The page in a real browser, served as ``instbox serve`` does."""
+"""The page in a real browser, served as by ``instbox serve``."""
 import io
 import os
 import re
@@ -34,7 +34,7 @@ def inferencer():
 
 @pytest.fixture(scope='module')
 def server(inferencer, scene_file):
-    """The page with one sample, pictures of up to 1 MB and 100,000 pixels."""
+    """The page with one sample; images of up to 1 MB and 100,000 pixels."""
     with running(inferencer, samples=[scene_file], max_upload_mb=1, max_pixels=100_000,
                  score_thr=0.1) as app:
         yield app
@@ -52,15 +52,15 @@ def browser():
 
 @pytest.fixture
 def open_page(server, browser):
-    """Opens the page; whatever it asks of other hosts, or its scripts stumble over, fails."""
-    contexts, troubles = [], []
+    """Opens the page; requests to other hosts and errors of its scripts fail the test."""
+    contexts, problems = [], []
 
     def open_page(**options):
         context = browser.new_context(**(dict(viewport=dict(width=1280, height=900)) | options))
         contexts.append(context)
         page = context.new_page()
-        page.on('request', lambda request: is_local(request.url) or troubles.append(request.url))
-        page.on('pageerror', lambda error: troubles.append(str(error)))
+        page.on('request', lambda request: is_local(request.url) or problems.append(request.url))
+        page.on('pageerror', lambda error: problems.append(str(error)))
         page.goto(server.local_url)
         page.wait_for_selector('#instbox-viewer .ib-empty', timeout=WAIT)
         return page
@@ -71,12 +71,12 @@ def open_page(server, browser):
     yield open_page
     for context in contexts:
         context.close()
-    assert troubles == []
+    assert problems == []
 
 
 @pytest.fixture
 def page(open_page, scene_file):
-    """The page with the picture dropped on it."""
+    """The page with the image uploaded."""
     page = open_page()
     upload(page, scene_file)
     page.wait_for_selector(RESULT, timeout=WAIT)
@@ -84,11 +84,11 @@ def page(open_page, scene_file):
 
 
 def upload(page, file: Path) -> None:
-    page.set_input_files('#instbox-picture input[type=file]', str(file))
+    page.set_input_files('#instbox-image input[type=file]', str(file))
 
 
 def slide(page, name: str, value: float) -> None:
-    """Moves a slider as a hand on it does."""
+    """Moves a slider."""
     page.locator(f'#instbox-{name} input[type=range]').evaluate(
         '(slider, value) => { slider.value = value;'
         "  slider.dispatchEvent(new Event('input', {bubbles: true})); }", value)
@@ -99,16 +99,16 @@ def expect_rows(page, number: int) -> None:
 
 
 def shown(page) -> np.ndarray:
-    """The picture on the page, (h, w, 3) uint8 RGB."""
-    source = page.locator('.ib-picture').evaluate(
+    """The image on the page, (h, w, 3) uint8 RGB."""
+    source = page.locator('.ib-image').evaluate(
         '(image) => image.decode().then(() => fetch(image.src)).then(r => r.arrayBuffer())'
         '.then(b => Array.from(new Uint8Array(b)))')
     return np.array(Image.open(io.BytesIO(bytes(source))))
 
 
 def point_at(page, x: float, y: float) -> None:
-    """Moves the mouse to a pixel of the picture of 128 x 96."""
-    box = page.locator('.ib-picture').bounding_box()
+    """Moves the mouse to a pixel of the image of 128 x 96."""
+    box = page.locator('.ib-image').bounding_box()
     page.mouse.move(box['x'] + x / 128 * box['width'], box['y'] + y / 96 * box['height'])
 
 
@@ -120,7 +120,7 @@ def save(page, kind: str, folder: Path) -> Path:
     return file
 
 
-def test_an_uploaded_picture_comes_back_with_its_objects(page, truth):
+def test_an_uploaded_image_is_shown_with_its_objects(page, truth):
     expect_rows(page, 3)
     assert page.locator(ROWS).first.inner_text().split('\n')[0].startswith('square <b>')
     drawn = shown(page).astype(int)
@@ -168,16 +168,16 @@ def test_pointing_at_an_object_lifts_it_out(page):
 
 
 def test_toggles_draw_again(page):
-    pictures = [shown(page)]
+    images = [shown(page)]
     for name in ('Votes', 'Categories'):
-        old = page.locator('.ib-picture').evaluate('image => image.src.length')
+        old = page.locator('.ib-image').evaluate('image => image.src.length')
         page.get_by_label(name, exact=True).check()
         page.wait_for_function(
-            'old => document.querySelector(".ib-picture").src.length !== old', arg=old,
+            'old => document.querySelector(".ib-image").src.length !== old', arg=old,
             timeout=WAIT)
-        pictures.append(shown(page))
+        images.append(shown(page))
     differences = [np.abs(a.astype(int) - b).max(axis=2) for a, b in
-                   zip(pictures, pictures[1:], strict=False)]
+                   zip(images, images[1:], strict=False)]
     assert all((difference > 20).mean() > 0.01 for difference in differences)
     sync_api.expect(page.locator('.ib-chip')).to_have_count(2)
 
@@ -191,12 +191,12 @@ def test_saved_coco_file_is_read_by_pycocotools(page, truth, tmp_path):
     assert all((mask == true).all() for mask, true in zip(masks, truth, strict=False))
 
 
-def test_saved_png_and_picture(page, truth, tmp_path):
+def test_saved_png_and_image(page, truth, tmp_path):
     with zipfile.ZipFile(save(page, 'png', tmp_path)) as archive:
-        name, = (name for name in archive.namelist() if 'SegmentationObject' in name)
+        name, = (name for name in archive.namelist() if name.startswith('SegmentationObject/s'))
         ids = np.array(Image.open(io.BytesIO(archive.read(name))))
     assert all((ids[mask] == number).all() for number, mask in enumerate(truth, start=1))
-    assert (np.array(Image.open(save(page, 'picture', tmp_path))) == shown(page)).all()
+    assert (np.array(Image.open(save(page, 'image', tmp_path))) == shown(page)).all()
 
 
 def test_a_sample_is_one_click(open_page, inferencer):
@@ -228,7 +228,7 @@ def test_too_many_pixels_end_in_a_message(open_page, tmp_path, inferencer):
     Image.new('RGB', (401, 250)).save(tmp_path / 'wide.png')
     upload(page, tmp_path / 'wide.png')
     page.wait_for_selector(ERROR, timeout=WAIT)
-    assert 'too large: 401 x 250 pixels' in page.inner_text(ERROR)
+    assert '401 x 250 pixels' in page.inner_text(ERROR)
     assert inferencer.passes == passes
 
 
@@ -241,27 +241,27 @@ def test_too_large_a_file_ends_in_a_message(open_page, tmp_path, inferencer):
     assert inferencer.passes == passes
 
 
-def test_taking_the_picture_away_empties_the_page(page):
-    page.locator('#instbox-picture').get_by_label(re.compile('Remove|Clear')).click()
+def test_removing_the_image_empties_the_page(page):
+    page.locator('#instbox-image').get_by_label(re.compile('Remove|Clear')).click()
     page.wait_for_selector('#instbox-viewer .ib-empty:not([hidden])', timeout=WAIT)
     sync_api.expect(page.locator('#instbox-save-coco')).to_be_disabled()
 
 
-def test_on_a_phone_the_result_follows_the_picture_and_nothing_sticks_out(open_page, scene_file):
+def test_on_a_phone_the_result_follows_the_image_without_overflow(open_page, scene_file):
     page = open_page(viewport=dict(width=390, height=844), is_mobile=True, has_touch=True)
     upload(page, scene_file)
     page.wait_for_selector(RESULT, timeout=WAIT)
     tops = [page.locator(f'#instbox-{name}').bounding_box()['y']
-            for name in ('picture', 'viewer', 'layers')]
+            for name in ('image', 'viewer', 'layers')]
     assert tops == sorted(tops)
     assert page.evaluate('document.documentElement.scrollWidth') <= 390
-    box = page.locator('.ib-picture').bounding_box()
+    box = page.locator('.ib-image').bounding_box()
     page.touchscreen.tap(box['x'] + box['width'] * 24 / 128, box['y'] + box['height'] * 24 / 96)
     sync_api.expect(page.locator('.ib-tip')).to_contain_text('square <b>')
 
 
 @pytest.mark.parametrize('scheme', ['light', 'dark'])
-def test_the_page_is_light_or_dark_as_the_visitor_likes_it(open_page, scheme):
+def test_the_page_follows_the_colour_scheme_of_the_visitor(open_page, scheme):
     page = open_page(color_scheme=scheme)
 
     def look() -> str:
@@ -274,7 +274,7 @@ def test_the_page_is_light_or_dark_as_the_visitor_likes_it(open_page, scheme):
     assert look() == dict(light='dark', dark='light')[scheme]
 
 
-def test_two_visitors_do_not_see_each_others_picture(open_page, page, tmp_path):
+def test_two_visitors_do_not_see_each_others_image(open_page, page, tmp_path):
     other = open_page()
     Image.new('RGB', (50, 40), 'grey').save(tmp_path / 'empty.png')
     upload(other, tmp_path / 'empty.png')

@@ -7,8 +7,6 @@ counts is the time of those that the one has more.
 import argparse
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -51,16 +49,11 @@ def seconds(engine: str, images: Path, args: argparse.Namespace) -> float:
         RuntimeError: The command failed.
     """
     more = [*ENGINES[engine], *(['--workers', args.workers] if engine == 'ray' else [])]
+    threads = args.threads if engine == 'local' else 1
     with tempfile.TemporaryDirectory() as out:
-        command = [sys.executable, '-m', 'mmseg_instbox.cli', 'predict', images, '--out', out,
-                   '--device', args.device, *more]
-        threads = args.threads if engine == 'local' else 1
         begin = time.perf_counter()
-        done = subprocess.run(
-            [str(each) for each in command], capture_output=True, text=True, check=False,
-            env=dict(os.environ, OMP_NUM_THREADS=str(threads), PYTHONPATH=str(common.ROOT)))
-        if done.returncode:
-            raise RuntimeError(f'instbox predict failed:\n{done.stderr[-2000:]}')
+        common.run_script('-m', 'mmseg_instbox.cli', 'predict', images, '--out', out, '--device',
+                          args.device, *more, variables=dict(OMP_NUM_THREADS=str(threads)))
         return time.perf_counter() - begin
 
 

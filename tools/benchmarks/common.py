@@ -65,25 +65,33 @@ class Goal(NamedTuple):
         return self.value < self.limit if self.sense == 'under' else self.value <= self.limit
 
 
-def make_parser(doc: str, name: str, repeats: int = 9) -> argparse.ArgumentParser:
-    """A parser with the options that all benchmarks have.
+def make_parser(doc: str, name: str, repeats: int | None = 9, threads: int | None = None,
+                device: bool = True) -> argparse.ArgumentParser:
+    """Make a parser with the options that benchmarks share.
 
     Args:
         doc: The script's docstring, its help.
         name: The benchmark's; its figures go to ``work_dirs/benchmarks/NAME.json``.
-        repeats: Default of ``--repeats``.
+        repeats: Default of ``--repeats``; None for a benchmark without that option.
+        threads: Default of ``--threads``; two, where there are two, if None.
+        device: Whether there is ``--device``; without it the benchmark is one of the CPU.
     """
     parser = argparse.ArgumentParser(
         description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--out', type=Path, default=Path(f'work_dirs/benchmarks/{name}.json'),
                         help='JSON file with the figures (default: %(default)s)')
-    parser.add_argument('--threads', type=positive, default=min(2, os.cpu_count() or 1),
+    parser.add_argument('--threads', type=positive,
+                        default=threads or min(2, os.cpu_count() or 1),
                         help='threads of torch (default: %(default)s)')
-    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu',
-                        help='default: %(default)s')
-    parser.add_argument('--repeats', type=positive, default=repeats,
-                        help='rounds, in each of which every contestant runs once '
-                             '(default: %(default)s)')
+    if device:
+        parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu',
+                            help='default: %(default)s')
+    else:
+        parser.set_defaults(device='cpu')
+    if repeats:
+        parser.add_argument('--repeats', type=positive, default=repeats,
+                            help='rounds, in each of which every contestant runs once '
+                                 '(default: %(default)s)')
     return parser
 
 
@@ -141,6 +149,12 @@ def ratio(of: Sequence[float], over: Sequence[float]) -> Ratio:
         return Ratio(ratios[0], ratios[0], ratios[0])
     low, middle, high = statistics.quantiles(ratios, n=4, method='inclusive')
     return Ratio(middle, low, high)
+
+
+def ratio_columns(name: str, of: Sequence[float], over: Sequence[float]) -> dict[str, Any]:
+    """Columns of a row: a ratio's median under ``name``, and its quartiles."""
+    found = ratio(of, over)
+    return {name: found.median, 'quartiles': f'{found.low:.2f} to {found.high:.2f}'}
 
 
 def milliseconds(work: Callable[[], Any], device: str = 'cpu') -> float:
@@ -227,17 +241,17 @@ def run_script(script: str | Path, *arguments: object, timeout: float | None = N
     """
     command = [sys.executable, str(script), *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=timeout,
-                          env=environment() | dict(variables or {}))
+                          env=environment(variables))
     if done.returncode:
         raise RuntimeError(f'{shlex.join(command)} failed with exit code {done.returncode}:\n'
                            f'{(done.stdout + done.stderr)[-2000:]}')
     return done.stdout
 
 
-def environment() -> dict[str, str]:
-    """Variables for a process that finds this package."""
+def environment(variables: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Variables for a process that finds this package, with others beside."""
     paths = [str(ROOT), *filter(None, [os.environ.get('PYTHONPATH')])]
-    return dict(os.environ, PYTHONPATH=os.pathsep.join(paths))
+    return dict(os.environ, PYTHONPATH=os.pathsep.join(paths)) | dict(variables or {})
 
 
 def autocast(device: str, dtype: str) -> torch.autocast:
@@ -304,18 +318,13 @@ def finish(name: str, args: argparse.Namespace, rows: Sequence[Mapping[str, Any]
         print(f'{goal.figure}: {show(goal.value)}{goal.unit}, goal {goal.sense} '
               f'{show(goal.limit)}{goal.unit}')
     settings = {key: portable(value) for key, value in vars(args).items() if key != 'out'}
-    device = getattr(args, 'device', 'cpu')
     content = dict(
-        **header(name, device), settings=settings, rows=rows, figure=figure, note=note,
-        tables=extra, goals=[goal._asdict() for goal in goals])
+        benchmark=name, machine=machine(args.device), device=args.device, command=command_line(),
+        settings=settings, rows=rows, figure=figure, note=note, tables=extra,
+        goals=[goal._asdict() for goal in goals])
     file = write_json(content, args.out)
-    print(f'{machine(device)}\nThe figures are in {file}')
+    print(f'{machine(args.device)}\nThe figures are in {file}')
     return file
-
-
-def header(name: str, device: str = 'cpu') -> dict[str, str]:
-    """What a file of figures says first: ``benchmark``, ``machine``, ``device``, ``command``."""
-    return dict(benchmark=name, machine=machine(device), device=device, command=command_line())
 
 
 def portable(value: Any) -> Any:

@@ -24,7 +24,7 @@ SKIPPED = 3
 
 
 def parse_args() -> argparse.Namespace:
-    parser = common.make_parser(__doc__, 'data_loading')
+    parser = common.make_parser(__doc__, 'data_loading', repeats=None)
     parser.add_argument('--config', default=str(common.ROOT / CONFIG))
     parser.add_argument('--data-root', default=str(common.ROOT / 'data' / 'voc_mini' / 'VOCdevkit' /
                                                    'VOC2012'), help='(default: %(default)s)')

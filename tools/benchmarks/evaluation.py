@@ -10,8 +10,6 @@ import argparse
 import itertools
 import json
 import pickle
-import platform
-import resource
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -27,7 +25,6 @@ from mmseg.structures import SegDataSample
 
 from mmseg_instbox.datasets.instance_maps import VOID, object_boxes
 from mmseg_instbox.evaluation import InstBoxMetric, InstCocoMetric, InstPanopticMetric
-from mmseg_instbox.utils import write_json
 
 NUM_THINGS = 20
 CLASSES = ('background', *(f'thing {index}' for index in range(1, NUM_THINGS + 1)))
@@ -37,24 +34,22 @@ BORDER = 5  # pixels of void around objects
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--images', type=int, default=1449, help="default: VOC val's %(default)s")
+    parser = common.make_parser(__doc__, 'evaluation', repeats=None, threads=1, device=False)
+    parser.add_argument('--images', type=common.positive, default=1449,
+                        help="default: VOC val's %(default)s")
     parser.add_argument('--predictions', type=int, default=20, help='an image (%(default)s)')
     parser.add_argument('--size', type=int, nargs=2, default=(375, 500),
                         metavar=('HEIGHT', 'WIDTH'), help='of an image, in pixels (%(default)s)')
-    parser.add_argument('--scenes', type=int, default=24, help='different ones (%(default)s)')
+    parser.add_argument('--scenes', type=common.positive, default=24,
+                        help='different ones (%(default)s)')
     parser.add_argument('--coco', action='store_true', help="also COCO's figures")
     parser.add_argument('--official', action='store_true',
                         help="take COCO's figures from a file of annotations")
     parser.add_argument('--panoptic', action='store_true', help='also panoptic quality')
     parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--out', type=Path, default=Path('work_dirs/benchmarks/evaluation.json'),
-                        help='JSON file with the figures (default: %(default)s)')
-    args = parser.parse_args()
-    if min(args.images, args.scenes) < 1 or min(args.predictions, args.seed) < 0:
-        parser.error('--images and --scenes must be at least 1, --predictions and --seed not '
-                     'negative')
+    args = common.parse(parser)
+    if min(args.predictions, args.seed) < 0:
+        parser.error('--predictions and --seed must not be negative')
     if min(args.size) < 32:
         parser.error('--size must be at least 32 32')
     if args.official and not args.coco:
@@ -177,7 +172,7 @@ def measure(metrics: Sequence[BaseMetric], scenes: Sequence[SegDataSample],
     """Evaluate as a test loop does; times in seconds or milliseconds, sizes in bytes."""
     evaluator = Evaluator(metrics)
     evaluator.dataset_meta = META
-    before, cpu = peak_memory(), time.process_time()
+    before, cpu = common.peak_memory(), time.process_time()
     times = list(_process(evaluator, scenes, num_images))
     kept = sum(len(pickle.dumps(metric.results)) for metric in metrics) / num_images
     begin = time.perf_counter()
@@ -190,8 +185,8 @@ def measure(metrics: Sequence[BaseMetric], scenes: Sequence[SegDataSample],
         seconds_total=sum(times) + compute,
         seconds_cpu=time.process_time() - cpu,
         bytes_kept_image=kept,
-        bytes_peak=peak_memory(),
-        bytes_peak_grown=peak_memory() - before)
+        bytes_peak=common.peak_memory() * common.MIB,
+        bytes_peak_grown=(common.peak_memory() - before) * common.MIB)
 
 
 def _process(evaluator: Evaluator, scenes: Sequence[SegDataSample],
@@ -204,15 +199,8 @@ def _process(evaluator: Evaluator, scenes: Sequence[SegDataSample],
         yield time.perf_counter() - begin
 
 
-def peak_memory() -> int:
-    """The largest size, in bytes, that this process ever had in memory."""
-    unit = 1 if platform.system() == 'Darwin' else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
 def main() -> None:
     args = parse_args()
-    torch.set_num_threads(1)
     cv2.setNumThreads(0)
     scenes = [make_scene(tuple(args.size), args.predictions, np.random.default_rng([args.seed, i]))
               for i in range(min(args.scenes, args.images))]
@@ -226,18 +214,8 @@ def main() -> None:
         if args.panoptic:
             metrics.append(InstPanopticMetric())
         figures = measure(metrics, scenes, args.images)
-    print(f'{args.images} images of {args.size[0]} x {args.size[1]} with {args.predictions} '
-          'predictions each:\n'
-          f'{figures["ms_image"]:.2f} ms an image (median), {figures["seconds_process"]:.2f} s all '
-          f'images, {figures["seconds_compute"]:.2f} s figures, {figures["seconds_total"]:.2f} s '
-          f'in total ({figures["seconds_cpu"]:.2f} s of CPU time)\n'
-          f'{figures["bytes_kept_image"]:.0f} bytes kept an image; peak memory '
-          f'{figures["bytes_peak"] / 2**20:.0f} MiB, {figures["bytes_peak_grown"] / 2**20:.0f} MiB '
-          'more than before the first image')
-    settings = {key: value for key, value in vars(args).items() if key != 'out'}
-    file = write_json(dict(**common.header('evaluation'), settings=settings, figures=figures,
-                           rows=[figures]), args.out)
-    print(f'The figures are in {file}')
+    common.finish('evaluation', args, [figures],
+                  note=f'{args.images} images with {args.predictions} predictions each.')
 
 
 if __name__ == '__main__':

@@ -23,7 +23,6 @@ import numpy as np
 import torch
 from mmengine.config import DictAction
 from mmseg.registry import TASK_UTILS
-from prettytable import PrettyTable
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
@@ -35,7 +34,6 @@ from mmseg_instbox.datasets.transforms.mask_file import read_mask
 from mmseg_instbox.datasets.voc_layout import read_list
 from mmseg_instbox.evaluation.functional import region_overlap
 from mmseg_instbox.evaluation.oracle import true_boxes
-from mmseg_instbox.utils import write_json
 
 LEVELS = ((0, 0), (1.5, 0.1), (1.5, 0.2), (2.5, 0.3))  # sigma of the blur in cells, share of noise
 NOISE_SIGMA = 2
@@ -63,28 +61,25 @@ def registered_groupers() -> list[str]:
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = common.make_parser(__doc__, 'grouping', repeats=None, threads=1, device=False)
     parser.add_argument('--data-root', type=Path, default=Path('data/voc_mini/VOCdevkit/VOC2012'),
                         help="a data set in VOC's layout (default: %(default)s)")
     parser.add_argument('--lists', nargs='+', default=['train_coco', 'val_coco'],
                         help='lists in ImageSets/Segmentation (default: %(default)s)')
-    parser.add_argument('--max-images', type=int, default=120,
+    parser.add_argument('--max-images', type=common.positive, default=120,
                         help='how many images, drawn at random from the lists')
     parser.add_argument('--groupers', nargs='+', default=registered_groupers(), metavar='NAME',
                         help='default: all that are registered (%(default)s)')
     parser.add_argument('--options', nargs='+', action=DictAction, default={}, metavar='NAME=VALUE',
                         help='arguments of the groupers, for example num_smooth=0')
-    parser.add_argument('--stride', type=int, default=8, help='pixels a cell')
+    parser.add_argument('--stride', type=common.positive, default=8, help='pixels a cell')
     parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--out', type=Path, default=Path('work_dirs/benchmarks/grouping.json'),
-                        help='JSON file with the figures (default: %(default)s)')
-    args = parser.parse_args()
+    args = common.parse(parser)
     unknown = sorted(set(args.groupers) - set(registered_groupers()))
     if unknown:
         parser.error(f'--groupers: {unknown} are not registered; known are {registered_groupers()}')
-    if args.max_images < 1 or args.stride < 1 or args.seed < 0:
-        parser.error('--max-images and --stride must be at least 1, --seed at least 0')
+    if args.seed < 0:
+        parser.error('--seed must not be negative')
     return args
 
 
@@ -119,7 +114,8 @@ def make_scene(seg_map: np.ndarray, inst_map: np.ndarray, stride: int) -> Scene:
     maps = [torch.from_numpy(part.astype(np.int64)) for part in (seg_map, inst_map)]
     ids, object_box = (torch.from_numpy(part) for part in object_boxes(inst_map))
     boxes = true_boxes(maps[1], ids, object_box, grid, seg_map.shape).nan_to_num()
-    return Scene(*maps, sample_at_cells(maps[0], grid).numpy(), boxes.double().numpy())
+    cells = sample_at_cells(maps[0], grid, void=0)
+    return Scene(*maps, cells.numpy(), boxes.double().numpy())
 
 
 def disturb(scene: Scene, sigma: float, noise: float, rng: np.random.Generator) -> np.ndarray:
@@ -169,9 +165,8 @@ def run_grouper(grouper: BaseGrouper, scenes: Sequence[Scene],
 
 def group_scene(grouper: BaseGrouper, scene: Scene, boxes: np.ndarray) -> tuple[float, ...]:
     """What :func:`match` counts, and the milliseconds on the grid and for the masks."""
-    categories = torch.from_numpy(scene.cell_categories)
-    num_categories = max(int(categories.max()) + 1, 2)
-    scores = torch.nn.functional.one_hot(categories, num_categories).permute(2, 0, 1).float()
+    num_categories = max(int(scene.cell_categories.max()) + 1, 2)
+    scores = true_probabilities(scene, num_categories)
     thing_ids = torch.arange(1, num_categories)
     shape = tuple(scene.categories.shape)
     field = torch.from_numpy(boxes).float()
@@ -179,6 +174,12 @@ def group_scene(grouper: BaseGrouper, scene: Scene, boxes: np.ndarray) -> tuple[
         lambda: grouper.group_cells(scores, field, shape, thing_ids, shape))
     result, ms_masks = timed(lambda: draw_instances(groups, scene.categories, thing_ids, shape))
     return *match(result.masks, scene), ms_grid, ms_masks
+
+
+def true_probabilities(scene: Scene, num_categories: int) -> Tensor:
+    """Category probabilities (C, h, w) of the cells: 1 for the true category."""
+    categories = torch.from_numpy(scene.cell_categories)
+    return torch.nn.functional.one_hot(categories, num_categories).permute(2, 0, 1).float()
 
 
 def timed(work: Callable[[], T]) -> tuple[T, float]:
@@ -224,47 +225,16 @@ def benchmark_crowd(groupers: Sequence[dict], stride: int) -> Iterator[dict]:
                    ms_masks=ms_masks)
 
 
-def format_crowd(rows: Sequence[dict]) -> str:
-    """A table with a line for each row."""
-    table = PrettyTable(['grouper', '512 x 512: objects', 'found', 'ms grid', 'ms masks'])
-    for row in rows:
-        times = [f'{row[key]:.2f}' for key in ('ms_grid', 'ms_masks')]
-        table.add_row([row['grouper'], row['objects'], row['found'], *times])
-    return table.get_string()
-
-
-def format_rows(rows: Sequence[dict]) -> str:
-    """A table with a line for each row."""
-    table = PrettyTable(['grouper', 'sigma', 'noise', 'F1', 'PQ', 'ms grid', 'ms masks'])
-    for row in rows:
-        figures = [f'{row[key]:.3f}' for key in ('F1', 'PQ')]
-        times = [f'{row[key]:.2f}' for key in ('ms_grid', 'ms_masks')]
-        table.add_row([row['grouper'], row['sigma'], f'{row["noise"]:.0%}', *figures, *times])
-    return table.get_string()
-
-
 def main() -> None:
     args = parse_args()
-    torch.set_num_threads(1)
     cv2.setNumThreads(0)
     names = choose_images(args.data_root, args.lists, args.max_images, args.seed)
     scenes = [load_scene(args.data_root, name, args.stride) for name in names]
     groupers = [dict(type=name, **args.options) for name in args.groupers]
-    rows = []
-    for row in benchmark(groupers, scenes, args.seed):
-        rows.append(row)
-        print(f'{row["grouper"]} at sigma {row["sigma"]}, noise {row["noise"]:.0%}: done',
-              flush=True)
-    print(format_rows(sorted(rows, key=lambda row: row['grouper'])))
-    crowd_rows = list(benchmark_crowd(groupers, args.stride))
-    print(format_crowd(crowd_rows))
-    settings = dict(data_root=common.portable(args.data_root), lists=args.lists,
-                    num_images=len(names), stride=args.stride, seed=args.seed, options=args.options,
-                    torch=torch.__version__)
+    rows = list(benchmark(groupers, scenes, args.seed))
     crowd_title = 'A picture of 512 x 512 pixels with 30 objects'
-    file = write_json(dict(**common.header('grouping'), settings=settings, rows=rows,
-                           crowd=crowd_rows, tables={crowd_title: crowd_rows}), args.out)
-    print(f'The figures of {len(names)} images are in {file}')
+    common.finish('grouping', args, rows, note=f'{len(names)} images.',
+                  tables={crowd_title: list(benchmark_crowd(groupers, args.stride))})
 
 
 if __name__ == '__main__':

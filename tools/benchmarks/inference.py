@@ -174,10 +174,9 @@ def compare(times: dict[str, list[float]], title: str, ratio_name: str) -> Itera
     """A row for each way, with the ratio of the first over it."""
     first = next(iter(times.values()))
     for name, values in times.items():
-        ratio = common.ratio(first, values)
         row = {title: name, 'ms': common.median(values)}
         if values is not first:
-            row |= {ratio_name: ratio.median, 'quartiles': f'{ratio.low:.2f} to {ratio.high:.2f}'}
+            row |= common.ratio_columns(ratio_name, first, values)
         yield row
 
 

@@ -20,7 +20,6 @@ import common
 import torch
 
 from mmseg_instbox.cli.scripts.arguments import user_errors
-from mmseg_instbox.datasets.shapes_generator import generate_sample
 from mmseg_instbox.engine import (
     last_checkpoint,
     read_checkpoint,
@@ -38,10 +37,9 @@ WORDS = dict(write='while a checkpoint is written', training='at a random moment
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--kills', type=int, default=50, help='default: %(default)s')
-    parser.add_argument('--iters', type=int, default=300,
+    parser = common.make_parser(__doc__, 'kill_resume', repeats=None, threads=1, device=False)
+    parser.add_argument('--kills', type=common.positive, default=50, help='default: %(default)s')
+    parser.add_argument('--iters', type=common.positive, default=300,
                         help='length of the training in iterations (default: %(default)s)')
     parser.add_argument('--longest', type=float, default=6,
                         help='a random moment is at most so many seconds from the start of a run, '
@@ -50,43 +48,28 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--seed', type=int, default=0, help='of the moments of the kills')
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/benchmarks/kill_resume'),
                         help='made anew (default: %(default)s)')
-    parser.add_argument('--out', type=Path, default=Path('work_dirs/benchmarks/kill_resume.json'),
-                        help='JSON file with the figures (default: %(default)s)')
-    args = parser.parse_args()
-    if args.kills < 1 or args.iters < 1:
-        parser.error('--kills and --iters must be at least 1')
-    args.device = 'cpu'
-    return args
+    return common.parse(parser)
 
 
-def make_data(root: Path, count: int = 24) -> None:
+def make_data(root: Path) -> None:
     """Generate a few images in VOC's layout below ``root``."""
-    from PIL import Image
-    names = [f'{index:03d}' for index in range(count)]
-    for index, name in enumerate(names):
-        parts = generate_sample(seed=0, split=0, index=index, size=96)
-        folders = ('JPEGImages', 'SegmentationClass', 'SegmentationObject')
-        for folder, suffix, part in zip(folders, ('jpg', 'png', 'png'), parts, strict=False):
-            (root / folder).mkdir(parents=True, exist_ok=True)
-            Image.fromarray(part.astype('uint8')).save(root / folder / f'{name}.{suffix}')
-    lists = root / 'ImageSets' / 'Segmentation'
-    lists.mkdir(parents=True)
-    (lists / 'train.txt').write_text('\n'.join(names) + '\n')
+    common.run_script(common.ROOT / 'tools/dataset_converters/make_shapes.py', '--out', root,
+                      '--num-train', 24, '--num-val', 0, '--size', 96, '--workers', 1)
 
 
-def train(work_dir: Path, data_root: Path, iters: int, workers: int) -> None:
+def train(work_dir: Path, data_root: Path, args: argparse.Namespace) -> None:
     """Train, or go on with a training, to its end; what it prints goes to ``output.txt``."""
     work_dir.mkdir(parents=True, exist_ok=True)
     output = os.open(work_dir / 'output.txt', os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for stream in (1, 2):
         os.dup2(output, stream)
-    torch.set_num_threads(1)
+    torch.set_num_threads(args.threads)
     options = {
         'train_dataloader.batch_size': 4,
-        'train_dataloader.num_workers': workers,
-        'train_dataloader.persistent_workers': workers > 0,
+        'train_dataloader.num_workers': args.workers,
+        'train_dataloader.persistent_workers': args.workers > 0,
         'train_dataloader.dataset.data_root': str(data_root),
-        'train_cfg.max_iters': iters,
+        'train_cfg.max_iters': args.iters,
         'val_cfg': None, 'val_dataloader': None, 'val_evaluator': None,
         'default_hooks.checkpoint.interval': 1,
         'default_hooks.checkpoint.save_best': None,
@@ -155,7 +138,7 @@ def compare(work_dirs: list[Path]) -> list[str]:
 
 def main() -> None:
     args = parse_args()
-    os.environ['OMP_NUM_THREADS'] = '1'
+    os.environ['OMP_NUM_THREADS'] = str(args.threads)
     shutil.rmtree(args.work_dir, ignore_errors=True)
     folders = [args.work_dir.resolve() / name for name in ('straight', 'killed')]
     data_root = args.work_dir.resolve() / 'data'
@@ -165,7 +148,7 @@ def main() -> None:
         'datasets', 'engine', 'evaluation', 'models', 'visualization')])
 
     def training(folder: Path) -> BaseProcess:
-        return context.Process(target=train, args=(folder, data_root, args.iters, args.workers))
+        return context.Process(target=train, args=(folder, data_root, args))
 
     start = time.monotonic()
     straight = training(folders[0])

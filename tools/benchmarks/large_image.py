@@ -9,7 +9,6 @@ Example:
 """
 import argparse
 import time
-from pathlib import Path
 
 import common
 import numpy as np
@@ -18,26 +17,22 @@ import torch
 from mmseg_instbox.apis import InstBoxInferencer, read_inputs
 from mmseg_instbox.apis.model_loading import load_model
 from mmseg_instbox.engine import load_config
-from mmseg_instbox.utils import write_json
 
 CONFIG = 'configs/instbox/instbox_mobilenet-v2-d16_1xb8-2k_voc-mini-352x352.py'
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--config', default=str(Path(__file__).resolve().parents[2] / CONFIG))
+    parser = common.make_parser(__doc__, 'large_image', repeats=None)
+    parser.add_argument('--config', default=str(common.ROOT / CONFIG))
     parser.add_argument('--checkpoint', help='weights; random ones by default')
     parser.add_argument('--allow-pickle', action='store_true', help='trust the checkpoint')
     parser.add_argument('--image', help='picture, repeated to the size; noise by default')
-    parser.add_argument('--size', type=int, nargs=2, default=(3000, 4000),
+    parser.add_argument('--size', type=common.positive, nargs=2, default=(3000, 4000),
                         metavar=('HEIGHT', 'WIDTH'))
     parser.add_argument('--tile', type=int, help='side of a tile; by default the picture is scaled '
                                                  'as the config says')
-    parser.add_argument('--out', type=Path, default=Path('work_dirs/benchmarks/large_image.json'),
-                        help='JSON file with the figures (default: %(default)s)')
-    return parser.parse_args()
+    return common.parse(parser)
 
 
 def make_picture(image: str | None, height: int, width: int) -> np.ndarray:
@@ -61,9 +56,10 @@ def main() -> None:
     args = parse_args()
     torch.manual_seed(0)
     if args.checkpoint:
-        model = load_model(args.config, args.checkpoint, allow_pickle=args.allow_pickle)
+        model = load_model(args.config, args.checkpoint, args.device,
+                           allow_pickle=args.allow_pickle)
     else:
-        model = load_model(load_config(args.config))
+        model = load_model(load_config(args.config), device=args.device)
         torch.nn.init.normal_(model.decode_head.conv_seg.weight, std=0.3)
     inferencer = InstBoxInferencer(model, tile=args.tile, show_progress=False)
     picture, before = make_picture(args.image, *args.size), peak_memory()
@@ -71,15 +67,10 @@ def main() -> None:
     sample, = inferencer.stream([picture])
     seconds = time.perf_counter() - start
     found, peak = sample.pred_instances, peak_memory()
-    print(f'{args.size[1]} x {args.size[0]} pixels, {model.num_classes} categories, '
-          f'tile {args.tile}: {len(found)} instances ({found.num_left_out} left out), '
-          f'{seconds:.1f} s, peak {peak:.2f} GB of process memory, of which {before:.2f} GB before '
-          'predicting')
     row = dict(width=args.size[1], height=args.size[0], categories=model.num_classes,
                tile=args.tile, instances=len(found), left_out=found.num_left_out,
                seconds=seconds, peak_GB=peak, before_GB=before)
-    settings = {key: common.portable(value) for key, value in vars(args).items() if key != 'out'}
-    write_json(dict(**common.header('large_image'), settings=settings, rows=[row]), args.out)
+    common.finish('large_image', args, [row])
 
 
 if __name__ == '__main__':

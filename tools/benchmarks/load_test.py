@@ -11,7 +11,6 @@ import argparse
 import io
 import itertools
 import json
-import os
 import queue
 import signal
 import socket
@@ -35,7 +34,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from mmseg_instbox.apis import InstBoxInferencer
-from mmseg_instbox.web.layers import display_size, instance_map, resize_map
+from mmseg_instbox.web.scene import display_size, instance_map, resize_map
 
 SAMPLES = common.ROOT / 'demo' / 'samples'
 UPLOAD_MB = 2
@@ -60,8 +59,7 @@ class Outcome(NamedTuple):
 
 
 def parse_args() -> argparse.Namespace:
-    parser = common.make_parser(__doc__, 'load_test')
-    parser.set_defaults(repeats=1)
+    parser = common.make_parser(__doc__, 'load_test', repeats=None, device=False)
     for name, default in (('--clients', 50), ('--requests', 500)):
         parser.add_argument(name, type=common.positive, default=default,
                             help='default: %(default)s')
@@ -199,9 +197,7 @@ def served(threads: int) -> Iterator[tuple[str, int]]:
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
         port = probe.getsockname()[1]
-    environment = dict(os.environ, OMP_NUM_THREADS=str(threads), PYTHONUNBUFFERED='1',
-                       PYTHONPATH=os.pathsep.join([str(common.ROOT),
-                                                   os.environ.get('PYTHONPATH', '')]))
+    environment = common.environment(dict(OMP_NUM_THREADS=str(threads), PYTHONUNBUFFERED='1'))
     with tempfile.TemporaryFile('w+') as log:
         process = subprocess.Popen(
             [sys.executable, '-m', 'mmseg_instbox.cli', 'serve', '--port', str(port), '--device',

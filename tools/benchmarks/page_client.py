@@ -37,7 +37,7 @@ class PageClient:
         self.ids = {part['props']['elem_id']: part['id'] for part in self.config['components']
                     if part['props'].get('elem_id')}
         values = {part['id']: part['props'].get('value') for part in self.config['components']}
-        opening = self.event('instbox-picture', 'change')
+        opening = self.event('instbox-image', 'change')
         self.defaults = [values[number] for number in opening['inputs'][2:]]
 
     def request(self, path: str, body: bytes | None = None,
@@ -116,18 +116,18 @@ class PageClient:
         raise Refused(200, 'The server closed the line without an answer.')
 
     def open(self, content: bytes, name: str) -> dict[str, Any]:
-        """Drops a picture on the page and gives what it shows, see the page's ``view.render``.
+        """Uploads an image to the page and returns what it shows, see ``web.view.render``.
 
         Raises:
             Refused: The page shows a message instead.
         """
         file = self.upload(content, name)
-        _, view, *_ = self.call('instbox-picture', 'change', [file, None, *self.defaults])
+        _, view, *_ = self.call('instbox-image', 'change', [file, None, *self.defaults])
         if 'error' in view:
             raise Refused(200, view['error'])
         return view
 
     def save(self, kind: str) -> bytes:
-        """The file that the page gives for the picture on it: ``'coco'``, ``'png'``, ..."""
+        """The file that the page offers for its image: ``'coco'``, ``'png'``, ..."""
         file, = self.call(f'instbox-save-{kind}', 'click', [None, *self.defaults])
         return self.get(file['value']['url'] if 'value' in file else file['url'])

@@ -157,9 +157,8 @@ def make_ours(name: str, args: argparse.Namespace) -> Callable[[str], int]:
     set_scale(trained, args.size)
     if OURS[name] is None:
         return lambda file: len(next(trained.stream(file)).pred_instances)
-    config = common.ROOT / 'configs' / 'instbox' / f'{OURS[name]}.py'
     torch.manual_seed(0)
-    model = load_model(str(config), device=args.device)
+    model = load_model(OURS[name], device=args.device)
     model.to(memory_format=torch.channels_last)
     inferencer = InstBoxInferencer(model, show_progress=False)
     set_scale(inferencer, args.size)
@@ -230,9 +229,7 @@ def measure(args: argparse.Namespace) -> Iterator[dict]:
     for name in models:
         row = dict(model=name, ms=common.median(times[name]), instances=common.median(found[name]))
         if TRAINED in models and name != TRAINED:
-            ratio = common.ratio(times[name], times[TRAINED])
-            row |= dict(over_our_MobileNetV2=ratio.median,
-                        quartiles=f'{ratio.low:.2f} to {ratio.high:.2f}')
+            row |= common.ratio_columns('over_our_MobileNetV2', times[name], times[TRAINED])
         yield row
 
 

@@ -74,8 +74,7 @@ def measure_grouping(size: int, num_objects: int, num_categories: int,
     scene = make_picture(size, num_objects, num_categories)
     boxes = grouping.disturb(scene, 1.5, 0.1, np.random.default_rng(0))
     field = torch.from_numpy(boxes).float()
-    scores = torch.nn.functional.one_hot(
-        torch.from_numpy(scene.cell_categories), num_categories).permute(2, 0, 1).float()
+    scores = grouping.true_probabilities(scene, num_categories)
     grouper, things = TASK_UTILS.build(dict(type='PixelBoxGrouper')), range(1, num_categories)
     shape = tuple(scene.categories.shape)
     grid, groups = measure(
@@ -217,12 +216,11 @@ def draw_panel(panel: Any, axis: Axis, rows: Sequence[dict], keys: Sequence[str]
 
 
 def parse_args() -> argparse.Namespace:
-    parser = common.make_parser(__doc__, 'scaling', repeats=5)
+    parser = common.make_parser(__doc__, 'scaling', repeats=5, threads=1, device=False)
     parser.add_argument('--axes', nargs='+', metavar='NAME', help='those that begin with a NAME',
                         default=['picture', 'dense', 'objects', 'categories', 'evaluation'])
     parser.add_argument('--limit', type=common.positive, help='leave out values above')
     parser.add_argument('--plot', type=Path, help='picture to draw')
-    parser.set_defaults(threads=1)
     return common.parse(parser)
 
 

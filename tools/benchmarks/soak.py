@@ -25,7 +25,7 @@ POINTS = 10  # rows of the table
 
 
 def parse_args() -> argparse.Namespace:
-    parser = common.make_parser(__doc__, 'soak', repeats=1)
+    parser = common.make_parser(__doc__, 'soak', repeats=None)
     parser.add_argument('--inferences', type=common.positive, default=2000,
                         help='default: %(default)s')
     parser.add_argument('--warm-up', type=common.positive, default=200,

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from mmseg_instbox.datasets.instance_maps import object_boxes
 from mmseg_instbox.datasets.shapes_generator import generate_sample
-from mmseg_instbox.engine import load_config
+from mmseg_instbox.engine import find_config, load_config
 
 # our config, and mmseg's published FCN whose heads stand on the same backbone
 PAIRS = {
@@ -68,14 +68,12 @@ def parse_args() -> argparse.Namespace:
 
 def our_config(backbone: str) -> dict:
     """The model of our config, without pretrained weights, for one process."""
-    config = common.ROOT / 'configs' / 'instbox' / f'{PAIRS[backbone][0]}.py'
-    return plain(load_config(str(config)).model)
+    return plain(load_config(find_config(PAIRS[backbone][0])).model)
 
 
 def batch_size(backbone: str, args: argparse.Namespace) -> int:
     """How many images a step takes."""
-    config = common.ROOT / 'configs' / 'instbox' / f'{PAIRS[backbone][0]}.py'
-    return args.batch or load_config(str(config)).train_dataloader.batch_size
+    return args.batch or load_config(find_config(PAIRS[backbone][0])).train_dataloader.batch_size
 
 
 def their_config(backbone: str, auxiliary: bool) -> dict:
@@ -166,12 +164,11 @@ def measure(backbone: str, args: argparse.Namespace) -> Iterator[dict]:
     del steps
     memory = {side: measure_memory(side, backbone, args) for side in SIDES}
     for side in SIDES:
-        ratio = common.ratio(times['ours'], times[side])
         row = dict(backbone=backbone, batch=batch_size(backbone, args), model=side,
                    ms=common.median(times[side]),
                    peak_MiB=memory[side]['peak_mib'], grown_MiB=memory[side]['grown_mib'])
         if side != 'ours':
-            row |= dict(ours_over_it=ratio.median, quartiles=f'{ratio.low:.2f} to {ratio.high:.2f}')
+            row |= common.ratio_columns('ours_over_it', times['ours'], times[side])
             for key in ('peak', 'grown'):
                 row[f'{key}_ours_over_it'] = (memory['ours'][f'{key}_mib']
                                               / memory[side][f'{key}_mib'])
@@ -199,9 +196,8 @@ def levers(backbone: str, args: argparse.Namespace) -> Iterator[dict]:
     times = common.alternate(steps, args.repeats, args.device)
     first = next(iter(times))
     for name, values in times.items():
-        ratio = common.ratio(values, times[first])
-        yield dict(lever=name, ms=common.median(values), over_the_first=ratio.median,
-                   quartiles=f'{ratio.low:.2f} to {ratio.high:.2f}')
+        yield dict(lever=name, ms=common.median(values),
+                   **common.ratio_columns('over_the_first', values, times[first]))
 
 
 def drop_activation(config: dict) -> None:

@@ -1,4 +1,5 @@
 # COCO 2017, read from its own files
+_base_ = '../dataloaders.py'
 dataset_type = 'CocoInstDataset'
 data_root = 'data/coco'
 crop_size = (512, 512)
@@ -18,10 +19,6 @@ test_pipeline = [
     dict(type='PackInstInputs')
 ]
 train_dataloader = dict(
-    batch_size=2,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='SeededInfiniteSampler', shuffle=True),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,
@@ -30,10 +27,6 @@ train_dataloader = dict(
         filter_cfg=dict(filter_empty_gt=True),
         pipeline=train_pipeline))
 val_dataloader = dict(
-    batch_size=1,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,

@@ -1,4 +1,5 @@
 # some 1,000 images in PASCAL VOC's layout; the list val_coco holds crowded ones
+_base_ = '../dataloaders.py'
 dataset_type = 'VOCInstDataset'
 data_root = 'data/voc_mini/VOCdevkit/VOC2012'
 crop_size = (352, 352)
@@ -19,19 +20,13 @@ test_pipeline = [
 ]
 train_dataloader = dict(
     batch_size=8,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='SeededInfiniteSampler', shuffle=True),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,
         ann_file='ImageSets/Segmentation/trainaug.txt',
         pipeline=train_pipeline))
 val_dataloader = dict(
-    batch_size=1,
     num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,

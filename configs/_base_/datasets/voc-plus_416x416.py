@@ -1,5 +1,5 @@
-# 2,950 photographs in PASCAL VOC's layout, and 200 of VOC's official val to evaluate on. Every other
-# training image is shown whole, so that large objects are.
+# 2,950 photographs in PASCAL VOC's layout, and 200 of VOC's official val to evaluate on. Every
+# other training image is shown whole, so that large objects are.
 _base_ = './voc-mini_352x352.py'
 crop_size = (416, 416)
 train_pipeline = [

@@ -1,4 +1,5 @@
 # PASCAL VOC 2012 with SBD's annotations, put together by tools/dataset_converters/sbd.py
+_base_ = '../dataloaders.py'
 dataset_type = 'VOCInstDataset'
 data_root = 'data/VOCdevkit/VOC2012'
 crop_size = (500, 500)
@@ -17,10 +18,6 @@ test_pipeline = [
     dict(type='PackInstInputs')
 ]
 train_dataloader = dict(
-    batch_size=2,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='SeededInfiniteSampler', shuffle=True),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,
@@ -31,10 +28,6 @@ train_dataloader = dict(
         ann_file='ImageSets/Segmentation/trainaug.txt',
         pipeline=train_pipeline))
 val_dataloader = dict(
-    batch_size=1,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,

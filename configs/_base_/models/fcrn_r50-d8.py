@@ -1,6 +1,6 @@
-# Batch normalisation learns its statistics on all GPUs together and residual blocks have no dropout, as
-# in mmseg's FCN, so that the two differ in nothing else. The authors' later code freezes the
-# statistics and has dropout: `backbone=dict(norm_eval=True, dropout=(0.3, 0.5))`.
+# Batch normalisation learns its statistics on all GPUs together and residual blocks have no
+# dropout, as in mmseg's FCN, so that the two differ in nothing else. The authors' later code
+# freezes the statistics and has dropout: `backbone=dict(norm_eval=True, dropout=(0.3, 0.5))`.
 norm_cfg = dict(type='SyncBN', requires_grad=True)
 data_preprocessor = dict(
     type='InstBoxDataPreProcessor',

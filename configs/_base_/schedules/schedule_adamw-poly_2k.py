@@ -1,4 +1,5 @@
 # the backbone starts from ImageNet weights and learns at 1e-4, the heads at 5e-4
+_base_ = '../default_hooks.py'
 optimizer = dict(type='AdamW', lr=1e-4, betas=(0.9, 0.999), weight_decay=0.01)
 optim_wrapper = dict(
     type='OptimWrapper',
@@ -13,18 +14,4 @@ param_scheduler = [
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=2000, val_interval=500)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
-default_hooks = dict(
-    timer=dict(type='IterTimerHook'),
-    logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
-    param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(
-        type='DurableCheckpointHook',
-        by_epoch=False,
-        interval=500,
-        max_keep_ckpts=2,
-        save_best='APr_0.5',
-        rule='greater'),
-    sampler_seed=dict(type='ResumableSeedHook'),
-    plain_checkpoint=dict(type='PlainCheckpointHook'),
-    loss_guard=dict(type='LossGuardHook', tolerated=10),
-    visualization=dict(type='SegVisualizationHook'))
+default_hooks = dict(checkpoint=dict(interval=500))

@@ -1,4 +1,5 @@
 # for 16 images an iteration (8 GPUs x 2)
+_base_ = '../default_hooks.py'
 optimizer = dict(type='SGD', lr=0.002, momentum=0.9, weight_decay=0.0005)
 optim_wrapper = dict(type='OptimWrapper', optimizer=optimizer, clip_grad=None)
 param_scheduler = [
@@ -7,19 +8,4 @@ param_scheduler = [
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=20000, val_interval=2000)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
-default_hooks = dict(
-    timer=dict(type='IterTimerHook'),
-    logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
-    param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(
-        type='DurableCheckpointHook',
-        by_epoch=False,
-        interval=2000,
-        max_keep_ckpts=2,
-        save_best='APr_0.5',
-        rule='greater'),
-    sampler_seed=dict(type='ResumableSeedHook'),
-    plain_checkpoint=dict(type='PlainCheckpointHook'),
-    loss_guard=dict(type='LossGuardHook', tolerated=10),
-    visualization=dict(type='SegVisualizationHook'))
 auto_scale_lr = dict(enable=False, base_batch_size=16)

@@ -1,4 +1,4 @@
-"""Scores as the share of instances that are right: how far off they are, and a map that mends it."""
+"""How far scores are from the share of instances that are right, and a map that mends it."""
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit, logit

@@ -9,7 +9,7 @@ from mmengine.logging import print_log
 from mmseg.registry import METRICS
 
 from ..functional import average_precision_table, category_areas, match_detections
-from ..sample_reader import EvaluatedImage, category_names, read_image
+from ..sample_reader import EvaluatedImage, category_names, ranked_labels, read_image
 from .category_table import category_rows, mean_defined, report
 
 THRESHOLDS = tuple(tenths / 10 for tenths in range(1, 10))
@@ -42,13 +42,20 @@ class InstBoxMetric(BaseMetric):
     likes, and a detection that lies in void only does not count at all.
 
     Args:
+        labels_per_instance (int): How many labels of an instance count as detections, each with
+            its own score (``pred_instances.label_scores``), as detectors are evaluated. Users get
+            one label an instance. Defaults to 3.
         out_file (str, optional): A JSON file to write with the figures and a row a category.
         **kwargs: Arguments of mmengine's ``BaseMetric``: ``prefix`` is put before the names of the
             figures, with a slash, and over the table.
     """
 
-    def __init__(self, out_file: str | None = None, **kwargs) -> None:
+    def __init__(self,
+                 labels_per_instance: int = 3,
+                 out_file: str | None = None,
+                 **kwargs) -> None:
         super().__init__(**kwargs)
+        self.labels_per_instance = labels_per_instance
         self.out_file = out_file
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
@@ -67,8 +74,20 @@ class InstBoxMetric(BaseMetric):
             image = read_image(sample, self.dataset_meta)
             areas = category_areas(image.predicted, image.truth, len(classes), image.lengths)
             self.results.append(dict(
-                _match_instances(image, len(things)), areas=np.stack(areas),
+                self._match(sample, image, len(things)), areas=np.stack(areas),
                 num_invalid=sample['pred_instances'].get('num_invalid', 0)))
+
+    def _match(self, sample: dict, image: EvaluatedImage,
+               num_things: int) -> dict[str, np.ndarray]:
+        """Which detections, those in void only left out, find an object."""
+        index, labels, scores = ranked_labels(sample, image.labels, image.scores,
+                                              self.labels_per_instance)
+        kept = image.overlap.kept[index]
+        index, labels, scores = index[kept], labels[kept], scores[kept].astype(np.float64)
+        found = match_detections(image.overlap.ious[index], labels, image.gt_labels, scores,
+                                 THRESHOLDS)
+        num_objects = np.bincount(image.gt_labels, minlength=num_things)
+        return dict(labels=labels, scores=scores, hits=found >= 0, num_objects=num_objects)
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Compute the figures of the whole data set.
@@ -93,15 +112,6 @@ class InstBoxMetric(BaseMetric):
                              dict(thing_figures, objects=num_objects))
         report(self, figures, rows, len(results))
         return figures
-
-
-def _match_instances(image: EvaluatedImage, num_things: int) -> dict[str, np.ndarray]:
-    """Which detections, those in void only left out, find an object."""
-    kept, gt_labels = image.overlap.kept, image.gt_labels
-    labels, scores = image.labels[kept], image.scores[kept].astype(np.float64)
-    found = match_detections(image.overlap.ious[kept], labels, gt_labels, scores, THRESHOLDS)
-    num_objects = np.bincount(gt_labels, minlength=num_things)
-    return dict(labels=labels, scores=scores, hits=found >= 0, num_objects=num_objects)
 
 
 def _average_precisions(results: list[dict], num_things: int) -> tuple[np.ndarray, np.ndarray]:

@@ -22,7 +22,14 @@ from ..functional import (
     official_instances,
     read_coco,
 )
-from ..sample_reader import category_names, errors_name, read_image, read_instances, sample_name
+from ..sample_reader import (
+    category_names,
+    errors_name,
+    ranked_labels,
+    read_image,
+    read_instances,
+    sample_name,
+)
 from .category_table import category_rows, mean_defined, report
 
 with warnings.catch_warnings():
@@ -53,6 +60,7 @@ class InstCocoMetric(CocoMetric):
             count in the order of image ids. Needs ``img_id`` in each data sample and
             ``category_ids`` in the data set's metainfo, the index into ``thing_classes`` of each
             official category id. ``area`` and ``iscrowd`` may be missing: they are computed.
+        labels_per_instance (int): As of :class:`InstBoxMetric`. Defaults to 3.
         outfile_prefix (str, optional): Writes ``<prefix>.segm.json`` and ``<prefix>.bbox.json``,
             the predictions in COCO's result format, and ``<prefix>.gt.json``, the objects.
         out_file (str, optional): A JSON file to write with the figures and a row a category.
@@ -68,6 +76,7 @@ class InstCocoMetric(CocoMetric):
 
     def __init__(self,
                  ann_file: str | None = None,
+                 labels_per_instance: int = 3,
                  outfile_prefix: str | None = None,
                  out_file: str | None = None,
                  collect_device: str = 'cpu',
@@ -76,6 +85,7 @@ class InstCocoMetric(CocoMetric):
         super().__init__(metric='segm', outfile_prefix=outfile_prefix,
                          collect_device=collect_device, prefix=prefix)
         self.official = None if ann_file is None else read_coco(ann_file)
+        self.labels_per_instance = labels_per_instance
         self.out_file = out_file
         self.collect_dir = collect_dir
 
@@ -158,10 +168,9 @@ class InstCocoMetric(CocoMetric):
         image = read_image(sample, self.dataset_meta)
         inst_map = sample['gt_inst_map']['data'][0].cpu().numpy()
         kept = image.overlap.kept
-        masks = image.pixel_masks[kept] & (inst_map != VOID)
+        masks = image.pixel_masks & (inst_map != VOID)
         objects = describe_objects(inst_map, image.ids, image.gt_labels)
-        return _mmdet_sample(masks, image.labels[kept], image.scores[kept], objects,
-                             inst_map.shape)
+        return self._mmdet_sample(sample, masks, image.labels, image.scores, kept, objects)
 
     def _convert_official(self, sample: dict) -> dict:
         """What mmdet reads of a sample, its objects from ``ann_file``."""
@@ -176,15 +185,21 @@ class InstCocoMetric(CocoMetric):
         with errors_name(sample):
             objects = official_instances(self.official, image_id, category_ids)
         shape = self.official.sizes[image_id]
-        instances = read_instances(sample, len(things), shape)
-        return _mmdet_sample(*instances, objects, shape, image_id)
+        masks, labels, scores = read_instances(sample, len(things), shape)
+        kept = np.ones(len(masks), dtype=bool)
+        return self._mmdet_sample(sample, masks, labels, scores, kept, objects, image_id)
 
-
-def _mmdet_sample(masks: np.ndarray, labels: np.ndarray, scores: np.ndarray, objects: list[dict],
-                  shape: tuple[int, int], image_id: int | None = None) -> dict:
-    codes = encode_mask_results(masks)
-    bboxes = torch.from_numpy(np.reshape(mask_api.toBbox(codes), (-1, 4)))
-    bboxes[:, 2:] += bboxes[:, :2]
-    instances = dict(masks=codes, bboxes=bboxes, labels=torch.from_numpy(labels),
-                     scores=torch.from_numpy(scores))
-    return dict(pred_instances=instances, instances=objects, ori_shape=shape, img_id=image_id)
+    def _mmdet_sample(self, sample: dict, masks: np.ndarray, labels: np.ndarray,
+                      scores: np.ndarray, kept: np.ndarray, objects: list[dict],
+                      image_id: int | None = None) -> dict:
+        """The kept instances, one detection a label, and the objects as mmdet reads them."""
+        index, labels, scores = ranked_labels(sample, labels, scores, self.labels_per_instance)
+        chosen = kept[index]
+        codes = encode_mask_results(masks)
+        codes = [codes[each] for each in index[chosen]]
+        bboxes = torch.from_numpy(np.reshape(mask_api.toBbox(codes), (-1, 4)))
+        bboxes[:, 2:] += bboxes[:, :2]
+        instances = dict(masks=codes, bboxes=bboxes, labels=torch.from_numpy(labels[chosen]),
+                         scores=torch.from_numpy(scores[chosen]))
+        return dict(pred_instances=instances, instances=objects, ori_shape=masks.shape[1:],
+                    img_id=image_id)

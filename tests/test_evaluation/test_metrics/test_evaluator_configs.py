@@ -2,11 +2,11 @@
 import pytest
 from mmengine.config import Config
 
-VOC = 'configs/instbox/instbox_fcrn-{}-d8_8xb2-20k_voc12-sbd-500x500{}.py'
+VOC = 'configs/instbox/{}instbox_fcrn-{}-d8_8xb2-20k_voc12-sbd-500x500{}.py'
 
 
 def test_the_best_checkpoint_is_chosen_by_a_figure_that_is_reported(repo):
-    for file in sorted((repo / 'configs' / 'instbox').glob('*.py')):
+    for file in sorted((repo / 'configs' / 'instbox').rglob('*.py')):
         cfg = Config.fromfile(file)
         evaluators = cfg.val_evaluator if isinstance(cfg.val_evaluator, list) else [
             cfg.val_evaluator]
@@ -17,7 +17,8 @@ def test_the_best_checkpoint_is_chosen_by_a_figure_that_is_reported(repo):
 
 @pytest.mark.parametrize('network', ['r50', 'r101'])
 def test_one_training_is_evaluated_on_both_ground_truths_of_voc(repo, network):
-    voc, sbd = (Config.fromfile(repo / VOC.format(network, suffix)) for suffix in ('', '_sbd-val'))
+    voc, sbd = (Config.fromfile(repo / VOC.format(folder, network, suffix))
+                for folder, suffix in (('', ''), ('ablations/', '_sbd-val')))
     for cfg, prefix in ((voc, 'voc'), (sbd, 'sbd')):
         assert [metric.prefix for metric in cfg.test_evaluator] == [prefix] * 3
     for part in ('model', 'train_dataloader', 'val_dataloader', 'val_evaluator', 'default_hooks'):

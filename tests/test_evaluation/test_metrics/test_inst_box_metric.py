@@ -218,3 +218,26 @@ def test_new_predictions_of_a_sample_are_decoded_anew():
     assert sample_reader.read_image(sample, META) is image
     other = dict(sample, pred_instances=dict(sample['pred_instances'], scores=torch.tensor([.75])))
     assert sample_reader.read_image(other, META).scores.tolist() == [.75]
+
+
+def test_an_instance_counts_with_each_of_its_labels():
+    """The object is of category 1, the instance says 0 first: found by its second label alone."""
+    row = np.array([[1, 1, 0, 0]])
+    sample = make_sample(row, [1], [row == 1], [0], [.9])
+    sample.pred_instances.label_scores = torch.tensor([[.9, .4]])
+    metrics = [InstBoxMetric(), InstCocoMetric()]
+    figures = evaluate([sample], metrics)
+    assert [figures[key] for key in ('APr_0.5', 'AP50')] == pytest.approx([1, 1])
+    metrics = [InstBoxMetric(labels_per_instance=1), InstCocoMetric(labels_per_instance=1)]
+    figures = evaluate([sample], metrics)
+    assert [figures[key] for key in ('APr_0.5', 'AP50')] == [0, 0]
+
+
+def test_labels_are_ranked_with_the_instances_own_first():
+    scores = np.array([.5, .8], np.float32)
+    sample = dict(pred_instances=dict(label_scores=torch.tensor([[.6, .5, .1], [.2, .3, .8]])))
+    index, labels, values = sample_reader.ranked_labels(sample, np.array([1, 2]), scores, 2)
+    assert index.tolist() == [0, 0, 1, 1] and labels.tolist() == [1, 0, 2, 1]
+    assert values.tolist() == pytest.approx([.5, .6, .8, .3])
+    alone = sample_reader.ranked_labels(dict(pred_instances={}), np.array([1, 2]), scores, 2)
+    assert [each.tolist() for each in alone[:2]] == [[0, 1], [1, 2]]

@@ -6,7 +6,7 @@ from mmengine.structures import InstanceData
 from mmseg.registry import MODELS
 from torch import Tensor
 
-from mmseg_instbox.core.feature_grid import cell_points
+from mmseg_instbox.core.feature_grid import cell_points, sample_at_cells
 from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.models import PixelBoxHead
 from mmseg_instbox.models.box_heads.pixel_box_head import cell_boxes
@@ -32,11 +32,12 @@ def slow_targets(sample, grid: tuple[int, int]) -> dict[tuple[int, int], list[fl
     height, width = inst.shape
     instances = sample.gt_instances
     boxes = dict(zip(instances.ids.tolist(), instances.bboxes.tolist(), strict=True))
+    ids = sample_at_cells(inst, grid)
     targets = {}
     for i in range(grid[0]):
         for j in range(grid[1]):
             x, y = (j + 0.5) * width / grid[1], (i + 0.5) * height / grid[0]
-            box = boxes.get(int(inst[math.floor(y), math.floor(x)]))
+            box = boxes.get(int(ids[i, j]))
             if box is not None:
                 x1, y1, x2, y2 = box
                 targets[i, j] = [((x1 + x2) / 2 - x) / SCALE, ((y1 + y2) / 2 - y) / SCALE,
@@ -153,7 +154,7 @@ def test_the_order_of_the_instances_does_not_matter(samples):
     assert torch.equal(cell_boxes(sample, (5, 7))[1], expected)
 
 
-@pytest.mark.parametrize('grid', [(8, 8), (56, 56)])  # odd strides: points are pixels' centres
+@pytest.mark.parametrize('grid', [(7, 7), (8, 8), (28, 28), (56, 56)])  # strides 8, 7, 2, 1
 def test_flipping_the_image_flips_the_boxes(random_scene, make_sample, grid):
     seg, inst = random_scene(56, 56, 6)
     valid, boxes = cell_boxes(make_sample(seg, inst), grid)

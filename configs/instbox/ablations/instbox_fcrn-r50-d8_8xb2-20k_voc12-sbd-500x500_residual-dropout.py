@@ -1,0 +1,2 @@
+_base_ = '../instbox_fcrn-r50-d8_8xb2-20k_voc12-sbd-500x500.py'
+model = dict(backbone=dict(dropout=(0.3, 0.5)))

@@ -1,0 +1,7 @@
+_base_ = ['../../_base_/models/fcn_mobilenet-v2-d8.py', '../../_base_/any_model.py']
+model = dict(
+    type='InstBoxSegmentor',
+    data_preprocessor=dict(size=None, size_divisor=32),
+    decode_head=dict(num_classes=21),
+    auxiliary_head=dict(num_classes=21),
+    box_head=dict(_base_.pop('box_head'), in_channels=320, in_index=3))

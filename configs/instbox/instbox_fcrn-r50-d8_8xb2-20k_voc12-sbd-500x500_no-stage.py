@@ -1,2 +1,0 @@
-_base_ = './instbox_fcrn-r50-d8_8xb2-20k_voc12-sbd-500x500.py'
-model = dict(decode_head=dict(num_convs=0, channels=2048))

@@ -1,0 +1,30 @@
+"""The files around the code agree with the code."""
+import re
+
+import yaml
+
+from mmseg_instbox import __version__
+
+
+def test_the_citation_is_of_this_version_and_the_paper(repo):
+    citation = yaml.safe_load((repo / 'CITATION.cff').read_text())
+    assert citation['version'] == __version__
+    assert citation['references'][0]['url'].endswith('1605.06885')
+
+
+def test_hooks_and_the_workflow_run_what_make_runs(repo):
+    makefile = (repo / 'Makefile').read_text()
+    hooks = yaml.safe_load((repo / '.pre-commit-config.yaml').read_text())['repos']
+    commands = [hook['entry'].split()[0] for each in hooks if each['repo'] == 'local'
+                for hook in each['hooks']]
+    assert commands and all(f'$(BIN)/{command.split("/")[-1]}' in makefile for command in commands)
+    steps = yaml.safe_load((repo / '.github/workflows/ci.yml').read_text())['jobs']['test']['steps']
+    targets = [step['run'].removeprefix('make ') for step in steps if 'run' in step]
+    assert targets and all(re.search(f'^{target}:', makefile, re.M) for target in targets)
+
+
+def test_the_layers_are_the_folders_of_the_package(repo):
+    contract = (repo / 'pyproject.toml').read_text().partition('layers = [')[2].partition(']')[0]
+    named = set(re.findall(r'\w+', contract))
+    rooms = {file.parent.name for file in (repo / 'mmseg_instbox').glob('*/__init__.py')}
+    assert named == rooms | {'errors'}

@@ -1,0 +1,109 @@
+"""Fit the calibration of a model's scores on a dump of tools/test.py --out; no network is run.
+
+    python tools/analysis_tools/calibrate.py CONFIG DUMP --plot reliability.png
+
+A score should be the share of instances with that score that are right, at IoU 0.5 with an object
+of their category. Prints how far off the scores are, the line for the config that mends it without
+changing the order of instances, and the threshold of the mended scores with the best F1. Fit on
+other images than those on which you report.
+"""
+import argparse
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+
+from mmseg_instbox.cli.scripts.arguments import (
+    check_out_file,
+    dump_parser,
+    quiet_and_single,
+    user_errors,
+)
+from mmseg_instbox.engine import load_config
+from mmseg_instbox.errors import InvalidInputError
+from mmseg_instbox.evaluation import DumpedSamples
+from mmseg_instbox.evaluation.functional.calibration import (
+    best_threshold,
+    calibrate,
+    expected_calibration_error,
+    fit_calibration,
+    reliability_table,
+)
+from mmseg_instbox.evaluation.metrics.inst_box_metric import THRESHOLDS
+from mmseg_instbox.evaluation.replay import (
+    Regroup,
+    build_grouper,
+    configured_grouper,
+    match_images,
+)
+
+matplotlib.use('Agg')
+
+
+def parse_args() -> argparse.Namespace:
+    parser = dump_parser(__doc__)
+    parser.add_argument('--given', type=float, nargs=2, metavar=('A', 'B'),
+                        help='examine this calibration instead of fitting one')
+    parser.add_argument('--plot', type=Path, metavar='PNG', help='draw precision against score')
+    return parser.parse_args()
+
+
+def collect(samples: DumpedSamples, grouper: dict,
+            workers: int) -> tuple[np.ndarray, np.ndarray, int]:
+    """Uncalibrated scores ``(D,)``, which are right ``(D,)`` bool, and the number of objects.
+
+    Args:
+        samples: The images.
+        grouper: Config of the grouper; its calibration is left out.
+        workers: Number of processes.
+
+    Raises:
+        ValueError: There is nothing to fit: no instances, or all of them right or wrong.
+    """
+    variant = Regroup(build_grouper(grouper | dict(calibration=None)), samples.thing_ids)
+    images = [image for image, in match_images(samples, [variant], workers, labels_per_instance=1)]
+    scores = np.concatenate([image['scores'] for image in images])
+    hits = np.concatenate([image['hits'][:, THRESHOLDS.index(0.5)] for image in images])
+    if hits.all() or not hits.any():
+        raise InvalidInputError(f'{len(hits)} instances were predicted and {hits.sum()} are right; '
+                                'a calibration needs right and wrong ones')
+    return scores, hits, int(sum(image['num_objects'].sum() for image in images))
+
+
+def draw(file: Path, curves: dict[str, np.ndarray]) -> None:
+    """Draw precision against score of some :func:`reliability_table`."""
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(4.5, 4.5))
+    axes.plot([0, 1], [0, 1], color='grey', linewidth=1)
+    for name, table in curves.items():
+        axes.plot(table[:, 1], table[:, 2], marker='o', label=name)
+    axes.set(xlabel='score', ylabel='share of instances that are right (IoU 0.5)',
+             xlim=(0, 1), ylim=(0, 1), aspect='equal')
+    axes.legend()
+    figure.savefig(file, dpi=120, bbox_inches='tight')
+
+
+def main() -> None:
+    args = parse_args()
+    quiet_and_single()
+    with user_errors():
+        check_out_file(args.plot)
+        cfg = load_config(args.config, args.cfg_options)
+        samples = DumpedSamples.from_config(cfg, args.dump)
+        scores, hits, num_objects = collect(samples, configured_grouper(cfg), args.workers)
+    calibration = tuple(args.given or (round(each, 3) for each in fit_calibration(scores, hits)))
+    mapped = calibrate(scores, calibration)
+    before, after = (expected_calibration_error(each, hits) for each in (scores, mapped))
+    threshold, f1 = best_threshold(mapped, hits, num_objects)
+    print(f'{len(scores)} instances, {hits.mean():.3f} of them right; {num_objects} objects\n'
+          f'expected calibration error: {before:.3f} before, {after:.3f} after\n'
+          f'    model = dict(grouper=dict(calibration={calibration}))\n'
+          f'best F1 {f1:.3f} from score {threshold:.2f} on')
+    if args.plot:
+        draw(args.plot, {'before': reliability_table(scores, hits),
+                         'calibrated': reliability_table(mapped, hits)})
+
+
+if __name__ == '__main__':
+    main()

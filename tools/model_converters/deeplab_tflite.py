@@ -1,0 +1,156 @@
+"""Convert the published DeepLabV3 with MobileNetV2 from TensorFlow Lite to weights for mmseg.
+
+FILE is test_data/deeplabv3_mnv2_pascal_quant.tflite of the public repository google-coral/edgetpu
+(Apache-2.0), which its authors trained on COCO and VOC 2012 and quantised to 8 bits. OUT is a
+weights-only checkpoint with mmseg's names; the configs instbox_deeplabv3-mobilenet-v2-d16 start
+from it (load_from). Needs one more package: pip install tflite
+"""
+import argparse
+import io
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import torch
+from mmseg.models.backbones import MobileNetV2
+from torch import Tensor, nn
+
+from mmseg_instbox.cli.scripts.arguments import user_errors
+from mmseg_instbox.errors import InvalidInputError, MissingPackageError
+from mmseg_instbox.utils import atomic_write
+from mmseg_instbox.utils.foreign_errors import convert_errors
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('file', type=Path, metavar='FILE', help='published .tflite file')
+    parser.add_argument('out', type=Path, metavar='OUT', help='checkpoint to write')
+    return parser.parse_args()
+
+
+def expected_convolutions() -> dict[str, tuple[int, ...]]:
+    """Names in mmseg and weight shapes of all convolutions, in the order of the graph."""
+    shapes = {'backbone.conv1': (32, 3, 3, 3)}
+    channels = 32
+    for stage, (expansion, out_channels, blocks) in enumerate(MobileNetV2.arch_settings, 1):
+        for block in range(blocks):
+            wide = channels * expansion
+            convs = [(wide, channels, 1, 1)] if expansion > 1 else []
+            convs += [(wide, 1, 3, 3), (out_channels, wide, 1, 1)]
+            shapes |= {f'backbone.layer{stage}.{block}.conv.{i}': shape
+                       for i, shape in enumerate(convs)}
+            channels = out_channels
+    return shapes | {
+        'decode_head.image_pool.1': (256, 320, 1, 1),
+        'decode_head.aspp_modules.0': (256, 320, 1, 1),
+        'decode_head.bottleneck': (256, 512, 1, 1),
+        'decode_head.conv_seg': (21, 256, 1, 1),
+    }
+
+
+def read_convolutions(content: bytes, tflite: ModuleType) -> list[tuple[Tensor, Tensor]]:
+    """Dequantised weights ``(O, I, kH, kW)`` and biases ``(O,)``, in the order of the graph.
+
+    Args:
+        content: Of a TensorFlow Lite file quantised to uint8.
+        tflite: The package that reads it.
+
+    Raises:
+        Exception: Of any kind, if the content is broken or not quantised.
+    """
+    model = tflite.Model.GetRootAs(content)
+    graph = model.Subgraphs(0)
+    dtypes = {tflite.TensorType.UINT8: np.uint8, tflite.TensorType.INT32: np.int32}
+    found = {}  # by the index of the tensor that a convolution gives
+    for operator in map(graph.Operators, range(graph.OperatorsLength())):
+        code = model.OperatorCodes(operator.OpcodeIndex())
+        kind = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+        result, (first, *others) = operator.Outputs(0), operator.InputsAsNumpy().tolist()
+        if kind in (tflite.BuiltinOperator.CONV_2D, tflite.BuiltinOperator.DEPTHWISE_CONV_2D):
+            weight, bias = (dequantise(model, graph.Tensors(i), dtypes) for i in others)
+            # (O, kH, kW, I), or depthwise (1, kH, kW, O)
+            order = (0, 3, 1, 2) if kind == tflite.BuiltinOperator.CONV_2D else (3, 0, 1, 2)
+            found[result] = weight.permute(order).contiguous(), bias
+        elif kind == tflite.BuiltinOperator.RESIZE_BILINEAR and first in found:
+            # TensorFlow Lite copies the integers when it resizes, whatever the scales say. That
+            # multiplies the pooled image features, whose scale is another than that of their
+            # resized copy, by 2.8343; the convolution before the ReLU takes the factor.
+            factor = quantisation(graph.Tensors(result))[0] / quantisation(graph.Tensors(first))[0]
+            found[first] = tuple(factor * each for each in found[first])
+    return list(found.values())
+
+
+def quantisation(tensor) -> tuple[float, int]:
+    """Scale and zero point, the same for all channels, of a ``tflite.Tensor``."""
+    given = tensor.Quantization()
+    return given.ScaleAsNumpy().item(), given.ZeroPointAsNumpy().item()
+
+
+def dequantise(model, tensor, dtypes: dict[int, type]) -> Tensor:
+    """The float32 values of a ``tflite.Tensor`` of a ``tflite.Model``."""
+    values = model.Buffers(tensor.Buffer()).DataAsNumpy().view(dtypes[tensor.Type()])
+    scale, zero_point = quantisation(tensor)
+    real = (values.astype(np.float64) - zero_point) * scale
+    return torch.from_numpy(real.astype(np.float32).reshape(tensor.ShapeAsNumpy()))
+
+
+def convert(file: Path) -> dict:
+    """The checkpoint that a published file becomes.
+
+    The file has batch normalisation folded into the convolutions. mmseg's modules have it, so it
+    comes back as one that only adds the bias: mean 0, variance 1 less eps, weight 1.
+
+    Args:
+        file: The published ``.tflite`` file.
+
+    Returns:
+        dict: ``state_dict`` with float32 weights, and an empty ``meta``.
+
+    Raises:
+        ImportError: The package tflite is not installed.
+        OSError: The file cannot be read.
+        ValueError: It is broken, or not the expected network.
+    """
+    try:
+        import tflite
+    except ImportError as error:
+        raise MissingPackageError('Reading TensorFlow Lite files needs the package tflite, which '
+                                  'is not installed: pip install tflite') from error
+    content = file.read_bytes()
+    wrong = f'{file} is not the published deeplabv3_mnv2_pascal_quant.tflite'
+    if not tflite.Model.ModelBufferHasIdentifier(content, 0):
+        raise InvalidInputError(f'{wrong}: it is no TensorFlow Lite model.')
+    with convert_errors(f'{wrong}: it cannot be read as a model quantised to uint8'):
+        convolutions = read_convolutions(content, tflite)
+    shapes = expected_convolutions()
+    if len(convolutions) != len(shapes):
+        raise InvalidInputError(f'{wrong}: it has {len(convolutions)} convolutions, expected '
+                                f'{len(shapes)}.')
+    state = {}
+    for (name, shape), (weight, bias) in zip(shapes.items(), convolutions, strict=True):
+        if weight.shape != shape or bias.shape != shape[:1]:
+            raise InvalidInputError(f'{wrong}: weights of shape {tuple(weight.shape)} and '
+                                    f'{bias.numel()} biases stand where {name} has {shape}.')
+        if name.endswith('conv_seg'):
+            state |= {f'{name}.weight': weight, f'{name}.bias': bias}
+            continue
+        norm = nn.BatchNorm2d(len(bias))
+        norm.bias.data = bias
+        norm.running_var -= norm.eps
+        state[f'{name}.conv.weight'] = weight
+        state |= {f'{name}.bn.{key}': value for key, value in norm.state_dict().items()}
+    return dict(state_dict=state, meta={})
+
+
+def main() -> None:
+    args = parse_args()
+    with user_errors():
+        buffer = io.BytesIO()
+        torch.save(convert(args.file), buffer)
+        atomic_write(buffer.getvalue(), args.out)
+    print(f'{args.out}: {len(buffer.getvalue()) / 1e6:.2f} MB')
+
+
+if __name__ == '__main__':
+    main()

@@ -72,6 +72,7 @@ setup(
     python_requires='>=3.10',
     install_requires=[
         'click>=8.2',
+        'fsspec>=2024.1',
         'numpy>=2.0.1',
         'onedl-mmcv>=2.3.6',
         'onedl-mmdetection>=3.5.1',
@@ -80,6 +81,7 @@ setup(
         'opencv-python>=4.10',
         'pillow>=11.3',
         'prettytable>=3',
+        'pyarrow>=17',
         'pycocotools>=2.0.8',
         'pyyaml>=6',
         'rich>=14.3',
@@ -94,8 +96,8 @@ setup(
             'tensorboard>=2.15'
         ],
         export=['onnx>=1.16', 'onnxruntime>=1.18', 'openvino>=2024.4'],
+        ray=['ray[data]>=2.51,<2.64'],
         report=['jinja2>=3'],  # tools/analysis_tools/error_report.py
-        ray=['fsspec>=2024.1', 'ray[data]>=2.51,<2.64'],
         supervision=['supervision>=0.25'],
         tflite=['tflite>=2.18'],
     ),

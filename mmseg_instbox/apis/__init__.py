@@ -1,10 +1,22 @@
-"""What users of trained models call. Names are imported when they are first used."""
+"""Inference for users of trained models. Names are imported when they are first used."""
 import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..engine.checkpoints import checkpoint_config, read_checkpoint
+    from ..engine.model_index import find_model, list_models
+    from ..utils.inputs import InputImage, read_inputs
+    from .dataset_browser import DatasetBrowser, browse_dataset
+    from .formats import FORMATS, samples_from_coco, to_supervision, write_results
+    from .inst_box_inferencer import InstBoxInferencer
+    from .model_loading import load_model
+    from .track_colors import TrackColors
+    from .video import annotate_video
 
 _PLACES = {
     'DatasetBrowser': 'dataset_browser',
     'FORMATS': 'formats',
-    'InputImage': 'inputs',
+    'InputImage': '.utils.inputs',
     'InstBoxInferencer': 'inst_box_inferencer',
     'TrackColors': 'track_colors',
     'annotate_video': 'video',
@@ -14,7 +26,7 @@ _PLACES = {
     'list_models': '.engine.model_index',
     'load_model': 'model_loading',
     'read_checkpoint': '.engine.checkpoints',
-    'read_inputs': 'inputs',
+    'read_inputs': '.utils.inputs',
     'samples_from_coco': 'formats',
     'to_supervision': 'formats',
     'write_results': 'formats',

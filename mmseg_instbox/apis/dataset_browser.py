@@ -1,4 +1,4 @@
-"""Training samples as the network gets them, drawn with what its box head has to learn."""
+"""Draws training samples as the network gets them, with the targets of the box head."""
 import os
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from ..visualization.box_targets import delta_names
 from ..visualization.utils import write_picture
 
 PADDING_GREY = 128
-# said of no picture: every pipeline loads and packs
+# not named in captions: every pipeline loads and packs
 COMMON_TRANSFORMS = ('LoadInstImage', 'LoadInstAnnotations', 'PackInstInputs', 'LoadImageFromFile',
                      'LoadAnnotations', 'PackSegInputs')
 
@@ -31,28 +31,27 @@ COMMON_TRANSFORMS = ('LoadInstImage', 'LoadInstAnnotations', 'PackInstInputs', '
 class DatasetBrowser:
     """Draws samples of a config's data set after all transforms.
 
-    A picture shows the image as it goes into the network, with the names of the transforms that
+    A drawing shows the image as it goes into the network, with the names of the transforms that
     changed it; masks and boxes; and the box targets on the grid of the box head, computed by the
-    functions of its loss. The model is built for the size of this grid and needs no weights. There
-    are no targets if it has no box head, or if annotations keep the size of the file, as in
+    functions of its loss. The model is built to find the size of this grid and needs no weights.
+    There are no targets if it has no box head, or if annotations keep the size of the file, as in
     validation: these are drawn on the original image.
 
     Args:
         cfg: A config.
-        split: ``'train'``, ``'val'`` or ``'test'``: which of its data loaders is looked at.
-        seed: Of the random transforms. A run with ``SeededInfiniteSampler`` and this seed sees the
-            same samples in its first pass over the data.
+        split: ``'train'``, ``'val'`` or ``'test'``: the data loader to show.
+        seed: Seed of the random transforms. A run with ``SeededInfiniteSampler`` and this seed
+            sees the same samples in its first epoch.
 
     Raises:
-        ValueError: There is no such data loader in the config.
+        ValueError: The config has no such data loader.
     """
 
     def __init__(self, cfg: Config, split: str = 'train', seed: int = 0) -> None:
         loader = cfg.get(f'{split}_dataloader')
         if not loader:
-            raise InvalidInputError(f'{cfg.filename} has no {split}_dataloader whose data set '
-                                    "could be shown; choose another split of 'train', 'val' and "
-                                    "'test'.")
+            raise InvalidInputError(f'{cfg.filename} has no {split}_dataloader; choose another '
+                                    "split of 'train', 'val' and 'test'.")
         init_default_scope(cfg.get('default_scope', 'mmseg'))
         with convert_errors(f'The data set of {split}_dataloader cannot be built', KeyError,
                             TypeError):
@@ -64,22 +63,22 @@ class DatasetBrowser:
         self._grids: dict[tuple[int, ...], tuple[int, int]] = {}
 
     def __len__(self) -> int:
-        """Number of samples."""
+        """Returns the number of samples."""
         return len(self.dataset)
 
     @property
     def transforms(self) -> list[str]:
-        """Names of the transforms in their order; of the first data set if there are several."""
+        """Names of the transforms in order; of the first data set if there are several."""
         dataset = self.dataset
         while not hasattr(dataset, 'pipeline'):
             dataset = dataset.datasets[0] if hasattr(dataset, 'datasets') else dataset.dataset
         return [type(transform).__name__ for transform in dataset.pipeline.transforms]
 
     def __getitem__(self, index: int) -> tuple[str, np.ndarray]:
-        """Name of a sample's image without suffix, and its picture (H, W, 3) uint8, RGB.
+        """Returns the name of a sample's image without suffix, and its drawing (H, W, 3) uint8 RGB.
 
         Raises:
-            IndexError: There is no such sample.
+            IndexError: The sample does not exist.
         """
         if not 0 <= index < len(self):
             raise InvalidIndexError(f'There is no sample {index}: the data set has {len(self)}.')
@@ -109,7 +108,7 @@ class DatasetBrowser:
 
     @torch.no_grad()
     def _grid_shape(self, inputs: torch.Tensor) -> tuple[int, int]:
-        """``(h, w)`` of the box head's output for ``(1, 3, H, W)`` inputs, by a forward pass."""
+        """Returns ``(h, w)`` of the box head's output for ``(1, 3, H, W)`` inputs."""
         shape = tuple(inputs.shape[-2:])
         if shape not in self._grids:
             _, boxes = self.model.forward_dense(inputs)
@@ -126,31 +125,31 @@ def browse_dataset(config: str,
                    show: bool = False,
                    wait_time: float = 0,
                    cfg_options: dict | None = None) -> int:
-    """Draw the first samples of a config's data set, see :class:`DatasetBrowser`.
+    """Draws the first samples of a config's data set, see :class:`DatasetBrowser`.
 
     Args:
         config: A config file, or a name in the model index.
-        out_dir: Folder for the pictures, ``INDEX_NAME.jpg``; None writes none.
+        out_dir: Folder for the drawings, ``INDEX_NAME.jpg``; None writes none.
         split: ``'train'``, ``'val'`` or ``'test'``.
-        number: How many; None means all.
-        seed: Of the random transforms.
-        show: Whether to open a window for each picture.
+        number: Number of samples; None means all.
+        seed: Seed of the random transforms.
+        show: Whether to open a window for each drawing.
         wait_time: Seconds that a window stays; 0 waits for a key.
         cfg_options: Settings of the config to override, dotted keys with their values.
 
     Returns:
-        int: How many pictures there are.
+        int: The number of drawings.
 
     Raises:
-        FileNotFoundError: There is no such config.
-        ValueError: Neither ``out_dir`` nor ``show``, ``out_dir`` is a file, or the config has no
-            such split.
+        FileNotFoundError: The config does not exist.
+        ValueError: Neither ``out_dir`` nor ``show`` is given, ``out_dir`` is a file, or the config
+            has no such split.
     """
     if out_dir is None and not show:
-        raise InvalidInputError('The pictures are neither written nor shown: give a folder for '
-                                'them, or let them be shown in a window.')
+        raise InvalidInputError('The drawings are neither written nor shown: give out_dir or '
+                                'show=True.')
     if out_dir is not None and Path(out_dir).is_file():
-        raise InvalidInputError(f'{out_dir} is a file; give a folder for the pictures.')
+        raise InvalidInputError(f'{out_dir} is a file; give a folder for the drawings.')
     browser = DatasetBrowser(load_config(find_config(config), cfg_options), split, seed)
     count = len(browser) if number is None else min(number, len(browser))
     print_log(f'{count} of {len(browser)} samples after {", ".join(browser.transforms)}', 'current')
@@ -164,7 +163,7 @@ def browse_dataset(config: str,
 
 
 def build_model(cfg: Config) -> nn.Module:
-    """The model of a config in eval mode, on the CPU, with weights as they happen to be."""
+    """Builds the model of a config in eval mode, on the CPU, with random weights."""
     model = cfg.model.copy()
     if cfg.get('data_preprocessor'):
         model.setdefault('data_preprocessor', cfg.data_preprocessor)
@@ -173,14 +172,14 @@ def build_model(cfg: Config) -> nn.Module:
 
 
 def _has_original_size(packed: dict) -> bool:
-    """Whether the annotations have the size of the file, and the input another."""
+    """Whether the annotations have the size of the file, and the input has another."""
     sample = packed['data_samples']
     truth = sample.get('gt_inst_map', sample.get('gt_sem_seg'))
     return truth is not None and tuple(truth.shape[-2:]) != tuple(packed['inputs'].shape[-2:])
 
 
 def _pad(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Pad an image with grey to ``shape`` (H, W), at the right and the bottom."""
+    """Pads an image with grey to ``shape`` (H, W), at the right and the bottom."""
     down, right = shape[0] - image.shape[0], shape[1] - image.shape[1]
     return cv2.copyMakeBorder(np.ascontiguousarray(image), 0, down, 0, right, cv2.BORDER_CONSTANT,
                               value=(PADDING_GREY, ) * 3)

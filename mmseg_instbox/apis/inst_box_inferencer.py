@@ -1,7 +1,6 @@
 import contextlib
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,63 +10,62 @@ from mmcv.cnn.utils import fuse_conv_bn
 from mmengine.dataset import pseudo_collate
 from mmengine.infer import BaseInferencer
 from mmengine.registry import init_default_scope
-from mmengine.structures import InstanceData
 from mmseg.registry import TASK_UTILS
 from mmseg.structures import SegDataSample
 from rich.progress import track
 from torch import nn
 
-from ..errors import InstBoxError, InvalidInputError
+from ..core.base_grouper import BaseGrouper
+from ..deploy.predictor import Predictor, limit_masks, prediction_dict, tile_test_cfg
+from ..errors import InvalidInputError
 from ..utils import write_json
+from ..utils.inputs import read_inputs
 from ..visualization import InstBoxLocalVisualizer
 from .inferencer_settings import (
     autocast_dtype,
-    bounded,
     build_pipeline,
-    check_calls,
     check_exported,
     default_weights,
     model_meta,
-    tile_test_cfg,
 )
-from .inputs import InputImage, read_inputs
-from .prediction_dict import prediction_dict
+from .model_loading import load_model
 
 
-class InstBoxInferencer(BaseInferencer):
-    """Pictures in, instances out: an inferencer as mmseg's and mmdet's.
+class InstBoxInferencer(Predictor, BaseInferencer):
+    """Finds the instances in images: an inferencer like mmseg's and mmdet's.
 
-    Extends :class:`mmengine.infer.BaseInferencer`. Models are read without running code from a
-    checkpoint, see :func:`~mmseg_instbox.apis.model_loading.load_model`.
+    Extends :class:`mmengine.infer.BaseInferencer`. Reading a checkpoint runs no code from it, see
+    :func:`~mmseg_instbox.apis.load_model`.
 
-    Masks of an image take at most 1.2 GB, a byte a pixel and instance, unless the model's grouper
-    sets ``max_mask_bytes``: 100 instances of 12 million pixels, 4,800 of 500 x 500.
-    Beyond that those of lowest score are left out, with a warning.
+    The masks of an image take at most 1.2 GB, one byte per pixel and instance, unless the model's
+    grouper sets ``max_mask_bytes``: 100 instances of 12 million pixels, 4,800 of 500 x 500.
+    Beyond that the instances with the lowest scores are left out, with a warning.
 
     Args:
         model: Name of a model of ours, path of a config, checkpoint that carries its config, or
-            exported model (``.onnx``, ``.xml``); or a model that is loaded (``init_model``). By
-            default the one that comes with the package.
+            exported model (``.onnx``, ``.xml``); or a loaded model (``init_model``). By default the
+            one that comes with the package.
         weights: Checkpoint, where ``model`` is a name or a config.
-        device: As of torch; by default a GPU if there is one, else the CPU.
+        device: A device of torch; by default a GPU if there is one, else the CPU.
         precision: ``'fp32'``, ``'bf16'`` or, on a GPU, ``'fp16'``: the type of the network's
             convolutions; boxes and grouping are always fp32.
-        cfg_options: Changes of the config, as ``{'model.test_cfg.shifts': 2}``.
-        allow_pickle: Reads a checkpoint that holds more than weights, which can run any code.
+        cfg_options: Config settings to override, such as ``{'model.test_cfg.shifts': 2}``.
+        allow_pickle: Whether to read a checkpoint that needs full pickle, which can run any code.
         show_progress: Whether a call shows a progress bar.
-        tile: Side of a tile in pixels, or its (height, width). Pictures are then predicted at their
-            own size, tile by tile, half a tile apart, instead of being scaled as the config says;
+        tile: Side of a tile in pixels, or its (height, width). Images are then predicted at their
+            own size, in tiles that overlap by half, instead of being scaled as the config says;
             objects of up to a quarter of a tile's side lie whole in the tile that decides on them.
 
     Attributes:
         model: The segmentor.
         dataset_meta: ``classes``, ``thing_classes`` and ``palette``.
+        thing_ids: Indices of the categories that have instances.
         failures: Name and reason of each input of the last call that was skipped.
 
     Raises:
-        ValueError: A model that finds no instances or has no names of categories, an unknown
-            precision or one that the device lacks, or tiles that are no sizes.
-        FileNotFoundError: A file that does not exist.
+        ValueError: The model finds no instances or lacks names of categories, the precision is
+            unknown or not available on the device, or ``tile`` is no size.
+        FileNotFoundError: A file does not exist.
     """
 
     def __init__(self,
@@ -83,11 +81,11 @@ class InstBoxInferencer(BaseInferencer):
         if isinstance(model, nn.Module):
             self._loaded = model if device is None else model.to(device)
         else:
-            from .model_loading import load_model
             names = (weights or default_weights(), None) if model is None else (model, weights)
             self._loaded = fuse_conv_bn(  # saves a fifth of the network's time
                 load_model(*names, device, cfg_options, allow_pickle))
         self.dataset_meta = model_meta(self._loaded)
+        self.thing_ids = self._loaded.thing_ids
         self.tile = tile
         self._test_cfg = tile_test_cfg(tile)
         super().__init__(self._loaded.cfg, device=device, scope='mmseg',
@@ -99,19 +97,19 @@ class InstBoxInferencer(BaseInferencer):
         self.failures: list[tuple[str, str]] = []
 
     def _init_model(self, *_: Any) -> nn.Module:
-        """The model that is loaded already; mmengine's loader would read any pickle."""
+        """Returns the loaded model; MMEngine's loader would read any pickle."""
         return self._loaded.eval()
 
     def _init_pipeline(self, cfg: Any) -> Callable:
-        """The test pipeline from an array on."""
+        """Builds the test pipeline, starting from an array."""
         return build_pipeline(cfg, at_own_size=self.tile is not None)
 
     def _init_collate(self, cfg: Any) -> Callable:
-        """Images of several sizes go into a batch as a list."""
+        """Collates images of several sizes into lists."""
         return pseudo_collate
 
     def _init_visualizer(self, cfg: Any) -> InstBoxLocalVisualizer:
-        """Draws instances, whatever the config draws in validation."""
+        """Builds a visualizer of instances, whatever the config draws in validation."""
         visualizer = InstBoxLocalVisualizer('inferencer')
         visualizer.set_dataset_meta(**self.dataset_meta)
         return visualizer
@@ -126,28 +124,28 @@ class InstBoxInferencer(BaseInferencer):
                  show: bool = False,
                  wait_time: float = 0,
                  on_error: str = 'raise') -> dict:
-        """Predicts all inputs and gives the results together; :meth:`stream` gives one by one.
+        """Predicts all inputs and returns the results together; :meth:`stream` gives one by one.
 
         Args:
-            inputs: See :func:`~mmseg_instbox.apis.inputs.read_inputs`.
-            batch_size: Images that the network sees at once, if they are of one size.
-            return_datasamples: Give data samples, with masks as arrays, instead of dictionaries.
-            return_vis: Give pictures of the predictions.
-            out_dir: Folder for pictures, ``vis/NAME.jpg``, and predictions, ``preds/NAME.json``.
-            score_thr: Instances below are in no picture and no dictionary.
-            show: Open a window for each image.
+            inputs: See :func:`~mmseg_instbox.utils.inputs.read_inputs`.
+            batch_size: Number of images in a forward pass, if they have one size.
+            return_datasamples: Whether to return data samples instead of dictionaries.
+            return_vis: Whether to return drawn predictions.
+            out_dir: Folder for drawings, ``vis/NAME.jpg``, and predictions, ``preds/NAME.json``.
+            score_thr: Instances of a lower score are in no drawing and no dictionary.
+            show: Whether to open a window for each image.
             wait_time: Seconds that the window stays; 0 waits for a key.
             on_error: ``'raise'``, or ``'skip'`` to leave out images that cannot be read and list
                 them in ``failures``.
 
         Returns:
-            dict: ``predictions``, for each image a dictionary as of
-            :func:`~mmseg_instbox.apis.prediction_dict.prediction_dict` or a data sample;
+            dict: ``predictions``, for each image a dictionary of
+            :func:`~mmseg_instbox.deploy.predictor.prediction_dict` or a data sample;
             ``visualization``, RGB arrays (H', W', 3) uint8 if ``return_vis``, else empty.
 
         Raises:
-            ValueError: An input that cannot be read, or an argument that cannot be.
-            FileNotFoundError: A file that does not exist.
+            ValueError: An input cannot be read, or an argument is invalid.
+            FileNotFoundError: A file does not exist.
         """
         images = read_inputs(inputs)
         predicted = self.stream_with_images(images, batch_size, on_error=on_error)
@@ -163,82 +161,20 @@ class InstBoxInferencer(BaseInferencer):
                 results[key] += values
         return results
 
-    def stream(self, inputs: Any, batch_size: int = 1, keep_boxes: bool = False,
-               on_error: str = 'raise') -> Iterator[SegDataSample]:
-        """Predictions one after another; memory does not grow with their number.
-
-        Args:
-            inputs: See :func:`~mmseg_instbox.apis.inputs.read_inputs`; no more than a batch is read
-                ahead.
-            batch_size: Images that the network sees at once.
-            keep_boxes: Whether samples carry what :meth:`regroup` needs.
-            on_error: As of the call.
-
-        Returns:
-            Iterator[SegDataSample]: On the CPU, in pixels of the image: ``pred_sem_seg``
-            ``(1, H, W)`` int64; ``pred_instances`` with ``masks`` ``(N, H, W)`` bool, ``labels``,
-            ``scores``, ``bboxes``, best first; metainfo ``name``, ``img_path`` (None for arrays)
-            and ``ori_shape``; with ``keep_boxes`` also ``pred_boxes``, ``pred_scores`` and the
-            metainfo ``grid_extent``.
-
-        Raises:
-            ValueError: As of the call.
-            FileNotFoundError: As of the call.
-        """
-        pairs = self.stream_with_images(inputs, batch_size, keep_boxes, on_error)
-        return (sample for _, sample in pairs)
-
-    def stream_with_images(self, inputs: Any, batch_size: int = 1, keep_boxes: bool = False,
-                           on_error: str = 'raise') -> Iterator[tuple[np.ndarray, SegDataSample]]:
-        """As :meth:`stream`, each prediction with its picture (H, W, 3) uint8 BGR."""
-        check_calls(batch_size, on_error)
-        self.failures = []
-        loaded = self._load(read_inputs(inputs), on_error == 'skip')
-        return self._predict(loaded, batch_size, keep_boxes)
-
-    def _load(self, images: Iterable[InputImage],
-              skip: bool) -> Iterator[tuple[InputImage, np.ndarray, dict]]:
-        """Each image, its array and what the pipeline makes of it."""
-        for image in images:
-            try:
-                array = image.load()
-                data = self.pipeline(dict(img=array))
-            except (InstBoxError, OSError) as error:
-                if not skip:
-                    raise
-                self.failures.append((image.name, str(error)))
-                continue
-            yield image, array, data
-
-    def _predict(self, loaded: Iterator[tuple[InputImage, np.ndarray, dict]], batch_size: int,
-                 keep_boxes: bool) -> Iterator[tuple[np.ndarray, SegDataSample]]:
-        while batch := list(islice(loaded, batch_size)):
-            samples = self._predict_batch([data for _, _, data in batch], keep_boxes)
-            pairs = [(array, sample) for (_, array, _), sample in zip(batch, samples, strict=True)]
-            for (image, _, _), sample in zip(batch, samples, strict=True):
-                sample.set_metainfo(dict(name=image.name, img_path=image.path))
-            del batch, samples, image, sample
-            yield from pairs
-            del pairs
+    def _prepare(self, image: np.ndarray) -> tuple[tuple[int, ...], dict]:
+        data = self.pipeline(dict(img=image))
+        return tuple(data['inputs'].shape), data
 
     def _predict_batch(self, batch: list[dict], keep_boxes: bool) -> list[SegDataSample]:
-        """Predicts images of one size together; padded, they would see their neighbours' size."""
-        samples: list[SegDataSample | None] = [None] * len(batch)
-        sizes = [tuple(data['inputs'].shape) for data in batch]
-        for size in dict.fromkeys(sizes):
-            members = [i for i, each in enumerate(sizes) if each == size]
-            found = self.forward(self.collate_fn([batch[i] for i in members]), keep_boxes)
-            for i, sample in zip(members, found, strict=True):
-                samples[i] = sample
-        return samples
+        return self.forward(self.collate_fn(batch), keep_boxes)
 
     @torch.no_grad()
     def forward(self, inputs: dict, keep_boxes: bool = False) -> list[SegDataSample]:
         """Predicts a batch.
 
         Args:
-            inputs: ``inputs`` and ``data_samples`` as the pipeline and ``collate_fn`` give them.
-            keep_boxes: As of :meth:`stream`.
+            inputs: ``inputs`` and ``data_samples``, as ``collate_fn`` returns them.
+            keep_boxes: As for :meth:`stream`.
 
         Returns:
             list[SegDataSample]: On the CPU.
@@ -246,46 +182,27 @@ class InstBoxInferencer(BaseInferencer):
         settings = dict(self._test_cfg, keep_boxes=keep_boxes, keep_logits=False)
         precision = contextlib.nullcontext() if self._dtype is None else torch.autocast(
             self.device.type, self._dtype)
-        with self._lock, self._lent(settings), precision:
+        with self._lock, self._test_settings(settings), precision:
             samples = self.model.test_step(inputs)
         return [sample.cpu() for sample in samples]
 
     @contextlib.contextmanager
-    def _lent(self, settings: dict) -> Iterator[None]:
-        """The model with other settings for testing, and its own ones afterwards."""
+    def _test_settings(self, settings: dict) -> Iterator[None]:
+        """Overrides the model's test settings and limits its masks, within the block."""
         test_cfg, grouper = self.model.test_cfg, self.model.grouper
         try:
             self.model.test_cfg = {**(test_cfg or {}), **settings}
-            self.model.grouper = bounded(grouper)
+            self.model.grouper = limit_masks(grouper)
             yield
         finally:
             self.model.test_cfg, self.model.grouper = test_cfg, grouper
 
-    def regroup(self, sample: SegDataSample, **grouper_options: Any) -> InstanceData:
-        """Groups the boxes of a sample again, without the network.
-
-        Args:
-            sample: Of :meth:`stream` with ``keep_boxes=True``.
-            **grouper_options: Arguments of the model's grouper that change, such as
-                ``min_gain=0.1``; or ``type`` and all arguments of another grouper.
-
-        Returns:
-            InstanceData: As ``pred_instances``.
-
-        Raises:
-            ValueError: A sample without boxes, or an option that the grouper does not have or take.
-        """
-        if 'pred_boxes' not in sample or 'pred_scores' not in sample:
-            raise InvalidInputError('The sample has no boxes to group again: make it with '
-                                    'stream(..., keep_boxes=True).')
+    def _build_grouper(self, options: dict[str, Any]) -> BaseGrouper:
         own = self.model.cfg.model.get('grouper') or dict(type='PixelBoxGrouper')
-        config = grouper_options if 'type' in grouper_options else {**own, **grouper_options}
         try:
-            grouper = bounded(TASK_UTILS.build(dict(config)))
+            return TASK_UTILS.build(options if 'type' in options else {**own, **options})
         except TypeError as error:
             raise InvalidInputError(f'The grouper does not take these options: {error}.') from error
-        return grouper(sample.pred_scores.data, sample.pred_boxes.data, sample.ori_shape,
-                       self.model.thing_ids, sample.grid_extent, sample.pred_sem_seg.data[0])
 
     def visualize(self,
                   inputs: list[np.ndarray],
@@ -298,16 +215,16 @@ class InstBoxInferencer(BaseInferencer):
         """Draws predictions.
 
         Args:
-            inputs: The pictures, (H, W, 3) uint8 BGR.
+            inputs: The images, (H, W, 3) uint8 BGR.
             preds: Their predictions.
-            return_vis: Whether to give the drawn pictures.
+            return_vis: Whether to return the drawings.
             show: Whether to open a window for each.
             wait_time: Seconds that it stays; 0 waits for a key.
             vis_dir: Folder to write them to, as ``NAME.jpg``.
-            score_thr: Instances below are not drawn.
+            score_thr: Instances of a lower score are not drawn.
 
         Returns:
-            list[np.ndarray]: RGB, (H', W', 3) uint8, enlarged where small; none unless
+            list[np.ndarray]: RGB (H', W', 3) uint8, small images enlarged; none unless
             ``return_vis``.
         """
         if not (return_vis or show or vis_dir):
@@ -327,17 +244,17 @@ class InstBoxInferencer(BaseInferencer):
                     return_datasamples: bool = False,
                     pred_dir: Path | None = None,
                     min_score: float = 0.) -> dict:
-        """Packs predictions, and writes them as JSON.
+        """Packs predictions and writes them as JSON.
 
         Args:
             preds: Predictions.
-            visualization: Pictures, or nothing.
-            return_datasamples: Give the data samples themselves.
+            visualization: Drawings, or nothing.
+            return_datasamples: Whether to return the data samples themselves.
             pred_dir: Folder to write dictionaries to, as ``NAME.json``.
-            min_score: Instances below are in no dictionary.
+            min_score: Instances of a lower score are in no dictionary.
 
         Returns:
-            dict: As of the call.
+            dict: As :meth:`__call__` returns it.
         """
         things = self.dataset_meta['thing_classes']
         results = preds

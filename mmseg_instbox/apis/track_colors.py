@@ -1,4 +1,4 @@
-"""Colours that stay with an object from frame to frame."""
+"""Keeps the colour of an object from frame to frame."""
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ _SIDE = 256  # masks are compared at about this size
 
 
 class _Track(NamedTuple):
-    """An object as it was last seen, and how many frames ago."""
+    """An object as it was last seen, ``age`` frames ago."""
     colour: int
     label: int
     mask: np.ndarray
@@ -21,15 +21,15 @@ class _Track(NamedTuple):
 
 
 class TrackColors:
-    """Numbers the objects of a video so that an object keeps its number.
+    """Numbers the objects of a video so that each keeps its number.
 
-    Objects of a frame are matched one to one with those seen before, of the same category, so that
-    the sum of the mean IoU of masks and of boxes is largest (Hungarian assignment). A new object
-    gets the smallest number that none of those known has.
+    Objects of a frame are matched one to one with known ones of the same category so that the sum
+    of the mean IoU of masks and boxes is largest (Hungarian assignment). A new object gets the
+    smallest number that no known object has.
 
     Args:
-        min_iou: Mean IoU from which two are the same object.
-        max_age: Frames for which an object that is not seen is remembered.
+        min_iou: Lowest mean IoU of two masks and boxes of the same object.
+        max_age: Number of frames after which an object that is not seen is forgotten.
     """
 
     def __init__(self, min_iou: float = 0.2, max_age: int = 10) -> None:
@@ -38,10 +38,10 @@ class TrackColors:
         self._tracks: list[_Track] = []
 
     def update(self, masks: np.ndarray, boxes: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Numbers of the objects of the next frame.
+        """Numbers the objects of the next frame.
 
         Args:
-            masks: ``(N, H, W)`` bool, of the size of the frames before.
+            masks: ``(N, H, W)`` bool, of the same size in all frames.
             boxes: ``(N, 4)`` x1, y1, x2, y2.
             labels: ``(N,)`` int.
 
@@ -49,14 +49,13 @@ class TrackColors:
             np.ndarray: ``(N,)`` int64, all different, from 0.
 
         Raises:
-            ValueError: Masks of another size than before.
+            ValueError: The masks have another size than before.
         """
         step = max(1, max(masks.shape[1:]) // _SIDE)
         small = masks[:, ::step, ::step]
         if self._tracks and self._tracks[0].mask.shape != small.shape[1:]:
-            raise InvalidInputError(f'The masks have {masks.shape[1:]} pixels, and those of the '
-                                    'frames before had another number: frames of a video are of '
-                                    'one size.')
+            raise InvalidInputError(f'The masks have the size {masks.shape[1:]}, those of earlier '
+                                    'frames another one: all frames of a video must have one size.')
         rows, columns = self._match(small, boxes, labels)
         found = dict(zip(columns.tolist(), rows.tolist(), strict=True))
         numbers = self._number(found, len(masks))
@@ -69,7 +68,7 @@ class TrackColors:
         return np.array(numbers, dtype=np.int64)
 
     def _number(self, found: dict[int, int], count: int) -> list[int]:
-        """The number of each object; ``found`` has the track of those known."""
+        """Returns the number of each object; ``found`` has the tracks of known ones."""
         taken = {track.colour for track in self._tracks}
         numbers = []
         for i in range(count):
@@ -82,7 +81,7 @@ class TrackColors:
 
     def _match(self, masks: np.ndarray, boxes: np.ndarray,
                labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Indices of tracks and of the objects that they are."""
+        """Returns the indices of tracks and of the objects they match."""
         nothing = np.zeros(0, dtype=np.int64)
         if not self._tracks or not len(masks):
             return nothing, nothing

@@ -1,4 +1,4 @@
-"""From a video to a video with its objects drawn in."""
+"""Draws the instances of a video into a video."""
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +12,9 @@ from rich.progress import track
 
 from ..errors import InvalidInputError
 from ..utils import replacing
+from ..utils.decoding import VideoFrames, read_video
 from ..visualization.drawing import DrawnObjects, draw_objects
 from ..visualization.palette import instance_colors
-from .decoding import VideoFrames, read_video
 from .track_colors import TrackColors
 
 _CODECS = {'.mp4': 'mp4v', '.m4v': 'mp4v', '.mov': 'mp4v', '.avi': 'MJPG', '.mkv': 'mp4v'}
@@ -27,30 +27,30 @@ def annotate_video(inferencer: Any,
                    keep_colors: bool = True,
                    batch_size: int = 1,
                    alpha: float = 0.45) -> Path:
-    """Draws the instances of each frame; no more than a batch of frames is in memory.
+    """Draws the instances of each frame; only one batch of frames is in memory.
 
     Args:
         inferencer: An ``InstBoxInferencer``; its ``show_progress`` shows a progress bar.
         video: A video that OpenCV reads.
-        out_file: The video to write, of the same size and speed, without sound; its ending, one of
-            .mp4, .m4v, .mov, .mkv and .avi, says how. It is there whole or not at all.
-        score_thr: Instances below are not drawn.
-        keep_colors: Whether an object keeps its colour from frame to frame; else colours go by
-            score.
-        batch_size: Frames that the network sees at once.
+        out_file: The video to write, of the same size and frame rate, without sound; its ending is
+            .mp4, .m4v, .mov, .mkv or .avi. It is written whole or not at all.
+        score_thr: Instances of a lower score are not drawn.
+        keep_colors: Whether an object keeps its colour from frame to frame; else colours are
+            ordered by score.
+        batch_size: Number of frames in a forward pass.
         alpha: Opacity of the masks, 0 to 1.
 
     Returns:
         Path: ``out_file``.
 
     Raises:
-        FileNotFoundError: There is no such video.
+        FileNotFoundError: The video does not exist.
         ValueError: The video cannot be read or written.
     """
     frames, out_file = read_video(video), Path(out_file)
     if out_file.suffix.lower() not in _CODECS:
-        raise InvalidInputError(f'{out_file}: cannot tell how to write the video, end its name '
-                                f'with one of {", ".join(_CODECS)}.')
+        raise InvalidInputError(f'{out_file}: unknown video format; end the name with one of '
+                                f'{", ".join(_CODECS)}.')
     drawn = draw_frames(inferencer, frames, score_thr, keep_colors, batch_size, alpha)
     with replacing(out_file, out_file.suffix) as temporary:
         shown = track(drawn, 'Frames', frames.total, disable=not inferencer.show_progress)
@@ -63,7 +63,7 @@ def annotate_video(inferencer: Any,
 
 def draw_frames(inferencer: Any, frames: VideoFrames, score_thr: float, keep_colors: bool,
                 batch_size: int, alpha: float) -> Iterator[np.ndarray]:
-    """Frames with their objects, (H, W, 3) uint8 BGR; arguments as of :func:`annotate_video`."""
+    """Yields frames with their objects, (H, W, 3) uint8 BGR; see :func:`annotate_video`."""
     colors = TrackColors() if keep_colors else None
     names = inferencer.dataset_meta['thing_classes']
     for frame, sample in inferencer.stream_with_images(iter(frames), batch_size):
@@ -74,13 +74,13 @@ def draw_frames(inferencer: Any, frames: VideoFrames, score_thr: float, keep_col
 
 def frame_objects(sample: SegDataSample, names: list[str], score_thr: float,
                   colors: TrackColors | None) -> DrawnObjects:
-    """What is drawn of a frame.
+    """Returns what is drawn of a frame.
 
     Args:
         sample: With ``pred_instances``, best first.
         names: Names of the labels.
-        score_thr: Instances below are left out.
-        colors: Gives the colours, changed in place; without it the best has the first colour.
+        score_thr: Instances of a lower score are left out.
+        colors: Chooses the colours, changed in place; None orders them by score.
     """
     found = sample.pred_instances
     found = found[found.scores >= score_thr].numpy()
@@ -97,7 +97,7 @@ def write_frames(frames: Iterator[np.ndarray], out_file: str, fps: float) -> int
     """Writes frames (H, W, 3) uint8 BGR of one size as a video.
 
     Returns:
-        int: How many.
+        int: The number of frames.
 
     Raises:
         ValueError: OpenCV cannot write such a video, or there are no frames.
@@ -110,7 +110,7 @@ def write_frames(frames: Iterator[np.ndarray], out_file: str, fps: float) -> int
                 writer = cv2.VideoWriter(out_file, codec, fps, frame.shape[1::-1])
             if not writer.isOpened():
                 raise InvalidInputError('OpenCV cannot write videos that end in '
-                                        f'{Path(out_file).suffix} here: take another of '
+                                        f'{Path(out_file).suffix} here: use another of '
                                         f'{", ".join(_CODECS)}.')
             writer.write(np.ascontiguousarray(frame))
             number += 1

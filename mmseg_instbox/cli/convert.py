@@ -12,12 +12,12 @@ from .startup import load_package
 @formats('--to', required=True)
 @click.option('--out', metavar='DIR', required=True, help='Directory for the results.')
 @click.option('--images', metavar='DIR', help='Directory that the names of the images in FILE are '
-              'relative to, for formats that tell where an image is.')
+              'relative to, for formats that hold the path of an image.')
 @click.option('--score-thr', type=click.FloatRange(0, 1), default=0.,
-              help='Instances below this score are left out; without a score they have 1.')
+              help='Instances of a lower score are left out; a missing score means 1.')
 def convert(file: str, formats: tuple[str, ...], out: str, images: str | None,
             score_thr: float) -> None:
-    """Turn results in COCO's format into other formats.
+    """Convert results in COCO's format to other formats.
 
     FILE is COCO's JSON: what `instbox predict` wrote, or ground truth. Masks are run lengths or
     polygons. Each format gets a directory of its name in DIR.

@@ -5,19 +5,19 @@ from typing import Any
 import click
 
 CFG_OPTIONS = '--cfg-options'
-FORMAT_NAMES = ('coco', 'png', 'labelme', 'yolo', 'panoptic')  # as apis.formats.FORMATS has them
+FORMAT_NAMES = ('coco', 'png', 'labelme', 'yolo', 'panoptic')  # as in apis.formats.FORMATS
 
 
 class CommandWithConfig(click.Command):
-    """Takes ``--cfg-options a=1 b=2``, as OpenMMLab's tools do, besides one option a setting."""
+    """Accepts ``--cfg-options a=1 b=2``, as OpenMMLab's tools do."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse the arguments after giving each setting an option of its own."""
+        """Parses the arguments, each setting with an option of its own."""
         return super().parse_args(ctx, spread_settings(args))
 
 
 def spread_settings(args: Sequence[str]) -> list[str]:
-    """Turn ``--cfg-options a=1 b=2`` into ``--cfg-options a=1 --cfg-options b=2``."""
+    """Turns ``--cfg-options a=1 b=2`` into ``--cfg-options a=1 --cfg-options b=2``."""
     spread, inside = [], False
     for position, arg in enumerate(args):
         after = position > 0 and args[position - 1] == CFG_OPTIONS
@@ -30,7 +30,7 @@ def spread_settings(args: Sequence[str]) -> list[str]:
 
 def _parse_settings(_ctx: click.Context, _param: click.Parameter,
                     settings: tuple[str, ...]) -> dict[str, Any] | None:
-    """The settings as a dictionary with dotted keys, read as OpenMMLab's tools read them."""
+    """Reads settings as OpenMMLab's tools do, to a dictionary with dotted keys."""
     if not settings:
         return None
     for setting in settings:
@@ -48,7 +48,7 @@ def _parse_settings(_ctx: click.Context, _param: click.Parameter,
 
 
 def cfg_options(example: str) -> Callable:
-    """The option ``--cfg-options``; ``example`` is a setting for its help."""
+    """Adds the option ``--cfg-options``; ``example`` is a setting for its help."""
     return click.option(
         CFG_OPTIONS, multiple=True, metavar='KEY=VALUE ...', callback=_parse_settings,
         help=f'Settings of the config to override, for example {example}; lists as '
@@ -56,22 +56,22 @@ def cfg_options(example: str) -> Callable:
 
 
 def launcher(command: Callable) -> Callable:
-    """The option ``--launcher``."""
+    """Adds the option ``--launcher``."""
     return click.option(
         '--launcher', type=click.Choice(['none', 'pytorch', 'slurm', 'mpi']), default='none',
         help='How the processes of a run on several GPUs were started.')(command)
 
 
 def allow_pickle(command: Callable) -> Callable:
-    """The option ``--allow-pickle``."""
+    """Adds the option ``--allow-pickle``."""
     return click.option(
         '--allow-pickle', is_flag=True,
-        help='Also load a checkpoint that needs full pickle, which can run code that its author '
-        'put there: only for files whose origin you trust.')(command)
+        help='Also load a checkpoint that needs full pickle, which can run any code: only for '
+        'files that you trust.')(command)
 
 
 def model_options(command: Callable) -> Callable:
-    """The options ``--model``, ``--weights`` and ``--device`` of commands that predict."""
+    """Adds the options ``--model``, ``--weights`` and ``--device``."""
     for option in (
             click.option('--device', metavar='DEVICE', help='cpu, cuda, cuda:1, ...  '
                          '[default: a GPU if there is one]'),
@@ -80,21 +80,21 @@ def model_options(command: Callable) -> Callable:
             click.option('--model', metavar='MODEL',
                          help='A checkpoint of ours (.pth, brings its config), an exported model '
                          '(.onnx, .xml), a config, or a name of `instbox models`.  [default: the '
-                         'model that comes along]')):
+                         'model of the package]')):
         command = option(command)
     return command
 
 
 def _parse_formats(_ctx: click.Context, _param: click.Parameter, names: str) -> tuple[str, ...]:
-    """The formats of a list with commas, each once; an unknown one is a wrong command line."""
+    """Reads formats separated by commas, each once."""
     chosen = dict.fromkeys(name.strip() for name in names.split(',') if name.strip())
     unknown = [name for name in chosen if name not in FORMAT_NAMES]
     if unknown:
-        raise click.BadParameter(f'{unknown[0]!r} is none of {", ".join(FORMAT_NAMES)}.')
+        raise click.BadParameter(f'{unknown[0]!r} is not one of {", ".join(FORMAT_NAMES)}.')
     return tuple(chosen)
 
 
 def formats(name: str, **settings: Any) -> Callable:
-    """An option for formats of results, separated by commas; ``settings`` are click's."""
+    """Adds an option for formats, separated by commas; ``settings`` are click's."""
     return click.option(name, 'formats', metavar='FORMAT,...', callback=_parse_formats,
                         help=f'Formats of the results: {", ".join(FORMAT_NAMES)}.', **settings)

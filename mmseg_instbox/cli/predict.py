@@ -2,7 +2,6 @@
 import sys
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,7 +11,7 @@ from .options import CommandWithConfig, allow_pickle, cfg_options, formats, mode
 from .startup import load_package
 
 if TYPE_CHECKING:
-    from ..apis.prediction_job import PredictionJob
+    from ..apis.jobs.prediction_job import PredictionJob
 
 
 @click.command(cls=CommandWithConfig)
@@ -21,15 +20,15 @@ if TYPE_CHECKING:
 @click.option('--out', metavar='DIR', default='predictions', help='Directory for the results.')
 @formats('--format', default='coco')
 @click.option('--score-thr', type=click.FloatRange(0, 1), default=0.2,
-              help='Lowest score of an instance in pictures and formats.')
+              help='Lowest score of an instance in drawings and formats.')
 @click.option('--batch-size', type=click.IntRange(1), default=1,
-              help='How many images the network sees at once.')
+              help='Number of images in a forward pass.')
 @click.option('--tile', type=click.IntRange(64), metavar='PIXELS',
-              help='Predict large pictures in square tiles of this side, instances joined across '
-              'them; needs less memory.')
+              help='Predict large images in square tiles of this side; instances are joined across '
+              'tiles. Needs less memory.')
 @click.option('--precision', type=click.Choice(['fp32', 'bf16', 'fp16']), default='fp32',
               help='Precision of the network; fp16 needs a GPU.')
-@click.option('--no-pictures', is_flag=True, help='Draw no pictures.')
+@click.option('--no-pictures', is_flag=True, help='Draw no images.')
 @click.option('--keep-colors/--no-keep-colors', default=True,
               help='Whether an object keeps its colour through a video.')
 @click.option('--overwrite', is_flag=True,
@@ -37,31 +36,30 @@ if TYPE_CHECKING:
 @click.option('--engine', type=click.Choice(['local', 'ray']), default='local',
               help='ray: many workers on this machine or a cluster, for very many images.')
 @click.option('--workers', type=click.IntRange(1), metavar='NUMBER',
-              help='How many workers ray has.  [default: one a GPU, or one a CPU]')
+              help='Number of workers of ray.  [default: one per GPU, or one per CPU]')
 @cfg_options('model.grouper.min_gain=0.2')
 @allow_pickle
-def predict(inputs: tuple[str, ...], out: str, formats: tuple[str, ...], overwrite: bool,
-            score_thr: float, batch_size: int, no_pictures: bool, keep_colors: bool, engine: str,
-            workers: int | None, **model: Any) -> None:
-    """Find the instances in pictures and videos.
+def predict(inputs: tuple[str, ...], out: str, overwrite: bool, batch_size: int, engine: str,
+            workers: int | None, formats: tuple[str, ...], score_thr: float, no_pictures: bool,
+            keep_colors: bool, **model: Any) -> None:
+    """Find the instances in images and videos.
 
-    INPUTS are files, folders, patterns, or http(s) addresses. A video becomes a video with its
-    instances drawn in.
+    INPUTS are files, folders, patterns, http(s) addresses, or addresses of an object store
+    (s3://bucket/photos). A video becomes a video with its instances drawn in.
 
     \b
     DIR then has:
-      vis/NAME.jpg                a picture of each prediction (vis/NAME_video.mp4 of a video)
+      vis/NAME.jpg                a drawing of each prediction (vis/NAME_video.mp4 of a video)
       coco/annotations.json       masks with categories and scores; other formats likewise
-      failed.json                 what could not be read, and why
-      records/                    what is done: the same command goes on after a stop
+      parquet/                    all predictions, one image per row; says what is done
+      failed.json                 what could not be predicted, and why
 
-    An image that is done is not predicted again unless it has changed; --format and --score-thr
-    can be changed in between. What cannot be read is left out, listed at the end, and makes the
-    exit code 1.
+    After a stop, the same command resumes. An image that is done is not predicted again unless it
+    has changed; --format and --score-thr can be changed in between. What cannot be read is left
+    out, listed at the end, and makes the exit code 1.
 
-    With --engine ray, INPUTS and DIR may also be addresses of an object store (s3://bucket/photos).
-    No pictures are drawn; parquet/ in DIR holds the predictions, an image a row, and says what is
-    done. It needs pip install 'mmseg_instbox[ray]'.
+    DIR may be an address of an object store, too; then, and with --engine ray, nothing is drawn.
+    The engine needs pip install 'mmseg_instbox[ray]'.
 
     \b
     Examples:
@@ -72,69 +70,98 @@ def predict(inputs: tuple[str, ...], out: str, formats: tuple[str, ...], overwri
       instbox predict holiday.mp4
       instbox predict s3://bucket/photos --out s3://bucket/found --engine ray
     """
-    load_package()
-    if engine == 'ray':
-        from .bulk import predict_in_bulk
-        predict_in_bulk(inputs, out, formats, overwrite, score_thr, batch_size, workers, **model)
-        return
-    if workers is not None:
+    if workers is not None and engine == 'local':
         raise click.UsageError('--workers is for --engine ray; the local engine is one process.')
-    pictures, videos = find_inputs(inputs)
-    inferencer, settings = open_model(**model)
-    from ..apis.prediction_job import PredictionJob
-    from ..apis.prediction_run import PredictionRun
-    job = PredictionJob(inferencer, PredictionRun(out, settings, overwrite), pictures, videos,
-                        score_thr, not no_pictures, batch_size, keep_colors)
+    if engine == 'local' and not no_pictures and '://' in out:
+        raise click.UsageError(f'{out} is no directory on this machine, where drawings go: add '
+                               '--no-pictures.')
+    load_package()
+    from ..apis.jobs.listing import list_inputs
+    from ..apis.jobs.prediction_job import PredictionJob
+    from ..apis.jobs.storage import Storage
+    images, videos = list_inputs(inputs)
+    if videos and (engine == 'ray' or '://' in out):
+        raise click.UsageError(f'{videos[0].image}: videos need the local engine and a directory '
+                               'on this machine; leave them out.')
+    storage = Storage(out)
+    inferencer, settings = _open_model(engine, model)
+    job = PredictionJob(storage, settings, images, videos, overwrite,
+                        **({} if engine == 'ray' else dict(shard_size=batch_size)))
+    worker = dict(model=model, expected=settings, out=out, batch_size=batch_size)
     try:
-        failed = with_bar('Predicting', len(pictures), len(job.done()), job.predict)
-        failed += job.annotate()
-        written = with_bar('Writing', len(job.done()), 0, partial(job.compile, formats))
+        if engine == 'ray':
+            drawn, failed = [], _predict_on_ray(job, workers, worker)
+        else:
+            drawn, failed = _predict_here(job, inferencer, worker, score_thr, not no_pictures,
+                                          keep_colors)
+        written = _with_bar('Writing', job.num_done, 0, partial(
+            job.compile, formats, inferencer.dataset_meta, score_thr))
     except KeyboardInterrupt:
-        raise Interrupted(f'{len(job.done())} of {len(pictures)} images are done; the same '
-                          'command goes on from there.') from None
-    _report(job, failed, written)
+        raise Interrupted(f'{job.num_done} of {len(images)} images are done; the same command '
+                          'resumes from there.') from None
+    _report(job, failed, [*drawn, job.shards, *written])
 
 
-def find_inputs(inputs: tuple[str, ...]) -> tuple[list, list]:
-    """The images and the videos of the command line, as ``InputImage``.
+def _open_model(engine: str, model: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Opens the inferencer, and tells what predictions depend on.
 
-    Raises:
-        FileNotFoundError: A folder or a pattern holds none.
+    With Ray this process, which may have no GPU, only needs the categories and the settings.
     """
-    from ..apis.inputs import read_inputs
-    from ..apis.prediction_job import read_videos, split_videos
-    pictures, videos = split_videos(inputs)
-    return list(read_inputs(pictures)), read_videos(videos)
+    from ..apis.jobs.worker import open_inferencer
+    if str(model['model']).endswith('.py') and model['weights'] is None:
+        raise click.UsageError(f'{model["model"]} is a config: give its --weights, too.')
+    if engine == 'local':
+        return open_inferencer(**model)
+    inferencer, settings = open_inferencer(**dict(model, device='cpu', precision='fp32'))
+    return inferencer, dict(settings, precision=model['precision'])
 
 
-def open_model(**options: Any) -> tuple[Any, dict[str, Any]]:
-    """The inferencer, and what its predictions depend on; see ``open_inferencer``."""
-    from ..apis.prediction_job import open_inferencer
-    if str(options['model']).endswith('.py') and options['weights'] is None:
-        raise click.UsageError(f'{options["model"]} is a config: give its --weights, too.')
-    return open_inferencer(**options)
+def _predict_here(job: 'PredictionJob', inferencer: Any, worker: dict[str, Any], score_thr: float,
+                  pictures: bool, keep_colors: bool) -> tuple[list[str], list[dict[str, str]]]:
+    """Predicts and draws in this process; returns where the drawings are, and the failures."""
+    from ..apis.jobs.drawings import Drawings
+    from ..apis.jobs.worker import ShardWorker, WorkerSettings
+    drawings = Drawings(job, inferencer, score_thr) if pictures or job.videos else None
+    predict_shard = ShardWorker(WorkerSettings(**worker), inferencer,
+                                drawings.draw if pictures else None)
+    failed = _with_bar('Predicting', len(job.images), job.num_done, partial(
+        job.predict, partial(map, predict_shard), 1))
+    if drawings is None:
+        return [], failed
+    failed += drawings.annotate(keep_colors, worker['batch_size'])
+    if pictures:
+        drawings.draw_missing()
+    return [str(drawings.folder)], failed
 
 
-def with_bar(label: str, length: int, done: int, work: Callable[[Callable], Any]) -> Any:
-    """Do work that reports how far it is, beneath a progress bar on the error stream."""
+def _predict_on_ray(job: 'PredictionJob', workers: int | None,
+                    worker: dict[str, Any]) -> list[dict[str, str]]:
+    """Predicts with the workers of Ray; returns the failures."""
+    from ..apis.jobs.ray_executor import RayExecutor
+    from ..apis.jobs.worker import WorkerSettings
+    with RayExecutor(worker['model']['device'], workers) as executor:
+        threads = None if executor.num_gpus else 1
+        execute = executor.execute(WorkerSettings(**worker, threads=threads))
+        return _with_bar('Predicting', len(job.images), job.num_done,
+                         partial(job.predict, execute, executor.workers))
+
+
+def _with_bar(label: str, length: int, done: int, work: Callable[[Callable], Any]) -> Any:
+    """Calls a function that reports its progress, with a progress bar on the error stream."""
     with click.progressbar(length=length, label=label, show_pos=True, file=sys.stderr) as bar:
         bar.update(done)
         return work(bar.update)
 
 
-def _report(job: 'PredictionJob', failed: list[dict[str, str]], written: list[Path]) -> None:
-    """Say what was done and where it is; exit code 1 if something could not be read."""
-    from ..utils import write_json
-    folder, inputs = job.run.out_dir, len(job.images) + len(job.videos)
+def _report(job: 'PredictionJob', failed: list[dict[str, str]], written: list[str]) -> None:
+    """Says what was done and where it is; exit code 1 if something could not be predicted."""
+    inputs = len(job.images) + len(job.videos)
     click.echo(f'{inputs - len(failed)} of {inputs} inputs are done. Written:')
-    pictures = [folder / 'vis'] if job.pictures or job.videos else []
-    for path in [*pictures, *written]:
+    for path in written:
         click.echo(f'  {path}')
-    failures = folder / 'failed.json'
-    failures.unlink(missing_ok=True)
+    failures = job.write_failed(failed)
     if failed:
-        write_json(failed, failures)
         for each in failed:
             click.echo(f'  {each["reason"]}', err=True)
-        raise click.ClickException(f'{len(failed)} of {inputs} inputs could not be read; '
+        raise click.ClickException(f'{len(failed)} of {inputs} inputs could not be predicted; '
                                    f'{failures} lists them.')

@@ -1,9 +1,14 @@
-"""Models as ONNX and OpenVINO files: writing them, and running them without OpenMMLab.
+"""Models as ONNX and OpenVINO files: exporting them, and running them without OpenMMLab.
 
-Names are imported when they are first used, so that what runs a model does not import what
-exports one.
+Names are imported when they are first used, so that running a model does not import the exporter.
 """
 import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .export_settings import ExportSettings
+    from .exported_model import ExportedModel
+    from .exporting import export_model
 
 _PLACES = {
     'ExportedModel': 'exported_model',
@@ -11,7 +16,7 @@ _PLACES = {
     'export_model': 'exporting',
 }
 
-__all__ = list(_PLACES)
+__all__ = ['ExportSettings', 'ExportedModel', 'export_model']
 
 
 def __getattr__(name: str) -> object:

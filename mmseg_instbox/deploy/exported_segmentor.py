@@ -16,23 +16,23 @@ from .exported_model import ExportedModel
 
 
 class ExportedSegmentor(CellPredictor, BaseModel):
-    """An exported model in the place of the segmentor that it was made from.
+    """An exported model as an mmseg segmentor.
 
-    It predicts as :class:`~mmseg_instbox.models.InstBoxSegmentor` does, in ``test_step`` and in
-    MMSegmentation's ``inference_model``; it cannot be trained.
+    Predicts as :class:`~mmseg_instbox.models.InstBoxSegmentor` does, in ``test_step`` and in
+    MMSegmentation's ``inference_model``; cannot be trained.
 
     Args:
         path: A file that ``instbox export`` wrote, ``.onnx`` or ``.xml``.
-        device: As of :class:`.ExportedModel`; what comes after the network runs on the CPU.
-        cfg_options: Changes of ``model.grouper`` and ``model.test_cfg``, by dotted keys.
+        device: As for :class:`.ExportedModel`; grouping runs on the CPU.
+        cfg_options: Overrides of ``model.grouper`` and ``model.test_cfg``, by dotted keys.
 
     Attributes:
         cfg (Config): ``model`` with ``grouper`` and ``test_cfg``, and ``test_pipeline``.
         dataset_meta (dict): ``classes``, ``thing_classes`` and ``palette``.
 
     Raises:
-        ValueError: As of :class:`.ExportedModel`, or other options.
-        FileNotFoundError: As of :class:`.ExportedModel`.
+        ValueError: As :class:`.ExportedModel`, or for other options.
+        FileNotFoundError: As :class:`.ExportedModel`.
     """
 
     def __init__(self, path: str | Path, device: str | None = None,
@@ -53,33 +53,33 @@ class ExportedSegmentor(CellPredictor, BaseModel):
         self.test_cfg = self.cfg.model.test_cfg
         check_test_cfg(self.test_cfg)
         self.grouper = TASK_UTILS.build(self.cfg.model.grouper)
-        # what tells its predictions from those of another model
+        # identifies the model where weights are compared
         self.register_buffer('digest', torch.tensor(list(bytes.fromhex(exported.digest))))
 
     def forward_dense(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Category scores and boxes on their feature grids, as of :class:`.ExportedModel`."""
+        """Category logits and boxes on their feature grids, see :class:`.ExportedModel`."""
         return self.exported.forward_dense(inputs)
 
     def forward(self, inputs: Tensor, data_samples: OptSampleList = None,
                 mode: str = 'predict') -> SampleList:
-        """Predictions of a batch.
+        """Predicts a batch.
 
         Args:
             inputs: ``(N, 3, H, W)``, normalised and padded.
             data_samples: As of ``InstBoxSegmentor.predict``.
-            mode: 'predict' is all that there is.
+            mode: Only 'predict' is supported.
 
         Raises:
-            ValueError: Another mode.
+            ValueError: The mode is not supported.
         """
         if mode != 'predict':
-            raise InvalidInputError(f'An exported model predicts and nothing else, not {mode!r}: '
-                                    'train the model that it was made from, and export it again.')
+            raise InvalidInputError(f'An exported model only predicts, it has no mode {mode!r}: '
+                                    'train the original model, and export it again.')
         return self.predict(inputs, data_samples)
 
 
 def preprocessor_config(settings: ExportSettings) -> dict[str, Any]:
-    """The config of the data preprocessor that does what the settings say."""
+    """Returns the config of the data preprocessor."""
     padding = dict(settings.padding)
     value = padding.pop('value')
     return dict(type='InstBoxDataPreProcessor', mean=settings.mean, std=settings.std,
@@ -87,7 +87,7 @@ def preprocessor_config(settings: ExportSettings) -> dict[str, Any]:
 
 
 def pipeline_of(settings: ExportSettings) -> list[dict]:
-    """The test pipeline that does what the settings say."""
+    """Returns the test pipeline."""
     resize = settings.resize
     steps = [] if resize is None else [
         dict(type='Resize', scale=tuple(resize['scale']), keep_ratio=resize['keep_ratio'])]
@@ -95,10 +95,10 @@ def pipeline_of(settings: ExportSettings) -> list[dict]:
 
 
 def _merge(cfg: Config, options: dict[str, Any]) -> None:
-    """Changes settings; a ValueError for those that an exported model does not have."""
+    """Overrides settings; raises a ValueError for those that an exported model lacks."""
     fixed = [key for key in options
              if not key.startswith(('model.grouper', 'model.test_cfg'))]
     if fixed:
-        raise InvalidInputError(f'An exported model takes changes of model.grouper and '
-                                f'model.test_cfg alone, not of {", ".join(fixed)}.')
+        raise InvalidInputError(f'An exported model takes overrides of model.grouper and '
+                                f'model.test_cfg only, not of {", ".join(fixed)}.')
     cfg.merge_from_dict(options)

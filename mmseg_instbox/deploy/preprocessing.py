@@ -1,4 +1,4 @@
-"""From pictures to what the graph takes, as the data pipeline of the model does it."""
+"""Prepares images for the graph, as the model's data pipeline does."""
 from collections.abc import Sequence
 
 import cv2
@@ -11,8 +11,7 @@ from .export_settings import ExportSettings
 
 
 def resize_image(image: np.ndarray, settings: ExportSettings) -> np.ndarray:
-    """A picture (H, W, 3) uint8 at the size that the network sees, as MMCV's ``Resize`` gives it.
-    """
+    """Resizes an image (H, W, 3) uint8 as MMCV's ``Resize`` does."""
     if settings.resize is None:
         return image
     width, height = settings.resize['scale']
@@ -26,7 +25,7 @@ def resize_image(image: np.ndarray, settings: ExportSettings) -> np.ndarray:
 
 
 def normalise(images: Sequence[np.ndarray], settings: ExportSettings) -> Tensor:
-    """The network's input.
+    """Normalises and pads images.
 
     Args:
         images: (H, W, 3) uint8 BGR, all of one size.
@@ -47,7 +46,7 @@ def normalise(images: Sequence[np.ndarray], settings: ExportSettings) -> Tensor:
 
 
 def padded_shape(shape: Sequence[int], settings: ExportSettings) -> tuple[int, int]:
-    """Height and width of the network's input for images of a height and width."""
+    """Returns the (height, width) of the network's input for images of a (height, width)."""
     if 'size' in settings.padding:
         return tuple(max(side, full)
                      for side, full in zip(shape, settings.padding['size'], strict=True))

@@ -1,4 +1,4 @@
-"""Convolutions that compute with 8-bit whole numbers."""
+"""Static int8 quantization of the convolutions."""
 import logging
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,33 +10,33 @@ from torch import Tensor
 from ..errors import ExportError
 from .sessions import INPUT, import_runtime
 
-KEEP_FIRST = 5  # convolutions that stay as they are: few sums, but numbers of very wide ranges
+KEEP_FIRST = 5  # convolutions that stay float32: little work, but a wide range of values
 
 
 class _Reader:
-    """Hands pictures to ONNX Runtime's calibration, which asks for one after another."""
+    """Gives images to ONNX Runtime's calibration, one after another."""
 
-    def __init__(self, pictures: Iterable[Tensor]) -> None:
-        self._pictures: Iterator[Tensor] = iter(pictures)
+    def __init__(self, images: Iterable[Tensor]) -> None:
+        self._images: Iterator[Tensor] = iter(images)
 
     def get_next(self) -> dict[str, np.ndarray] | None:
-        """The next input, None after the last."""
-        picture = next(self._pictures, None)
-        return None if picture is None else {INPUT: picture.numpy()}
+        """Returns the next input, None after the last."""
+        image = next(self._images, None)
+        return None if image is None else {INPUT: image.numpy()}
 
 
-def quantise(graph: bytes, pictures: Sequence[Tensor]) -> bytes:
-    """A graph whose convolutions compute with 8-bit whole numbers (static quantization).
+def quantize(graph: bytes, images: Sequence[Tensor]) -> bytes:
+    """Quantizes the convolutions of a graph to int8.
 
-    Weights have a range for each channel; ranges of activations are means of those seen on the
-    pictures. The first five convolutions and the last one of each output stay as they are.
+    Weights have a range per channel; ranges of activations are averages over the images. The first
+    five convolutions and the last one of each output stay float32.
 
     Args:
         graph: An ONNX model.
-        pictures: Inputs ``(1, 3, H, W)``, some 100 of the kind that is to come.
+        images: Inputs ``(1, 3, H, W)``, about 100 typical ones.
 
     Raises:
-        ValueError: ONNX Runtime cannot quantise the graph.
+        ValueError: ONNX Runtime cannot quantize the graph.
         ImportError: ``onnx`` or ``onnxruntime`` is not installed.
     """
     onnx = import_runtime('onnx')
@@ -47,23 +47,23 @@ def quantise(graph: bytes, pictures: Sequence[Tensor]) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         float_file, int_file = Path(folder) / 'float.onnx', Path(folder) / 'int.onnx'
         float_file.write_bytes(graph)
-        logging.disable(logging.WARNING)  # of shapes that need not be known here
+        logging.disable(logging.WARNING)  # about unknown shapes, which do not matter here
         try:
             tools.quantize_static(
-                float_file, int_file, _Reader(pictures), per_channel=True,
+                float_file, int_file, _Reader(images), per_channel=True,
                 op_types_to_quantize=['Conv'], nodes_to_exclude=excluded,
                 activation_type=tools.QuantType.QUInt8, weight_type=tools.QuantType.QInt8,
                 extra_options=dict(CalibMovingAverage=True))
         except Exception as error:  # the library raises many types
             reason = ' '.join(str(error).split())[:300]
-            raise ExportError(f'ONNX Runtime cannot quantise this network: {reason}') from error
+            raise ExportError(f'ONNX Runtime cannot quantize this network: {reason}') from error
         finally:
             logging.disable(logging.NOTSET)
         return int_file.read_bytes()
 
 
 def last_convolutions(model: 'object') -> list[str]:
-    """Names of the convolutions from which the outputs come without another one in between.
+    """Returns the names of the convolutions with no other one between them and an output.
 
     Args:
         model: An ONNX model.

@@ -1,4 +1,4 @@
-"""Exported models as functions on arrays, whatever library runs them."""
+"""Runs exported models with ONNX Runtime or OpenVINO."""
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ..errors import BrokenExportError, InvalidInputError, MissingFileError, MissingPackageError
-from .seal import check_seal
+from .checksum import check_checksum
 
 SUFFIXES = ('.onnx', '.xml')
 SETTINGS = 'instbox'  # the key of the settings in the file
@@ -17,12 +17,12 @@ INPUT, OUTPUTS = 'image', ('scores', 'boxes')
 
 
 def is_exported(model: Any) -> bool:
-    """Whether this is the name of an exported model's file."""
+    """Whether this names the file of an exported model."""
     return isinstance(model, str | Path) and Path(model).suffix.lower() in SUFFIXES
 
 
 def import_runtime(name: str) -> ModuleType:
-    """A library that runs or writes exported models.
+    """Imports a library that runs or writes exported models.
 
     Raises:
         ImportError: It is not installed.
@@ -35,10 +35,10 @@ def import_runtime(name: str) -> ModuleType:
 
 
 def read_file(path: Path) -> bytes:
-    """The bytes of a file.
+    """Reads a file.
 
     Raises:
-        FileNotFoundError: It is not there.
+        FileNotFoundError: It does not exist.
         ValueError: It cannot be read.
     """
     try:
@@ -50,11 +50,11 @@ def read_file(path: Path) -> bytes:
 
 
 class Session:
-    """What the two kinds of sessions have in common.
+    """The base class of sessions.
 
     Attributes:
-        settings: Text of the settings in the file.
-        digest: Hexadecimal SHA-256 of what is in the file.
+        settings: The settings in the file, as JSON.
+        digest: Hexadecimal SHA-256 of the file's content.
     """
     settings: str
     digest: str
@@ -63,35 +63,35 @@ class Session:
         self.path = path
 
     def __call__(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Category scores ``(N, C, h, w)`` and boxes ``(N, 4, h', w')``, float32, of images
-        ``(N, 3, H, W)`` float32."""
+        """Returns logits ``(N, C, h, w)`` and boxes ``(N, 4, h', w')``, float32, of normalised
+        images ``(N, 3, H, W)`` float32."""
         raise NotImplementedError
 
     def _broken(self, error: Exception) -> BrokenExportError:
         reason = ' '.join(str(error).split())[:200] or type(error).__name__
-        return BrokenExportError(f'{self.path}: the graph in it cannot be run ({reason}); export '
-                                 'the model again.')
+        return BrokenExportError(f'{self.path}: its graph cannot be run ({reason}); export the '
+                                 'model again.')
 
 
 class OnnxSession(Session):
     """An ONNX file, run by ONNX Runtime.
 
     Args:
-        path: The file. It is read here, whole: it cannot refer to others.
+        path: The file. It is read whole, so it cannot refer to other files.
         device: 'cpu', or 'cuda' for a GPU.
 
     Raises:
-        ValueError: A broken file, or a device that ONNX Runtime does not have.
+        ValueError: The file is broken, or ONNX Runtime lacks the device.
     """
 
     def __init__(self, path: Path, device: str = 'cpu') -> None:
         super().__init__(path)
         runtime = import_runtime('onnxruntime')
         content = read_file(path)
-        self.digest = check_seal(content, '.onnx', str(path))
+        self.digest = check_checksum(content, '.onnx', str(path))
         options = runtime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
-        # threads that wait busily for the next image take the cores from the grouping of this one
+        # threads that spin while they wait for the next image slow down the grouping of this one
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')
         options.log_severity_level = 4
         try:
@@ -111,7 +111,7 @@ class OnnxSession(Session):
 
 
 def _onnx_providers(runtime: ModuleType, device: str) -> list:
-    """Where ONNX Runtime computes."""
+    """Returns the execution providers for a device."""
     kind, _, number = device.partition(':')
     if kind == 'cpu':
         return ['CPUExecutionProvider']
@@ -123,10 +123,10 @@ def _onnx_providers(runtime: ModuleType, device: str) -> list:
 
 @cache
 def openvino_core() -> Any:
-    """OpenVINO's core, one for as long as this process lives.
+    """Returns OpenVINO's core, one per process.
 
-    Where the last core of a process goes in another thread than the one that made it, OpenVINO
-    unmaps the stack on which the latter handles signals, and the next signal ends the process.
+    If the last core of a process is destroyed in another thread than it was made in, OpenVINO
+    unmaps the signal stack of the latter, and the next signal ends the process.
 
     Raises:
         ImportError: OpenVINO is not installed.
@@ -142,15 +142,15 @@ class OpenVinoSession(Session):
         device: 'cpu', or a name that OpenVINO has, such as 'gpu'.
 
     Raises:
-        ValueError: A broken file, or a device that OpenVINO does not have.
-        FileNotFoundError: A file is missing.
+        ValueError: The file is broken, or OpenVINO lacks the device.
+        FileNotFoundError: A file does not exist.
     """
 
     def __init__(self, path: Path, device: str = 'cpu') -> None:
         super().__init__(path)
         runtime = import_runtime('openvino')
         content, weights = read_file(path), read_file(path.with_suffix('.bin'))
-        self.digest = check_seal(content, '.xml', str(path), weights)
+        self.digest = check_checksum(content, '.xml', str(path), weights)
         core = openvino_core()
         if device.upper().partition(':')[0] not in {each.partition('.')[0]
                                                     for each in core.available_devices}:
@@ -176,15 +176,15 @@ class OpenVinoSession(Session):
 
 
 def open_session(path: str | Path, device: str | None = None) -> Session:
-    """An exported model, ready to run.
+    """Opens an exported model.
 
     Args:
         path: A file that ends in ``.onnx`` or ``.xml``.
         device: Where it runs; the CPU by default, with as many threads as torch has.
 
     Raises:
-        ValueError: A broken file, or a device that is not there.
-        FileNotFoundError: There is no such file.
+        ValueError: The file is broken, or the device is not available.
+        FileNotFoundError: The file does not exist.
         ImportError: The library that runs it is not installed.
     """
     kind = OnnxSession if Path(path).suffix.lower() == '.onnx' else OpenVinoSession

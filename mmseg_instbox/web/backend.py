@@ -14,9 +14,9 @@ import numpy as np
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
-from ..apis.decoding import decode_image
 from ..apis.formats import FORMATS, file_name
 from ..errors import InstBoxError, InvalidInputError, TooLargeError
+from ..utils.decoding import decode_image
 from ..utils.image_header import open_image
 from .scene import Scene, make_scene, shown_instances
 from .view import LAYERS, render

@@ -13,6 +13,7 @@ from mmseg.models import EncoderDecoder
 from pycocotools import mask as mask_tools
 
 from mmseg_instbox.apis import InstBoxInferencer, inferencer_settings, read_inputs
+from mmseg_instbox.deploy import predictor
 from mmseg_instbox.engine import load_config
 
 
@@ -163,7 +164,7 @@ def test_a_stream_is_lazy(inferencer, noise):
 
 def test_masks_of_many_objects_are_bounded(inferencer, noise, monkeypatch):
     every = next(inferencer.stream(noise)).pred_instances
-    monkeypatch.setattr(inferencer_settings, 'MAX_MASK_BYTES', 2 * noise[..., 0].size)
+    monkeypatch.setattr(predictor, 'MAX_MASK_BYTES', 2 * noise[..., 0].size)
     sample, = inferencer.stream(noise, keep_boxes=True)
     for found in (sample.pred_instances, inferencer.regroup(sample)):
         assert found.num_left_out == len(every) - 2 > 0
@@ -197,7 +198,7 @@ def test_arguments_that_cannot_be_are_refused_at_once(inferencer, noise, argumen
 
 def test_models_without_names_or_instances_are_refused(network):
     network.dataset_meta = dict(classes=('background', 'square'))
-    with pytest.raises(ValueError, match='tells 3 categories apart and has names for 2'):
+    with pytest.raises(ValueError, match='has 3 categories but names for 2'):
         InstBoxInferencer(network)
     other = EncoderDecoder.__new__(EncoderDecoder)
     torch.nn.Module.__init__(other)

@@ -83,7 +83,7 @@ def test_large_frames_are_compared_at_a_smaller_size():
 def test_frames_of_another_size_are_refused():
     colors = TrackColors()
     update(colors, (0, 0))
-    with pytest.raises(ValueError, match='frames of a video are of one size'):
+    with pytest.raises(ValueError, match='frames of a video must have one size'):
         colors.update(*squares((0, 0), size=60), np.zeros(1))
 
 

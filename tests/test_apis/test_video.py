@@ -9,8 +9,8 @@ from mmengine.structures import InstanceData
 from mmseg.structures import SegDataSample
 
 from mmseg_instbox.apis import annotate_video
-from mmseg_instbox.apis.decoding import read_video
 from mmseg_instbox.apis.video import draw_frames, frame_objects, write_frames
+from mmseg_instbox.utils.decoding import read_video
 from mmseg_instbox.visualization.palette import instance_colors
 
 SIZE = (96, 128)
@@ -112,7 +112,7 @@ def test_nothing_is_left_of_a_video_that_fails(clip, tmp_path):
 
 
 def test_errors_are_sentences(clip, tmp_path):
-    with pytest.raises(ValueError, match=r'out.gif: cannot tell how to write the video'):
+    with pytest.raises(ValueError, match=r'out.gif: unknown video format'):
         annotate_video(TwoSquares(), clip, tmp_path / 'out.gif')
     with pytest.raises(FileNotFoundError, match='gone.mp4: no such video'):
         annotate_video(TwoSquares(), tmp_path / 'gone.mp4', tmp_path / 'out.mp4')

@@ -2,7 +2,7 @@ def test_writes_the_pictures_asked_for(succeed, tiny_config, tmp_path):
     result = succeed('browse', tiny_config, '--out', tmp_path / 'out', '--number', 2)
     assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == [
         '0000_000.jpg', '0001_001.jpg']
-    assert f'2 pictures are in {tmp_path / "out"}' in result.output
+    assert f'2 drawings are in {tmp_path / "out"}' in result.output
 
 
 def test_split_seed_and_settings_count(succeed, tiny_config, tmp_path):

@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 
-from mmseg_instbox.cli.export import MAX_CALIBRATION, calibration_pictures
+from mmseg_instbox.cli.export import MAX_CALIBRATION, calibration_images
 
 
 @pytest.fixture
@@ -62,5 +62,5 @@ def test_of_many_pictures_some_are_chosen_evenly(tmp_path):
     import cv2
     for number in range(250):
         cv2.imwrite(str(tmp_path / f'{number:03d}.png'), np.full((2, 2, 3), number, np.uint8))
-    chosen = [int(each[0, 0, 0]) for each in calibration_pictures(str(tmp_path))]
+    chosen = [int(each[0, 0, 0]) for each in calibration_images(str(tmp_path))]
     assert len(chosen) == MAX_CALIBRATION and chosen[:3] == [0, 2, 5] and chosen[-1] == 247

@@ -33,4 +33,4 @@ def test_formats_are_those_that_there_are(fails):
     command = cli.get_command(None, 'predict')
     for text, names in (('coco, png,coco', ('coco', 'png')), ('', ())):
         assert command.make_context('predict', ['x', '--format', text]).params['formats'] == names
-    assert "'bmp' is none of coco, png" in fails('predict', 'x', '--format', 'bmp', exit_code=2)
+    assert "'bmp' is not one of coco, png" in fails('predict', 'x', '--format', 'bmp', exit_code=2)

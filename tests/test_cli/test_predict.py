@@ -83,7 +83,7 @@ def test_what_cannot_be_read_is_listed_and_left_out(instbox, succeed, checkpoint
     arguments = ['predict', few, few / 'gone.png', '--model', checkpoint, '--out', out]
     done = instbox(*arguments)
     assert done.exit_code == 1 and '3 of 5 inputs are done' in done.stdout
-    assert '2 of 5 inputs could not be read' in done.stderr.splitlines()[-1]
+    assert '2 of 5 inputs could not be predicted' in done.stderr.splitlines()[-1]
     failed = json.loads((out / 'failed.json').read_text())
     assert [each['input'] for each in failed] == [str(few / 'broken.jpg'), str(few / 'gone.png')]
     assert all(each['reason'] in done.stderr for each in failed)
@@ -102,15 +102,15 @@ def test_a_killed_run_goes_on_where_it_was(succeed, passes, checkpoint, pictures
         env=dict(os.environ, PYTHONPATH=str(repo), OMP_NUM_THREADS='1'),
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
-    while len(list(cut.glob('records/[!.]*'))) < 4 and time.monotonic() < deadline:
+    while len(list(cut.glob('parquet/[!.]*'))) < 4 and time.monotonic() < deadline:
         time.sleep(0.005)
     killed.send_signal(signal.SIGKILL)
     killed.wait()
-    records = {file.name: file.read_bytes() for file in cut.glob('records/[!.]*.json')}
+    records = {file.name: file.read_bytes() for file in cut.glob('parquet/[!.]*')}
     assert 4 <= len(records) < NUM_IMAGES and not (cut / 'coco').exists()
     succeed(*arguments, cut)
     assert sum(passes) == NUM_IMAGES - len(records)
-    assert all((cut / 'records' / name).read_bytes() == text for name, text in records.items())
+    assert all((cut / 'parquet' / name).read_bytes() == text for name, text in records.items())
     succeed(*arguments, whole)
     assert len(annotations(whole)['annotations']) > 0
     files = [file.relative_to(whole) for file in whole.rglob('*') if file.is_file()]
@@ -158,7 +158,7 @@ def test_ctrl_c_says_how_far_it_came(fails, succeed, checkpoint, few, tmp_path, 
     with monkeypatch.context() as patch:
         patch.setattr(InstBoxInferencer, 'stream_with_images', interrupted)
         assert fails(*arguments, exit_code=130) == (
-            'Stopped. 1 of 3 images are done; the same command goes on from there.')
+            'Stopped. 1 of 3 images are done; the same command resumes from there.')
     succeed(*arguments)
     assert len(annotations(tmp_path / 'out')['images']) == 3
 
@@ -177,6 +177,20 @@ def test_a_video_becomes_a_video(succeed, passes, checkpoint, few, tmp_path):
     assert len(annotations(out)['images']) == 3
     succeed(*arguments)
     assert sum(passes) == 6
+
+
+def test_drawings_need_a_directory_of_this_machine(fails, few):
+    assert '--no-pictures' in fails('predict', few, '--out', 'memory://out', exit_code=2)
+
+
+def test_results_go_to_a_store(succeed, checkpoint, few, tmp_path):
+    from mmseg_instbox.apis.jobs.storage import Storage
+    storage = Storage(f'memory://{tmp_path.name}')
+    done = succeed('predict', few, '--model', checkpoint, '--no-pictures', '--out',
+                   f'memory://{tmp_path.name}', '--format', 'coco,png')
+    assert '3 of 3 inputs are done' in done.stdout
+    files = [file.path for file in storage.files(storage.root, recursive=True)]
+    assert len(files) == 1 + 3 + 1 + 2 * 3 + 1 and storage.inside('coco/annotations.json') in files
 
 
 def test_models_that_cannot_be_used_are_answered_with_one_sentence(fails, checkpoint, tiny_config,

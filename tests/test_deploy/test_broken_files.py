@@ -5,20 +5,20 @@ import numpy as np
 import pytest
 
 from mmseg_instbox.deploy import ExportedModel
+from mmseg_instbox.deploy.checksum import add_checksum, check_checksum, onnx_property
 from mmseg_instbox.deploy.export_settings import ExportSettings
-from mmseg_instbox.deploy.seal import check_seal, onnx_property, seal
 from mmseg_instbox.errors import BrokenExportError, InstBoxError
 
-SEAL_SIZE = 84  # bytes
+CHECKSUM_SIZE = 84  # bytes
 
 
-def test_a_seal_is_the_files_last_property():
-    sealed = seal(b'graph', '.onnx')
-    assert len(sealed) == 5 + SEAL_SIZE and sealed.startswith(b'graph')
-    assert len(check_seal(sealed, '.onnx', 'a file')) == 64
-    assert check_seal(seal(b'<net/>', '.xml', b'weights'), '.xml', 'a file', b'weights')
+def test_a_checksum_is_the_files_last_property():
+    checked = add_checksum(b'graph', '.onnx')
+    assert len(checked) == 5 + CHECKSUM_SIZE and checked.startswith(b'graph')
+    assert len(check_checksum(checked, '.onnx', 'a file')) == 64
+    assert check_checksum(add_checksum(b'<net/>', '.xml', b'weights'), '.xml', 'a file', b'weights')
     with pytest.raises(BrokenExportError, match='has changed'):
-        check_seal(seal(b'<net/>', '.xml', b'weights'), '.xml', 'a file', b'others')
+        check_checksum(add_checksum(b'<net/>', '.xml', b'weights'), '.xml', 'a file', b'others')
 
 
 def test_long_properties_are_coded_as_protobuf_does():
@@ -54,24 +54,24 @@ def test_weights_of_another_model_are_seen(xml_file, tmp_path):
 
 @pytest.mark.parametrize('content', [b'', b'no model', b'\x00' * 500])
 @pytest.mark.parametrize('suffix', ['.onnx', '.xml'])
-def test_what_is_no_model_is_refused_sealed_or_not(content, suffix, tmp_path):
+def test_what_is_no_model_is_refused_with_and_without_checksum(content, suffix, tmp_path):
     pytest.importorskip('onnxruntime')
     pytest.importorskip('openvino')
     path = tmp_path / f'model{suffix}'
     path.with_suffix('.bin').write_bytes(b'')
-    for each in (content, seal(content, suffix)):
+    for each in (content, add_checksum(content, suffix)):
         path.write_bytes(each)
         with pytest.raises(BrokenExportError):
             ExportedModel(path)
 
 
-def resealed(file, change, tmp_path):
-    """The ONNX file after a change of its message, with a seal that fits."""
+def with_checksum(file, change, tmp_path):
+    """The ONNX file after a change of its message, with a valid checksum."""
     onnx = pytest.importorskip('onnx')
-    model = onnx.load_from_string(file.read_bytes()[:-SEAL_SIZE])
+    model = onnx.load_from_string(file.read_bytes()[:-CHECKSUM_SIZE])
     change(model)
     path = tmp_path / 'model.onnx'
-    path.write_bytes(seal(model.SerializeToString(), '.onnx'))
+    path.write_bytes(add_checksum(model.SerializeToString(), '.onnx'))
     return path
 
 
@@ -87,7 +87,7 @@ def test_a_model_cannot_read_files_beside_it(onnx_file, tmp_path, monkeypatch):
         entry.key, entry.value = 'location', 'secret'
 
     with pytest.raises(BrokenExportError, match='cannot be run'):
-        ExportedModel(resealed(onnx_file, refer, tmp_path))
+        ExportedModel(with_checksum(onnx_file, refer, tmp_path))
 
 
 def test_operators_of_strangers_are_refused(onnx_file, tmp_path):
@@ -95,7 +95,7 @@ def test_operators_of_strangers_are_refused(onnx_file, tmp_path):
         model.graph.node[0].op_type, model.graph.node[0].domain = 'PyOp', 'a.stranger'
 
     with pytest.raises(BrokenExportError, match='cannot be run'):
-        ExportedModel(resealed(onnx_file, replace, tmp_path))
+        ExportedModel(with_checksum(onnx_file, replace, tmp_path))
 
 
 def test_a_graph_with_other_outputs_is_refused(onnx_file, tmp_path, noise):
@@ -111,7 +111,7 @@ def test_a_graph_with_other_outputs_is_refused(onnx_file, tmp_path, noise):
 
     for change, reason in ((rename, 'cannot be run'), (fewer, r'expected \(1, 4, h, w\)')):
         with pytest.raises(BrokenExportError, match=reason):
-            ExportedModel(resealed(onnx_file, change, tmp_path))(noise)
+            ExportedModel(with_checksum(onnx_file, change, tmp_path))(noise)
 
 
 @pytest.mark.parametrize('name, value', [
@@ -131,7 +131,7 @@ def test_settings_that_cannot_be_are_refused(onnx_file, tmp_path, name, value):
         entry.value = json.dumps(json.loads(entry.value) | {name: value})
 
     with pytest.raises(InstBoxError, match='model.onnx: '):
-        ExportedModel(resealed(onnx_file, change, tmp_path))
+        ExportedModel(with_checksum(onnx_file, change, tmp_path))
 
 
 @pytest.mark.parametrize('text', ['', '[]', '{}', 'null', '{"version": 99}', '[' * 100_000])

@@ -8,7 +8,7 @@ import torch
 from mmseg.apis import inference_model
 
 from mmseg_instbox.apis import InstBoxInferencer, load_model
-from mmseg_instbox.apis.prediction_job import fingerprints
+from mmseg_instbox.apis.jobs.worker import fingerprints
 from mmseg_instbox.deploy import ExportedModel
 from mmseg_instbox.deploy.preprocessing import normalise, resize_image
 from mmseg_instbox.errors import InvalidInputError, MissingFileError, MissingPackageError
@@ -84,7 +84,7 @@ def test_mmsegs_inference_model_takes_it(network, onnx_file, noise):
     expected, found = inference_model(network, noise), inference_model(model, noise)
     same_instances(expected.pred_instances, found.pred_instances)
     assert found.seg_logits.shape == expected.seg_logits.shape
-    with pytest.raises(InvalidInputError, match='predicts and nothing else'):
+    with pytest.raises(InvalidInputError, match='only predicts'):
         model(torch.zeros(1, 3, 32, 32), mode='loss')
 
 
@@ -100,7 +100,7 @@ def test_what_cannot_be_read_is_skipped_and_listed(onnx_file, photos, tmp_path):
 
 
 def test_input_is_prepared_as_the_pipeline_does(network, eager, noise):
-    from mmseg_instbox.deploy.model_settings import settings_of
+    from mmseg_instbox.deploy.export_settings import settings_of
     settings = settings_of(network)
     for picture in (noise, noise[:, :50], cv2.resize(noise, (333, 217))):
         data = eager.collate_fn([eager.pipeline(dict(img=picture))])

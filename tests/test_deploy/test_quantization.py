@@ -1,11 +1,11 @@
-"""8-bit numbers: what is quantised, what stays, and when the result is refused."""
+"""Static int8 quantization: what is quantized, what stays, and when the result is refused."""
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from mmseg_instbox.deploy import exporting, fidelity, quantization
-from mmseg_instbox.deploy.model_settings import settings_of
+from mmseg_instbox.deploy.export_settings import settings_of
 from mmseg_instbox.errors import ExportError
 
 

@@ -24,9 +24,9 @@ from mmseg_instbox.apis import (
     write_results,
 )
 from mmseg_instbox.apis.formats import FORMATS
-from mmseg_instbox.apis.inputs import IMAGE_SUFFIXES
 from mmseg_instbox.cli.main import COMMANDS, cli
 from mmseg_instbox.engine import config_to_json, find_model, load_config
+from mmseg_instbox.utils.inputs import IMAGE_SUFFIXES
 
 PAGE = Path(__file__).resolve().parents[2] / 'docs' / 'inference.md'
 NAME = 'instbox_fcrn-r18-d8_1xb8-2k_shapes-160x160'

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmseg_instbox.apis.decoding import decode_image, pil_to_bgr
 from mmseg_instbox.datasets.transforms.load_inst_image import LoadInstImage
 from mmseg_instbox.datasets.transforms.mask_file import read_mask
 from mmseg_instbox.errors import InvalidInputError, TooLargeError
+from mmseg_instbox.utils.decoding import decode_image, pil_to_bgr
 from mmseg_instbox.utils.image_header import check_tiff_size, open_image
 
 EPS = (b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\n(made) (w) file pop\n'

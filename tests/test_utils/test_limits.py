@@ -21,5 +21,5 @@ def test_what_the_sentence_says_raises_the_limit(name, monkeypatch):
 @pytest.mark.parametrize('text', ['', '0', '-1', '1e9', 'many', '٣', '9' * 30])
 def test_a_limit_that_is_no_number_is_named(text, monkeypatch):
     monkeypatch.setenv('INSTBOX_MAX_PIXELS', text)
-    with pytest.raises(InvalidInputError, match='INSTBOX_MAX_PIXELS in the environment is'):
+    with pytest.raises(InvalidInputError, match='variable INSTBOX_MAX_PIXELS is'):
         limit('pixels')

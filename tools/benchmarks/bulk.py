@@ -13,7 +13,7 @@ from pathlib import Path
 
 import common
 
-from mmseg_instbox.apis.inputs import IMAGE_SUFFIXES
+from mmseg_instbox.utils.inputs import IMAGE_SUFFIXES
 
 ENGINES = dict(local=['--no-pictures'], ray=['--engine', 'ray'])
 

@@ -24,11 +24,11 @@ from mmseg.registry import DATASETS
 from torch import Tensor, nn
 
 from mmseg_instbox.apis import InstBoxInferencer
-from mmseg_instbox.apis.decoding import read_image
 from mmseg_instbox.apis.inferencer_settings import default_weights
 from mmseg_instbox.apis.model_loading import load_model
 from mmseg_instbox.deploy import export_model
 from mmseg_instbox.evaluation.metrics import InstBoxMetric
+from mmseg_instbox.utils.decoding import read_image
 
 KINDS = {'onnx': ('.onnx', False), 'openvino': ('.xml', False), 'onnx int8': ('.onnx', True),
          'openvino int8': ('.xml', True)}

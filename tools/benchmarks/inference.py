@@ -23,13 +23,15 @@ import torch
 from mmseg.models.segmentors import EncoderDecoder
 from torch import Tensor, nn
 
-from mmseg_instbox.apis import InstBoxInferencer, inputs
+from mmseg_instbox.apis import InstBoxInferencer
 from mmseg_instbox.apis.inferencer_settings import default_weights
+from mmseg_instbox.apis.jobs.listing import JobInput
+from mmseg_instbox.apis.jobs.records import to_record
 from mmseg_instbox.apis.model_loading import load_model
-from mmseg_instbox.apis.prediction_record import to_record
 from mmseg_instbox.core import base_grouper, dense_prediction, painting
 from mmseg_instbox.models.segmentors import cell_predictor
 from mmseg_instbox.models.segmentors.mmseg_parts import category_logits
+from mmseg_instbox.utils import inputs
 
 VOC = common.ROOT / 'data' / 'voc_mini' / 'VOCdevkit' / 'VOC2012'
 SAMPLES = common.ROOT / 'demo' / 'samples'
@@ -124,7 +126,7 @@ def one_by_stage(inferencer: InstBoxInferencer, file: str, device: str) -> dict[
     times = {stage: clock.times[stage] for stage in watched}
     times['between these'] = whole - sum(times.values())
     begin = clock.now()
-    to_record(sample)
+    to_record(JobInput(str(file), 0, 0), sample, inferencer.dataset_meta['thing_classes'])
     times['encoding (run lengths)'] = clock.now() - begin
     return times
 

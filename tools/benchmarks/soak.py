@@ -18,7 +18,7 @@ import numpy as np
 from load_test import good_pictures, resident
 
 from mmseg_instbox.apis import InstBoxInferencer
-from mmseg_instbox.apis.decoding import decode_image
+from mmseg_instbox.utils.decoding import decode_image
 
 ALLOWED = 0.02  # growth of memory
 POINTS = 10  # rows of the table

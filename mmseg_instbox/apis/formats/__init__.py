@@ -1,14 +1,21 @@
-"""Predictions in the formats of other programs: a module, a writer and pure functions for each."""
+"""Predictions in the formats of other programs."""
+from collections.abc import Iterable
+from difflib import get_close_matches
+from pathlib import Path
+
+from mmseg.structures import SegDataSample
+
+from mmseg_instbox.errors import InvalidInputError
+from mmseg_instbox.utils.file_names import file_name
+
 from .coco import CocoWriter, coco_annotations, coco_content
 from .coco_reader import samples_from_coco
-from .labelme import LabelMeWriter, labelme_shapes
 from .panoptic import PanopticWriter, panoptic_segments
 from .png import PngWriter, png_maps
+from .polygon_writers import LabelMeWriter, YoloWriter, labelme_shapes, yolo_lines
 from .polygons import join_polygons, mask_polygons
-from .result_writer import ResultWriter, file_name
+from .result_writer import ResultWriter
 from .supervision import to_supervision
-from .write_results import FORMATS, write_results
-from .yolo import YoloWriter, yolo_lines
 
 __all__ = [
     'FORMATS', 'CocoWriter', 'LabelMeWriter', 'PanopticWriter', 'PngWriter', 'ResultWriter',
@@ -16,3 +23,37 @@ __all__ = [
     'labelme_shapes', 'mask_polygons', 'panoptic_segments', 'png_maps', 'samples_from_coco',
     'to_supervision', 'write_results', 'yolo_lines'
 ]
+
+FORMATS: dict[str, type[ResultWriter]] = dict(
+    coco=CocoWriter,
+    png=PngWriter,
+    labelme=LabelMeWriter,
+    yolo=YoloWriter,
+    panoptic=PanopticWriter)
+
+
+def write_results(samples: Iterable[SegDataSample], kind: str, out_dir: str | Path,
+                  dataset_meta: dict, score_thr: float = 0.) -> Path:
+    """Writes predictions in a format, one image after the other.
+
+    Args:
+        samples: As an inferencer's ``stream`` returns them, with ``name`` and ``img_path``.
+        kind: A key of ``FORMATS``.
+        out_dir: The folder.
+        dataset_meta: The inferencer's ``dataset_meta``.
+        score_thr: Instances of a lower score are left out.
+
+    Returns:
+        Path: The result to open, a file or the folder.
+
+    Raises:
+        ValueError: The format is unknown; see also the writer of the format.
+    """
+    if kind not in FORMATS:
+        hints = [f'; did you mean {name!r}' for name in get_close_matches(str(kind), FORMATS, 1)]
+        raise InvalidInputError(f'There is no format {kind!r}{"".join(hints)}: choose one of '
+                                f'{", ".join(FORMATS)}.')
+    with FORMATS[kind](out_dir, dataset_meta, score_thr) as writer:
+        for sample in samples:
+            writer.add(sample, sample.name, sample.get('img_path'))
+        return writer.close()

@@ -18,7 +18,7 @@ from mmseg_instbox.utils.limits import check_limit
 
 
 def samples_from_coco(file: str) -> tuple[Iterator[tuple[str, SegDataSample]], dict]:
-    """Read a file of COCO's instances as predictions, one image at a time.
+    """Reads a file of COCO instances as predictions, one image at a time.
 
     Args:
         file: JSON with ``images``, ``categories`` and ``annotations``, whose segmentations are
@@ -34,10 +34,10 @@ def samples_from_coco(file: str) -> tuple[Iterator[tuple[str, SegDataSample]], d
         ``img_id``.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is no such JSON, an annotation names an unknown image or category, two
-            categories have one name, or, while iterating, a segmentation is broken or of another
-            size than its image, or a score is no number from 0 to 1.
+        FileNotFoundError: The file does not exist.
+        ValueError: The file is no COCO JSON, an annotation names an unknown image or category, two
+            categories have one name, or, while iterating, a segmentation is broken or differs in
+            size from its image, or a score is no number from 0 to 1.
     """
     content = read_coco_file(str(file))
     meta = _dataset_meta(str(file), content['categories'])
@@ -62,7 +62,7 @@ def _dataset_meta(file: str, categories: Sequence[dict]) -> dict:
 
 
 def _distinct_names(files: Sequence[str]) -> list[str]:
-    """The stems of files, led by as many names of folders as it takes to tell them apart."""
+    """Returns the stems of files, preceded by folder names where needed to tell them apart."""
     paths = [PurePosixPath(file.replace('\\', '/')) for file in files]
     names: dict[str, None] = {}
     for path in paths:

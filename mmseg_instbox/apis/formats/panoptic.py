@@ -8,25 +8,31 @@ from PIL import Image
 
 from mmseg_instbox.utils import atomic_write, write_json
 
-from .categories import Categories, read_categories
-from .image_table import ImageTable
-from .prediction import Prediction, read_prediction, read_segments
+from .coco import ImageTable
+from .instances import (
+    Categories,
+    Instances,
+    read_categories,
+    read_instances,
+    read_segments,
+)
 from .result_writer import ResultWriter
 
 
 class PanopticWriter(ResultWriter):
     """Writes ``panoptic/NAME.png``, in which the colour of a pixel is the id of its segment, and
     ``panoptic.json``, which says what the segments are."""
+    needs_category_map = True
 
     def __init__(self, out_dir: str | Path, dataset_meta: dict, score_thr: float = 0.) -> None:
         super().__init__(out_dir, dataset_meta, score_thr)
         self._images = ImageTable()
         self._annotations: list[dict] = []
 
-    def _write(self, sample: SegDataSample, prediction: Prediction, name: str,
+    def _write(self, sample: SegDataSample, instances: Instances, name: str,
                image_file: str | None) -> None:
-        id_map, segments = _segments(sample, prediction, self.categories)
-        image_id = self._images.add(sample, name, image_file, prediction.shape)
+        id_map, segments = _segments(sample, instances, self.categories)
+        image_id = self._images.add(sample, name, image_file, instances.shape)
         picture = io.BytesIO()
         Image.fromarray(id_colors(id_map)).save(picture, format='PNG')
         atomic_write(picture.getvalue(), self.out_dir / 'panoptic' / f'{name}.png')
@@ -42,7 +48,7 @@ class PanopticWriter(ResultWriter):
 
 def panoptic_segments(sample: SegDataSample, dataset_meta: dict,
                       score_thr: float = 0.) -> tuple[np.ndarray, list[dict]]:
-    """Segment of each pixel, and what the segments are.
+    """Returns the segment of each pixel, and a description of each segment.
 
     Args:
         sample: With ``pred_sem_seg`` and ``pred_instances``.
@@ -56,10 +62,10 @@ def panoptic_segments(sample: SegDataSample, dataset_meta: dict,
         height), ``iscrowd``, and for instances ``score``.
 
     Raises:
-        ValueError: See :func:`read_prediction` and :func:`read_segments`.
+        ValueError: See :func:`read_instances` and :func:`read_segments`.
     """
     categories = read_categories(dataset_meta)
-    return _segments(sample, read_prediction(sample, categories, score_thr), categories)
+    return _segments(sample, read_instances(sample, categories, score_thr), categories)
 
 
 def id_colors(id_map: np.ndarray) -> np.ndarray:
@@ -67,17 +73,17 @@ def id_colors(id_map: np.ndarray) -> np.ndarray:
     return np.stack([id_map >> shift & 255 for shift in (0, 8, 16)], axis=-1).astype(np.uint8)
 
 
-def _segments(sample: SegDataSample, prediction: Prediction,
+def _segments(sample: SegDataSample, instances: Instances,
               categories: Categories) -> tuple[np.ndarray, list[dict]]:
-    index_map, segment_categories, _ = read_segments(sample, prediction, categories)
+    index_map, segment_categories, _ = read_segments(sample, instances, categories)
     id_map = index_map + 1
     segments = []
     for segment_id in np.unique(id_map[id_map > 0]).tolist():
         category = segment_categories[segment_id - 1]
         segment = dict(id=segment_id, category_id=categories.coco_ids[category],
                        **_extent(id_map == segment_id), iscrowd=0)
-        if segment_id <= len(prediction.scores):
-            segment['score'] = round(float(prediction.scores[segment_id - 1]), 6)
+        if segment_id <= len(instances.scores):
+            segment['score'] = round(float(instances.scores[segment_id - 1]), 6)
         segments.append(segment)
     return id_map, segments
 

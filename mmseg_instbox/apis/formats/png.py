@@ -12,8 +12,13 @@ from mmseg_instbox.datasets.voc_layout import write_list, write_mask
 from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.utils import atomic_write
 
-from .categories import Categories, read_categories
-from .prediction import Prediction, read_prediction, read_segments
+from .instances import (
+    Categories,
+    Instances,
+    read_categories,
+    read_instances,
+    read_segments,
+)
 from .result_writer import ResultWriter
 
 
@@ -28,6 +33,7 @@ class PngWriter(ResultWriter):
     Raises:
         ValueError: If there are more than 255 categories; 255 stands for void.
     """
+    needs_category_map = True
 
     def __init__(self, out_dir: str | Path, dataset_meta: dict, score_thr: float = 0.) -> None:
         super().__init__(out_dir, dataset_meta, score_thr)
@@ -36,9 +42,9 @@ class PngWriter(ResultWriter):
                                     'PNG of 8 bit, in which 255 is void: choose the format '
                                     "'panoptic'.")
 
-    def _write(self, sample: SegDataSample, prediction: Prediction, name: str,
+    def _write(self, sample: SegDataSample, instances: Instances, name: str,
                image_file: str | None) -> None:
-        categories, ids = _maps(sample, prediction, self.categories)
+        categories, ids = _maps(sample, instances, self.categories)
         write_map(categories, self.out_dir / 'SegmentationClass' / f'{name}.png')
         write_map(ids, self.out_dir / 'SegmentationObject' / f'{name}.png')
 
@@ -49,7 +55,7 @@ class PngWriter(ResultWriter):
 
 def png_maps(sample: SegDataSample, dataset_meta: dict,
              score_thr: float = 0.) -> tuple[np.ndarray, np.ndarray]:
-    """Category and instance of each pixel.
+    """Returns category and instance of each pixel.
 
     Args:
         sample: With ``pred_sem_seg`` and ``pred_instances``.
@@ -63,10 +69,10 @@ def png_maps(sample: SegDataSample, dataset_meta: dict,
         highest score.
 
     Raises:
-        ValueError: See :func:`read_prediction` and :func:`read_segments`.
+        ValueError: See :func:`read_instances` and :func:`read_segments`.
     """
     categories = read_categories(dataset_meta)
-    return _maps(sample, read_prediction(sample, categories, score_thr), categories)
+    return _maps(sample, read_instances(sample, categories, score_thr), categories)
 
 
 def write_map(values: np.ndarray, path: Path) -> None:
@@ -79,10 +85,10 @@ def write_map(values: np.ndarray, path: Path) -> None:
     atomic_write(buffer.getvalue(), path)
 
 
-def _maps(sample: SegDataSample, prediction: Prediction,
+def _maps(sample: SegDataSample, instances: Instances,
           categories: Categories) -> tuple[np.ndarray, np.ndarray]:
-    index_map, segment_categories, seg_map = read_segments(sample, prediction, categories)
-    number = len(prediction.labels)
+    index_map, segment_categories, seg_map = read_segments(sample, instances, categories)
+    number = len(instances.labels)
     shown = (index_map >= 0) & (index_map < number)
     seg_map = seg_map.astype(np.uint8)
     seg_map[shown] = segment_categories[index_map[shown]]

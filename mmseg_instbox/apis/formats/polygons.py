@@ -1,10 +1,9 @@
-"""Outlines of masks as polygons that draw the same masks again.
+"""Polygons of masks, which reproduce the masks when drawn.
 
 The outlines run through the centres of the outermost pixels of a region. Programs that read
 polygons of pixels (``cv2.fillPoly``, Pillow, and so Ultralytics, supervision and LabelMe) draw the
-outline and fill it, which gives back the region. A polygon cannot say that it has a hole: the
-outline of a hole is therefore joined to that around it by a bridge, a line inside the region that
-is walked to and fro.
+outline and fill it, which reproduces the region. A polygon has no holes: the outline of a hole is
+therefore joined to the one around it by a bridge, a line inside the region that is passed twice.
 """
 from collections import defaultdict
 
@@ -13,7 +12,7 @@ import numpy as np
 
 
 def mask_polygons(mask: np.ndarray) -> list[np.ndarray]:
-    """One polygon for each connected part (8 neighbours) of a mask.
+    """Returns one polygon for each connected part (8 neighbours) of a mask.
 
     Args:
         mask (ndarray): (H, W) bool.
@@ -23,7 +22,7 @@ def mask_polygons(mask: np.ndarray) -> list[np.ndarray]:
         of a single pixel has its point three times. Empty for an empty mask.
     """
     top, left, crop = _crop(mask)
-    # OpenCV takes the frame of an image for background: it needs no border of its own.
+    # OpenCV treats pixels outside the image as background: no border is needed.
     rings, links = cv2.findContours(crop, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     rings = [ring[:, 0].astype(np.int64) for ring in rings]
     holes = defaultdict(list)  # of each part, by its index
@@ -35,7 +34,7 @@ def mask_polygons(mask: np.ndarray) -> list[np.ndarray]:
 
 
 def join_polygons(polygons: list[np.ndarray]) -> np.ndarray:
-    """Make one polygon of several, for formats with one polygon an object.
+    """Joins polygons to one, for formats with one polygon per object.
 
     Each is joined to a near point of those before it by a bridge; a program that draws outlines
     draws the bridge, too, a line one pixel wide.

@@ -1,4 +1,4 @@
-"""What the writers of all formats share."""
+"""The base class of all writers."""
 from abc import ABC, abstractmethod
 from pathlib import Path
 
@@ -7,26 +7,25 @@ from mmseg.structures import SegDataSample
 from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.utils.file_names import file_name
 
-from .categories import read_categories
-from .prediction import Prediction, read_prediction
+from .instances import Instances, read_categories, read_instances
 
 
 class ResultWriter(ABC):
-    """Writes predictions into a folder, one image after the other, and remembers no masks.
+    """Writes predictions to a folder, one image after the other, and keeps no masks in memory.
 
     Each file is written whole or not at all. In a ``with`` block, :meth:`close` is called unless an
     error ended the block.
 
     Args:
-        out_dir: The folder; it is made, with those that it lies in.
-        dataset_meta: ``classes`` and ``thing_classes`` of the model that predicts, and ``palette``
-            and ``category_ids`` where it has them.
+        out_dir: The folder; it is made if it is missing.
+        dataset_meta: ``classes`` and ``thing_classes`` of the model, and optionally ``palette``
+            and ``category_ids``.
         score_thr: Instances of a lower score are left out.
 
     Raises:
-        ValueError: If ``dataset_meta`` does not say what the categories are, or there is a file in
-            the folder's place.
+        ValueError: ``dataset_meta`` lacks the categories, or ``out_dir`` is a file.
     """
+    needs_category_map = False  # whether samples must have ``pred_sem_seg``
 
     def __init__(self, out_dir: str | Path, dataset_meta: dict, score_thr: float = 0.) -> None:
         self.out_dir = Path(out_dir)
@@ -39,45 +38,45 @@ class ResultWriter(ABC):
         self._closed: Path | None = None
 
     def add(self, sample: SegDataSample, name: str, image_file: str | None = None) -> None:
-        """Write or remember the prediction on one image.
+        """Adds the prediction on one image.
 
         Args:
             sample: With ``pred_instances``, and ``pred_sem_seg`` for formats with categories.
-            name: Name of the image without folder and ending. Characters that would lead out of
-                the folder, or that names of files must not have, become ``_``.
+            name: Name of the image without folder and ending. Characters that a file name must
+                not have become ``_``.
             image_file: Path or address of the image, if it has one.
 
         Raises:
-            ValueError: If the name came before, the writer is closed, or the sample is no
-                prediction with these categories.
+            ValueError: The name is taken, the writer is closed, or the sample does not fit the
+                categories.
         """
         if self._closed is not None:
             raise InvalidInputError(f'{name}: the results in {self.out_dir} were finished with '
                                     'close(): add images before.')
-        prediction = read_prediction(sample, self.categories, self.score_thr)
+        instances = read_instances(sample, self.categories, self.score_thr)
         name = file_name(name)
         if name in self._names:
             raise InvalidInputError(f'{name}: two images of this name; the results in '
                                     f'{self.out_dir} would overwrite each other. Give them '
                                     'different names.')
-        self._write(sample, prediction, name, None if image_file is None else str(image_file))
+        self._write(sample, instances, name, None if image_file is None else str(image_file))
         self._names[name] = None
 
     def close(self) -> Path:
-        """Write what belongs to all images, once; gives what to open, a file or the folder."""
+        """Writes what concerns all images, once; returns the result to open, a file or folder."""
         if self._closed is None:
             self.out_dir.mkdir(parents=True, exist_ok=True)
             self._closed = self._finish()
         return self._closed
 
     @abstractmethod
-    def _write(self, sample: SegDataSample, prediction: Prediction, name: str,
+    def _write(self, sample: SegDataSample, instances: Instances, name: str,
                image_file: str | None) -> None:
-        """Write or remember one image under a name that is safe and new."""
+        """Writes or stores one image under a name that is safe and new."""
 
     @abstractmethod
     def _finish(self) -> Path:
-        """Write what is left to write."""
+        """Writes what concerns all images."""
 
     def __enter__(self) -> 'ResultWriter':
         return self

@@ -8,8 +8,7 @@ from mmseg.structures import SegDataSample
 from mmseg_instbox.core.painting import mask_boxes
 from mmseg_instbox.errors import MissingPackageError
 
-from .categories import read_categories
-from .prediction import read_prediction
+from .instances import read_categories, read_instances
 
 if TYPE_CHECKING:
     from supervision import Detections
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 def to_supervision(sample: SegDataSample, dataset_meta: dict,
                    score_thr: float = 0.) -> 'Detections':
-    """Make ``supervision.Detections`` of the instances of a sample.
+    """Turns the instances of a sample into ``supervision.Detections``.
 
     Args:
         sample: With ``pred_instances``.
@@ -29,21 +28,21 @@ def to_supervision(sample: SegDataSample, dataset_meta: dict,
         (N,) index into ``thing_classes``, ``confidence`` (N,), and ``data['class_name']`` (N,).
 
     Raises:
-        ImportError: If supervision is not installed.
-        ValueError: See :func:`read_prediction`.
+        ImportError: supervision is not installed.
+        ValueError: See :func:`read_instances`.
     """
     try:
         from supervision import Detections
     except ImportError as error:
-        raise MissingPackageError('to_supervision makes objects of the package supervision, which '
-                                  'is not installed: pip install supervision') from error
+        raise MissingPackageError('to_supervision needs the package supervision, which is not '
+                                  'installed: pip install supervision') from error
     categories = read_categories(dataset_meta)
-    prediction = read_prediction(sample, categories, score_thr)
-    masks = np.array(prediction.masks, dtype=bool).reshape(-1, *prediction.shape)
+    instances = read_instances(sample, categories, score_thr)
+    masks = np.array(instances.masks, dtype=bool).reshape(-1, *instances.shape)
     names = np.array(categories.thing_classes)
     return Detections(
         xyxy=mask_boxes(torch.from_numpy(masks)).numpy(),
         mask=masks,
-        confidence=prediction.scores,
-        class_id=prediction.labels,
-        data=dict(class_name=names[prediction.labels]))
+        confidence=instances.scores,
+        class_id=instances.labels,
+        data=dict(class_name=names[instances.labels]))

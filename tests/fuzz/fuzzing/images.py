@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mmseg_instbox.apis.decoding import read_image
 from mmseg_instbox.datasets.transforms.load_inst_image import LoadInstImage
 from mmseg_instbox.errors import InstBoxError
+from mmseg_instbox.utils.decoding import read_image
 
 from . import require
 from .mutations import mutate_bytes, pick

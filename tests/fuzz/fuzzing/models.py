@@ -160,23 +160,23 @@ class Exported:
         self.settings = json.loads(ExportedModel(self.file).settings.to_json())
 
     def write(self, rng: np.random.Generator) -> None:
-        """Other bytes, or other settings beneath a seal that fits; now and then a sound file."""
+        """Other bytes, or other settings beneath a valid checksum; now and then a sound file."""
         kind = rng.random()
         if kind < 0.4:
             self.file.write_bytes(mutate_bytes(self.sound, rng))
         else:
             settings = self.settings if kind < 0.5 else mutate_tree(self.settings, rng)
-            self.file.write_bytes(self._sealed(json.dumps(settings)))
+            self.file.write_bytes(self._with_checksum(json.dumps(settings)))
 
-    def _sealed(self, settings: str) -> bytes:
+    def _with_checksum(self, settings: str) -> bytes:
         import onnx
 
-        from mmseg_instbox.deploy.seal import seal
+        from mmseg_instbox.deploy.checksum import add_checksum
         from mmseg_instbox.deploy.sessions import SETTINGS
         graph = onnx.load_from_string(self.sound)
         del graph.metadata_props[:]
         graph.metadata_props.add(key=SETTINGS, value=settings)
-        return seal(graph.SerializeToString(), '.onnx')
+        return add_checksum(graph.SerializeToString(), '.onnx')
 
     def read(self) -> None:
         """Instances of the picture's size, or an error."""

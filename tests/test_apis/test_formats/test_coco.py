@@ -91,7 +91,7 @@ def test_a_single_file_has_no_folder(write, sample):
 def test_image_ids_are_kept_and_not_given_twice(write, make_sample, masks, meta, tmp_path):
     samples = [make_sample(masks[:1], [0], [.5], img_id=number) for number in (42, 7)]
     content = json.loads(write((samples[0], 'a'), (samples[1], 'b')).read_text())
-    assert [each['id'] for each in content['images']] == [42, 7]
+    assert [each['id'] for each in content['images']] == [7, 42]
     assert [each['image_id'] for each in content['annotations']] == [42, 7]
     with pytest.raises(ValueError, match='b: its id 42 is that of a'):
         write((samples[0], 'a'), (samples[0], 'b'))

@@ -94,7 +94,7 @@ def test_a_folder_that_is_a_file(kind, tmp_path, meta):
 @pytest.mark.parametrize('change, text', [
     (dict(classes=None), "'classes' and 'thing_classes' are needed"),
     (dict(thing_classes=('dog', 'cow')), 'each thing must be one of'),
-    (dict(classes=('cat', 'dog', 'cat')), 'each class must be there once')])
+    (dict(classes=('cat', 'dog', 'cat')), 'each class must appear once')])
 def test_metainfo_without_the_categories(kind, change, text, tmp_path, meta):
     with pytest.raises(ValueError, match=text):
         FORMATS[kind](tmp_path, meta | change)

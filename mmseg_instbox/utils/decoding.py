@@ -1,4 +1,4 @@
-"""Pictures as arrays (H, W, 3) uint8 BGR, from files, addresses, videos and other arrays."""
+"""Decodes images from files, addresses, videos and arrays to (H, W, 3) uint8 BGR."""
 import http.client
 import math
 import urllib.request
@@ -10,24 +10,24 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
 from ..errors import InvalidInputError, MissingFileError
-from ..utils.foreign_errors import reason
-from ..utils.image_header import DEEP_MODES, open_image
-from ..utils.limits import check_limit
+from .foreign_errors import reason
+from .image_header import DEEP_MODES, open_image
+from .limits import check_limit
 
-TIMEOUT = 20  # seconds without an answer from an address
-MAX_BYTES = 64 * 2**20  # of a picture at an address
-_GREY = (124, 117, 104)  # what mmcv puts behind a transparent grey picture
+TIMEOUT = 20  # seconds to wait for the answer of an address
+MAX_BYTES = 64 * 2**20  # of an image at an address
+_GREY = (124, 117, 104)  # mmcv's background of a transparent grey image
 
 
 def read_image(path: Path) -> np.ndarray:
-    """The picture in a file, as the data sets' ``LoadInstImage`` reads it.
+    """Reads an image file, as the data sets' ``LoadInstImage`` does.
 
     Args:
         path: Of the formats of :mod:`mmseg_instbox.utils.image_header`; of several frames the
             first.
 
     Returns:
-        np.ndarray: (H, W, 3) uint8 BGR, turned as its EXIF orientation says.
+        np.ndarray: (H, W, 3) uint8 BGR, rotated as its EXIF orientation says.
 
     Raises:
         ValueError: A file that cannot be read, is no image, is truncated, has too many pixels, or
@@ -41,14 +41,14 @@ def read_image(path: Path) -> np.ndarray:
 
 
 def decode_image(content: bytes, name: str) -> np.ndarray:
-    """The picture in the bytes of an image file; as :func:`read_image`, ``name`` is for errors."""
+    """Decodes the bytes of an image file, as :func:`read_image`; ``name`` is for errors."""
     if not content:
         raise InvalidInputError(f'{name}: the file is empty.')
     return pil_to_bgr(open_image(content, name), name)
 
 
 def pil_to_bgr(image: Image.Image, name: str) -> np.ndarray:
-    """A PIL image as an array.
+    """Converts a PIL image to an array.
 
     Args:
         image: Of any mode with 8 bits a channel; transparency is dropped as the data sets' loader
@@ -56,7 +56,7 @@ def pil_to_bgr(image: Image.Image, name: str) -> np.ndarray:
         name: Name for error messages.
 
     Returns:
-        np.ndarray: (H, W, 3) uint8 BGR, turned as its EXIF orientation says.
+        np.ndarray: (H, W, 3) uint8 BGR, rotated as its EXIF orientation says.
 
     Raises:
         ValueError: A broken or truncated image, or one with 16 or more bits a pixel in one channel.
@@ -81,7 +81,7 @@ def pil_to_bgr(image: Image.Image, name: str) -> np.ndarray:
 
 
 def array_to_bgr(array: np.ndarray, name: str) -> np.ndarray:
-    """An array as the network takes it.
+    """Converts an array to the shape that the network takes.
 
     Args:
         array: (H, W, 3) BGR, (H, W) or (H, W, 1) grey, or (H, W, 4) BGRA whose last channel is
@@ -106,18 +106,18 @@ def array_to_bgr(array: np.ndarray, name: str) -> np.ndarray:
 
 
 def fetch_image(address: str, timeout: float = TIMEOUT, max_bytes: int = MAX_BYTES) -> np.ndarray:
-    """The picture at an http or https address.
+    """Downloads the image at an http or https address.
 
     Args:
         address: The address.
-        timeout: Seconds without an answer after which it gives up.
-        max_bytes: Bytes beyond which it gives up.
+        timeout: Seconds to wait for an answer.
+        max_bytes: Largest size of the file.
 
     Returns:
         np.ndarray: (H, W, 3) uint8 BGR.
 
     Raises:
-        ValueError: The address gives no answer, too much, or no image.
+        ValueError: The address does not answer, or holds no image or too large a file.
     """
     request = urllib.request.Request(address, headers={'User-Agent': 'mmseg_instbox'})
     try:
@@ -186,5 +186,5 @@ class VideoFrames:
 
 
 def read_video(path: str | Path) -> VideoFrames:
-    """The frames of a video, see :class:`VideoFrames`."""
+    """Opens a video, see :class:`VideoFrames`."""
     return VideoFrames(Path(path))

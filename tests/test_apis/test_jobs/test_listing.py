@@ -1,16 +1,24 @@
-"""Which images a bulk run is about."""
+"""Which images and videos a job is about."""
 import os
 import shutil
 
 import numpy as np
 import pytest
 
-pytest.importorskip('pyarrow')
+from mmseg_instbox.apis import read_inputs
+from mmseg_instbox.apis.jobs.listing import (
+    ImageOpener,
+    JobInput,
+    list_inputs,
+    output_names,
+    split_videos,
+)
+from mmseg_instbox.apis.jobs.storage import Storage
+from mmseg_instbox.errors import InvalidInputError, MissingFileError
 
-from mmseg_instbox.apis import read_inputs  # noqa: E402
-from mmseg_instbox.apis.bulk.listing import ImageOpener, list_images  # noqa: E402
-from mmseg_instbox.apis.bulk.storage import Storage  # noqa: E402
-from mmseg_instbox.errors import InvalidInputError, MissingFileError  # noqa: E402
+
+def list_images(inputs):
+    return list_inputs(inputs)[0]
 
 
 def test_a_folder_has_the_images_of_one_process(folder):
@@ -52,12 +60,32 @@ def test_broken_and_missing_images_fail_with_their_address(folder):
 
 def test_inputs_that_cannot_be(folder, tmp_path):
     (tmp_path / 'empty').mkdir()
-    (folder / 'film.mp4').write_bytes(b'')
     for inputs, kind, reason in (
             ('file:///not/there', MissingFileError, 'no such file or directory'),
             (f'file://{tmp_path}/empty', MissingFileError, 'no images'),
             (str(tmp_path / 'empty'), MissingFileError, 'no images'),
-            (str(folder / '*'), InvalidInputError, 'videos are not'),
             ('s4://bucket', InvalidInputError, 'neither')):
         with pytest.raises(kind, match=reason):
             list_images([inputs])
+
+
+def test_videos_are_told_from_images(tmp_path):
+    for name in ('a.jpg', 'a.mp4', 'b.AVI', 'c.txt'):
+        (tmp_path / name).touch()
+    images, videos = split_videos([str(tmp_path / '*'), 'https://host/x.jpg', 'gone.mp4'])
+    assert images == [str(tmp_path / 'a.jpg'), 'https://host/x.jpg', 'gone.mp4']
+    assert videos == [str(tmp_path / 'a.mp4'), str(tmp_path / 'b.AVI')]
+    assert split_videos([str(tmp_path), str(tmp_path / '*.png')]) == (
+        [str(tmp_path), str(tmp_path / '*.png')], [])
+    listed = list_inputs([str(tmp_path / '*'), str(tmp_path / 'a.mp4')])
+    assert [each.image for each in listed[1]] == videos
+
+
+def test_names_of_results_differ_and_stay_in_the_folder():
+    places = ['/x/a.jpg', '/y/a.png', 's3://bucket/a.jpg', 'https://host/my%20cat.jpg?size=1',
+              'https://host/..%2Fup.jpg', '/x/a:b.png', '/x/a_b.png']
+    names = output_names([JobInput(place, 0, 0) for place in places])
+    assert list(names) == places
+    assert list(names.values()) == ['a', 'y_a', 'a_2', 'my cat', 'up', 'a_b', 'x_a_b']
+    films = [JobInput(place, 0, 0) for place in ('/x/a.mp4', '/y/a.mp4')]
+    assert list(output_names(films, '_video').values()) == ['a_video', 'y_a_video']

@@ -1,4 +1,4 @@
-"""Bulk runs without an engine: a worker in this process."""
+"""Jobs executed by a worker in this process."""
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -6,11 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmseg_instbox.apis.bulk.bulk_job import BulkJob
-from mmseg_instbox.apis.bulk.listing import list_images
-from mmseg_instbox.apis.bulk.shard_worker import ShardWorker, WorkerSettings
-from mmseg_instbox.apis.bulk.storage import Storage
-from mmseg_instbox.apis.prediction_job import open_inferencer
+from mmseg_instbox.apis.jobs.listing import list_inputs
+from mmseg_instbox.apis.jobs.prediction_job import PredictionJob
+from mmseg_instbox.apis.jobs.storage import Storage
+from mmseg_instbox.apis.jobs.worker import ShardWorker, WorkerSettings, open_inferencer
 from mmseg_instbox.engine import config_to_json
 
 
@@ -32,7 +31,7 @@ def expected(saved) -> dict:
 
 @pytest.fixture
 def folder(photos, tmp_path) -> Path:
-    """A folder of eight pictures."""
+    """A folder of eight images."""
     folder = tmp_path / 'photos'
     folder.mkdir()
     for photo in photos:
@@ -48,11 +47,11 @@ def worker(saved, expected, tmp_path) -> ShardWorker:
 
 
 @pytest.fixture
-def make_job(expected, folder, tmp_path) -> Callable[..., BulkJob]:
+def make_job(expected, folder, tmp_path) -> Callable[..., PredictionJob]:
     """A function that makes the job of predicting ``folder`` into ``tmp_path / 'out'``."""
 
-    def make(settings: dict | None = None, **arguments: object) -> BulkJob:
-        return BulkJob(Storage(str(tmp_path / 'out')), settings or expected,
-                       list_images([str(folder)]), **arguments)
+    def make(settings: dict | None = None, **arguments: object) -> PredictionJob:
+        return PredictionJob(Storage(str(tmp_path / 'out')), settings or expected,
+                             *list_inputs([str(folder)]), **arguments)
 
     return make

@@ -1,23 +1,21 @@
-"""Bulk runs without an engine: what is predicted, what is left to do, what is written."""
+"""Jobs: what is predicted, what is left to do, what is written."""
 import json
 import os
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
 
-pq = pytest.importorskip('pyarrow.parquet')
-
-from mmseg_instbox.apis import InstBoxInferencer, write_results  # noqa: E402
-from mmseg_instbox.apis.bulk.shard_worker import (  # noqa: E402
-    ShardWorker,
-    WorkerSettings,
-    shard_from_text,
-    shard_to_text,
-)
-from mmseg_instbox.errors import InvalidInputError  # noqa: E402
-from mmseg_instbox.utils.run_lengths import decode_mask  # noqa: E402
+from mmseg_instbox.apis import InstBoxInferencer, write_results
+from mmseg_instbox.apis.jobs.listing import list_inputs
+from mmseg_instbox.apis.jobs.prediction_job import PredictionJob
+from mmseg_instbox.apis.jobs.records import to_record
+from mmseg_instbox.apis.jobs.storage import Storage
+from mmseg_instbox.apis.jobs.worker import ShardWorker, WorkerSettings
+from mmseg_instbox.errors import InvalidInputError
+from mmseg_instbox.utils.run_lengths import decode_mask
 
 
 @pytest.fixture
@@ -71,7 +69,8 @@ def test_coco_json_is_that_of_one_process(share, make_job, execute, saved, folde
     scores = np.sort([score for row in rows_of(tmp_path / 'out') for score in row['scores']])
     middle = int(len(scores) * share)
     score_thr = float(scores[middle - 1:middle + 1].mean()) if share else 0
-    written = json.load(open(job.compile(inferencer.dataset_meta, score_thr)))
+    path, = job.compile(['coco'], inferencer.dataset_meta, score_thr)
+    written = json.load(open(path))
     wanted = json.load(open(write_results(inferencer.stream(folder), 'coco', tmp_path / 'one',
                                           inferencer.dataset_meta, score_thr)))
     numbers = [each['id'] for each in written['annotations']]
@@ -109,8 +108,8 @@ def test_changed_images_and_broken_shards_are_predicted_again(make_job, execute,
     job = make_job()
     assert job.predict(execute, 1) == []
     assert len(execute.images) == 8 - kept + 1 and str(folder / '000.jpg') in execute.images
-    written = json.load(open(job.compile(dict(classes=('background', 'square', 'disc'),
-                                              thing_classes=('square', 'disc')), 0)))
+    meta = dict(classes=('background', 'square', 'disc'), thing_classes=('square', 'disc'))
+    written = json.load(open(job.compile(['coco'], meta, 0)[0]))
     assert len(written['images']) == 8 and kept > 0
     names = [(each['image_id'], each['segmentation']['counts']) for each in written['annotations']]
     assert len(set(names)) == len(names)  # the old row of the changed image is not there
@@ -134,8 +133,8 @@ def test_images_that_fail_take_no_others_with_them(make_job, worker, execute, fo
     assert 'unexpected RuntimeError: out of memory' in failed[0]['reason']
     assert 'not an image' in failed[1]['reason']
     assert len(rows_of(tmp_path / 'out')) == job.num_done == 6
-    assert json.load(open(job.list_failed(failed))) == failed
-    assert make_job().list_failed([]) is None and not (tmp_path / 'out' / 'failed.json').exists()
+    assert json.load(open(job.write_failed(failed))) == failed
+    assert make_job().write_failed([]) is None and not (tmp_path / 'out' / 'failed.json').exists()
 
 
 def test_shards_that_no_worker_could_do_are_listed(make_job, execute):
@@ -163,8 +162,74 @@ def test_a_worker_with_another_model_does_not_start(saved, expected, tmp_path):
                                    str(tmp_path)))
 
 
-def test_shards_travel_as_text(make_job):
+def test_names_of_shards_tell_their_images_apart(make_job):
     shards = make_job().waiting(2)
-    assert [shard_from_text(shard_to_text(shard)) for shard in shards] == shards
     assert len(shards) == 8 and len({shard.name for shard in shards}) == 8
     assert [shard.name for shard in make_job().waiting(2)] == [shard.name for shard in shards]
+
+
+@pytest.mark.parametrize('kind', ['coco', 'png', 'labelme', 'yolo', 'panoptic'])
+def test_every_format_is_written_to_a_store(kind, make_job, execute, expected, folder, tmp_path):
+    """With the content that a local job writes."""
+    meta = dict(classes=('background', 'square', 'disc'), thing_classes=('square', 'disc'))
+    local = make_job()
+    local.predict(execute, 1)
+    local.compile([kind], meta, 0)
+    store = Storage(f'memory://{tmp_path.name}')
+    for file in (tmp_path / 'out' / 'parquet').iterdir():
+        store.write(file.read_bytes(), store.inside(f'parquet/{file.name}'))
+    store.write((tmp_path / 'out' / 'settings.json').read_bytes(), store.inside('settings.json'))
+    job = PredictionJob(store, expected, *list_inputs([str(folder)]))
+    address, = job.compile([kind], meta, 0)
+    assert job.num_done == 8 and address.startswith('memory://')
+    written = {file.path.removeprefix(store.inside(kind)): store.read(file.path)
+               for file in store.files(store.inside(kind), recursive=True)}
+    wanted = {str(file).removeprefix(str(tmp_path / 'out' / kind)): file.read_bytes()
+              for file in (tmp_path / 'out' / kind).rglob('*') if file.is_file()}
+    assert written.keys() == wanted.keys() and len(wanted) > 0
+    if kind != 'labelme':
+        assert written == wanted
+        return
+    for name, content in written.items():
+        path = tmp_path / 'out' / kind / json.loads(wanted[name])['imagePath']
+        assert json.loads(content)['imagePath'] == f'file://{path.resolve()}'
+
+
+def test_what_an_interrupted_worker_did_is_kept(make_job, worker, monkeypatch, tmp_path):
+    stream = worker.inferencer.stream_with_images
+
+    def interrupted(*args, **kwargs):
+        yield next(stream(*args, **kwargs))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(worker.inferencer, 'stream_with_images', interrupted)
+    job = make_job()
+    with pytest.raises(KeyboardInterrupt):
+        job.predict(lambda shards: map(worker, shards), 1)
+    assert job.num_done == make_job().num_done == len(rows_of(tmp_path / 'out')) == 1
+
+
+def test_errors_of_writing_end_the_job(make_job, worker, monkeypatch):
+    """They would concern every image."""
+    def full(*_):
+        raise OSError('disk full')
+
+    worker._draw = full
+    with pytest.raises(OSError, match='disk full'):
+        make_job().predict(lambda shards: map(worker, shards), 1)
+
+
+def test_a_video_is_done_until_it_changes(make_job, folder):
+    film = folder / 'film.mp4'
+    film.write_bytes(b'frames')
+    inputs = list_inputs([str(folder / '*')])
+    job = make_job()
+    make = PredictionJob(job.storage, {}, *inputs)
+    video, = make.videos
+    assert not make.is_done(video)
+    make.finish(video, to_record(video))
+    again = PredictionJob(job.storage, {}, *inputs)
+    assert again.is_done(video) and again.num_done == 0 and list(again.rows()) == []
+    os.utime(film, ns=(1, 1))
+    changed = PredictionJob(job.storage, {}, *list_inputs([str(folder / '*')]))
+    assert not changed.is_done(changed.videos[0])

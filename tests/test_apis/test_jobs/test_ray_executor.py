@@ -1,4 +1,4 @@
-"""Bulk inference on a local Ray with two workers."""
+"""A job on a local Ray with two workers."""
 import json
 import os
 import shutil
@@ -7,12 +7,12 @@ import subprocess
 import sys
 import time
 
+import pyarrow.parquet as pq
 import pytest
 import torch
 from click.testing import CliRunner
 
 ray = pytest.importorskip('ray')
-pq = pytest.importorskip('pyarrow.parquet')
 
 from mmseg_instbox.cli.main import cli  # noqa: E402
 from mmseg_instbox.engine import config_to_json  # noqa: E402
@@ -119,17 +119,17 @@ def test_two_workers_end_what_a_killed_run_began(cluster, alone, pictures, model
 
 
 def test_a_model_that_a_worker_cannot_use_is_told_in_a_sentence(cluster, pictures, model, tmp_path):
-    from mmseg_instbox.apis.bulk.bulk_job import BulkJob
-    from mmseg_instbox.apis.bulk.listing import list_images
-    from mmseg_instbox.apis.bulk.ray_engine import RayEngine
-    from mmseg_instbox.apis.bulk.shard_worker import WorkerSettings
-    from mmseg_instbox.apis.bulk.storage import Storage
+    from mmseg_instbox.apis.jobs.listing import list_inputs
+    from mmseg_instbox.apis.jobs.prediction_job import PredictionJob
+    from mmseg_instbox.apis.jobs.ray_executor import RayExecutor
+    from mmseg_instbox.apis.jobs.storage import Storage
+    from mmseg_instbox.apis.jobs.worker import WorkerSettings
     from mmseg_instbox.errors import InstBoxError
     settings = WorkerSettings(dict(model=str(model), device='cpu'), dict(weights='of another one'),
                               str(tmp_path))
-    job = BulkJob(Storage(str(tmp_path)), settings.expected, list_images([str(pictures)]))
-    with RayEngine('cpu', 1) as engine, pytest.raises(InstBoxError, match='another weights of the'):
-        job.predict(engine.executor(settings), 1)
+    job = PredictionJob(Storage(str(tmp_path)), settings.expected, *list_inputs([str(pictures)]))
+    with RayExecutor('cpu', 1) as executor, pytest.raises(InstBoxError, match='another weights'):
+        job.predict(executor.execute(settings), 1)
 
 
 def test_without_ray_the_extra_is_named(pictures, model, tmp_path, monkeypatch):
@@ -139,7 +139,9 @@ def test_without_ray_the_extra_is_named(pictures, model, tmp_path, monkeypatch):
 
 
 def test_options_of_the_other_engine_are_refused(pictures, model, tmp_path):
-    for more, sentence in ((['--workers', 2], 'one process'),
-                           (['--engine', 'ray', '--format', 'yolo'], 'instbox convert')):
-        failed = predict(pictures, model, tmp_path, *more)
+    film = tmp_path / 'film.mp4'
+    film.write_bytes(b'')
+    for inputs, more, sentence in ((pictures, ['--workers', 2], 'one process'),
+                                   (film, ['--engine', 'ray'], 'videos need the local engine')):
+        failed = predict(inputs, model, tmp_path, *more)
         assert failed.exit_code == 2 and sentence in failed.stderr

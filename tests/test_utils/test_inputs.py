@@ -11,10 +11,10 @@ import pytest
 import torch
 from PIL import Image
 
-from mmseg_instbox.apis import decoding
-from mmseg_instbox.apis.decoding import fetch_image, read_image
-from mmseg_instbox.apis.inputs import IMAGE_SUFFIXES, InputImage, read_inputs
 from mmseg_instbox.datasets.transforms import LoadInstImage
+from mmseg_instbox.utils import decoding
+from mmseg_instbox.utils.decoding import fetch_image, read_image
+from mmseg_instbox.utils.inputs import IMAGE_SUFFIXES, InputImage, read_inputs
 
 
 def picture(seed: int = 0, height: int = 20, width: int = 30) -> np.ndarray:
@@ -176,7 +176,7 @@ def test_input_images_pass_through_with_their_names(tmp_path):
 
 @pytest.mark.parametrize('inputs', [5, None, b'x', {}, [torch.zeros(3, 8, 8)], [['a.jpg']]])
 def test_what_holds_no_pictures_is_refused(inputs):
-    with pytest.raises(TypeError, match='Pictures are given as path, folder'):
+    with pytest.raises(TypeError, match='Images are given as path, folder'):
         list(read_inputs(inputs))
 
 
@@ -200,7 +200,7 @@ def test_errors_of_files_are_sentences(tmp_path):
 def test_folders_and_patterns_without_pictures_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match='no images in this folder'):
         read_inputs(tmp_path)
-    with pytest.raises(FileNotFoundError, match='no image or video fits this pattern'):
+    with pytest.raises(FileNotFoundError, match='no image or video matches this pattern'):
         read_inputs(f'{tmp_path}/*.jpg')
 
 

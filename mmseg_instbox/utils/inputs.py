@@ -1,4 +1,4 @@
-"""Whatever a user has pictures in, one picture at a time."""
+"""Reads images from paths, URLs, arrays and videos, one at a time."""
 import glob
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -13,8 +13,8 @@ import numpy as np
 from PIL import Image
 
 from ..errors import InstBoxError, InvalidTypeError, MissingFileError
-from ..utils.file_names import file_name
 from .decoding import array_to_bgr, fetch_image, pil_to_bgr, read_image, read_video
+from .file_names import file_name
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.gif', '.tif', '.tiff', '.webp', '.ppm', '.pgm')
 VIDEO_SUFFIXES = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v', '.mpg', '.mpeg', '.wmv')
@@ -22,14 +22,14 @@ VIDEO_SUFFIXES = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v', '.mpg', '.mpe
 
 @dataclass(frozen=True)
 class InputImage:
-    """One picture of the inputs.
+    """One image of the inputs.
 
     Attributes:
         name: The file's stem, made distinct from those before it; a running number for arrays and
             ``VIDEO_000000`` for frames.
-        path: Path or address of the picture, None if it has none.
-        load: Gives the picture, (H, W, 3) uint8 BGR. Raises ValueError, or FileNotFoundError, with
-            a sentence that names the picture.
+        path: Path or address of the image, None if it has none.
+        load: Returns the image, (H, W, 3) uint8 BGR. Raises ValueError or FileNotFoundError naming
+            the image.
     """
     name: str
     path: str | None
@@ -38,17 +38,17 @@ class InputImage:
 
 @dataclass(frozen=True)
 class _Source:
-    """One thing that holds pictures, and how many it holds (None: unknown)."""
+    """A source of images, and their number (None: unknown)."""
     kind: str
     value: Any
     total: int | None = 1
 
 
 class InputImages(Iterator[InputImage]):
-    """An iterator over pictures that may know how many there are.
+    """An iterator over images that may know their number.
 
     Attributes:
-        total: Number of pictures, None where it is unknown; of a video as its header says.
+        total: Number of images, None if unknown; of a video as its header says.
     """
 
     def __init__(self, sources: Iterable[_Source], total: int | None) -> None:
@@ -59,7 +59,7 @@ class InputImages(Iterator[InputImage]):
         return next(self._images)
 
     def __length_hint__(self) -> int:
-        """For ``operator.length_hint``; 0 where the number is unknown."""
+        """For ``operator.length_hint``; 0 if the number is unknown."""
         return self.total or 0
 
 
@@ -67,7 +67,7 @@ _IN_MEMORY = dict(array=np.ndarray, pil=Image.Image, image=InputImage)
 
 
 def read_inputs(inputs: Any) -> InputImages:
-    """Every picture of some inputs, one after another; nothing is read ahead.
+    """Yields the images of some inputs, one after another; nothing is read ahead.
 
     Args:
         inputs: Path of an image or a video; folder (its images, by name, without those of folders
@@ -76,11 +76,11 @@ def read_inputs(inputs: Any) -> InputImages:
             :class:`InputImage`, which keeps its name; or a list or any iterable of these.
 
     Returns:
-        InputImages: Pictures that cannot be read raise when they are loaded, not here.
+        InputImages: Images that cannot be read raise when they are loaded, not here.
 
     Raises:
-        FileNotFoundError: A pattern that fits no file, or a folder without images.
-        TypeError: Something that holds no pictures.
+        FileNotFoundError: A pattern matches no file, or a folder has no images.
+        TypeError: The inputs are of another type.
     """
     if isinstance(inputs, InputImages):
         return inputs
@@ -93,7 +93,7 @@ def read_inputs(inputs: Any) -> InputImages:
     if isinstance(inputs, Iterable) and not isinstance(inputs, dict | bytes):
         total = len(inputs) if hasattr(inputs, '__len__') else None
         return InputImages((source for item in inputs for source in _expand(item)), total)
-    raise InvalidTypeError(_no_pictures(inputs))
+    raise InvalidTypeError(_wrong_type(inputs))
 
 
 def _sum_totals(sources: list[_Source]) -> int | None:
@@ -105,18 +105,18 @@ def _is_single(item: Any) -> bool:
     return isinstance(item, str | Path | np.ndarray | Image.Image | InputImage)
 
 
-def _no_pictures(item: Any) -> str:
-    return (f'Pictures are given as path, folder, pattern, address, array (H, W, 3) uint8 BGR, PIL '
+def _wrong_type(item: Any) -> str:
+    return (f'Images are given as path, folder, pattern, address, array (H, W, 3) uint8 BGR, PIL '
             f'image, or a list or iterable of these, not as {type(item).__name__}.')
 
 
 def _expand(item: Any) -> list[_Source]:
-    """The sources that one item stands for."""
+    """Returns the sources of one item."""
     for kind, of_kind in _IN_MEMORY.items():
         if isinstance(item, of_kind):
             return [_Source(kind, item)]
     if not isinstance(item, str | Path):
-        raise InvalidTypeError(_no_pictures(item))
+        raise InvalidTypeError(_wrong_type(item))
     text = str(item)
     if re.match(r'https?://', text):
         return [_Source('address', text)]
@@ -141,8 +141,8 @@ def _folder(path: Path) -> list[_Source]:
     files = sorted(each for each in path.iterdir() if each.suffix.lower() in IMAGE_SUFFIXES)
     if not files:
         raise MissingFileError(f'{path}: no images in this folder, expected files that end in '
-                               f'{", ".join(IMAGE_SUFFIXES)}. Images in folders inside it are '
-                               f"named by a pattern: '{path}/**/*.jpg'.")
+                               f'{", ".join(IMAGE_SUFFIXES)}. For images in subfolders '
+                               f"give a pattern: '{path}/**/*.jpg'.")
     return [_Source('file', each) for each in files]
 
 
@@ -151,12 +151,12 @@ def _pattern(pattern: str) -> list[_Source]:
     files = sorted(Path(each) for each in glob.glob(pattern, recursive=True))
     files = [each for each in files if each.suffix.lower() in suffixes and each.is_file()]
     if not files:
-        raise MissingFileError(f'{pattern}: no image or video fits this pattern.')
+        raise MissingFileError(f'{pattern}: no image or video matches this pattern.')
     return [_file(each) for each in files]
 
 
 def _images(sources: Iterable[_Source]) -> Iterator[InputImage]:
-    """The pictures of all sources, with names that differ."""
+    """Yields the images of all sources, with distinct names."""
     taken: set[str] = set()
     number = 0
     for source in sources:
@@ -165,16 +165,16 @@ def _images(sources: Iterable[_Source]) -> Iterator[InputImage]:
         elif source.kind == 'image':
             yield source.value
         elif source.kind == 'video':
-            yield from _frames(source.value, _distinct(source.value, taken))
+            yield from _frames(source.value, distinct_name(source.value, taken))
         elif source.kind == 'address':
             path = Path(unquote(urlsplit(source.value).path).strip('/') or 'image')
-            yield InputImage(_distinct(path, taken), source.value,
+            yield InputImage(distinct_name(path, taken), source.value,
                              partial(fetch_image, source.value))
         elif source.kind == 'refused':
             path, error = source.value
-            yield InputImage(_distinct(path, taken), str(path), partial(_refuse, error))
+            yield InputImage(distinct_name(path, taken), str(path), partial(_refuse, error))
         else:
-            yield InputImage(_distinct(source.value, taken), str(source.value),
+            yield InputImage(distinct_name(source.value, taken), str(source.value),
                              partial(_load_file, source.value))
         number += 1
 
@@ -185,7 +185,7 @@ def _in_memory(source: _Source, number: int, taken: set[str]) -> InputImage:
         return InputImage(name, path, partial(array_to_bgr, source.value, f'array {name}'))
     if getattr(source.value, 'filename', ''):
         path = str(source.value.filename)
-        name = _distinct(Path(path), taken)
+        name = distinct_name(Path(path), taken)
     return InputImage(name, path, partial(pil_to_bgr, source.value, path or f'image {name}'))
 
 
@@ -202,8 +202,9 @@ def _same(frame: np.ndarray) -> np.ndarray:
     return frame
 
 
-def _distinct(path: Path, taken: set[str]) -> str:
-    """The stem of a path, led by the folders' names or followed by a number if it is taken."""
+def distinct_name(path: Path, taken: set[str]) -> str:
+    """Adds a name to those taken and returns it: the stem of a path, preceded by the names of its
+    folders or followed by a number if necessary."""
     stem = name = file_name(path.stem)
     parents = [part for part in path.parent.parts if part not in (path.anchor, '.', '..')]
     while name in taken and parents:

@@ -1,4 +1,4 @@
-"""A digest at the end of a file, so that a broken one is refused before anybody parses it."""
+"""A checksum at the end of a file, so that a broken file is refused before it is parsed."""
 import hashlib
 
 from ..errors import BrokenExportError
@@ -9,7 +9,7 @@ _PROPERTY = 14 << 3 | 2  # field 14 of ONNX's ModelProto, metadata_props: length
 
 
 def onnx_property(key: bytes, value: bytes) -> bytes:
-    """An entry of an ONNX file's ``metadata_props``, to be appended to the file.
+    """Returns an entry of an ONNX file's ``metadata_props``, to append to the file.
 
     A protobuf message is the concatenation of its fields, so nothing needs to be parsed.
     """
@@ -19,7 +19,7 @@ def onnx_property(key: bytes, value: bytes) -> bytes:
 
 
 def _varint(number: int) -> bytes:
-    """A number in protobuf's coding."""
+    """Encodes a number as protobuf does."""
     digits = []
     while number > 127:
         digits.append(number & 127 | 128)
@@ -27,41 +27,41 @@ def _varint(number: int) -> bytes:
     return bytes([*digits, number])
 
 
-def _onnx_seal(digest: str) -> bytes:
+def _onnx_checksum(digest: str) -> bytes:
     return onnx_property(_KEY, digest.encode())
 
 
-def _xml_seal(digest: str) -> bytes:
+def _xml_checksum(digest: str) -> bytes:
     return b'<!-- ' + _KEY + b' ' + digest.encode() + b' -->\n'
 
 
-_SEALS = {'.onnx': _onnx_seal, '.xml': _xml_seal}
+_CHECKSUMS = {'.onnx': _onnx_checksum, '.xml': _xml_checksum}
 
 
-def seal(content: bytes, suffix: str, beside: bytes = b'') -> bytes:
-    """The content of a file with a digest at its end.
+def add_checksum(content: bytes, suffix: str, beside: bytes = b'') -> bytes:
+    """Appends a checksum to the content of a file.
 
     Args:
         content: An ONNX model (``suffix`` is '.onnx') or the XML of an OpenVINO one ('.xml').
-        suffix: Which of them.
+        suffix: The kind of file.
         beside: The content of a second file that belongs to it.
     """
-    return content + _SEALS[suffix](hashlib.sha256(content + beside).hexdigest())
+    return content + _CHECKSUMS[suffix](hashlib.sha256(content + beside).hexdigest())
 
 
-def check_seal(content: bytes, suffix: str, source: str, beside: bytes = b'') -> str:
-    """The digest that :func:`seal` put there.
+def check_checksum(content: bytes, suffix: str, source: str, beside: bytes = b'') -> str:
+    """Checks and returns the hexadecimal digest that :func:`add_checksum` appended.
 
     Raises:
-        ValueError: There is none, or the file is not what was written.
+        ValueError: There is none, or the file has changed.
     """
-    length = len(_SEALS[suffix]('0' * _HEX))
+    length = len(_CHECKSUMS[suffix]('0' * _HEX))
     body, end = content[:-length], content[-length:]
     if _KEY not in end:
-        raise BrokenExportError(f'{source}: this is no model that `instbox export` wrote, or its '
+        raise BrokenExportError(f'{source}: this file was not written by `instbox export`, or its '
                                 'end is missing; export the model again.')
     digest = hashlib.sha256(body + beside).hexdigest()
-    if end != _SEALS[suffix](digest):
-        raise BrokenExportError(f'{source}: the file has changed since it was exported, or is '
-                                'broken; export the model again.')
+    if end != _CHECKSUMS[suffix](digest):
+        raise BrokenExportError(f'{source}: the file is broken or has changed since it was '
+                                'exported; export the model again.')
     return digest

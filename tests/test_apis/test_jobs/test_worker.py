@@ -1,13 +1,11 @@
-"""Images that are loaded before they are wanted."""
+"""Images that are loaded ahead."""
 import threading
 
 import numpy as np
 import pytest
 
-pytest.importorskip('pyarrow')
-
-from mmseg_instbox.apis import InputImage  # noqa: E402
-from mmseg_instbox.apis.bulk.read_ahead import read_ahead  # noqa: E402
+from mmseg_instbox.apis import InputImage
+from mmseg_instbox.apis.jobs.worker import read_ahead
 
 
 def test_order_and_errors_stay():

@@ -1,15 +1,13 @@
 """Directories here and in object stores."""
 import pytest
 
-pytest.importorskip('pyarrow')
-
-from mmseg_instbox.apis.bulk.storage import Storage  # noqa: E402
-from mmseg_instbox.errors import InvalidInputError, MissingFileError  # noqa: E402
+from mmseg_instbox.apis.jobs.storage import Storage
+from mmseg_instbox.errors import FileAccessError, InvalidInputError, MissingFileError
 
 
 @pytest.fixture(params=['path', 'file', 'memory'])
 def storage(request, tmp_path):
-    """A path, an address that PyArrow knows, and one that fsspec knows."""
+    """A path, an address of a path, and one of a store."""
     kinds = dict(path=str(tmp_path / 'dir'), file=f'file://{tmp_path}/dir',
                  memory=f'memory://{tmp_path.name}/dir')
     return Storage(kinds[request.param])
@@ -23,22 +21,32 @@ def test_what_is_written_is_read_listed_and_removed(storage):
     assert storage.read(path) == b'other'
     assert [each.path for each in storage.files(storage.root, recursive=True)] == [path]
     assert storage.files(storage.root) == []
-    assert storage.info(path).size == 5
+    (facts, ) = storage.files(path)
+    assert facts.size == 5 and facts.time > 1e18 and storage.exists(path)
     storage.remove(path)
     storage.remove(path)
+    assert not storage.exists(path)
     with pytest.raises(MissingFileError, match=r'file\.bin: no such file'):
         storage.read(path)
 
 
-def test_a_file_takes_its_place_when_it_is_whole(storage):
-    path = storage.inside('long.json')
-    with storage.replacing(path) as file:
-        file.write(b'a' * (1 << 24))
-    with pytest.raises(RuntimeError), storage.replacing(path) as file:
-        file.write(b'half')
-        raise RuntimeError
-    assert storage.read(path) == b'a' * (1 << 24)
-    assert [each.path for each in storage.files(storage.root)] == [path]
+def test_a_folder_is_uploaded_with_all_files(storage, tmp_path):
+    (tmp_path / 'results' / 'deep').mkdir(parents=True)
+    (tmp_path / 'results' / 'long.json').write_bytes(b'a' * (1 << 24))
+    (tmp_path / 'results' / 'deep' / 'x.png').write_bytes(b'x')
+    storage.upload(tmp_path / 'results', 'there')
+    assert storage.read(storage.inside('there/long.json')) == b'a' * (1 << 24)
+    assert storage.read(storage.inside('there/deep/x.png')) == b'x'
+    assert len(storage.files(storage.root, recursive=True)) == 2
+
+
+def test_a_store_that_does_not_answer_is_an_error():
+    """And not an empty one."""
+    storage = Storage('s3://KEY:SECRET@bucket/photos?endpoint_override=localhost:1&scheme=http')
+    for ask in (storage.files, storage.exists, storage.read):
+        with pytest.raises(FileAccessError, match='s3://bucket/photos') as error:
+            ask(storage.root)
+        assert 'SECRET' not in str(error.value)
 
 
 def test_addresses_name_no_credentials():

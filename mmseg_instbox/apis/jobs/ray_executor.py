@@ -1,28 +1,31 @@
-"""Bulk inference on Ray Data: on this machine, or on the cluster that Ray is connected to."""
+"""Executes a job on Ray Data: on this machine, or on the cluster that Ray is connected to."""
+import json
 import logging
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import cv2
+
 from ...errors import InstBoxError, MissingPackageError
-from .shard_worker import Shard, ShardWorker, WorkerSettings, shard_from_text, shard_to_text
-from .storage import EXTRA
+from .listing import JobInput
+from .worker import Failures, Shard, ShardWorker, WorkerSettings
 
 OBJECT_STORE = 128 * 2**20  # bytes; only names and numbers go through it
 RETRIES = 2  # of a shard whose worker died
 
 
-class RayEngine:
-    """Has stateful workers of Ray Data predict shards.
+class RayExecutor:
+    """Lets stateful workers of Ray Data predict shards.
 
-    It uses the cluster that Ray is connected to or that ``RAY_ADDRESS`` names; without one it
-    starts Ray on this machine, and stops it at the end of the ``with`` block. Workers get a GPU
-    each if the cluster has any and the device is not the CPU, else a CPU and a thread each.
+    Uses the cluster that Ray is connected to or that ``RAY_ADDRESS`` names; otherwise starts Ray on
+    this machine and stops it at the end of the ``with`` block. Workers get a GPU each if the
+    cluster has any and the device is not the CPU, else a CPU and a thread each.
 
     Args:
-        device: As of ``InstBoxInferencer``.
-        workers: How many workers; by default one a GPU or, without, one a CPU.
+        device: As for ``InstBoxInferencer``.
+        workers: Number of workers; by default one per GPU or, without GPUs, one per CPU.
 
     Raises:
         ImportError: Ray Data is not installed.
@@ -38,27 +41,30 @@ class RayEngine:
         self.num_gpus = 1 if gpus else 0
         self.workers = workers or gpus or max(int(resources.get('CPU', 1)), 1)
 
-    def __enter__(self) -> 'RayEngine':
+    def __enter__(self) -> 'RayExecutor':
         return self
 
     def __exit__(self, *_: Any) -> None:
         if self._started:
             self._ray.shutdown()
 
-    def executor(self, settings: WorkerSettings
-                 ) -> Callable[[Sequence[Shard]], Iterator[tuple[int, list[tuple[str, str]]]]]:
-        """A function that has the workers predict shards and gives what they return."""
+    def execute(self, settings: WorkerSettings
+                ) -> Callable[[Sequence[Shard]], Iterator[tuple[int, Failures]]]:
+        """Returns a function that lets the workers predict shards and yields what they return."""
         return lambda shards: self._execute(shards, settings)
 
     def _execute(self, shards: Sequence[Shard],
-                 settings: WorkerSettings) -> Iterator[tuple[int, list[tuple[str, str]]]]:
+                 settings: WorkerSettings) -> Iterator[tuple[int, Failures]]:
         if not shards:
             return
         data = self._ray.data
-        _prepare(data.DataContext.get_current())
+        context = data.DataContext.get_current()
+        context.enable_progress_bars = False
+        context.max_errored_blocks = -1  # go on without shards whose workers died
+        logging.getLogger('ray.data').setLevel(logging.ERROR)
         size = min(self.workers, len(shards))
-        rows = [dict(shard=shard_to_text(shard)) for shard in shards]
-        with warnings.catch_warnings():  # Ray 2.64 is to drop the retries, for nothing else
+        rows = [dict(shard=json.dumps(shard)) for shard in shards]
+        with warnings.catch_warnings():  # Ray 2.64 drops the retries without a replacement
             warnings.simplefilter('ignore')
             results = data.from_items(rows, override_num_blocks=len(rows)).map(
                 _RayWorker, fn_constructor_args=(settings, ),
@@ -68,19 +74,21 @@ class RayEngine:
             for row in results.iter_rows():
                 yield row['done'], list(zip(row['images'], row['reasons'], strict=True))
         except self._ray.exceptions.RayError as error:
-            raise InstBoxError(f'Ray could not go on: {_reason(error)}') from error
+            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+            reason = lines[-1] if lines else type(error).__name__
+            raise InstBoxError(f'Ray could not go on: {reason}') from error
 
 
 class _RayWorker:
-    """A ``ShardWorker`` as Ray Data calls it."""
+    """Calls a ``ShardWorker`` with the rows of Ray Data."""
 
     def __init__(self, settings: WorkerSettings) -> None:
-        import cv2
         cv2.setNumThreads(0)
         self._worker = ShardWorker(settings)
 
     def __call__(self, row: dict[str, str]) -> dict[str, Any]:
-        done, failed = self._worker(shard_from_text(row['shard']))
+        name, images = json.loads(row['shard'])
+        done, failed = self._worker(Shard(name, [JobInput(*image) for image in images]))
         return dict(done=done, images=[image for image, _ in failed],
                     reasons=[reason for _, reason in failed])
 
@@ -92,28 +100,15 @@ def _import_ray() -> Any:
         import ray
         import ray.data
     except ImportError as error:
-        raise MissingPackageError(f'The engine ray needs Ray Data, which is not installed: {EXTRA}'
-                                  ) from error
+        raise MissingPackageError('The engine ray needs Ray Data, which is not installed: '
+                                  "pip install 'mmseg_instbox[ray]'") from error
     return ray
 
 
 def _start(ray: Any, workers: int | None) -> None:
-    """Connect to the cluster that the environment names, or start Ray on this machine."""
+    """Connects to the cluster that the environment names, or starts Ray on this machine."""
     if os.environ.get('RAY_ADDRESS'):
         ray.init(log_to_driver=False, logging_level=logging.ERROR)
         return
     ray.init(num_cpus=max(workers or 0, os.cpu_count() or 1), include_dashboard=False,
              object_store_memory=OBJECT_STORE, log_to_driver=False, logging_level=logging.ERROR)
-
-
-def _prepare(context: Any) -> None:
-    """Go on without shards whose workers died; the caller tells which images those are."""
-    context.enable_progress_bars = False
-    context.max_errored_blocks = -1
-    logging.getLogger('ray.data').setLevel(logging.ERROR)
-
-
-def _reason(error: Exception) -> str:
-    """The last line of what a worker's exception says."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__

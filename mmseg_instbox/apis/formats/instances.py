@@ -1,0 +1,178 @@
+"""What all formats take from a prediction: its categories and its instances."""
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from mmseg.structures import SegDataSample
+from pycocotools import mask as mask_tools
+
+from mmseg_instbox.errors import InvalidInputError
+from mmseg_instbox.evaluation.functional.panoptic_quality import predicted_segments
+from mmseg_instbox.utils.run_lengths import decode_mask, encode_mask
+
+
+class Categories(NamedTuple):
+    """The categories of a data set, as the formats number them.
+
+    ``classes`` and ``thing_classes``: their names; ``thing_ids``: index in ``classes`` of each
+    thing; ``coco_ids``: id of each of the ``classes`` in COCO files; ``palette``: RGB colour of
+    each of the ``classes``, or empty.
+    """
+    classes: tuple[str, ...]
+    thing_classes: tuple[str, ...]
+    thing_ids: tuple[int, ...]
+    coco_ids: tuple[int, ...]
+    palette: tuple[Sequence[int], ...]
+
+
+def read_categories(dataset_meta: dict) -> Categories:
+    """Reads the categories of a data set's metainfo.
+
+    COCO's ids are those of ``category_ids`` (id -> index into ``thing_classes``), which data sets
+    read from COCO have, if each thing has one id. Otherwise they are the indices in ``classes``,
+    plus 1 if the first of the ``classes`` is a thing: no object may have the id 0.
+
+    Args:
+        dataset_meta: ``classes`` and ``thing_classes``; ``palette`` and ``category_ids`` are
+            optional.
+
+    Raises:
+        ValueError: Names are missing or repeated, or a thing is not among the classes.
+    """
+    classes, things = (tuple((dataset_meta or {}).get(key) or ())
+                       for key in ('classes', 'thing_classes'))
+    if not classes or not things:
+        raise InvalidInputError(f'dataset_meta has the keys {sorted(dataset_meta or {})}, but '
+                                "'classes' and 'thing_classes' are needed: take the inferencer's "
+                                "or the model's dataset_meta.")
+    if len(set(classes)) < len(classes) or not set(things) <= set(classes):
+        raise InvalidInputError(f'dataset_meta names the classes {classes} and the thing_classes '
+                                f'{things}: each class must appear once, and each thing must be '
+                                'one of the classes.')
+    thing_ids = tuple(classes.index(name) for name in things)
+    coco_ids = _coco_ids(len(classes), thing_ids, dataset_meta.get('category_ids') or {})
+    return Categories(classes, things, thing_ids, coco_ids,
+                      tuple(dataset_meta.get('palette') or ()))
+
+
+def _coco_ids(number: int, thing_ids: tuple[int, ...], official: dict) -> tuple[int, ...]:
+    """Gives each of ``number`` classes an id, all different."""
+    ids = [index + (0 in thing_ids) for index in range(number)]
+    labels = {int(label): int(category_id) for category_id, label in official.items()}
+    if len(official) != len(thing_ids) or set(labels) != set(range(len(thing_ids))):
+        return tuple(ids)
+    things = {index: labels[label] for label, index in enumerate(thing_ids)}
+    free = max([*ids, *things.values()]) + 1
+    stuff = [ids[i] if ids[i] not in things.values() else free + i for i in range(number)]
+    return tuple(things.get(i, stuff[i]) for i in range(number))
+
+
+class Instances:
+    """The instances of an image whose score is high enough and that have pixels, in their order.
+
+    Masks are given as arrays or as COCO's run lengths; the other form is computed when it is used.
+
+    Attributes:
+        labels: (N,) int64 index into ``thing_classes``.
+        scores: (N,) float32.
+        shape: (H, W) of the image.
+    """
+
+    def __init__(self, masks: Sequence[np.ndarray] | Sequence[dict], labels: np.ndarray,
+                 scores: np.ndarray, shape: tuple[int, int]) -> None:
+        self.labels, self.scores, self.shape = labels, scores, shape
+        self._given = masks
+
+    @cached_property
+    def masks(self) -> list[np.ndarray]:
+        """N arrays (H, W) bool."""
+        return [decode_mask(mask) if isinstance(mask, dict) else mask for mask in self._given]
+
+    @cached_property
+    def codes(self) -> list[dict[str, Any]]:
+        """N run-length codes, dicts of ``size`` and string ``counts``."""
+        return [mask if isinstance(mask, dict) else encode_mask(mask) for mask in self._given]
+
+
+def read_instances(sample: SegDataSample, categories: Categories,
+                   score_thr: float = 0.) -> Instances:
+    """Reads the instances of a data sample.
+
+    Args:
+        sample: With ``pred_instances``, whose ``masks`` are (N, H, W), or a list of COCO's run
+            lengths as in mmdet.
+        categories: Those of the model.
+        score_thr: Instances of a lower score are left out, as are those without pixels.
+
+    Raises:
+        ValueError: The sample has no instances, their fields differ in length, or a label is no
+            thing.
+    """
+    if 'pred_instances' not in sample:
+        raise InvalidInputError(f'{_name(sample)} has no pred_instances, only {sample.keys()}: '
+                                'give a sample that a model of this package predicted.')
+    found = sample.pred_instances
+    labels, scores = _to_numpy(found['labels']), _to_numpy(found['scores'])
+    if isinstance(found['masks'], list):
+        masks, shape = found['masks'], tuple(sample.ori_shape)
+        filled = mask_tools.area(masks) > 0 if masks else np.zeros(0, bool)
+    else:
+        masks = _to_numpy(found['masks'])
+        if masks.ndim != 3:
+            raise InvalidInputError(f'The masks of {_name(sample)} have the shape {masks.shape}, '
+                                    'expected (N, H, W).')
+        shape, filled = masks.shape[1:], masks.any(axis=(1, 2))
+    if labels.shape != scores.shape or (len(masks), ) != labels.shape:
+        raise InvalidInputError(f'{_name(sample)} has {len(masks)} masks, labels {labels.shape} '
+                                f'and scores {scores.shape}: their lengths must be equal.')
+    outside = labels[(labels < 0) | (labels >= len(categories.thing_classes))]
+    if len(outside):
+        raise InvalidInputError(f'{_name(sample)} has an instance of label {outside[0]}, but there '
+                                f'are {len(categories.thing_classes)} thing_classes: give the '
+                                'dataset_meta of the model that predicted it.')
+    keep = (scores >= np.float32(score_thr)) & filled
+    # Views: a copy of the masks of a large image would take a gigabyte.
+    chosen = [masks[i] if isinstance(masks[i], dict) else masks[i].astype(bool, copy=False)
+              for i in keep.nonzero()[0]]
+    return Instances(chosen, labels[keep].astype(np.int64), scores[keep].astype(np.float32), shape)
+
+
+def read_segments(sample: SegDataSample, instances: Instances,
+                  categories: Categories) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Finds the instance or category that each pixel shows.
+
+    Where instances overlap, the one with the highest score counts, the first of equals.
+
+    Args:
+        sample: With ``pred_sem_seg``.
+        instances: Its N instances.
+        categories: The C categories.
+
+    Returns:
+        tuple[ndarray, ndarray, ndarray]: Segment of each pixel (H, W) int32: 0 to N - 1 an
+        instance, then the C categories, and -1 a thing without instance or void; category of each
+        segment, (N + C,) int64; and the category map of the sample, (H, W).
+
+    Raises:
+        ValueError: The sample has no category map, or one of another size.
+    """
+    if 'pred_sem_seg' not in sample:
+        raise InvalidInputError(f'{_name(sample)} has no pred_sem_seg, the category of each pixel, '
+                                'which this format needs.')
+    seg_map = _to_numpy(sample.pred_sem_seg.data)[0]
+    if seg_map.shape != instances.shape:
+        raise InvalidInputError(f'The category map {seg_map.shape} and the masks '
+                                f'{instances.shape} of {_name(sample)} differ in size.')
+    segments = predicted_segments(instances.masks, instances.labels, instances.scores, seg_map,
+                                  categories.thing_ids, len(categories.classes))
+    return segments.index_map, segments.categories, seg_map
+
+
+def _to_numpy(values: torch.Tensor | np.ndarray) -> np.ndarray:
+    return values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
+
+
+def _name(sample: SegDataSample) -> str:
+    return str(sample.get('name') or sample.get('img_path') or 'The data sample')

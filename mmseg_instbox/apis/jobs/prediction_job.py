@@ -1,0 +1,224 @@
+"""The predictions of many images, which a stopped job resumes."""
+import contextlib
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ...errors import InvalidInputError
+from ..formats import FORMATS
+from .listing import JobInput, output_names
+from .records import FOLDER, KEYS, from_record, list_shards, read_shard, read_shards, write_shard
+from .storage import Storage, is_url
+from .worker import Failures, Shard
+
+SHARD_SIZE = 100  # images
+Execute = Callable[[Sequence[Shard]], Iterable[tuple[int, Failures]]]
+
+
+class PredictionJob:
+    """Predictions of many images, kept as shards in a directory here or in an object store.
+
+    The directory has ``settings.json``, what the predictions depend on; ``parquet/``, the shards;
+    and in the end a folder for each format and, if anything failed, ``failed.json``. An input is
+    done if a shard has it and its size and time have not changed since.
+
+    Args:
+        storage: The directory.
+        settings: What the predictions depend on, by name; strings and numbers.
+        images: All images, those that are done included.
+        videos: All videos; they are marked as done with :meth:`finish`.
+        overwrite: Whether to forget what an earlier job left.
+        shard_size: Largest number of images in a shard; what a stop costs.
+
+    Raises:
+        ValueError: The directory holds the results of a job with other settings.
+    """
+
+    def __init__(self, storage: Storage, settings: dict[str, Any], images: Sequence[JobInput],
+                 videos: Sequence[JobInput] = (), overwrite: bool = False,
+                 shard_size: int = SHARD_SIZE) -> None:
+        self.storage = storage
+        self.images, self.videos = images, videos
+        self.shard_size = shard_size
+        self._wanted = {each.image: each for each in (*images, *videos)}
+        self._done: dict[str, tuple[int, int]] = {}  # height and width
+        shards = list_shards(storage)
+        for path in shards if overwrite else ():
+            storage.remove(path)
+        self._settings = self._check_settings(settings, bool(shards) and not overwrite)
+        self._write('settings.json', self._settings)
+        self.find_done()
+
+    def _check_settings(self, settings: dict[str, Any], resume: bool) -> dict[str, Any]:
+        """Returns the settings with what an earlier job remembered; refuses other settings."""
+        path = self.storage.inside('settings.json')
+        if not resume or not self.storage.exists(path):
+            return settings
+        before = json.loads(self.storage.read(path))
+        changed = [key for key in settings if before.get(key) != settings[key]]
+        if changed:
+            raise InvalidInputError(
+                f'{self.storage.address(self.storage.root)} holds the results of a job with '
+                f'another {" and ".join(changed)}: give another --out, or --overwrite to predict '
+                'everything again.')
+        return before
+
+    def remembered(self, key: str) -> Any:
+        """Returns what :meth:`remember` wrote under a key, None without it."""
+        return self._settings.get(key)
+
+    def remember(self, key: str, value: Any) -> None:
+        """Adds a value to ``settings.json``, beside the settings."""
+        if self._settings.get(key) != value:
+            self._settings = {**self._settings, key: value}
+            self._write('settings.json', self._settings)
+
+    def _write(self, name: str, content: Any) -> str:
+        path = self.storage.inside(name)
+        self.storage.write((json.dumps(content, indent=2) + '\n').encode(), path)
+        return self.storage.address(path)
+
+    def find_done(self) -> None:
+        """Reads which inputs the shards hold; removes broken shards, which a store may leave."""
+        found = {}
+        columns = (*KEYS, 'height', 'width')
+        for path, rows in read_shards(self.storage, list_shards(self.storage), columns):
+            if rows is None:
+                self.storage.remove(path)
+            found.update((row['image'], (row['height'], row['width'])) for row in rows or ()
+                         if self._is_current(row))
+        self._done = {image: found[image] for image in self._wanted if image in found}
+
+    def _is_current(self, row: dict[str, Any]) -> bool:
+        """Whether a row belongs to an input of the job that has not changed since."""
+        image = self._wanted.get(row['image'])
+        return image is not None and all(getattr(image, key) == row[key] for key in KEYS)
+
+    def is_done(self, image: JobInput) -> bool:
+        """Whether a shard holds an input."""
+        return image.image in self._done
+
+    @property
+    def num_done(self) -> int:
+        """Number of images that are done."""
+        return sum(map(self.is_done, self.images))
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """File names, without suffix, for what is written of each image, by path or address."""
+        return output_names(self.images)
+
+    def waiting(self, workers: int) -> list[Shard]:
+        """Returns shards of the images that are not done, several for each worker."""
+        left = [(place, image) for place, image in enumerate(self.images)
+                if not self.is_done(image)]
+        size = max(1, min(self.shard_size, -(-len(left) // (4 * workers))))
+        parts = [left[start:start + size] for start in range(0, len(left), size)]
+        return [_shard(part[0][0], [image for _, image in part]) for part in parts]
+
+    def predict(self, execute: Execute, workers: int,
+                tick: Callable[[int], None] = lambda number: None) -> list[dict[str, str]]:
+        """Predicts the images that are not done.
+
+        Args:
+            execute: Calls a ``ShardWorker`` with each shard and yields what it returns, in any
+                order; shards that could not be done are left out.
+            workers: Number of workers.
+            tick: Called with the number of images since the last call.
+
+        Returns:
+            list[dict]: ``input`` and ``reason`` of each image that is not done now.
+        """
+        failed: dict[str, str] = {}
+        try:
+            for done, reasons in execute(self.waiting(workers)):
+                failed.update(reasons)
+                tick(done + len(reasons))
+        finally:
+            self.find_done()
+        return [dict(input=image.image, reason=failed.get(image.image, _lost(image)))
+                for image in self.images if not self.is_done(image)]
+
+    def finish(self, video: JobInput, row: dict[str, Any]) -> None:
+        """Marks a video as done."""
+        write_shard([row], {}, self.storage, _shard(len(self.images), [video]).name)
+        self._done[video.image] = (0, 0)
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Yields the row of each image that is done, with one shard in memory at a time."""
+        wanted = {image.image for image in self.images}
+        for path in list_shards(self.storage):
+            for row in read_shard(self.storage, path) or ():
+                if row['image'] in wanted and self._is_current(row):
+                    wanted.remove(row['image'])
+                    yield row
+
+    def compile(self, formats: Sequence[str], dataset_meta: dict, score_thr: float,
+                tick: Callable[[int], None] = lambda number: None) -> list[str]:
+        """Writes all predictions in other formats.
+
+        Args:
+            formats: Keys of ``FORMATS``; each gets a directory of that name.
+            dataset_meta: The inferencer's.
+            score_thr: Instances of a lower score are left out.
+            tick: Called with 1 after each image.
+
+        Returns:
+            list[str]: Path or address of each result; empty if no image is done.
+        """
+        ids = {image.image: number for number, image in enumerate(
+            filter(self.is_done, self.images), start=1)}
+        if not ids:
+            return []
+        with self._folder(formats) as folder:
+            writers = [FORMATS[name](folder / name, dataset_meta, score_thr) for name in formats]
+            category_map = any(writer.needs_category_map for writer in writers)
+            for row in self.rows():
+                sample = from_record(row, category_map, decode=False, img_id=ids[row['image']])
+                for writer in writers:
+                    writer.add(sample, self.names[row['image']], self._address(row['image']))
+                tick(1)
+            written = [Path(writer.close()).relative_to(folder) for writer in writers]
+        return [self.storage.address(self.storage.inside(path.as_posix())) for path in written]
+
+    def _address(self, image: str) -> str:
+        """Returns what results name an image by: in a store, paths are relative to nothing."""
+        return image if self.storage.is_local or is_url(image) else f'file://{image}'
+
+    @contextlib.contextmanager
+    def _folder(self, names: Sequence[str]) -> Iterator[Path]:
+        """Gives the directory, or for a store a temporary one whose folders are uploaded."""
+        if self.storage.is_local:
+            yield Path(self.storage.root)
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder)
+            for name in names:
+                self.storage.upload(Path(folder, name), name)
+
+    def write_failed(self, failed: Sequence[dict[str, str]]) -> str | None:
+        """Writes ``failed.json`` if anything failed, else removes it; returns where it is."""
+        if failed:
+            return self._write('failed.json', list(failed))
+        self.storage.remove(self.storage.inside('failed.json'))
+        return None
+
+    @property
+    def shards(self) -> str:
+        """Path or address of the shards."""
+        return self.storage.address(self.storage.inside(FOLDER))
+
+
+def _shard(place: int, images: list[JobInput]) -> Shard:
+    """Names a shard by its place and content, so that writing it twice gives one file."""
+    digest = hashlib.sha256(json.dumps(images).encode()).hexdigest()[:16]
+    return Shard(f'{place:09d}-{digest}.parquet', images)
+
+
+def _lost(image: JobInput) -> str:
+    return (f'{image.image}: its worker died each time, or its shard was lost: check for a lack of '
+            'memory, then run the same command again.')

@@ -1,0 +1,181 @@
+"""Directories on this machine and in object stores, through fsspec."""
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import fsspec
+from fsspec import AbstractFileSystem
+from fsspec.implementations.arrow import ArrowFSWrapper
+from fsspec.implementations.local import LocalFileSystem
+from pyarrow import ArrowException
+from pyarrow.fs import FileSystem
+
+from ...errors import FileAccessError, InvalidInputError, MissingFileError, MissingPackageError
+from ...utils import atomic_write
+
+_ARROW_SCHEMES = ('s3', 'gs', 'gcs', 'abfs', 'abfss', 'hdfs', 'viewfs')
+_TIME_KEYS = ('mtime', 'LastModified', 'last_modified', 'updated', 'created')  # of stores' files
+
+
+class StoredFile(NamedTuple):
+    """A file: its path, ``size`` in bytes and ``time`` of its last change in ns, 0 if unknown."""
+    path: str
+    size: int
+    time: int
+
+
+def is_url(text: str) -> bool:
+    """Whether this is an address such as ``s3://bucket/photos`` and no path."""
+    return '://' in text
+
+
+class Storage:
+    """A directory or a file, on this machine or in an object store.
+
+    Args:
+        place: A path, or an address that PyArrow (``s3``, ``gs``, ``abfs``, ``hdfs``) or fsspec
+            knows. Credentials come from the environment, or are in the address; they are never
+            written anywhere.
+
+    Raises:
+        MissingPackageError: The package for this kind of address is not installed.
+        InvalidInputError: The kind of address is unknown.
+    """
+
+    def __init__(self, place: str) -> None:
+        self.filesystem, self.root = _open(place)
+        self.is_local = isinstance(self.filesystem, LocalFileSystem)
+        self._prefix = f'{place.partition("://")[0]}://' if is_url(place) else ''
+
+    def address(self, path: str) -> str:
+        """Returns the address of a file, without credentials."""
+        return self._prefix + path
+
+    def inside(self, name: str) -> str:
+        """Returns the path of a file in this directory."""
+        return f'{self.root.rstrip("/")}/{name}'
+
+    def exists(self, path: str) -> bool:
+        """Whether there is a file or a directory.
+
+        Raises:
+            FileAccessError: The storage does not answer.
+        """
+        with contextlib.suppress(MissingFileError), _explained(self.address(path)):
+            self.filesystem.info(path)
+            return True
+        return False
+
+    def files(self, path: str, recursive: bool = False) -> list[StoredFile]:
+        """Returns the files in a directory, by path, or the file itself; none if it is missing.
+
+        Raises:
+            FileAccessError: The storage does not answer.
+        """
+        if not self.exists(path):
+            return []
+        with _explained(self.address(path)):
+            found = self.filesystem.find(path, maxdepth=None if recursive else 1, detail=True)
+        return [StoredFile(file, facts.get('size') or 0, _time(facts))
+                for file, facts in sorted(found.items())]
+
+    def read(self, path: str) -> bytes:
+        """Returns the content of a file.
+
+        Raises:
+            MissingFileError: There is no such file.
+            FileAccessError: It cannot be read.
+        """
+        with _explained(self.address(path)), self.filesystem.open(path, 'rb') as file:
+            return file.read()
+
+    def write(self, content: bytes, path: str) -> None:
+        """Writes a file, whole or not at all: stores show an object when all of it is there.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        if self.is_local:
+            atomic_write(content, path)
+            return
+        with self._writing(path) as file:
+            file.write(content)
+
+    def upload(self, folder: Path, name: str) -> None:
+        """Copies a local folder into this directory."""
+        for source in sorted(each for each in folder.rglob('*') if each.is_file()):
+            path = self.inside(f'{name}/{source.relative_to(folder).as_posix()}')
+            with source.open('rb') as file, self._writing(path) as target:
+                shutil.copyfileobj(file, target, 1 << 23)
+
+    @contextlib.contextmanager
+    def _writing(self, path: str) -> Iterator[Any]:
+        with _explained(self.address(path)):
+            arrow = getattr(self.filesystem, 'fs', None)
+            if getattr(arrow, 'type_name', '') not in ('s3', 'gcs'):  # those have no folders
+                self.filesystem.makedirs(path.rpartition('/')[0], exist_ok=True)
+            with self.filesystem.open(path, 'wb') as file:
+                yield file
+
+    def remove(self, path: str) -> None:
+        """Removes a file if it is there."""
+        with contextlib.suppress(FileNotFoundError):
+            self.filesystem.rm_file(path)
+
+
+def _open(place: str) -> tuple[AbstractFileSystem, str]:
+    """Returns the file system that a place is on, and its path there."""
+    if not is_url(place):
+        return LocalFileSystem(), os.path.abspath(os.path.expanduser(place))
+    scheme = place.partition('://')[0]
+    try:
+        if scheme in _ARROW_SCHEMES:
+            filesystem, path = FileSystem.from_uri(place)
+            return ArrowFSWrapper(filesystem), path
+        if scheme not in fsspec.available_protocols():
+            raise InvalidInputError(
+                f'{_plain(place)} is an address that neither PyArrow nor fsspec knows; give a '
+                f'path, or an address that begins with file://, {"://, ".join(_ARROW_SCHEMES)}://.')
+        return fsspec.core.url_to_fs(place)
+    except ImportError as error:
+        raise MissingPackageError(f'{_plain(place)}: {_first_line(error, place)}') from error
+    except InvalidInputError:
+        raise
+    except (ArrowException, ValueError) as error:
+        raise InvalidInputError(f'{_plain(place)}: {_first_line(error, place)}') from error
+    except OSError as error:
+        raise FileAccessError(f'{_plain(place)}: {_first_line(error, place)}') from error
+
+
+def _time(facts: dict[str, Any]) -> int:
+    """Returns the time of a file's last change in nanoseconds, whole microseconds."""
+    value = next((facts[key] for key in _TIME_KEYS if facts.get(key)), 0)
+    seconds = value.timestamp() if isinstance(value, datetime) else value
+    return round(seconds * 10**6) * 1000 if isinstance(seconds, int | float) else 0
+
+
+def _plain(place: str) -> str:
+    """Returns an address without what may hold credentials."""
+    scheme, _, rest = place.partition('://')
+    return f'{scheme}://{rest.partition("?")[0].rpartition("@")[2]}'
+
+
+def _first_line(error: Exception, place: str = '') -> str:
+    """Returns the first line of an error message, without the credentials in an address."""
+    text = str(error).replace(place, _plain(place)) if place else str(error)
+    return (text.splitlines() or [type(error).__name__])[0]
+
+
+@contextlib.contextmanager
+def _explained(address: str) -> Iterator[None]:
+    """Adds the address to the errors of a file system."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise MissingFileError(f'{address}: no such file.') from error
+    except OSError as error:
+        raise FileAccessError(f'{address}: {_first_line(error)}') from error

@@ -1,0 +1,200 @@
+"""What all predictors share: reading images, batches, failures and grouping again.
+
+Two classes extend :class:`Predictor`: :class:`~mmseg_instbox.apis.InstBoxInferencer` runs models of
+MMSegmentation, :class:`~mmseg_instbox.deploy.ExportedModel` runs exported files. Nothing here
+imports OpenMMLab.
+"""
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from ..core.base_grouper import BaseGrouper
+from ..errors import InstBoxError, InvalidInputError
+from ..utils.inputs import InputImage, read_inputs
+from ..utils.run_lengths import encode_mask
+
+MAX_MASK_BYTES = 1_200_000_000  # of the masks of one image
+
+
+class Predictor(ABC):
+    """Turns images into predictions, a batch at a time.
+
+    A prediction is a ``SegDataSample`` or has the same attributes, see :meth:`stream`. A subclass
+    says how an image becomes input of the network, what the network does with a batch, and how to
+    build a grouper.
+
+    Attributes:
+        dataset_meta: ``classes``, ``thing_classes`` and ``palette``.
+        thing_ids: Indices of the categories that have instances.
+        failures: Name and reason of each input of the last call that was skipped.
+    """
+    dataset_meta: dict[str, Any]
+    thing_ids: Sequence[int]
+    failures: list[tuple[str, str]]
+
+    def stream(self, inputs: Any, batch_size: int = 1, keep_boxes: bool = False,
+               on_error: str = 'raise') -> Iterator[Any]:
+        """Predicts one image after another; memory does not grow with their number.
+
+        Args:
+            inputs: See :func:`~mmseg_instbox.utils.inputs.read_inputs`; at most one batch is read
+                ahead.
+            batch_size: Number of images in a forward pass, if they have one size.
+            keep_boxes: Whether predictions carry what :meth:`regroup` needs.
+            on_error: ``'raise'``, or ``'skip'`` to leave out images that cannot be read and list
+                them in ``failures``.
+
+        Returns:
+            Iterator: Predictions on the CPU, in pixels of the image: ``pred_sem_seg.data``
+            ``(1, H, W)`` int64; ``pred_instances`` with ``masks`` ``(N, H, W)`` bool, ``labels``
+            ``(N,)``, ``scores`` ``(N,)`` and ``bboxes`` ``(N, 4)``, best score first; ``name``,
+            ``img_path`` (None for arrays) and ``ori_shape``; with ``keep_boxes`` also
+            ``pred_boxes.data`` ``(4, h, w)``, ``pred_scores.data`` ``(C, h, w)`` and
+            ``grid_extent``.
+
+        Raises:
+            ValueError: An input cannot be read, or an argument is invalid.
+            FileNotFoundError: A file does not exist.
+        """
+        pairs = self.stream_with_images(inputs, batch_size, keep_boxes, on_error)
+        return (prediction for _, prediction in pairs)
+
+    def stream_with_images(self, inputs: Any, batch_size: int = 1, keep_boxes: bool = False,
+                           on_error: str = 'raise') -> Iterator[tuple[np.ndarray, Any]]:
+        """As :meth:`stream`, each prediction with its image ``(H, W, 3)`` uint8 BGR."""
+        if not isinstance(batch_size, int) or batch_size < 1:
+            raise InvalidInputError('batch_size is a number of images, 1 or more, got '
+                                    f'{batch_size!r}.')
+        if on_error not in ('raise', 'skip'):
+            raise InvalidInputError(f"on_error is 'raise' or 'skip', got {on_error!r}.")
+        self.failures = []
+        return self._predict(self._load(read_inputs(inputs), on_error == 'skip'), batch_size,
+                             keep_boxes)
+
+    def _load(self, images: Iterable[InputImage],
+              skip: bool) -> Iterator[tuple[InputImage, np.ndarray, tuple]]:
+        """Gives each image, its array and what :meth:`_prepare` makes of it."""
+        for image in images:
+            try:
+                array = image.load()
+                prepared = self._prepare(array)
+            except (InstBoxError, OSError) as error:
+                if not skip:
+                    raise
+                self.failures.append((image.name, str(error)))
+                continue
+            yield image, array, prepared
+
+    def _predict(self, loaded: Iterator[tuple[InputImage, np.ndarray, tuple]], batch_size: int,
+                 keep_boxes: bool) -> Iterator[tuple[np.ndarray, Any]]:
+        while batch := list(islice(loaded, batch_size)):
+            found = self._predict_sizes([prepared for _, _, prepared in batch], keep_boxes)
+            for (image, _, _), prediction in zip(batch, found, strict=True):
+                prediction.set_metainfo(dict(name=image.name, img_path=image.path))
+            pairs = [(array, prediction)
+                     for (_, array, _), prediction in zip(batch, found, strict=True)]
+            del batch, found, image, prediction  # so that only the caller keeps predictions alive
+            yield from pairs
+            del pairs
+
+    def _predict_sizes(self, batch: Sequence[tuple], keep_boxes: bool) -> list[Any]:
+        """Predicts images of equal size together; padding would change what the network sees."""
+        predictions: list[Any] = [None] * len(batch)
+        for size in dict.fromkeys(size for size, _ in batch):
+            members = [i for i, (each, _) in enumerate(batch) if each == size]
+            found = self._predict_batch([batch[i][1] for i in members], keep_boxes)
+            for i, prediction in zip(members, found, strict=True):
+                predictions[i] = prediction
+        return predictions
+
+    @abstractmethod
+    def _prepare(self, image: np.ndarray) -> tuple[tuple[int, ...], Any]:
+        """Gives the size of the network's input for an image, and what the network takes."""
+
+    @abstractmethod
+    def _predict_batch(self, batch: list[Any], keep_boxes: bool) -> list[Any]:
+        """Predicts prepared images of one size."""
+
+    def regroup(self, prediction: Any, **grouper_options: Any) -> Any:
+        """Groups the boxes of a prediction again, without the network.
+
+        Args:
+            prediction: Of :meth:`stream` with ``keep_boxes=True``.
+            **grouper_options: Arguments of the model's grouper that change, such as
+                ``min_gain=0.1``; or ``type`` and all arguments of another grouper.
+
+        Returns:
+            InstanceData: As ``pred_instances``.
+
+        Raises:
+            ValueError: The prediction has no boxes, or the grouper does not take an option.
+        """
+        if getattr(prediction, 'pred_boxes', None) is None:
+            raise InvalidInputError('The prediction has no boxes to group again: make it with '
+                                    'stream(..., keep_boxes=True).')
+        grouper = limit_masks(self._build_grouper(grouper_options))
+        return grouper(prediction.pred_scores.data, prediction.pred_boxes.data,
+                       prediction.ori_shape, self.thing_ids, prediction.grid_extent,
+                       prediction.pred_sem_seg.data[0])
+
+    @abstractmethod
+    def _build_grouper(self, options: dict[str, Any]) -> BaseGrouper:
+        """Builds the model's grouper with other options, or another one if they have a ``type``."""
+
+
+def prediction_dict(prediction: Any, thing_classes: Sequence[str],
+                    score_thr: float = 0.) -> dict[str, Any]:
+    """Turns a prediction into numbers and strings, ready for JSON.
+
+    Args:
+        prediction: As of :meth:`Predictor.stream`.
+        thing_classes: Names of the labels.
+        score_thr: Instances of a lower score are left out.
+
+    Returns:
+        dict: ``name``, ``img_path`` (or None), ``height``, ``width``; and for each instance, best
+        first, an entry of ``labels`` (index into ``thing_classes``), ``label_names``, ``scores``,
+        ``bboxes`` (x1, y1, x2, y2 in pixels, right and bottom edge exclusive) and ``masks`` (COCO's
+        RLE, a dict of ``size`` and string ``counts``).
+    """
+    found = prediction.pred_instances
+    found = found[found.scores >= score_thr]
+    labels = found.labels.tolist()
+    return dict(
+        name=prediction.name,
+        img_path=prediction.img_path,
+        height=int(prediction.ori_shape[0]),
+        width=int(prediction.ori_shape[1]),
+        labels=labels,
+        label_names=[str(thing_classes[label]) for label in labels],
+        scores=found.scores.tolist(),
+        bboxes=found.bboxes.tolist(),
+        masks=[encode_mask(mask) for mask in found.masks.numpy()])
+
+
+def tile_test_cfg(tile: int | tuple[int, int] | None) -> dict[str, Any]:
+    """Gives the ``test_cfg`` of tiles of a (height, width) that overlap by half; none for None.
+
+    Raises:
+        ValueError: ``tile`` is no size.
+    """
+    if tile is None:
+        return {}
+    size = (tile, tile) if isinstance(tile, int) else tuple(tile)
+    if len(size) != 2 or not all(isinstance(side, int) and side >= 64 for side in size):
+        raise InvalidInputError('tile is the side of a tile in pixels, or its (height, width), 64 '
+                                f'or more; got {tile!r}.')
+    return dict(mode='slide', crop_size=size, stride=tuple(side // 2 for side in size))
+
+
+def limit_masks(grouper: BaseGrouper) -> BaseGrouper:
+    """Limits a grouper's masks to ``MAX_MASK_BYTES``, unless it sets a limit of its own."""
+    if getattr(grouper, 'max_mask_bytes', 0) is not None:
+        return grouper
+    grouper = copy.copy(grouper)
+    grouper.max_mask_bytes = MAX_MASK_BYTES
+    return grouper

@@ -1,0 +1,78 @@
+"""Predictions as rows of Parquet and back, without loss."""
+import io
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from mmengine.structures import InstanceData, PixelData
+from mmseg.structures import SegDataSample
+
+from mmseg_instbox.apis.jobs.listing import JobInput
+from mmseg_instbox.apis.jobs.records import (
+    from_record,
+    list_shards,
+    read_shard,
+    to_record,
+    write_shard,
+)
+from mmseg_instbox.apis.jobs.storage import Storage
+from mmseg_instbox.utils.run_lengths import decode_mask
+
+IMAGE = JobInput('/data/a.jpg', 5, 7)
+THINGS = tuple('abcdefghijklmnopqrstuvwxyz')
+
+
+def random_sample(number, shape=(13, 17)):
+    """A prediction of ``number`` instances of random pixels."""
+    random = torch.Generator().manual_seed(number)
+    sample = SegDataSample(metainfo=dict(name='a', img_path='/data/a.jpg', ori_shape=shape))
+    categories = torch.randint(0, 21, (1, *shape), generator=random)
+    sample.pred_sem_seg = PixelData(data=categories)
+    sample.pred_instances = InstanceData(
+        masks=torch.rand(number, *shape, generator=random) > 0.7,
+        labels=torch.randint(0, 20, (number,), generator=random),
+        scores=torch.rand(number, generator=random),
+        bboxes=17 * torch.rand(number, 4, generator=random))
+    return sample
+
+
+@pytest.mark.parametrize('number', [0, 1, 5])
+def test_a_prediction_comes_back_as_it_was(number, tmp_path):
+    sample, storage = random_sample(number), Storage(str(tmp_path))
+    write_shard([to_record(IMAGE, sample, THINGS)], {}, storage, '0.parquet')
+    path, = list_shards(storage)
+    row, = read_shard(storage, path)
+    assert (row['image'], row['size'], row['time']) == IMAGE[:3]
+    back = from_record(row, name='a')
+    assert back.name == 'a' and back.img_path == '/data/a.jpg' and back.ori_shape == (13, 17)
+    assert torch.equal(back.pred_sem_seg.data, sample.pred_sem_seg.data)
+    for key in ('masks', 'labels', 'scores', 'bboxes'):
+        before, after = sample.pred_instances[key], back.pred_instances[key]
+        assert before.dtype == after.dtype and torch.equal(before, after)
+
+
+def test_masks_stay_run_lengths_when_asked_for():
+    sample = random_sample(3)
+    back = from_record(to_record(IMAGE, sample, THINGS), category_map=False, decode=False)
+    assert 'pred_sem_seg' not in back
+    decoded = np.stack([decode_mask(mask) for mask in back.pred_instances.masks])
+    assert np.array_equal(decoded, sample.pred_instances.masks.numpy())
+
+
+def test_an_instance_without_pixels_is_kept():
+    sample = random_sample(2)
+    sample.pred_instances.masks[1] = False
+    back = from_record(to_record(IMAGE, sample, THINGS))
+    assert back.pred_instances.masks.flatten(1).any(1).tolist() == [True, False]
+
+
+def test_broken_shards_and_files_of_others_are_no_rows(tmp_path):
+    storage, content = Storage(str(tmp_path)), io.BytesIO()
+    pq.write_table(pa.table(dict(x=[1])), content)
+    storage.write(content.getvalue()[:-9], storage.inside('parquet/cut.parquet'))
+    storage.write(b'text', storage.inside('parquet/readme.txt'))
+    storage.write(b'half', storage.inside('parquet/.0.parquet'))
+    path, = list_shards(storage)
+    assert read_shard(storage, path) is None

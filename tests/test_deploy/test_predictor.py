@@ -1,0 +1,69 @@
+"""What all predictors share, with a network that only looks at sizes."""
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from mmseg_instbox.deploy.predictor import Predictor, limit_masks, tile_test_cfg
+from mmseg_instbox.errors import InvalidInputError
+
+
+class SizePredictor(Predictor):
+    """Predicts the mean of an image; remembers the sizes of its batches."""
+
+    def __init__(self) -> None:
+        self.batches = []
+
+    def _prepare(self, image):
+        return image.shape[:2], image
+
+    def _predict_batch(self, batch, keep_boxes):
+        self.batches.append([image.shape[:2] for image in batch])
+        found = [SimpleNamespace(mean=float(image.mean())) for image in batch]
+        for each in found:
+            each.set_metainfo = each.__dict__.update
+        return found
+
+    def _build_grouper(self, options):
+        raise AssertionError('not called without boxes')
+
+
+def image(value: int, size: tuple[int, int] = (4, 6)) -> np.ndarray:
+    return np.full((*size, 3), value, np.uint8)
+
+
+def test_only_images_of_one_size_share_a_forward_pass():
+    predictor = SizePredictor()
+    images = [image(1), image(2, (5, 5)), image(3), image(4)]
+    found = list(predictor.stream(images, batch_size=3))
+    assert predictor.batches == [[(4, 6), (4, 6)], [(5, 5)], [(4, 6)]]
+    assert [each.mean for each in found] == [1, 2, 3, 4]
+    assert [each.name for each in found] == ['000000', '000001', '000002', '000003']
+
+
+def test_each_prediction_comes_with_its_image(tmp_path):
+    (tmp_path / 'broken.png').write_bytes(b'no image')
+    predictor = SizePredictor()
+    inputs = [image(1), tmp_path / 'broken.png', image(3)]
+    pairs = list(predictor.stream_with_images(inputs, 2, on_error='skip'))
+    assert all(array.mean() == found.mean for array, found in pairs) and len(pairs) == 2
+    assert [name for name, _ in predictor.failures] == ['broken']
+    assert list(predictor.stream(image(1))) and predictor.failures == []
+
+
+def test_predictions_without_boxes_cannot_be_grouped_again():
+    predictor = SizePredictor()
+    found, = predictor.stream(image(1))
+    with pytest.raises(InvalidInputError, match='keep_boxes=True'):
+        predictor.regroup(found)
+
+
+def test_tiles_overlap_by_half():
+    assert tile_test_cfg(None) == {}
+    assert tile_test_cfg((64, 130)) == dict(mode='slide', crop_size=(64, 130), stride=(32, 65))
+
+
+def test_a_limit_of_the_grouper_itself_stays():
+    own, none = SimpleNamespace(max_mask_bytes=5), SimpleNamespace(max_mask_bytes=None)
+    assert limit_masks(own) is own
+    assert limit_masks(none).max_mask_bytes > 0 and none.max_mask_bytes is None

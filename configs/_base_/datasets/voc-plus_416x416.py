@@ -28,5 +28,6 @@ test_pipeline = [
 ]
 train_dataloader = dict(
     dataset=dict(ann_file='ImageSets/Segmentation/trainplus.txt', pipeline=train_pipeline))
-val_dataloader = dict(dataset=dict(ann_file='ImageSets/Segmentation/val_official.txt', pipeline=test_pipeline))
+val_dataloader = dict(
+    dataset=dict(ann_file='ImageSets/Segmentation/val_official.txt', pipeline=test_pipeline))
 test_dataloader = val_dataloader

@@ -20,7 +20,14 @@ train_pipeline = [
     dict(type='PhotoMetricDistortion'),
     dict(type='PackInstInputs')
 ]
+test_pipeline = [
+    dict(type='LoadInstImage'),
+    dict(type='Resize', scale=(512, 512), keep_ratio=True),
+    dict(type='LoadInstAnnotations'),
+    dict(type='PackInstInputs')
+]
 train_dataloader = dict(
     dataset=dict(ann_file='ImageSets/Segmentation/trainplus.txt', pipeline=train_pipeline))
-val_dataloader = dict(dataset=dict(ann_file='ImageSets/Segmentation/val_official.txt'))
+val_dataloader = dict(
+    dataset=dict(ann_file='ImageSets/Segmentation/val_official.txt', pipeline=test_pipeline))
 test_dataloader = val_dataloader

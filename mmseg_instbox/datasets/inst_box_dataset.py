@@ -3,6 +3,7 @@ import os.path as osp
 from collections.abc import Sequence
 
 import mmengine.fileio as fileio
+import numpy as np
 from mmengine.logging import print_log
 from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
@@ -10,6 +11,7 @@ from mmseg.registry import DATASETS
 from ..errors import InstBoxError, InvalidInputError, MissingFileError
 from ..utils.file_names import check_inside
 from ..utils.foreign_errors import convert_errors
+from .instance_maps import VOID
 from .transforms.load_inst_annotations import LoadInstAnnotations
 from .transforms.load_inst_image import LoadInstImage
 from .transforms.pipeline_check import check_pipeline
@@ -98,6 +100,19 @@ class InstBoxDataset(BaseSegDataset):
         """Index in ``classes`` of each thing class, in the order of ``thing_classes``."""
         classes: Sequence[str] = list(self._metainfo['classes'])
         return [classes.index(name) for name in self._metainfo['thing_classes']]
+
+    def get_cat_ids(self, idx: int) -> list[int]:
+        """Read which categories an image has, for mmengine's ``ClassBalancedDataset``.
+
+        Args:
+            idx: Index of the image.
+
+        Returns:
+            list[int]: Indices in ``classes``, without void.
+        """
+        loader = LoadInstAnnotations(backend_args=self.backend_args)
+        seg_map = loader(dict(self.get_data_info(idx), seg_fields=[]))['gt_seg_map']
+        return [int(label) for label in np.unique(seg_map) if label != VOID]
 
     def load_data_list(self) -> list[dict]:
         """List the samples.

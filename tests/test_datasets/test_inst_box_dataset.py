@@ -212,3 +212,16 @@ def test_a_random_resize_that_forgets_the_instance_map_is_refused(tiny_voc):
     init_default_scope('mmengine')
     with pytest.raises(ValueError, match="Resize cannot .*mmseg's Resize"):
         build(tiny_voc, pipeline=pipeline)
+
+
+def test_rare_categories_are_drawn_more_often(tiny_voc):
+    """What an image holds is what its category mask says, so mmengine's wrapper can balance."""
+    dataset = build(tiny_voc)
+    for index in range(len(dataset)):
+        mask = np.array(Image.open(dataset.get_data_info(index)['seg_map_path']))
+        assert dataset.get_cat_ids(index) == sorted(set(np.unique(mask).tolist()) - {255})
+    config = dict(type='InstBoxDataset', data_root=str(tiny_voc), pipeline=PIPELINE,
+                  metainfo=dict(classes=CLASSES), ann_file=f'{LISTS}/train.txt')
+    balanced = DATASETS.build(
+        dict(type='ClassBalancedDataset', oversample_thr=1.0, dataset=config))
+    assert len(balanced) >= len(dataset) and 'data_samples' in balanced[len(balanced) - 1]

@@ -1,10 +1,12 @@
 import torch
 from mmcv.cnn import ConvModule
 from mmseg.registry import MODELS
+from mmseg.utils import ConfigType, SampleList
 from torch import Tensor, nn
 
 from mmseg_instbox.core.feature_grid import upsample_corner_aligned
 
+from ..image_mean import ImageMean
 from .pixel_box_head import PixelBoxHead
 
 
@@ -35,17 +37,24 @@ class ContextPixelBoxHead(PixelBoxHead):
         conv = dict(norm_cfg=self.norm_cfg, act_cfg=self.act_cfg)
         self.coarse_in_index = tuple(in_index[1:])
         self.compress = ConvModule(sum(in_channels[1:]), context_channels, 1, **conv)
+        self.mean = ImageMean()
         self.image_mean = nn.Conv2d(context_channels, context_channels, 1)
         self.context = nn.ModuleList(
             ConvModule(
                 context_channels, context_channels, 3, padding=rate, dilation=rate, **conv)
             for rate in context_dilations)
 
+    def loss(self, inputs: tuple[Tensor, ...], batch_data_samples: SampleList,
+             train_cfg: ConfigType) -> dict:
+        """The parent's losses; padding does not count in the image's mean."""
+        self.mean.look_at(batch_data_samples)
+        return super().loss(inputs, batch_data_samples, train_cfg)
+
     def _transform_inputs(self, inputs: tuple[Tensor, ...]) -> Tensor:
         """Fine features and context ``(N, C, h, w)`` on the fine grid."""
         fine = inputs[self.in_index]
         coarse = self.compress(torch.cat([inputs[i] for i in self.coarse_in_index], dim=1))
-        coarse = coarse + self.image_mean(coarse.mean(dim=(2, 3), keepdim=True))
+        coarse = coarse + self.image_mean(self.mean(coarse))
         for conv in self.context:
             coarse = coarse + conv(coarse)
         return torch.cat([fine, upsample_corner_aligned(coarse, fine.shape[-2:])], dim=1)

@@ -2,12 +2,13 @@ import torch
 from mmcv.cnn import ConvModule
 from mmseg.models.decode_heads import ASPPHead
 from mmseg.registry import MODELS
-from mmseg.utils import ConfigType
+from mmseg.utils import ConfigType, SampleList
 from torch import Tensor, nn
 
 from mmseg_instbox.core.feature_grid import upsample_corner_aligned
 
 from ..folded_norm import FoldedNormMixin
+from ..image_mean import ImageMean
 from .cell_loss import CellLossMixin
 
 
@@ -44,6 +45,7 @@ class RefinedASPPHead(CellLossMixin, FoldedNormMixin, ASPPHead):
         self.bottleneck = ConvModule(
             (len(self.dilations) + 1) * self.channels, self.channels, bottleneck_kernel,
             padding=bottleneck_kernel // 2, norm_cfg=self.norm_cfg, act_cfg=self.act_cfg)
+        self.image_pool[0] = ImageMean()
         self.fine_in_index = tuple(fine_in_index)
         conv = dict(norm_cfg=fine_norm_cfg, act_cfg=self.act_cfg)
         self.compress = ConvModule(self.channels, fine_channels, 1, **conv)
@@ -63,6 +65,12 @@ class RefinedASPPHead(CellLossMixin, FoldedNormMixin, ASPPHead):
         """The parent's, with a correction of zero."""
         super().init_weights()
         self._init_correction()
+
+    def loss(self, inputs: tuple[Tensor, ...], batch_data_samples: SampleList,
+             train_cfg: ConfigType) -> dict:
+        """The parent's losses; padding does not count in the image's mean."""
+        self.image_pool[0].look_at(batch_data_samples)
+        return super().loss(inputs, batch_data_samples, train_cfg)
 
     def forward(self, inputs: tuple[Tensor, ...]) -> Tensor:
         """Logits ``(N, C, h, w)`` on the grid of the finest features in use."""

@@ -55,7 +55,8 @@ class SpoilWeights(Hook):
 
     def after_train_iter(self, runner, *args, **kwargs):
         if runner.iter + 1 == self.after:
-            next(iter(runner.model.parameters())).data.view(-1)[0] = float('inf')
+            weight = next(iter(runner.model.parameters())).data
+            weight[(0, ) * weight.dim()] = float('inf')
 
 
 @HOOKS.register_module()

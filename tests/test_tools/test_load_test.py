@@ -22,7 +22,7 @@ def test_a_served_model_answers_the_good_and_refuses_the_broken(tool):
               for kind, name, content in tool.broken_pictures()]
     cases = [*tool.make_cases(good, broken, 15), *broken]
     with tool.served(1) as (address, pid):
-        tool.put_load(address, good, 2, lambda: None)
+        tool.put_load(address, good * 3, 2, lambda: None)
         warm = tool.resident(pid)
         outcomes = tool.put_load(address, cases, 4, lambda: None)
         grown = tool.resident(pid) / warm - 1

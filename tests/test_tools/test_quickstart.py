@@ -5,7 +5,9 @@ from types import ModuleType
 
 import cv2
 
-KEYS = ['mIoU', 'APr_0.5', 'APr_0.6', 'APr_0.7', 'APr_0.8', 'APr_0.9', 'APr_vol', 'seconds_total']
+KEYS = ['mIoU', 'APr_0.5', 'APr_0.6', 'APr_0.7', 'APr_0.8', 'APr_0.9', 'APr_vol', 'AP', 'AP50',
+        'AP75', 'AP_s', 'AP_m', 'AP_l', 'PQ', 'SQ', 'RQ', 'PQ_things', 'PQ_stuff',
+        'seconds_total']
 
 
 def test_quickstart_ends_with_checkpoint_figures_and_pictures(run_tool, tmp_path):

@@ -224,7 +224,7 @@ def freeze(backbone: str, config: dict) -> None:
 
 
 def goals(rows: list[dict]) -> Iterator[common.Goal]:
-    """What the issue of speed asks for, against the FCN without auxiliary head."""
+    """Goals of time and memory, against the FCN without auxiliary head."""
     for row in rows:
         if row['model'] == 'FCN':
             name = f'training step over mmseg FCN, {row["backbone"]}'

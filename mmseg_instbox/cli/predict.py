@@ -154,7 +154,7 @@ def _with_bar(label: str, length: int, done: int, work: Callable[[Callable], Any
 
 
 def _report(job: 'PredictionJob', failed: list[dict[str, str]], written: list[str]) -> None:
-    """Says what was done and where it is; exit code 1 if something could not be predicted."""
+    """Prints the results' places; exit code 1 if something could not be predicted."""
     inputs = len(job.images) + len(job.videos)
     click.echo(f'{inputs - len(failed)} of {inputs} inputs are done. Written:')
     for path in written:

@@ -254,7 +254,7 @@ def named_checkpoint(work_dir: str | Path) -> Path | None:
 def _check_sums(file: Path) -> None:
     """Raise BrokenCheckpointError if a part of the archive does not fit its checksum."""
     if not zipfile.is_zipfile(file):
-        return  # read_checkpoint says what it is
+        return  # read_checkpoint raises the error
     try:
         damaged = zipfile.ZipFile(file).testzip()
     except (OSError, zipfile.BadZipFile, NotImplementedError) as error:

@@ -128,7 +128,7 @@ class PeerSegmentor(BaseModel):
 class VoidSparingAssigner:
     """Another assigner whose negatives with their centre in void are neither positive nor negative.
 
-    mmdet's own ``ignore_iof_thr`` would drop positives too: somebody who sits on a void sofa.
+    mmdet's own ``ignore_iof_thr`` would drop positives too: a person on a void sofa.
     """
 
     def __init__(self, assigner: Any) -> None:

@@ -19,7 +19,6 @@ from PIL import Image
 
 from mmseg_instbox.datasets.shapes_generator import generate_sample
 from mmseg_instbox.engine import adapt_to_cpu, load_config
-from mmseg_instbox.errors import MissingFileError
 from mmseg_instbox.utils import write_json
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -43,8 +42,7 @@ def parse_args() -> argparse.Namespace:
 def make_data(root: Path, num_train: int, num_val: int) -> None:
     """Generate the data set below ``root``, unless it is there already."""
     lists = [root / 'ImageSets' / 'Segmentation' / f'{split}.txt' for split in ('train', 'val')]
-    lengths = [len(file.read_text().split()) if file.is_file() else 0 for file in lists]
-    if lengths == [num_train, num_val]:
+    if [len(file.read_text().split()) for file in lists if file.is_file()] == [num_train, num_val]:
         print(f'The data set in {root} is used again.', flush=True)
         return
     subprocess.run([
@@ -55,10 +53,8 @@ def make_data(root: Path, num_train: int, num_val: int) -> None:
 
 def build_config(args: argparse.Namespace) -> Config:
     """The config of the run: the one for ``shapes``, with the directories asked for."""
-    found = sorted(ROOT.glob(CONFIGS))
-    if len(found) != 1:
-        raise MissingFileError(f'Expected one config {CONFIGS} in {ROOT}, found {len(found)}.')
-    cfg = load_config(str(found[0]), args.cfg_options)
+    found, = ROOT.glob(CONFIGS)
+    cfg = load_config(str(found), args.cfg_options)
     cfg.work_dir = str(args.work_dir)
     if 'randomness' not in cfg:
         cfg.randomness = dict(seed=0)  # so that everybody sees the same figures
@@ -69,14 +65,6 @@ def build_config(args: argparse.Namespace) -> Config:
     cfg.default_hooks.checkpoint.pop('save_best', None)
     adapt_to_cpu(cfg)
     return cfg
-
-
-def train_and_evaluate(cfg: Config) -> tuple[dict[str, float], str]:
-    """The figures on the evaluation images, and the last checkpoint's path."""
-    runner = Runner.from_cfg(cfg)
-    runner.train()
-    metrics = runner.test()
-    return metrics, (Path(cfg.work_dir) / 'last_checkpoint').read_text().strip()
 
 
 def predict_fresh(cfg: Config, checkpoint: str, folder: Path, count: int) -> None:
@@ -90,12 +78,9 @@ def predict_fresh(cfg: Config, checkpoint: str, folder: Path, count: int) -> Non
         file = folder / f'{index:02d}.jpg'
         Image.fromarray(image).save(file, quality=95)
         visualizer.add_datasample(
-            file.stem,
-            mmcv.imread(str(file), channel_order='rgb'),
-            inference_model(model, str(file)),
-            draw_gt=False,
-            with_image=True,
-            out_file=str(folder / f'{index:02d}_instances.png'))
+            file.stem, mmcv.imread(str(file), channel_order='rgb'),
+            inference_model(model, str(file)), draw_gt=False, with_image=True,
+            out_file=str(folder / f'{file.stem}_instances.png'))
 
 
 def main() -> None:
@@ -103,7 +88,10 @@ def main() -> None:
     args = parse_args()
     cfg = build_config(args)
     make_data(args.data_root, args.num_train, args.num_val)
-    metrics, checkpoint = train_and_evaluate(cfg)
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    metrics = runner.test()
+    checkpoint = (args.work_dir / 'last_checkpoint').read_text().strip()
     pictures = args.work_dir / 'pictures'
     predict_fresh(cfg, checkpoint, pictures, args.num_fresh)
     metrics = {**metrics, 'seconds_total': round(time.perf_counter() - start, 1)}

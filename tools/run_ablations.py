@@ -7,6 +7,7 @@ others go on. Prints the mean over the seeds and, with several, the sample stand
 """
 import argparse
 import hashlib
+import itertools
 import json
 import os
 import subprocess
@@ -56,11 +57,7 @@ def check_names(configs: Sequence[Path]) -> None:
 
 
 def claim(folder: Path, config: Path, options: Sequence[str]) -> None:
-    """Take a directory for a run, or find that it is this run's already.
-
-    Raises:
-        ValueError: The directory holds a run with other settings.
-    """
+    """Record whose run a directory is; ValueError if it holds one with other settings."""
     text = load_config(str(config)).pretty_text + '\n'.join(options)
     digest = hashlib.sha256(text.encode()).hexdigest()
     record = folder / 'ablation.json'
@@ -73,23 +70,21 @@ def claim(folder: Path, config: Path, options: Sequence[str]) -> None:
 
 
 def call(tool: str, arguments: Sequence[object], processes: int) -> None:
-    """Run ``train`` or ``test`` of the tools; CalledProcessError if it fails.
+    """Run ``tools/train.py`` or ``tools/test.py``; CalledProcessError if it fails.
 
     Args:
         tool: ``'train'`` or ``'test'``.
         arguments: The config, for ``test`` the checkpoint, and options.
         processes: As of ``tools/dist_train.sh``; 1 runs without a launcher.
     """
-    if processes == 1:
-        command = [sys.executable, TOOLS / f'{tool}.py', *arguments]
-    else:
+    command = [sys.executable, TOOLS / f'{tool}.py', *arguments]
+    if processes > 1:
         place = 1 if tool == 'train' else 2
         command = ['bash', TOOLS / f'dist_{tool}.sh', *arguments[:place], processes,
                    *arguments[place:]]
-    environment = dict(os.environ, PYTHON=sys.executable)
-    environment['PYTHONPATH'] = os.pathsep.join(
-        filter(None, [str(TOOLS.parent), os.environ.get('PYTHONPATH')]))
-    subprocess.run([str(part) for part in command], check=True, env=environment)
+    path = os.pathsep.join(filter(None, [str(TOOLS.parent), os.environ.get('PYTHONPATH')]))
+    subprocess.run([str(part) for part in command], check=True,
+                   env=dict(os.environ, PYTHON=sys.executable, PYTHONPATH=path))
 
 
 def run(config: Path, seed: int, folder: Path, args: argparse.Namespace) -> None:
@@ -103,23 +98,25 @@ def run(config: Path, seed: int, folder: Path, args: argparse.Namespace) -> None
     call('test', [config, last_checkpoint(folder), *common], args.processes)
 
 
-def find_figure(figures: dict[str, float], metric: str, file: Path) -> float:
-    """A figure of a metrics.json by its name without prefix; ValueError if there is none."""
-    found = [value for name, value in figures.items() if name.rsplit('/')[-1] == metric]
-    if not found:
-        raise InvalidInputError(
-            f'{file} has no {metric!r}; --metrics may name '
-            f'{", ".join(dict.fromkeys(name.rsplit("/")[-1] for name in figures))}.')
-    return found[0]
+def read_figures(file: Path, metrics: Sequence[str]) -> list[float]:
+    """The figures of a metrics.json by their names without prefix; ValueError if one is missing."""
+    figures: dict[str, float] = {}
+    for name, value in json.loads(file.read_text()).items():
+        figures.setdefault(name.rsplit('/')[-1], value)
+    for metric in metrics:
+        if metric not in figures:
+            raise InvalidInputError(f'{file} has no {metric!r}; --metrics may name '
+                                    f'{", ".join(figures)}.')
+    return [figures[metric] for metric in metrics]
 
 
 def summarise(config: Path, seeds: Sequence[int], args: argparse.Namespace) -> dict:
     """Mean and sample standard deviation of each metric over the runs of a config that are done."""
     files = [run_dir(config, seed, args) / 'metrics.json' for seed in seeds]
-    done = {file: json.loads(file.read_text()) for file in files if file.is_file()}
+    done = [read_figures(file, args.metrics) for file in files if file.is_file()]
     row = dict(config=config.stem, runs=len(done))
-    for metric in args.metrics:
-        values = [find_figure(figures, metric, file) for file, figures in done.items()]
+    for index, metric in enumerate(args.metrics):
+        values = [figures[index] for figures in done]
         row[metric] = dict(
             mean=float(np.mean(values)) if values else None,
             std=float(np.std(values, ddof=1)) if len(values) > 1 else None)
@@ -141,15 +138,13 @@ def format_rows(rows: Sequence[dict], metrics: Sequence[str]) -> str:
     table.align['config'] = 'l'
     for row in rows:
         name = row['config'][len(common):] or '(base)'
-        table.add_row([name, row['runs'], *(_format(row[metric]) for metric in metrics)])
+        table.add_row([name, row['runs'], *(_format(**row[metric]) for metric in metrics)])
     return table.get_string()
 
 
-def _format(figure: dict[str, float | None]) -> str:
-    if figure['mean'] is None:
-        return '-'
-    spread = '' if figure['std'] is None else f' ± {figure["std"]:.3f}'
-    return f'{figure["mean"]:.3f}{spread}'
+def _format(mean: float | None, std: float | None) -> str:
+    spread = '' if std is None else f' ± {std:.3f}'
+    return '-' if mean is None else f'{mean:.3f}{spread}'
 
 
 def main() -> None:
@@ -157,13 +152,12 @@ def main() -> None:
     failed = []
     with user_errors():
         check_names(args.configs)
-        for seed in args.seeds:
-            for config in args.configs:
-                try:
-                    run(config, seed, run_dir(config, seed, args), args)
-                except subprocess.CalledProcessError as error:
-                    print(f'{config.stem} with seed {seed} failed ({error.returncode})', flush=True)
-                    failed.append(f'{config.stem}, seed {seed}')
+        for seed, config in itertools.product(args.seeds, args.configs):
+            try:
+                run(config, seed, run_dir(config, seed, args), args)
+            except subprocess.CalledProcessError as error:
+                print(f'{config.stem} with seed {seed} failed ({error.returncode})', flush=True)
+                failed.append(f'{config.stem}, seed {seed}')
         rows = [summarise(config, args.seeds, args) for config in args.configs]
     print(format_rows(rows, args.metrics))
     print(f'The figures are in {write_json(rows, args.work_dir / "ablations.json")}')

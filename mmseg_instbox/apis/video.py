@@ -13,8 +13,7 @@ from rich.progress import track
 from ..errors import InvalidInputError
 from ..utils import replacing
 from ..utils.decoding import VideoFrames, read_video
-from ..visualization.drawing import DrawnObjects, draw_objects
-from ..visualization.palette import instance_colors
+from ..visualization.drawing import DrawnObjects, draw_objects, instance_colors
 from .track_colors import TrackColors
 
 _CODECS = {'.mp4': 'mp4v', '.m4v': 'mp4v', '.mov': 'mp4v', '.avi': 'MJPG', '.mkv': 'mp4v'}

@@ -3,7 +3,7 @@
 Names are imported when they are first used: mmdet, which ``metrics`` needs, takes seconds to
 import, and formats of predictions need only ``functional``.
 """
-import importlib
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,18 +11,13 @@ if TYPE_CHECKING:
     from .prediction_dump import PredictionDump
     from .replay import DumpedSamples
 
-_PLACES = dict(
-    DumpPixelBoxes='metrics', DumpedSamples='replay', InstBoxMetric='metrics',
-    InstCocoMetric='metrics', InstPanopticMetric='metrics', PredictionDump='prediction_dump')
-
-__all__ = [
-    'DumpPixelBoxes', 'DumpedSamples', 'InstBoxMetric', 'InstCocoMetric', 'InstPanopticMetric',
-    'PredictionDump'
-]
+METRICS = 'DumpPixelBoxes', 'InstBoxMetric', 'InstCocoMetric', 'InstPanopticMetric'
+MODULES = dict(dict.fromkeys(METRICS, 'metrics'), DumpedSamples='replay',
+               PredictionDump='prediction_dump')
 
 
 def __getattr__(name: str) -> object:
     """Import a name of this package."""
-    if name not in _PLACES:
+    if name not in MODULES:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    return getattr(importlib.import_module(f'.{_PLACES[name]}', __name__), name)
+    return getattr(import_module(f'.{MODULES[name]}', __name__), name)

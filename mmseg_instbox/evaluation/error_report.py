@@ -1,4 +1,4 @@
-"""The errors of a dump: found in its images, summed up, drawn."""
+"""The errors of a dump: found in its images, drawn, and summed up."""
 import re
 import zlib
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ from .functional.error_costs import count_kinds, error_costs, image_cost
 from .replay import Regroup
 from .sample_reader import read_objects, sample_name
 
-QUALITY = 85  # of the JPEG pictures
+QUALITY = 85  # of the JPEG files
 
 
 class FoundErrors(NamedTuple):
@@ -39,8 +39,8 @@ class FoundErrors(NamedTuple):
 
 
 @dataclass(frozen=True)
-class FindErrors:
-    """Groups a sample of :class:`DumpedSamples` and finds its errors.
+class ErrorFinder:
+    """Groups samples of :class:`DumpedSamples` and finds and draws their errors.
 
     Args:
         regroup: Makes the predictions.
@@ -51,58 +51,52 @@ class FindErrors:
     threshold: float = 0.5
     background: float = 0.1
 
-    def __call__(self, sample: dict) -> FoundErrors:
-        """The errors of a sample."""
-        return self.with_instances(sample)[0]
+    def find(self, sample: dict) -> FoundErrors:
+        """Find the errors of a sample."""
+        return self._examine(sample)[0]
 
-    def with_instances(self, sample: dict) -> tuple[FoundErrors, dict[str, np.ndarray]]:
-        """The errors of a sample, and of its predictions the ``masks`` and ``bboxes``."""
-        inst_map, ids, object_labels = read_objects(sample, len(self.regroup.thing_ids))
-        found = {key: to_numpy(value)
-                 for key, value in self.regroup(sample)['pred_instances'].items()}
-        regions, kept = measure_regions(found['masks'], found['labels'], found['scores'],
-                                        inst_map, ids, object_labels)
-        errors = classify_errors(regions, self.threshold, self.background)
-        instances = {key: found[key][kept] for key in ('masks', 'bboxes')}
-        return FoundErrors(sample_name(sample), ids, regions.object_areas, errors), instances
+    def draw(self, sample: dict, things: Sequence[str], folder: Path) -> dict:
+        """Draw the objects and the predictions of a sample into two files.
 
+        Args:
+            sample: A sample.
+            things: Names of the thing classes.
+            folder: Where the files go.
 
-@dataclass(frozen=True)
-class DrawErrors:
-    """Draws the errors of a sample of :class:`DumpedSamples`.
-
-    Args:
-        find: Finds the errors.
-        things: Names of the thing classes.
-        folder: Where the pictures go.
-    """
-    find: FindErrors
-    things: Sequence[str]
-    folder: Path
-
-    def __call__(self, sample: dict) -> dict:
-        """Write two pictures; tell their names (``truth``, ``prediction``), width and height."""
-        found, instances = self.find.with_instances(sample)
+        Returns:
+            dict: Names of the files, ``truth`` and ``prediction``, and their ``width`` and
+            ``height`` in pixels.
+        """
+        found, masks, bboxes = self._examine(sample)
         errors = found.errors
         image = LoadInstImage().transform(dict(img_path=found.img_path))['img'][..., ::-1]
         image = np.ascontiguousarray(image)
         inst_map = to_numpy(sample['gt_inst_map']['data'][0])
-        scored = [f'{self.things[label]} {score:.2f}'
-                  for label, score in zip(errors.labels, errors.scores, strict=True)]
-        pictures = dict(
-            truth=draw_kinds(
-                image, inst_map == found.ids[:, None, None],
-                to_numpy(sample['gt_instances']['bboxes']),
-                [self.things[label] for label in errors.object_labels], errors.object_kinds,
-                void=inst_map == VOID),
-            prediction=draw_kinds(image, instances['masks'], instances['bboxes'], scored,
-                                  errors.kinds))
-        names = {side: picture_name(found.img_path, side) for side in pictures}
-        for side, picture in pictures.items():
+        names = [things[label] for label in errors.object_labels]
+        texts = [f'{things[label]} {score:.2f}'
+                 for label, score in zip(errors.labels, errors.scores, strict=True)]
+        drawn = dict(
+            truth=draw_kinds(image, inst_map == found.ids[:, None, None],
+                             to_numpy(sample['gt_instances']['bboxes']), names,
+                             errors.object_kinds, void=inst_map == VOID),
+            prediction=draw_kinds(image, masks, bboxes, texts, errors.kinds))
+        files = {side: picture_name(found.img_path, side) for side in drawn}
+        for side, picture in drawn.items():
             code = cv2.imencode('.jpg', picture[..., ::-1], (cv2.IMWRITE_JPEG_QUALITY, QUALITY))[1]
-            atomic_write(code.tobytes(), self.folder / names[side])
-        height, width = pictures['truth'].shape[:2]
-        return dict(names, width=width, height=height)
+            atomic_write(code.tobytes(), folder / files[side])
+        height, width = drawn['truth'].shape[:2]
+        return dict(files, width=width, height=height)
+
+    def _examine(self, sample: dict) -> tuple[FoundErrors, np.ndarray, np.ndarray]:
+        """The errors of a sample, and the masks and boxes of its predictions."""
+        inst_map, ids, object_labels = read_objects(sample, len(self.regroup.thing_ids))
+        instances = self.regroup(sample)['pred_instances']
+        masks, bboxes, labels, scores = (
+            to_numpy(instances[key]) for key in ('masks', 'bboxes', 'labels', 'scores'))
+        regions, kept = measure_regions(masks, labels, scores, inst_map, ids, object_labels)
+        errors = classify_errors(regions, self.threshold, self.background)
+        found = FoundErrors(sample_name(sample), ids, regions.object_areas, errors)
+        return found, masks[kept], bboxes[kept]
 
 
 def picture_name(img_path: str, side: str) -> str:
@@ -112,7 +106,7 @@ def picture_name(img_path: str, side: str) -> str:
 
 
 def summarise(images: Sequence[FoundErrors], things: Sequence[str]) -> dict:
-    """Counts, costs and what happened in each image, as JSON can hold them.
+    """Sum up counts, costs and what happened in each image, as JSON can hold them.
 
     Args:
         images: The errors of each image, in data set order.
@@ -125,24 +119,9 @@ def summarise(images: Sequence[FoundErrors], things: Sequence[str]) -> dict:
         with every object and every prediction.
 
     Raises:
-        ValueError: If there is no object or no prediction in any image.
+        ValueError: There is no object or no prediction in any image.
     """
     errors = [image.errors for image in images]
-    _check_content(errors)
-    counts, costs = count_kinds(errors, len(things)), error_costs(errors, len(things))
-    total = {key: float(np.nanmean(values)) for key, values in costs.items()}
-    rows = [dict(category=name, **_figures(counts, costs, np.s_[label]))
-            for label, name in enumerate(things)]
-    order = sorted(range(len(images)), key=lambda i: -image_cost(errors[i]))
-    return dict(
-        AP=total['AP'],
-        AP_all_fixed=total['AP_all_fixed'],
-        kinds=_kinds(counts, total, np.s_[:]),
-        categories=rows,
-        images=[_describe(images[i], i, things) for i in order])
-
-
-def _check_content(errors: Sequence[ImageErrors]) -> None:
     if not any(len(each.object_labels) for each in errors):
         raise InvalidInputError(f'There is no object in the ground truth of the {len(errors)} '
                                 'images; give a data set whose instance masks hold some.')
@@ -150,23 +129,30 @@ def _check_content(errors: Sequence[ImageErrors]) -> None:
         raise InvalidInputError(f'Nothing is predicted in any of the {len(errors)} images, so '
                                 'every object is missed; train the network further, or let the '
                                 'grouper find more (--cfg-options model.grouper...).')
-
-
-def _figures(counts: dict, costs: dict, label: int) -> dict:
-    """AP and kinds of one category; None where it has no object."""
+    counts, costs = count_kinds(errors, len(things)), error_costs(errors, len(things))
+    total = {key: float(np.nanmean(values)) for key, values in costs.items()}
+    rows = []
+    for label, name in enumerate(things):
+        own = {key: None if np.isnan(values[label]) else float(values[label])
+               for key, values in costs.items()}
+        kinds = _kinds(counts, own, label)
+        rows.append(dict(category=name, objects=sum(each['objects'] for each in kinds.values()),
+                         AP=own['AP'], kinds=kinds))
+    order = sorted(range(len(images)), key=lambda i: -image_cost(errors[i]))
     return dict(
-        objects=int(sum(values[label] for values in counts['objects'].values())),
-        AP=_defined(costs['AP'][label]),
-        kinds=_kinds(counts, {key: values[label] for key, values in costs.items()}, label))
+        AP=total['AP'],
+        AP_all_fixed=total['AP_all_fixed'],
+        kinds=_kinds(counts, total, slice(None)),
+        categories=rows,
+        images=[_describe(images[i], i, things) for i in order])
 
 
 def _kinds(counts: dict, costs: dict, chosen: int | slice) -> dict[str, dict]:
     """Counts over the chosen categories and AP lost, of each kind."""
     return {
-        kind: dict(
-            objects=int(np.sum(counts['objects'][kind][chosen])),
-            predictions=int(np.sum(counts['predictions'][kind][chosen])),
-            AP_lost=_defined(costs[kind]) if kind in costs else None)
+        kind: dict(objects=int(np.sum(counts['objects'][kind][chosen])),
+                   predictions=int(np.sum(counts['predictions'][kind][chosen])),
+                   AP_lost=costs.get(kind))
         for kind in (CORRECT, *ERROR_KINDS)
     }
 
@@ -180,21 +166,14 @@ def _describe(image: FoundErrors, index: int, things: Sequence[str]) -> dict:
         cost=image_cost(errors),
         objects=[
             dict(id=int(number), category=things[label], area=int(area), kind=str(kind),
-                 prediction=_index(culprit))
+                 prediction=culprit if culprit >= 0 else None)
             for number, area, label, kind, culprit in zip(
-                image.ids, image.areas, errors.object_labels, errors.object_kinds, errors.culprits,
-                strict=True)
+                image.ids, image.areas, errors.object_labels, errors.object_kinds,
+                errors.culprits.tolist(), strict=True)
         ],
         predictions=[
-            dict(category=things[label], score=float(score), kind=str(kind), object=_index(partner))
+            dict(category=things[label], score=float(score), kind=str(kind),
+                 object=partner if partner >= 0 else None)
             for label, score, kind, partner in zip(
-                errors.labels, errors.scores, errors.kinds, errors.partners, strict=True)
+                errors.labels, errors.scores, errors.kinds, errors.partners.tolist(), strict=True)
         ])
-
-
-def _index(value: int) -> int | None:
-    return None if value < 0 else int(value)
-
-
-def _defined(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)

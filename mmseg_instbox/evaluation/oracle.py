@@ -1,76 +1,52 @@
-"""Grouping with the truth in place of a prediction, to see what each part costs."""
+"""The truth in place of predictions, to see what each part of a network costs."""
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmseg_instbox.core.base_grouper import BaseGrouper, category_map
+from mmseg_instbox.core.base_grouper import category_map
 from mmseg_instbox.core.feature_grid import VOID, cell_points
 
-from .replay import regroup
 
-
-@dataclass(frozen=True)
-class Oracle:
-    """Groups on the network's grid with true categories, true boxes, or both.
+def use_truth(sample: dict, categories: bool = True, boxes: bool = True) -> dict:
+    """Put the truth in place of predictions on the network's grid.
 
     True categories have the borders of the ground truth, pixel by pixel; void is category 0. A cell
     has the true box of the object at its centre; where there is none it keeps the predicted one.
 
     Args:
-        grouper: A grouper.
-        thing_ids: Index among the categories of each thing class.
+        sample: A sample of ``DumpedSamples``, which stays as it is.
         categories: Whether the categories are the true ones.
         boxes: Whether the boxes are.
     """
-    grouper: BaseGrouper
-    thing_ids: Sequence[int]
-    categories: bool
-    boxes: bool
-
-    def __call__(self, sample: dict) -> dict:
-        """Add ``pred_instances`` to a sample of ``DumpedSamples``."""
-        scores, boxes = sample['pred_scores']['data'], sample['pred_boxes']['data']
-        seg_map, extent = sample['pred_sem_seg']['data'][0], sample['grid_extent']
-        if self.categories:
-            seg_map = true_category_map(sample['gt_sem_seg']['data'][0])
-            scores = true_category_scores(seg_map, scores.shape[1:], extent, len(scores))
-        if self.boxes:
-            truth = _object_boxes(sample, boxes.shape[1:], extent)
-            boxes = torch.where(truth.isnan(), boxes, truth)
-        return regroup(sample, self.grouper, scores, boxes, self.thing_ids, extent, seg_map)
-
-
-@dataclass(frozen=True)
-class Ceiling:
-    """The best that scores and boxes on a grid of a feature stride can do.
-
-    True categories and boxes are sampled at the cells' centres; as in a prediction, categories are
-    interpolated to the pixels, so ``pred_sem_seg`` changes too. Cells without an object do not
-    take part in the grouping.
-
-    Args:
-        grouper: A grouper.
-        thing_ids: Index among the categories of each thing class.
-        stride: Pixels of the original image a cell.
-    """
-    grouper: BaseGrouper
-    thing_ids: Sequence[int]
-    stride: int
-
-    def __call__(self, sample: dict) -> dict:
-        """Add ``pred_instances`` and ``pred_sem_seg`` to a sample of ``DumpedSamples``."""
+    scores, predicted = sample['pred_scores']['data'], sample['pred_boxes']['data']
+    grid, extent = tuple(scores.shape[1:]), sample['grid_extent']
+    sample = dict(sample)
+    if categories:
         truth = true_category_map(sample['gt_sem_seg']['data'][0])
-        shape = tuple(truth.shape)
-        grid = tuple(math.ceil(size / self.stride) for size in shape)
-        scores = true_category_scores(truth, grid, shape, len(sample['pred_scores']['data']))
-        boxes = _object_boxes(sample, grid, shape)
-        seg_map = category_map(scores, shape, shape)
-        sample = dict(sample, pred_sem_seg=dict(data=seg_map[None]))
-        return regroup(sample, self.grouper, scores, boxes, self.thing_ids, shape, seg_map)
+        scores = true_category_scores(truth, grid, extent, len(scores))
+        sample.update(pred_sem_seg=dict(data=truth[None]), pred_scores=dict(data=scores))
+    if boxes:
+        truth = _object_boxes(sample, grid, extent)
+        sample['pred_boxes'] = dict(data=torch.where(truth.isnan(), predicted, truth))
+    return sample
+
+
+def use_truth_on_grid(sample: dict, stride: int) -> dict:
+    """Put the truth in place of all predictions, on a grid with ``stride`` pixels a cell.
+
+    The result is the ceiling of what probabilities and boxes on such a grid can express. They are
+    sampled at the cells' centres; as in a prediction, categories are interpolated to the pixels.
+    Cells without an object have no box and do not take part in the grouping.
+    """
+    truth = true_category_map(sample['gt_sem_seg']['data'][0])
+    shape = tuple(truth.shape)
+    grid = tuple(math.ceil(size / stride) for size in shape)
+    scores = true_category_scores(truth, grid, shape, len(sample['pred_scores']['data']))
+    return dict(sample, grid_extent=shape, pred_scores=dict(data=scores),
+                pred_boxes=dict(data=_object_boxes(sample, grid, shape)),
+                pred_sem_seg=dict(data=category_map(scores, shape, shape)[None]))
 
 
 def true_category_map(gt_sem_seg: Tensor) -> Tensor:
@@ -106,7 +82,7 @@ def true_boxes(inst_map: Tensor, ids: Tensor, bboxes: Tensor, grid_shape: tuple[
         ids: Ids of the N objects, (N,) int.
         bboxes: Their boxes, (N, 4) float.
         grid_shape: Rows and columns (h, w) of the feature grid.
-        extent: Height and width, in pixels of ``inst_map``, of the area that the grid covers.
+        extent: As of :func:`true_category_scores`.
 
     Returns:
         Tensor: Boxes, (4, h, w) float32; nan where none of the objects is.

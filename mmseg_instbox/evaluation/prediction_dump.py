@@ -25,8 +25,9 @@ from .sample_reader import category_names, sample_field
 VERSION = 1
 INDEX = 'index.json'
 FOLDER = 'images'
-MIN_SCORE = 1e-12  # where the groupers' category map cuts scores off, too
+MIN_PROBABILITY = 1e-12  # where the groupers' category map cuts probabilities off, too
 KEEP_BOXES = 'a dump needs it: set model.test_cfg.keep_boxes=True'
+WRITE_AGAIN = 'write the dump again with tools/test.py --out.'
 
 
 def image_file(img_path: str) -> str:
@@ -34,21 +35,22 @@ def image_file(img_path: str) -> str:
     return f'{FOLDER}/{Path(img_path).stem}-{zlib.crc32(str(img_path).encode()):08x}.npz'
 
 
-def write_image(file: Path, scores: Tensor, boxes: Tensor, extent: tuple[float, float]) -> None:
+def write_image(file: Path, probabilities: Tensor, boxes: Tensor,
+                extent: tuple[float, float]) -> None:
     """Write what was predicted for one image.
 
-    Scores are kept as float16 logarithms relative to a cell's best category, cut off at 1e-12 as in
-    the groupers' category maps: which category is best stays exact, and borders between categories
-    move by about 1/2048 of a cell. Boxes stay as they are, because a box that moves by a hundredth
-    of a pixel may tip the grouping.
+    Probabilities are kept as float16 logarithms relative to a cell's best category, cut off at
+    1e-12 as in the groupers' category maps: which category is best stays exact, and borders between
+    categories move by about 1/2048 of a cell. Boxes stay as they are, because a box that moves by a
+    hundredth of a pixel may tip the grouping.
 
     Args:
         file: The file to write.
-        scores: Category probabilities, (C, h, w), whose sum over the categories is 1.
+        probabilities: Of the categories, (C, h, w), with the sum 1.
         boxes: Boxes in image coordinates, (4, h, w).
         extent: Height and width of the area of the image that the grid covers, in pixels.
     """
-    logs = scores.cpu().float().clamp(min=MIN_SCORE).log()
+    logs = probabilities.cpu().float().clamp(min=MIN_PROBABILITY).log()
     buffer = io.BytesIO()
     np.savez_compressed(
         buffer,
@@ -59,24 +61,23 @@ def write_image(file: Path, scores: Tensor, boxes: Tensor, extent: tuple[float, 
 
 
 def read_image(file: Path) -> tuple[Tensor, Tensor, tuple[float, float]]:
-    """Read what :func:`write_image` wrote: scores and boxes, float32, and the extent.
+    """Read what :func:`write_image` wrote: probabilities and boxes, float32, and the extent.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is none of a dump.
+        FileNotFoundError: There is no such file.
+        ValueError: It is none of a dump.
     """
     if not file.is_file():
-        raise MissingFileError(f'{file}: this image of the dump is missing; write the dump again '
-                               'with tools/test.py --out.')
+        raise MissingFileError(f'{file}: this image of the dump is missing; {WRITE_AGAIN}')
     try:
         with np.load(file, allow_pickle=False) as arrays:
-            log_scores, boxes = (
+            logs, boxes = (
                 torch.from_numpy(arrays[key]).float() for key in ('log_scores', 'boxes'))
             extent = tuple(arrays['extent'].tolist())
     except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
-        raise InvalidInputError(f'{file}: not a readable image of a dump ({error}); write the dump '
-                                'again with tools/test.py --out.') from error
-    return log_scores.softmax(dim=0), boxes, extent
+        raise InvalidInputError(f'{file}: not a readable image of a dump ({error}); '
+                                f'{WRITE_AGAIN}') from error
+    return logs.softmax(dim=0), boxes, extent
 
 
 def write_index(folder: Path, images: list[str], **meta: object) -> Path:
@@ -85,7 +86,7 @@ def write_index(folder: Path, images: list[str], **meta: object) -> Path:
     Args:
         folder: Directory of the dump.
         images: Paths of the images in the order of the data set.
-        **meta: What else to say: ``classes``, ``thing_classes``, ``config``, ``checkpoint``.
+        **meta: ``classes``, ``thing_classes``, ``config`` and ``checkpoint``.
     """
     return write_json(dict(version=VERSION, **meta, images=images), folder / INDEX)
 
@@ -105,8 +106,8 @@ class PredictionDump:
         meta (dict): ``classes``, ``thing_classes``, ``config``, ``checkpoint`` and ``version``.
 
     Raises:
-        FileNotFoundError: If there is no such directory, or no index in it.
-        ValueError: If the index is broken or of another version.
+        FileNotFoundError: There is no such directory, or no index in it.
+        ValueError: The index is broken or of another version.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -134,22 +135,20 @@ def _read_index(folder: Path) -> dict:
     try:
         index = json.loads(file.read_text())
         version = index['version']
-        missing = {'images', 'classes', 'thing_classes'} - set(index)
-        if version == VERSION and missing:
-            raise KeyError(*sorted(missing))
+        if version == VERSION and not {'images', 'classes', 'thing_classes'} <= set(index):
+            raise KeyError('images, classes or thing_classes')
     except (ValueError, KeyError, TypeError) as error:
-        raise InvalidInputError(f'{file}: not the index of a dump ({error!r}); write the dump '
-                                'again with tools/test.py --out.') from error
+        raise InvalidInputError(f'{file}: not the index of a dump ({error!r}); '
+                                f'{WRITE_AGAIN}') from error
     if version != VERSION:
         raise InvalidInputError(f'{file}: the dump has format version {version}, this program '
-                                f'reads version {VERSION}; write the dump again with tools/test.py '
-                                '--out.')
+                                f'reads version {VERSION}; {WRITE_AGAIN}')
     return index
 
 
 @METRICS.register_module()
 class DumpPixelBoxes(BaseMetric):
-    """Dump the category scores and boxes of each image, to be grouped again without the network.
+    """Dump the category probabilities and boxes of each image, to be grouped without the network.
 
     Every image goes to a file of its own as it comes, so memory stays flat; the index is written
     last, and an old one is removed first, so that a dump with an index is complete. Read it with
@@ -176,34 +175,26 @@ class DumpPixelBoxes(BaseMetric):
         """Write the images of a batch.
 
         Args:
-            data_batch (dict): The batch as the loader gave it; not used.
+            data_batch (dict): Not used.
             data_samples (Sequence[dict]): Data samples with ``pred_scores``, ``pred_boxes`` and
                 ``grid_extent``, as dicts.
 
         Raises:
-            ValueError: If one of them is missing.
+            ValueError: One of them is missing.
         """
         if not self.results:
             (self.out_dir / INDEX).unlink(missing_ok=True)
         for sample in data_samples:
-            scores = sample_field(sample, 'pred_scores', KEEP_BOXES)['data']
-            boxes = sample_field(sample, 'pred_boxes', KEEP_BOXES)['data']
-            extent = sample_field(sample, 'grid_extent', KEEP_BOXES)
+            scores, boxes, extent = (sample_field(sample, key, KEEP_BOXES)
+                                     for key in ('pred_scores', 'pred_boxes', 'grid_extent'))
             img_path = str(sample_field(sample, 'img_path', 'pack it in the test pipeline'))
-            write_image(self.out_dir / image_file(img_path), scores, boxes, extent)
+            write_image(self.out_dir / image_file(img_path), scores['data'], boxes['data'], extent)
             self.results.append(img_path)
 
     def compute_metrics(self, results: list[str]) -> dict[str, float]:
-        """Write the index.
-
-        Args:
-            results (list[str]): Paths of the images, an entry an image, as the data set has them.
-
-        Returns:
-            OrderedDict: Empty.
-        """
-        classes, things = category_names(self.dataset_meta)
+        """Write the index, with the paths of the images in data set order; there are no figures."""
+        classes, things, _ = category_names(self.dataset_meta)
         write_index(self.out_dir, results, config=self.config, checkpoint=self.checkpoint,
-                    classes=list(classes), thing_classes=list(things))
+                    classes=classes, thing_classes=things)
         print_log(f'{len(results)} images are dumped in {self.out_dir}', logger='current')
         return OrderedDict()

@@ -3,6 +3,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TypeVar
@@ -14,7 +15,6 @@ from mmengine.dataset import BaseDataset
 from mmengine.registry import init_default_scope
 from mmengine.utils import track_iter_progress
 from mmseg.registry import DATASETS, TASK_UTILS
-from torch import Tensor
 
 from mmseg_instbox.core.base_grouper import BaseGrouper, category_map
 
@@ -33,7 +33,7 @@ class DumpedSamples:
 
     ``samples[i]`` is a dict with the ground truth that the data set's pipeline packs, and with
     ``pred_scores`` and ``pred_boxes`` (``dict(data=...)``), ``grid_extent``, and ``pred_sem_seg``,
-    the category map of the interpolated scores. ``pred_instances`` is left to a grouper.
+    the category map of the interpolated probabilities. :class:`Regroup` adds ``pred_instances``.
 
     Args:
         dataset: The data set that was predicted, with its test pipeline.
@@ -44,15 +44,14 @@ class DumpedSamples:
         thing_ids (list[int]): Index among the classes of each thing class.
 
     Raises:
-        ValueError: If the dump is of another data set.
+        ValueError: The dump is of another data set.
     """
 
     def __init__(self, dataset: BaseDataset, dump: PredictionDump) -> None:
         self.dataset = dataset
         self.dump = dump
         self.dataset_meta = dict(dataset.metainfo)
-        classes, things = category_names(self.dataset_meta)
-        self.thing_ids = [list(classes).index(name) for name in things]
+        self.thing_ids = category_names(self.dataset_meta)[2]
         for key in ('classes', 'thing_classes'):
             if list(dump.meta[key]) != list(self.dataset_meta[key]):
                 raise InvalidInputError(
@@ -67,15 +66,11 @@ class DumpedSamples:
 
     @classmethod
     def from_config(cls, cfg: Config, folder: str | Path) -> 'DumpedSamples':
-        """Pair a dump with the config's ``test_dataloader.dataset``.
-
-        Args:
-            cfg: The config that the dump was written with, or one with the same data set.
-            folder: Directory of the dump.
+        """Pair the dump in a folder with the ``test_dataloader.dataset`` of its config.
 
         Raises:
-            FileNotFoundError: If the dump or data are missing.
-            ValueError: If the dump is broken or of another data set.
+            FileNotFoundError: The dump or data are missing.
+            ValueError: The dump is broken or of another data set.
         """
         dump = PredictionDump(folder)
         init_default_scope(cfg.get('default_scope', 'mmseg'))
@@ -105,41 +100,38 @@ class DumpedSamples:
 
 @dataclass(frozen=True)
 class Regroup:
-    """Groups the predicted boxes of a sample.
+    """Groups the cells of a sample of :class:`DumpedSamples`.
 
     Args:
         grouper: A grouper.
         thing_ids: Index among the categories of each thing class.
+        prepare: Changes the sample before it is grouped.
     """
     grouper: BaseGrouper
     thing_ids: Sequence[int]
+    prepare: Callable[[dict], dict] | None = None
 
     def __call__(self, sample: dict) -> dict:
-        """Add ``pred_instances`` to a sample of :class:`DumpedSamples`."""
-        return regroup(sample, self.grouper, sample['pred_scores']['data'],
-                       sample['pred_boxes']['data'], self.thing_ids, sample['grid_extent'],
-                       sample['pred_sem_seg']['data'][0])
+        """Return the sample with ``pred_instances``."""
+        sample = sample if self.prepare is None else self.prepare(sample)
+        scores, boxes, seg_map = (sample[key]['data']
+                                  for key in ('pred_scores', 'pred_boxes', 'pred_sem_seg'))
+        instances = self.grouper(scores, boxes, tuple(seg_map.shape[1:]), self.thing_ids,
+                                 sample['grid_extent'], seg_map[0])
+        return dict(sample, pred_instances=instances.to_dict())
 
 
-def regroup(sample: dict, grouper: BaseGrouper, scores: Tensor, boxes: Tensor,
-            thing_ids: Sequence[int], extent: tuple[float, float], seg_map: Tensor) -> dict:
-    """Add the ``pred_instances`` of a grouper, whose arguments see ``BaseGrouper``, to a sample."""
-    instances = grouper(scores, boxes, tuple(seg_map.shape), thing_ids, extent, seg_map)
-    return dict(sample, pred_instances=instances.to_dict())
+def configured_grouper(cfg: Config) -> dict:
+    """Get the config of the model's grouper, ``PixelBoxGrouper`` where there is none."""
+    return dict(cfg.get('model', {}).get('grouper') or dict(type='PixelBoxGrouper'))
 
 
-@dataclass(frozen=True)
-class _Evaluate:
-    """What ``InstBoxMetric`` keeps of an image, for each variant."""
-    variants: Sequence[Variant]
-    dataset_meta: dict
-    metric_args: dict
-
-    def __call__(self, sample: dict) -> list:
-        metric = _metric(self.dataset_meta, **self.metric_args)
-        for variant in self.variants:  # one by one, because masks take room
-            metric.process({}, [variant(sample)])
-        return metric.results
+def build_grouper(grouper: dict) -> BaseGrouper:
+    """Build a registered grouper; ValueError that shows its config if that is impossible."""
+    try:
+        return TASK_UTILS.build(dict(grouper))
+    except (TypeError, KeyError, ValueError) as error:
+        raise InvalidInputError(f'the grouper {dict(grouper)} cannot be built: {error}') from error
 
 
 def replay(samples: DumpedSamples, variants: Sequence[Variant],
@@ -154,7 +146,7 @@ def replay(samples: DumpedSamples, variants: Sequence[Variant],
     Returns:
         list[dict]: ``mIoU``, ``APr_0.5`` to ``APr_0.9`` and ``APr_vol`` of each variant.
     """
-    metric = _metric(samples.dataset_meta)
+    metric = _metric(samples)
     images = match_images(samples, variants, workers)
     return [dict(metric.compute_metrics([image[i] for image in images]))
             for i in range(len(variants))]
@@ -162,39 +154,26 @@ def replay(samples: DumpedSamples, variants: Sequence[Variant],
 
 def match_images(samples: DumpedSamples, variants: Sequence[Variant], workers: int = 1,
                  **metric_args) -> list[list[dict]]:
-    """Match the instances of each variant with the objects, image by image.
+    """What ``InstBoxMetric(**metric_args)`` keeps of each image and each variant of it.
 
-    Args:
-        samples: The images.
-        variants: As of :func:`replay`.
-        workers: Number of processes.
-        **metric_args: Arguments of ``InstBoxMetric``.
-
-    Returns:
-        list[list[dict]]: What ``InstBoxMetric.process`` keeps, of each image and each variant.
+    Arguments as of :func:`replay`.
     """
-    work = _Evaluate(variants, samples.dataset_meta, metric_args)
+    work = partial(_match, variants=variants, metric=_metric(samples, **metric_args))
     return map_samples(work, samples, workers)
 
 
-def _metric(dataset_meta: dict, **metric_args) -> InstBoxMetric:
+def _metric(samples: DumpedSamples, **metric_args) -> InstBoxMetric:
     # without a prefix mmengine warns each time
     metric = InstBoxMetric(prefix='replay', **metric_args)
-    metric.dataset_meta = dataset_meta
+    metric.dataset_meta = samples.dataset_meta
     return metric
 
 
-def configured_grouper(cfg: Config) -> dict:
-    """Get the config of the model's grouper, ``PixelBoxGrouper`` where there is none."""
-    return dict(cfg.get('model', {}).get('grouper') or dict(type='PixelBoxGrouper'))
-
-
-def build_grouper(grouper: dict) -> BaseGrouper:
-    """Build a grouper; ValueError that shows its config if that is impossible."""
-    try:
-        return TASK_UTILS.build(dict(grouper))
-    except (TypeError, KeyError, ValueError) as error:
-        raise InvalidInputError(f'the grouper {dict(grouper)} cannot be built: {error}') from error
+def _match(sample: dict, variants: Sequence[Variant], metric: InstBoxMetric) -> list[dict]:
+    metric.results = []
+    for variant in variants:  # one by one, because masks take room
+        metric.process({}, [variant(sample)])
+    return metric.results
 
 
 def map_samples(work: Callable[[dict], T], samples: DumpedSamples, workers: int = 1) -> list[T]:

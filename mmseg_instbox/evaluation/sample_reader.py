@@ -1,4 +1,8 @@
-"""Reads and checks what metrics need of a data sample: the one place where predictions enter."""
+"""Reads and checks what metrics need of a data sample: the one place where predictions enter.
+
+Samples are dicts, as mmengine's evaluator gives them. What is wrong with one raises an error that
+names its image.
+"""
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -16,7 +20,7 @@ DECODED = 'inst_box_image'  # key of the decoded image in a sample, for the metr
 
 
 class EvaluatedImage(NamedTuple):
-    """An image as R runs of pixels (see :class:`~.functional.PixelRuns`).
+    """An image as R runs of pixels (see :class:`~.functional.pixel_counts.PixelRuns`).
 
     ``masks`` (K, R) bool, ``labels`` (K,) and ``scores`` (K,) of the predictions, ``pixel_masks``
     their masks (K, H, W); ``predicted``, ``truth`` and ``inst_map`` (R,), predicted and true
@@ -36,43 +40,44 @@ class EvaluatedImage(NamedTuple):
     overlap: RegionOverlap
 
 
-def category_names(dataset_meta: dict | None) -> tuple[Sequence[str], Sequence[str]]:
-    """Get ``classes`` and ``thing_classes`` of a data set's metainfo.
+def category_names(dataset_meta: dict | None) -> tuple[list[str], list[str], list[int]]:
+    """Get ``classes`` and ``thing_classes`` of a metainfo, and the indices of things in classes.
 
     Raises:
-        ValueError: If one of them is missing or a thing is not among the classes.
+        ValueError: One of them is missing, or a thing is not among the classes.
     """
     for key in ('classes', 'thing_classes'):
         if not dataset_meta or not dataset_meta.get(key):
             raise InvalidInputError(f"Metrics of instances need '{key}' in the data set's metainfo "
                                     'and found none; use a data set with instances such as '
                                     'InstBoxDataset')
-    classes, things = dataset_meta['classes'], dataset_meta['thing_classes']
+    classes, things = list(dataset_meta['classes']), list(dataset_meta['thing_classes'])
     unknown = [name for name in things if name not in classes]
     if unknown:
-        raise InvalidInputError(f'thing_classes {unknown} are not among the classes '
-                                f"{list(classes)}; correct the data set's metainfo")
-    return classes, things
+        raise InvalidInputError(f'thing_classes {unknown} are not among the classes {classes}; '
+                                "correct the data set's metainfo")
+    return classes, things, [classes.index(name) for name in things]
 
 
-def read_image(sample: dict, dataset_meta: dict | None) -> EvaluatedImage:
-    """Decode the predictions and the ground truth of an image, once for all metrics of a list.
+def decode_image(sample: dict, dataset_meta: dict | None) -> EvaluatedImage:
+    """Decode predictions and ground truth of an image, once for all metrics of a list.
 
     Args:
-        sample (dict): Data sample with ``pred_instances``, ``pred_sem_seg``, ``gt_instances``,
-            ``gt_inst_map`` and ``gt_sem_seg``, all of the original image's size. The result is
-            kept in it, as mmengine gives the same dict to each metric of an evaluator.
-        dataset_meta (dict): The data set's metainfo.
+        sample: With ``pred_instances``, ``pred_sem_seg``, ``gt_instances``, ``gt_inst_map`` and
+            ``gt_sem_seg``, all of the original image's size. The result is kept in it, as mmengine
+            gives the same dict to each metric of an evaluator.
+        dataset_meta: The data set's metainfo.
 
     Raises:
-        TypeError: If masks are not bool.
-        ValueError: If a field is missing, a size does not fit or a category is unknown.
+        TypeError: Masks are not bool.
+        ValueError: A field is missing, a size does not fit or a category is unknown.
     """
     known = sample.get(DECODED)
     if known is not None and known[0] is sample.get('pred_instances'):
         return known[1]
-    classes, things = category_names(dataset_meta)
-    predicted, truth = _read_category_maps(sample, len(classes))
+    classes, things, _ = category_names(dataset_meta)
+    predicted, truth = (read_category_map(sample, key, len(classes))
+                        for key in ('pred_sem_seg', 'gt_sem_seg'))
     inst_map, ids, gt_labels = read_objects(sample, len(things))
     masks, labels, scores = read_instances(sample, len(things), truth.shape)
     runs = find_runs(masks, (predicted, truth, inst_map))
@@ -86,20 +91,15 @@ def read_image(sample: dict, dataset_meta: dict | None) -> EvaluatedImage:
 
 def read_instances(sample: dict, num_things: int,
                    shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Read the predicted instances; all metrics get them here.
-
-    Args:
-        sample (dict): Data sample with ``pred_instances``.
-        num_things (int): Number of thing categories.
-        shape (tuple[int, int]): Height and width of the original image.
+    """Read ``pred_instances`` of an image of ``shape`` (H, W) and check them.
 
     Returns:
         tuple[ndarray, ndarray, ndarray]: Masks (K, H, W) bool, labels (K,) and scores (K,).
 
     Raises:
-        TypeError: If masks are not bool.
-        ValueError: If a field is missing, sizes or lengths differ, a label is outside
-            ``thing_classes`` or a score is not a finite number.
+        TypeError: Masks are not bool.
+        ValueError: A field is missing, sizes or lengths differ, a label is outside
+            ``thing_classes`` or a score is not finite.
     """
     name, instances = sample_name(sample), sample_field(sample, 'pred_instances')
     missing = [key for key in ('masks', 'labels', 'scores') if key not in instances]
@@ -126,11 +126,11 @@ def ranked_labels(sample: dict, image_labels: np.ndarray, image_scores: np.ndarr
     """Turn each instance into up to ``num`` detections, one a label, as detectors are evaluated.
 
     Args:
-        sample (dict): Data sample whose ``pred_instances`` may have ``label_scores`` (K, T), the
-            score of each instance with each label; without them each is one detection.
-        image_labels (ndarray): Labels of the instances, (K,), which come first.
-        image_scores (ndarray): Their scores, (K,).
-        num (int): Labels of an instance that count.
+        sample: Its ``pred_instances`` may have ``label_scores`` (K, T), the score of each instance
+            with each label; without them each is one detection.
+        image_labels: Labels of the instances, (K,), which come first.
+        image_scores: Their scores, (K,).
+        num: Labels of an instance that count.
 
     Returns:
         tuple[ndarray, ndarray, ndarray]: Of D detections the index of the instance, the label and
@@ -150,18 +150,11 @@ def ranked_labels(sample: dict, image_labels: np.ndarray, image_scores: np.ndarr
 
 
 def read_objects(sample: dict, num_things: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Read the ground-truth objects.
-
-    Args:
-        sample (dict): Data sample with ``gt_inst_map``, ``gt_instances`` and ``gt_sem_seg``.
-        num_things (int): Number of thing categories.
-
-    Returns:
-        tuple[ndarray, ndarray, ndarray]: Instance map (H, W) int32, ids (G,) and labels (G,).
+    """Read the instance map (H, W) int32, the ids (G,) and the labels (G,) of the true objects.
 
     Raises:
-        ValueError: If a field is missing, the map has another size than the category map, a label
-            is outside ``thing_classes`` or an id is 0 or 255.
+        ValueError: A field is missing, the map has another size than the category map, a label is
+            outside ``thing_classes``, or an id is 0 or 255 or given twice.
     """
     inst_map = read_map(sample, 'gt_inst_map')
     _check_size(sample, 'gt_inst_map', inst_map.shape, read_map(sample, 'gt_sem_seg').shape)
@@ -172,6 +165,15 @@ def read_objects(sample: dict, num_things: int) -> tuple[np.ndarray, np.ndarray,
         raise InvalidInputError(f'gt_instances.ids of {sample_name(sample)} are {ids.tolist()}; an '
                                 'id is given once and is neither 0 (no object) nor 255 (void)')
     return tuple(each.detach().cpu().numpy() for each in (inst_map, ids, labels))
+
+
+def read_category_map(sample: dict, key: str, num_classes: int) -> np.ndarray:
+    """Read a category map (H, W) in a small type, which makes counting faster."""
+    category_map = read_map(sample, key)
+    _check_size(sample, key, category_map.shape, read_map(sample, 'gt_sem_seg').shape)
+    _check_range(sample, key, category_map, num_classes, 'classes', has_void=key == 'gt_sem_seg')
+    small = np.min_scalar_type(max(num_classes, VOID))
+    return category_map.detach().cpu().numpy().astype(small)
 
 
 def read_map(sample: dict, key: str) -> Tensor:
@@ -207,18 +209,6 @@ def errors_name(sample: dict) -> Iterator[None]:
         raise InvalidInputError(f'{sample_name(sample)}: {error}') from error
 
 
-def _read_category_maps(sample: dict, num_classes: int) -> list[np.ndarray]:
-    """Predicted and true category map (H, W), in a small type, which makes counting faster."""
-    maps, shape = [], read_map(sample, 'gt_sem_seg').shape
-    for key, void in (('pred_sem_seg', ()), ('gt_sem_seg', (VOID, ))):
-        category_map = read_map(sample, key)
-        _check_size(sample, key, category_map.shape, shape)
-        _check_range(sample, key, category_map, num_classes, 'classes', void)
-        small = np.min_scalar_type(max(num_classes, VOID))
-        maps.append(category_map.detach().cpu().numpy().astype(small))
-    return maps
-
-
 def _check_size(sample: dict, key: str, given: Sequence[int], expected: Sequence[int]) -> None:
     if tuple(given[-2:]) != tuple(expected):
         raise InvalidInputError(f'{key} of {sample_name(sample)} has size {tuple(given[-2:])} '
@@ -228,10 +218,10 @@ def _check_size(sample: dict, key: str, given: Sequence[int], expected: Sequence
 
 
 def _check_range(sample: dict, key: str, labels: Tensor, limit: int, what: str,
-                 void: Sequence[int] = ()) -> None:
+                 has_void: bool = False) -> None:
     outside = (labels < 0) | (labels >= limit)
-    for value in void:
-        outside &= labels != value
+    if has_void:
+        outside &= labels != VOID
     if outside.any():
         wrong = labels[outside].unique().tolist()
         raise InvalidInputError(f'{key} of {sample_name(sample)} holds {wrong}, but there are '

@@ -1,4 +1,4 @@
-"""Pictures of what a box head has to learn: a box for each cell of an instance, as numbers."""
+"""Drawings of what a box head has to learn: a box for each cell of an instance, as numbers."""
 import cv2
 import matplotlib
 import numpy as np
@@ -10,7 +10,7 @@ from mmseg_instbox.core.feature_grid import cell_points, sample_at_cells
 from mmseg_instbox.models.box_heads.pixel_box_head import PixelBoxHead, cell_boxes
 from mmseg_instbox.models.task_modules.pixel_box_coder import PixelBoxCoder
 
-from .drawing import enlarge, put_name_above
+from .drawing import put_name_above
 from .utils import to_numpy
 from .vote_field import dim, draw_pointing, spread_cells
 
@@ -49,12 +49,8 @@ def add_box_targets(sample: SegDataSample, box_head: PixelBoxHead,
 def draw_target_boxes(image: np.ndarray, sample: SegDataSample) -> np.ndarray:
     """Draw from the cells of each instance to the centre of the box that they have to learn.
 
-    Args:
-        image: RGB image, ``(H, W, 3)`` uint8, maybe enlarged against ``gt_inst_map``.
-        sample: With what :func:`add_box_targets` wrote.
-
-    Returns:
-        np.ndarray: RGB picture, ``(H, W, 3)`` uint8.
+    The image, RGB ``(H, W, 3)`` uint8, may be enlarged against the ``gt_inst_map`` of the sample,
+    which has what :func:`add_box_targets` wrote.
     """
     boxes = to_numpy(sample.gt_boxes.data)
     ids = to_numpy(sample_at_cells(sample.gt_inst_map.data[0], boxes.shape[1:]))
@@ -72,15 +68,14 @@ def draw_deltas(image: np.ndarray, deltas: np.ndarray, names: tuple[str, ...]) -
         names: Four, each is written above its map with the least and the largest value.
 
     Returns:
-        np.ndarray: RGB picture, ``(H, W, 3)`` uint8.
+        np.ndarray: RGB, ``(H, W, 3)`` uint8.
     """
     height, width = image.shape[0] // 2, image.shape[1] // 2
-    strip = put_name_above(enlarge(image, 1), '').shape[0] - image.shape[0]
+    strip = put_name_above(image, '').shape[0] - image.shape[0]
     size = width, max(height - strip, 1)
     small = dim(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
-    maps = [put_name_above(_draw_delta(small, values), _caption(name, values))
-            for name, values in zip(names, deltas, strict=True)]
-    maps = [cv2.resize(each, (width, height)) for each in maps]
+    maps = [cv2.resize(put_name_above(_draw_delta(small, values), _caption(name, values)),
+                       (width, height)) for name, values in zip(names, deltas, strict=True)]
     canvas = np.full_like(image, 255)
     canvas[:2 * height, :2 * width] = np.concatenate(
         [np.concatenate(maps[:2], axis=1), np.concatenate(maps[2:], axis=1)])
@@ -100,7 +95,7 @@ def _caption(name: str, values: np.ndarray) -> str:
 
 
 def _draw_delta(canvas: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Colour the cells of a dimmed picture by their values ``(h, w)``, nan for none."""
+    """Colour the cells of a dimmed image by their values ``(h, w)``, nan for none."""
     known = ~np.isnan(values)
     scale = max(np.abs(values[known]).max(initial=0), 1e-6)
     share = np.nan_to_num(values / scale / 2) + 0.5

@@ -1,4 +1,4 @@
-"""Pictures of candidate instances: the boxes on which the votes of an image's cells agree."""
+"""Drawings of candidate instances: the boxes on which the votes of an image's cells agree."""
 from collections.abc import Sequence
 
 import cv2
@@ -12,12 +12,12 @@ from mmseg_instbox.core.pixel_box_grouper import PixelBoxGrouper
 
 from .drawing import draw_labels, line_width
 from .utils import to_numpy
-from .vote_field import dim, thing_categories
+from .vote_field import DARK, dim, thing_categories
 
 MAX_DRAWN = 200  # candidates, those with most votes
 MIN_IOU = 0.4  # of a candidate with the instance that it became
 LOST_COLOR = (200, 200, 200)
-LARGEST_DOT = 0.025  # radius for the most votes, in lengths of the picture's longer side
+LARGEST_DOT = 0.025  # radius for the most votes, in lengths of the image's longer side
 
 
 @torch.no_grad()
@@ -38,7 +38,7 @@ def find_candidates(grouper: PixelBoxGrouper, boxes: torch.Tensor, scores: torch
         Candidates: ``boxes`` (K, 4), ``labels`` (K,) category among the C, ``votes`` (K,).
 
     Raises:
-        ValueError: If boxes and scores do not lie on one grid.
+        ValueError: Boxes and scores do not lie on one grid.
     """
     category = thing_categories(boxes, scores, thing_ids)
     index = (category >= 0).flatten().nonzero()[:, 0]
@@ -54,16 +54,10 @@ def find_candidates(grouper: PixelBoxGrouper, boxes: torch.Tensor, scores: torch
 
 def match_candidates(candidates: Candidates, bboxes: np.ndarray,
                      categories: np.ndarray) -> np.ndarray:
-    """Tell which instance each candidate became.
+    """Tell which instance each candidate became: ``(K,)`` int64, -1 for none.
 
-    Args:
-        candidates: K of them.
-        bboxes: ``(N, 4)`` boxes of instances.
-        categories: ``(N,)`` their categories, numbered as the candidates'.
-
-    Returns:
-        np.ndarray: ``(K,)`` int64, the instance of the same category whose box has the highest IoU
-        with the candidate's, if that is at least ``MIN_IOU``; else -1.
+    It is the instance, of those with boxes ``(N, 4)`` and categories ``(N,)``, of the same category
+    whose box has the highest IoU with the candidate's, if that is at least ``MIN_IOU``.
     """
     if not len(bboxes):
         return np.full(len(candidates.labels), -1)
@@ -85,7 +79,7 @@ def draw_candidates(image: np.ndarray, candidates: Candidates, owners: np.ndarra
         with_labels: Whether to write on the first candidate of each instance how many votes it got.
 
     Returns:
-        np.ndarray: RGB picture, ``(H, W, 3)`` uint8.
+        np.ndarray: RGB, ``(H, W, 3)`` uint8.
     """
     canvas = dim(image)
     boxes = np.rint(to_numpy(candidates.boxes)[:MAX_DRAWN]).astype(int)
@@ -95,20 +89,15 @@ def draw_candidates(image: np.ndarray, candidates: Candidates, owners: np.ndarra
     radii = np.maximum(np.rint(np.sqrt(votes) * largest), 2).astype(int)
     paint_order = np.lexsort((votes, owners >= 0))  # many votes above few, found above lost
     for i in paint_order:
-        color = palette[owners[i]].tolist()
-        cv2.rectangle(canvas, boxes[i, :2].tolist(), (boxes[i, 2:] - 1).tolist(), color,
-                      line_width(canvas))
+        cv2.rectangle(canvas, boxes[i, :2].tolist(), (boxes[i, 2:] - 1).tolist(),
+                      palette[owners[i]].tolist(), line_width(canvas))
     for i in paint_order:
         centre = (boxes[i].reshape(2, 2).sum(axis=0) // 2).tolist()
-        cv2.circle(canvas, centre, radii[i] + 1, (30, 30, 30), -1, cv2.LINE_AA)
+        cv2.circle(canvas, centre, radii[i] + 1, DARK, -1, cv2.LINE_AA)
         cv2.circle(canvas, centre, radii[i], palette[owners[i]].tolist(), -1, cv2.LINE_AA)
     if not with_labels:
         return canvas
     _, first = np.unique(owners, return_index=True)
     first = first[owners[first] >= 0]
-    texts = [f'{_number(votes[i])} votes' for i in first]
+    texts = [f'{votes[i]:.0f} votes' if votes[i] >= 10 else f'{votes[i]:.1f} votes' for i in first]
     return draw_labels(canvas, boxes[first], texts, palette[owners[first]])
-
-
-def _number(votes: float) -> str:
-    return f'{votes:.0f}' if votes >= 10 else f'{votes:.1f}'

@@ -1,4 +1,8 @@
-"""Drawing of instances on an enlarged copy of the image, as functions on arrays."""
+"""Drawing of instances on an enlarged copy of the image, as functions on arrays.
+
+Canvases are (H, W, 3) uint8 RGB; functions give a new one.
+"""
+import colorsys
 import functools
 import math
 from collections.abc import Sequence
@@ -9,11 +13,15 @@ import numpy as np
 from matplotlib import font_manager
 from PIL import Image, ImageDraw, ImageFont
 
-from .palette import text_color
-
 VOID_GREY = 128
 HATCH_GREY = 225
 HIDDEN_OBJECT = 0.5  # what hiding a whole object costs, where hiding a whole label costs 1
+# Hand-picked so that neighbours in the list, and the first few above all, differ most.
+BASE_COLORS = (
+    (230, 25, 75), (60, 180, 75), (255, 225, 25), (0, 110, 220), (245, 130, 48), (145, 30, 180),
+    (70, 240, 240), (240, 50, 230), (170, 240, 50), (165, 85, 30), (250, 170, 200), (0, 128, 128),
+    (190, 150, 255), (128, 0, 0), (170, 255, 195), (90, 90, 255), (128, 128, 0), (255, 200, 140))
+GOLDEN_RATIO = 0.618034
 
 
 @dataclass
@@ -33,6 +41,25 @@ class DrawnObjects:
     colors: np.ndarray
 
 
+def instance_colors(count: int) -> np.ndarray:
+    """Give ``count`` RGB colours, (count, 3) uint8, always the same ones in the same order.
+
+    The first are hand-picked; further ones step round the colour circle by the golden ratio, at
+    three levels of brightness.
+    """
+    extra = [colorsys.hsv_to_rgb(k * GOLDEN_RATIO % 1, 0.75, 1 - k % 3 * 0.2)
+             for k in range(count - len(BASE_COLORS))]
+    further = np.rint(np.array(extra).reshape(-1, 3) * 255)
+    base = np.array(BASE_COLORS[:count]).reshape(-1, 3)
+    return np.concatenate([base, further]).astype(np.uint8)
+
+
+def text_color(background: np.ndarray) -> tuple[int, int, int]:
+    """Give black or white, whichever is easier to read on an RGB ``background`` (3,)."""
+    luminance = float(np.dot(background, (0.299, 0.587, 0.114)))
+    return (0, 0, 0) if luminance > 120 else (255, 255, 255)
+
+
 def enlarge(array: np.ndarray, factor: int, interpolation: int = cv2.INTER_NEAREST) -> np.ndarray:
     """Enlarge a uint8 array (H, W) or (H, W, 3) by a whole ``factor``; always gives a copy."""
     return cv2.resize(array, None, fx=factor, fy=factor, interpolation=interpolation)
@@ -43,14 +70,11 @@ def draw_objects(canvas: np.ndarray, objects: DrawnObjects, factor: int, alpha: 
     """Draw masks with contours, then boxes, then labels.
 
     Args:
-        canvas (np.ndarray): The enlarged image, (H * factor, W * factor, 3) uint8.
-        objects (DrawnObjects): Instances in image pixels, the most important first.
-        factor (int): By how much the canvas is larger than the image.
-        alpha (float): Opacity of the masks, 0 to 1.
-        with_boxes (bool): Whether to draw the boxes, too; labels go to their place either way.
-
-    Returns:
-        np.ndarray: A new canvas of the same shape, uint8.
+        canvas: The enlarged image, (H * factor, W * factor, 3) uint8.
+        objects: Instances in image pixels, the most important first.
+        factor: By how much the canvas is larger than the image.
+        alpha: Opacity of the masks, 0 to 1.
+        with_boxes: Whether to draw the boxes, too; labels go to their place either way.
     """
     canvas = canvas.copy()
     parts = [_occupied(mask) for mask in objects.masks]
@@ -75,13 +99,13 @@ def draw_objects(canvas: np.ndarray, objects: DrawnObjects, factor: int, alpha: 
 
 def _occupied(mask: np.ndarray) -> tuple[slice, slice]:
     """Rows and columns that hold a mask (H, W) bool, the first pixel of an empty one: a large
-    picture has many objects that cover a small part of it."""
+    image has many objects that cover a small part of it."""
     sides = [np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0)]
     return tuple(slice(side[0], side[-1] + 1) if len(side) else slice(0, 1) for side in sides)
 
 
 def hatch_void(canvas: np.ndarray, void: np.ndarray, factor: int) -> np.ndarray:
-    """Grey and hatch the void pixels ``void`` (H, W) bool; gives a new canvas."""
+    """Grey and hatch the void pixels ``void`` (H, W) bool."""
     canvas = canvas.copy()
     inside = enlarge(void.astype(np.uint8), factor) > 0
     y, x = np.nonzero(inside)
@@ -92,19 +116,12 @@ def hatch_void(canvas: np.ndarray, void: np.ndarray, factor: int) -> np.ndarray:
 
 def draw_labels(canvas: np.ndarray, boxes: np.ndarray, texts: list[str],
                 colors: np.ndarray) -> np.ndarray:
-    """Write each text on a tag of its colour at its box, inside the canvas, apart where possible.
+    """Write N texts on tags of their colours (N, 3) uint8 at boxes (N, 4) int in canvas pixels.
 
-    Args:
-        canvas (np.ndarray): (H, W, 3) uint8.
-        boxes (np.ndarray): (N, 4) int, in canvas pixels.
-        texts (list[str]): N labels.
-        colors (np.ndarray): (N, 3) uint8.
-
-    Returns:
-        np.ndarray: A new canvas, uint8.
+    Tags lie inside the canvas, apart from one another where possible.
     """
-    picture = Image.fromarray(canvas)
-    draw = ImageDraw.Draw(picture)
+    drawn = Image.fromarray(canvas)
+    draw = ImageDraw.Draw(drawn)
     font = load_font(font_size(canvas))
     placed = np.zeros((0, 4), dtype=int)
     for box, text, color in zip(boxes, texts, colors, strict=True):
@@ -114,7 +131,7 @@ def draw_labels(canvas: np.ndarray, boxes: np.ndarray, texts: list[str],
         placed = np.concatenate([placed, tag[None]])
         draw.rectangle(tuple((tag - (0, 0, 1, 1)).tolist()), fill=tuple(color.tolist()))
         draw.text((tag[0] + 3, tag[1] + 1), text, font=font, fill=text_color(color))
-    return np.array(picture)
+    return np.array(drawn)
 
 
 def place_label(box: np.ndarray, size: tuple[int, int], canvas_shape: tuple[int, int],
@@ -122,11 +139,11 @@ def place_label(box: np.ndarray, size: tuple[int, int], canvas_shape: tuple[int,
     """Find the place at a box where a label hides least of other labels and of small objects.
 
     Args:
-        box (np.ndarray): (4,) int, in canvas pixels.
-        size (tuple[int, int]): Width and height of the label.
-        canvas_shape (tuple[int, int]): Height and width of the canvas.
-        placed (np.ndarray): (M, 4) int, the labels already there.
-        boxes (np.ndarray): (N, 4) int, the boxes of all objects.
+        box: (4,) int, in canvas pixels.
+        size: Width and height of the label.
+        canvas_shape: Height and width of the canvas.
+        placed: (M, 4) int, the labels already there.
+        boxes: (N, 4) int, the boxes of all objects.
 
     Returns:
         np.ndarray: (4,) int, the label's box, inside the canvas unless it is larger than that.
@@ -153,15 +170,10 @@ def _overlap(box: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def join_panels(panels: dict[str, np.ndarray], columns: int | None = None) -> np.ndarray:
-    """Put pictures of one size side by side; with several, each gets its name above it.
+    """Put images of one size side by side, with their names above them if there are several.
 
-    Args:
-        panels (dict[str, np.ndarray]): Names and pictures, (H, W, 3) uint8.
-        columns (int, optional): How many stand side by side before the next row begins; all of
-            them by default. Places left in the last row stay white.
-
-    Returns:
-        np.ndarray: The joined picture, uint8.
+    After ``columns`` of them the next row begins, by default never; what is left of the last row
+    stays white.
     """
     if len(panels) == 1:
         return next(iter(panels.values()))
@@ -173,7 +185,7 @@ def join_panels(panels: dict[str, np.ndarray], columns: int | None = None) -> np
 
 
 def put_name_above(panel: np.ndarray, name: str) -> np.ndarray:
-    """Add a white strip with the name of a picture above it."""
+    """Add a white strip with a name above an image."""
     font = load_font(font_size(panel))
     strip = Image.new('RGB', (panel.shape[1], 2 * font_size(panel)), 'white')
     ImageDraw.Draw(strip).text((6, strip.height // 2), name, font=font, fill='black', anchor='lm')
@@ -181,12 +193,12 @@ def put_name_above(panel: np.ndarray, name: str) -> np.ndarray:
 
 
 def line_width(canvas: np.ndarray) -> int:
-    """Give the line width in pixels for a canvas (H, W, 3): 1 up to about 1000 pixels."""
+    """Give the line width in pixels for a canvas: 1 up to about 1000 pixels."""
     return max(1, round(max(canvas.shape[:2]) / 700))
 
 
 def font_size(canvas: np.ndarray) -> int:
-    """Give the font size in pixels for a canvas (H, W, 3): 13 up to about 850 pixels."""
+    """Give the font size in pixels for a canvas: 13 up to about 850 pixels."""
     return max(13, max(canvas.shape[:2]) // 65)
 
 

@@ -1,4 +1,4 @@
-"""Pictures of an image's objects and predictions, coloured and labelled by kind of error."""
+"""Drawings of an image's objects and predictions, coloured and labelled by kind of error."""
 from collections.abc import Sequence
 
 import cv2
@@ -33,29 +33,26 @@ KIND_TITLES = dict(
 
 def draw_kinds(image: np.ndarray, masks: np.ndarray, bboxes: np.ndarray, names: Sequence[str],
                kinds: Sequence[str], void: np.ndarray | None = None) -> np.ndarray:
-    """Draw the objects or the predictions of an image in the colours of their kinds.
+    """Draw N objects or predictions of an image in the colours of their kinds.
 
     Args:
-        image (ndarray): RGB image, (H, W, 3) uint8.
-        masks (ndarray): (N, H, W) bool, the most important first.
-        bboxes (ndarray): (N, 4) float, right and bottom edge exclusive.
-        names (Sequence[str]): What to call each of the N.
-        kinds (Sequence[str]): The kind of each: a key of ``KIND_COLORS``.
-        void (ndarray, optional): Pixels to hatch, (H, W) bool.
+        image: RGB image, (H, W, 3) uint8.
+        masks: (N, H, W) bool, the most important first.
+        bboxes: (N, 4) float, right and bottom edge exclusive.
+        names: What to call each of the N.
+        kinds: The kind of each: a key of ``KIND_COLORS``.
+        void: Pixels to hatch, (H, W) bool.
 
     Returns:
-        ndarray: RGB picture, uint8, enlarged by the whole factor that brings the longer side to at
-        least ``MIN_SIZE`` pixels.
+        ndarray: RGB uint8, enlarged by the whole factor that brings the longer side to at least
+        ``MIN_SIZE`` pixels.
     """
     factor = max(1, -(-MIN_SIZE // max(image.shape[:2])))
     canvas = enlarge(image, factor, cv2.INTER_CUBIC)
     if void is not None:
         canvas = hatch_void(canvas, void, factor)
     colors = np.array([KIND_COLORS[kind] for kind in kinds], dtype=np.uint8).reshape(-1, 3)
-    texts = [_label(name, kind) for name, kind in zip(names, kinds, strict=True)]
+    texts = [name if kind == 'correct' else f'{KIND_TITLES[kind]}: {name}'
+             for name, kind in zip(names, kinds, strict=True)]
     objects = DrawnObjects(masks, bboxes, texts, colors)
     return draw_objects(canvas, objects, factor, ALPHA, with_boxes=False)
-
-
-def _label(name: str, kind: str) -> str:
-    return name if kind == 'correct' else f'{KIND_TITLES[kind]}: {name}'

@@ -10,20 +10,18 @@ from mmseg.structures import SegDataSample
 from mmseg.utils import get_classes, get_palette
 from mmseg.visualization import SegLocalVisualizer
 
-from ..errors import InvalidInputError
-from .drawing import DrawnObjects, draw_objects, enlarge, hatch_void, join_panels
-from .palette import instance_colors
-from .utils import (
-    best_first,
-    check_image,
-    check_size,
-    class_name,
-    match_ids,
-    to_numpy,
-    write_picture,
-)
+from mmseg_instbox.core.feature_grid import VOID
 
-VOID = 255
+from ..errors import InvalidInputError
+from .drawing import (
+    DrawnObjects,
+    draw_objects,
+    enlarge,
+    hatch_void,
+    instance_colors,
+    join_panels,
+)
+from .utils import check_image, check_size, match_ids, to_numpy, write_picture
 
 
 @VISUALIZERS.register_module()
@@ -51,7 +49,7 @@ class InstBoxLocalVisualizer(SegLocalVisualizer):
             :class:`mmengine.visualization.Visualizer`.
     """
 
-    columns: int | None = None  # pictures side by side before the next row; all of them
+    columns: int | None = None  # panels side by side before the next row; all of them
 
     def __init__(self,
                  name: str = 'visualizer',
@@ -110,15 +108,15 @@ class InstBoxLocalVisualizer(SegLocalVisualizer):
             draw_pred (bool): Whether to draw the prediction, where there is one.
             show (bool): Whether to open a window.
             wait_time (float): Seconds that the window stays; 0 waits for a key.
-            out_file (str, optional): Picture to write; its folder is made where needed.
+            out_file (str, optional): Image file to write; its folder is made where needed.
             step (int): Step that the backends record.
             with_labels (bool): Whether to write category and score.
             with_image (bool): Whether to put the bare image before the rest.
             score_thr (float, optional): Replaces the visualizer's own ``score_thr``.
 
         Raises:
-            ValueError: If the image is not (H, W, 3) uint8, a mask has another size, a label is
-                outside ``thing_classes``, or ``out_file`` has no ending of a picture format.
+            ValueError: The image is not (H, W, 3) uint8, a mask has another size, a label is
+                outside ``thing_classes``, or ``out_file`` has no ending of an image format.
         """
         check_image(image)
         thr = self.score_thr if score_thr is None else score_thr
@@ -127,8 +125,12 @@ class InstBoxLocalVisualizer(SegLocalVisualizer):
         panels = {}
         if draw_gt:
             panels['ground truth'] = self._draw_gt(image, sample, gt, with_labels)
-        if draw_pred:
-            panels.update(self._draw_pred_panels(image, sample, gt, with_labels, thr))
+        if draw_pred and 'pred_instances' in sample:
+            found = self._found_objects(sample, image, gt, with_labels, thr)
+            panels.update(self._draw_found(image, sample, found, thr))
+        elif draw_pred:
+            panels['prediction'] = self._draw_categories(image, sample.get('pred_sem_seg'),
+                                                         with_labels)
         panels = {key: panel for key, panel in panels.items() if panel is not None}
         if with_image or not panels:
             panels = {'image': self._canvas(image), **panels}
@@ -157,33 +159,32 @@ class InstBoxLocalVisualizer(SegLocalVisualizer):
         canvas = hatch_void(self._canvas(image), void, self._factor(image))
         return draw_objects(canvas, gt, self._factor(image), self.alpha)
 
-    def _draw_pred_panels(self, image: np.ndarray, sample: SegDataSample,
-                          gt: DrawnObjects | None, with_labels: bool,
-                          thr: float) -> dict[str, np.ndarray | None]:
-        """Draw what was predicted: pictures of one size by caption, None for what is missing."""
-        return dict(prediction=self._draw_pred(image, sample, gt, with_labels, thr))
-
-    def _draw_pred(self, image: np.ndarray, sample: SegDataSample, gt: DrawnObjects | None,
-                   with_labels: bool, thr: float) -> np.ndarray | None:
-        """Draw predicted instances from score ``thr``, or the category map, or give None."""
-        if 'pred_instances' not in sample:
-            return self._draw_categories(image, sample.get('pred_sem_seg'), with_labels)
-        objects = self._found_objects(sample, image, gt, with_labels, thr)
-        return draw_objects(self._canvas(image), objects, self._factor(image), self.alpha)
+    def _draw_found(self, image: np.ndarray, sample: SegDataSample, found: DrawnObjects,
+                    thr: float) -> dict[str, np.ndarray]:
+        """Draw predicted instances: panels of one size by caption."""
+        return dict(prediction=draw_objects(self._canvas(image), found, self._factor(image),
+                                            self.alpha))
 
     def _found_objects(self, sample: SegDataSample, image: np.ndarray, gt: DrawnObjects | None,
                        with_labels: bool, thr: float) -> DrawnObjects:
         """Collect the predicted instances from score ``thr``, best first."""
-        check_size(to_numpy(sample.pred_instances.masks), image, 'pred_instances.masks')
-        keep = best_first(sample.pred_instances, thr)
         every, *others = (to_numpy(sample.pred_instances[key])
                           for key in ('masks', 'bboxes', 'labels', 'scores'))
-        masks = [every[index] for index in keep]  # views: of a large picture they take a gigabyte
+        check_size(every, image, 'pred_instances.masks')
+        keep = self._shown(sample, thr)
+        masks = [every[index] for index in keep]  # views: of a large image they take a gigabyte
         bboxes, labels, scores = (each[keep] for each in others)
-        texts = self._texts(labels, scores) if with_labels else None
+        texts = [f'{text} {score:.2f}'
+                 for text, score in zip(self._names(labels), scores, strict=True)]
         color_ids = match_ids(masks, () if gt is None else gt.masks)
         colors = instance_colors(int(color_ids.max(initial=-1)) + 1)[color_ids]
-        return DrawnObjects(masks, bboxes, texts, colors)
+        return DrawnObjects(masks, bboxes, texts if with_labels else None, colors)
+
+    def _shown(self, sample: SegDataSample, thr: float) -> np.ndarray:
+        """Indices (K,) of the predicted instances with scores from ``thr`` on, best first."""
+        scores = to_numpy(sample.pred_instances.scores)
+        order = np.argsort(-scores, kind='stable')
+        return order[scores[order] >= thr]
 
     def _draw_categories(self, image: np.ndarray, category_map: PixelData | None,
                          with_labels: bool) -> np.ndarray | None:
@@ -208,15 +209,17 @@ class InstBoxLocalVisualizer(SegLocalVisualizer):
         inst_map, objects = to_numpy(sample.gt_inst_map.data[0]), sample.gt_instances
         check_size(inst_map[None], image, 'gt_inst_map')
         masks = inst_map[None] == to_numpy(objects.ids)[:, None, None]
-        texts = self._texts(to_numpy(objects.labels)) if with_labels else None
+        texts = self._names(to_numpy(objects.labels)) if with_labels else None
         return DrawnObjects(masks, to_numpy(objects.bboxes), texts, instance_colors(len(masks)))
 
-    def _texts(self, labels: np.ndarray, scores: np.ndarray | None = None) -> list[str]:
-        """Write 'category' or 'category score' for each label (N,)."""
+    def _names(self, labels: np.ndarray) -> list[str]:
+        """Give the class name of each label (N,)."""
         names = self.dataset_meta.get('thing_classes')
         if names is None:
             names = [name for name in self.dataset_meta.get('classes', ()) if name != 'background']
-        texts = [class_name(int(label), names) for label in labels]
-        if scores is None:
-            return texts
-        return [f'{text} {score:.2f}' for text, score in zip(texts, scores, strict=True)]
+        outside = [label for label in labels.tolist() if not 0 <= label < len(names)]
+        if len(names) and outside:
+            raise InvalidInputError(f'Label {outside[0]} of an instance is outside thing_classes, '
+                                    f'which has {len(names)} names: give the visualizer the '
+                                    'dataset_meta of the data set that the labels come from.')
+        return [names[label] if len(names) else f'class {label}' for label in labels.tolist()]

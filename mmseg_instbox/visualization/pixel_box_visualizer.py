@@ -10,7 +10,7 @@ from .box_targets import PIXEL_BOX_NAMES, draw_deltas, draw_target_boxes
 from .candidates import draw_candidates, find_candidates, match_candidates
 from .drawing import DrawnObjects, draw_objects, join_panels
 from .inst_box_local_visualizer import InstBoxLocalVisualizer
-from .utils import best_first, check_image, to_numpy
+from .utils import check_image, to_numpy
 from .vote_field import draw_vote_field
 
 STAGES = ('votes', 'candidates', 'instances')
@@ -20,7 +20,7 @@ STAGES = ('votes', 'candidates', 'instances')
 class PixelBoxVisualizer(InstBoxLocalVisualizer):
     """Draw how instances come about, step by step, beside the ground truth.
 
-    The pictures are, after the ground truth: the votes, where each cell of a thing sees the centre
+    The panels are, after the ground truth: the votes, where each cell of a thing sees the centre
     of its object (:func:`~mmseg_instbox.visualization.draw_vote_field`); the candidates, boxes on
     which votes agree, before they are merged, in the colour of the instance that they became or
     grey; and the instances. They come from ``pred_boxes`` and ``pred_scores``, which a model keeps
@@ -30,11 +30,11 @@ class PixelBoxVisualizer(InstBoxLocalVisualizer):
         grouper: Config of the :class:`PixelBoxGrouper` whose candidates are drawn; give the model's
             own where it is not the default.
         stages: Which of 'votes', 'candidates' and 'instances' are drawn, in this order.
-        columns: Pictures side by side before the next row begins.
+        columns: Panels side by side before the next row begins.
         **kwargs: See :class:`InstBoxLocalVisualizer`.
 
     Raises:
-        ValueError: If there is no stage or an unknown one, ``columns`` is not a whole number from 1
+        ValueError: There is no stage or an unknown one, ``columns`` is not a whole number from 1
             on, or the grouper counts no votes.
     """
 
@@ -75,10 +75,10 @@ class PixelBoxVisualizer(InstBoxLocalVisualizer):
             delta_names (Sequence[str]): Names of the four numbers of a box target.
 
         Returns:
-            np.ndarray: The joined picture, RGB uint8.
+            np.ndarray: The joined panels, RGB uint8.
 
         Raises:
-            ValueError: If the image is not (H, W, 3) uint8, or the ground truth has another size.
+            ValueError: The image is not (H, W, 3) uint8, or the ground truth has another size.
         """
         check_image(image)
         canvas = self._canvas(image)
@@ -95,58 +95,41 @@ class PixelBoxVisualizer(InstBoxLocalVisualizer):
         return join_panels({name: each for name, each in panels.items() if each is not None},
                            self.columns)
 
-    def _draw_pred_panels(self, image: np.ndarray, sample: SegDataSample,
-                          gt: DrawnObjects | None, with_labels: bool,
-                          thr: float) -> dict[str, np.ndarray | None]:
-        """Draw the stages by caption; nothing for a sample without prediction."""
-        if 'pred_instances' not in sample:
-            return super()._draw_pred_panels(image, sample, gt, with_labels, thr)
-        _check_boxes(sample)
-        shown = self._found_objects(sample, image, gt, with_labels, thr)
-        keep = best_first(sample.pred_instances, thr)
-        draw = dict(
-            votes=lambda: self._draw_votes(image, sample),
-            candidates=lambda: self._draw_candidates(image, sample, keep, shown),
-            instances=lambda: self._draw_instances(image, shown))
-        return dict(draw[stage]() for stage in self.stages)
+    def _draw_found(self, image: np.ndarray, sample: SegDataSample, found: DrawnObjects,
+                    thr: float) -> dict[str, np.ndarray]:
+        """Draw the stages by caption."""
+        missing = [name for name in ('pred_boxes', 'pred_scores', 'grid_extent')
+                   if name not in sample]
+        if missing:
+            raise InvalidInputError(
+                f'A sample without {", ".join(missing)} shows no votes and no candidates: let the '
+                'model keep them with model.test_cfg.keep_boxes=True, or take '
+                "default_hooks.visualization of type 'PixelBoxVisualizationHook', which sees to "
+                'it.')
+        canvas, factor, panels = self._canvas(image), self._factor(image), {}
+        boxes, scores = sample.pred_boxes.data, sample.pred_scores.data
+        thing_ids, extent = self._thing_ids(len(scores)), sample.grid_extent
+        for stage in self.stages:
+            if stage == 'votes':
+                panels['votes: each cell points to the centre of its object'] = draw_vote_field(
+                    canvas, boxes * factor, scores, thing_ids, [side * factor for side in extent])
+            elif stage == 'candidates':
+                votes = find_candidates(self.grouper, boxes, scores, image.shape[:2], thing_ids,
+                                        extent)
+                labels = to_numpy(sample.pred_instances.labels)[self._shown(sample, thr)]
+                owners = match_candidates(votes, found.boxes, np.array(thing_ids)[labels])
+                votes = votes._replace(boxes=votes.boxes * factor)
+                panels[f'candidates: {len(owners)} boxes on which votes agree'] = draw_candidates(
+                    canvas, votes, owners, found.colors, found.texts is not None)
+            else:
+                panels['instances: each cell goes to the box that fits its own'] = draw_objects(
+                    canvas, found, factor, self.alpha)
+        return panels
 
-    def _draw_votes(self, image: np.ndarray, sample: SegDataSample) -> tuple[str, np.ndarray]:
-        factor = self._factor(image)
-        extent = tuple(side * factor for side in sample.grid_extent)
-        picture = draw_vote_field(self._canvas(image), sample.pred_boxes.data * factor,
-                                  sample.pred_scores.data, self._thing_ids(sample), extent)
-        return 'votes: each cell points to the centre of its object', picture
-
-    def _draw_candidates(self, image: np.ndarray, sample: SegDataSample, keep: np.ndarray,
-                         shown: DrawnObjects) -> tuple[str, np.ndarray]:
-        thing_ids = self._thing_ids(sample)
-        found = find_candidates(self.grouper, sample.pred_boxes.data, sample.pred_scores.data,
-                                image.shape[:2], thing_ids, sample.grid_extent)
-        categories = np.array(thing_ids)[to_numpy(sample.pred_instances.labels)[keep]]
-        owners = match_candidates(found, shown.boxes, categories)
-        found = found._replace(boxes=found.boxes * self._factor(image))
-        picture = draw_candidates(self._canvas(image), found, owners, shown.colors,
-                                  shown.texts is not None)
-        return f'candidates: {len(owners)} boxes on which votes agree', picture
-
-    def _draw_instances(self, image: np.ndarray,
-                        shown: DrawnObjects) -> tuple[str, np.ndarray]:
-        picture = draw_objects(self._canvas(image), shown, self._factor(image), self.alpha)
-        return 'instances: each cell goes to the box that fits its own', picture
-
-    def _thing_ids(self, sample: SegDataSample) -> list[int]:
+    def _thing_ids(self, num_classes: int) -> list[int]:
         """Index of each thing class among the categories of ``pred_scores``."""
         classes = list(self.dataset_meta.get('classes', ()))
         things = self.dataset_meta.get('thing_classes')
         if things is None or not classes:
-            return list(range(1, len(sample.pred_scores.data)))
+            return list(range(1, num_classes))
         return [classes.index(name) for name in things]
-
-
-def _check_boxes(sample: SegDataSample) -> None:
-    missing = [name for name in ('pred_boxes', 'pred_scores', 'grid_extent') if name not in sample]
-    if missing:
-        raise InvalidInputError(
-            f'A sample without {", ".join(missing)} shows no votes and no candidates: let the '
-            'model keep them with model.test_cfg.keep_boxes=True, or take '
-            "default_hooks.visualization of type 'PixelBoxVisualizationHook', which sees to it.")

@@ -1,4 +1,7 @@
-"""Pictures of where cells point: from each cell of a thing to the centre of its box."""
+"""Drawings of where cells point: from each cell of a thing to the centre of its box.
+
+Images and canvases are RGB, (H, W, 3) uint8; functions give a new one.
+"""
 import math
 from collections.abc import Sequence
 
@@ -12,11 +15,11 @@ from mmseg_instbox.core.feature_grid import cell_points
 from ..errors import InvalidInputError
 from .utils import check_image, to_numpy
 
-MAX_LINES = 500  # more would hide the picture
+MAX_LINES = 500  # more would hide the image
 TINT = 0.4  # opacity of the colour of a cell
 LINE = 0.75  # opacity of a line
 DOT = 0.1  # radius in sizes of a cell
-DIMMED = 0.45  # brightness that the picture keeps
+DIMMED = 0.45  # brightness that the image keeps
 FRACTION_BITS = 4  # cv2 draws at whole 16ths of a pixel
 WHITE, DARK = (255, 255, 255), (30, 30, 30)
 
@@ -26,7 +29,7 @@ def draw_vote_field(image: np.ndarray, boxes: np.ndarray | torch.Tensor,
                     extent: tuple[float, float]) -> np.ndarray:
     """Show where the cells of things point: what :class:`PixelBoxGrouper` counts as votes.
 
-    The picture is dimmed; a cell has the colour of the direction in which the centre of its box
+    The image is dimmed; a cell has the colour of the direction in which the centre of its box
     lies, some have a line to that centre, and white dots are the centres of all. An object that the
     network has understood looks like a wheel of colours around one knot of dots.
 
@@ -38,10 +41,10 @@ def draw_vote_field(image: np.ndarray, boxes: np.ndarray | torch.Tensor,
         extent: ``(H', W')`` image pixels that the grid covers (``grid_extent``).
 
     Returns:
-        np.ndarray: RGB picture, ``(H, W, 3)`` uint8.
+        np.ndarray: RGB, ``(H, W, 3)`` uint8.
 
     Raises:
-        ValueError: If the image is not ``(H, W, 3)`` uint8, or boxes and scores do not lie on one
+        ValueError: The image is not ``(H, W, 3)`` uint8, or boxes and scores do not lie on one
             grid.
     """
     check_image(image)
@@ -52,19 +55,10 @@ def draw_vote_field(image: np.ndarray, boxes: np.ndarray | torch.Tensor,
 
 def thing_categories(boxes: torch.Tensor, scores: torch.Tensor,
                      thing_ids: Sequence[int]) -> torch.Tensor:
-    """Find the cells that vote.
+    """Find the cells that vote: ``(h, w)`` int64, the category of each or -1.
 
-    Args:
-        boxes: ``(4, h, w)``.
-        scores: ``(C, h, w)`` category probabilities.
-        thing_ids: Indices of the thing categories among the C.
-
-    Returns:
-        torch.Tensor: ``(h, w)`` int64, the category of each cell that is of a thing and has a box
-        of finite, positive size; -1 elsewhere.
-
-    Raises:
-        ValueError: If boxes and scores do not lie on one grid.
+    A cell votes if it is of a thing and has a box of finite, positive size. Arguments and errors as
+    of :func:`draw_vote_field`.
     """
     if scores.ndim != 3 or boxes.shape != (4, *scores.shape[1:]):
         raise InvalidInputError(f'Got boxes {tuple(boxes.shape)} and scores {tuple(scores.shape)}; '
@@ -77,7 +71,7 @@ def thing_categories(boxes: torch.Tensor, scores: torch.Tensor,
 
 def draw_pointing(image: np.ndarray, boxes: np.ndarray, groups: np.ndarray,
                   extent: tuple[float, float]) -> np.ndarray:
-    """Draw from cells to the centres of their boxes on a dimmed picture.
+    """Draw from cells to the centres of their boxes on a dimmed image.
 
     Args:
         image: RGB image, ``(H, W, 3)`` uint8.
@@ -85,43 +79,35 @@ def draw_pointing(image: np.ndarray, boxes: np.ndarray, groups: np.ndarray,
         groups: ``(h, w)`` int, -1 for cells that are left out; the others are outlined group by
             group.
         extent: ``(H', W')`` image pixels that the grid covers.
-
-    Returns:
-        np.ndarray: RGB picture, ``(H, W, 3)`` uint8.
     """
     canvas = dim(image)
     cells = groups >= 0
     if not cells.any():
         return canvas
     points = to_numpy(cell_points(groups.shape, extent))
-    centres = np.where(cells[..., None], box_centres(boxes), points)
+    centres = np.stack([boxes[0] + boxes[2], boxes[1] + boxes[3]], axis=-1) / 2
+    centres = np.where(cells[..., None], centres, points)
     colors = direction_colors(centres - points)
     canvas = _tint(canvas, np.where(cells[..., None], colors, 0), groups, extent)
-    some = cells & _every(math.ceil(math.sqrt(cells.sum() / MAX_LINES)), groups.shape)
+    step = math.ceil(math.sqrt(cells.sum() / MAX_LINES))
+    some = np.zeros_like(cells)
+    some[step // 2::step, step // 2::step] = True
+    some &= cells
     radius = max(1.0, DOT * math.sqrt(math.prod(extent) / math.prod(groups.shape)))
     canvas = draw_lines(canvas, points[some], centres[some], colors[some], radius)
     return draw_dots(canvas, centres[cells], radius)
 
 
 def dim(image: np.ndarray) -> np.ndarray:
-    """Give a dark grey copy of an RGB image ``(H, W, 3)`` uint8, on which colours stand out."""
+    """Make an image dark grey, so that colours stand out on it."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     return cv2.cvtColor((grey * DIMMED).astype(np.uint8), cv2.COLOR_GRAY2RGB)
-
-
-def box_centres(boxes: np.ndarray) -> np.ndarray:
-    """Give the centres ``(..., 2)`` x, y of boxes ``(4, ...)``."""
-    return np.stack([boxes[0] + boxes[2], boxes[1] + boxes[3]], axis=-1) / 2
 
 
 def direction_colors(vectors: np.ndarray) -> np.ndarray:
     """Give directions the hues of a colour wheel: right red, down green, left cyan, up violet.
 
-    Args:
-        vectors: ``(..., 2)`` x, y; y points down.
-
-    Returns:
-        np.ndarray: RGB, ``(..., 3)`` uint8.
+    ``vectors`` are ``(..., 2)`` x, y, where y points down; colours are RGB, ``(..., 3)`` uint8.
     """
     angle = np.arctan2(vectors[..., 1], vectors[..., 0]).reshape(1, -1)
     hue = np.rint(angle / (2 * np.pi) % 1 * 180).astype(np.uint8) % 180
@@ -131,7 +117,7 @@ def direction_colors(vectors: np.ndarray) -> np.ndarray:
 
 def draw_lines(canvas: np.ndarray, starts: np.ndarray, ends: np.ndarray, colors: np.ndarray,
                radius: float) -> np.ndarray:
-    """Draw lines that begin with a dot, somewhat transparent; gives a new canvas.
+    """Draw lines that begin with a dot, somewhat transparent.
 
     Args:
         canvas: ``(H, W, 3)`` uint8.
@@ -140,7 +126,7 @@ def draw_lines(canvas: np.ndarray, starts: np.ndarray, ends: np.ndarray, colors:
         colors: ``(n, 3)`` uint8.
         radius: Of the dots in pixels.
     """
-    over, width, radius = canvas.copy(), _width(canvas), round(radius * (1 << FRACTION_BITS))
+    over, width, radius = canvas.copy(), _line_width(canvas), round(radius * (1 << FRACTION_BITS))
     for start, end, color in zip(_fixed(starts, canvas), _fixed(ends, canvas), colors.tolist(),
                                  strict=True):
         cv2.line(over, start, end, color, width, cv2.LINE_AA, FRACTION_BITS)
@@ -149,31 +135,13 @@ def draw_lines(canvas: np.ndarray, starts: np.ndarray, ends: np.ndarray, colors:
 
 
 def draw_dots(canvas: np.ndarray, points: np.ndarray, radius: float) -> np.ndarray:
-    """Draw white dots of a radius in pixels at points ``(n, 2)``, with a dark rim; gives a new
-    canvas."""
+    """Draw white dots of a radius in pixels at points ``(n, 2)``, with a dark rim."""
     canvas, radius = canvas.copy(), round(radius * (1 << FRACTION_BITS))
     places = set(_fixed(points, canvas))
     for size, color in ((radius + radius // 2, DARK), (radius, WHITE)):
         for place in places:
             cv2.circle(canvas, place, size, color, -1, cv2.LINE_AA, FRACTION_BITS)
     return canvas
-
-
-def _fixed(points: np.ndarray, canvas: np.ndarray) -> list[tuple[int, int]]:
-    """Points as cv2 takes them: its pixel k has its middle at k. Far ones come near the canvas."""
-    limit = np.array(canvas.shape[1::-1])
-    near = np.clip(points, -limit, 2 * limit) - 0.5
-    return [tuple(point) for point in np.rint(near * (1 << FRACTION_BITS)).astype(int).tolist()]
-
-
-def _width(canvas: np.ndarray) -> int:
-    return max(1, round(max(canvas.shape[:2]) / 900))
-
-
-def _every(step: int, shape: tuple[int, int]) -> np.ndarray:
-    """Mark every ``step``-th row and column of a grid."""
-    rows, columns = np.ogrid[:shape[0], :shape[1]]
-    return (rows % step == step // 2) & (columns % step == step // 2)
 
 
 def spread_cells(grid: np.ndarray, extent: tuple[float, float],
@@ -183,7 +151,7 @@ def spread_cells(grid: np.ndarray, extent: tuple[float, float],
     Args:
         grid: ``(h, w)`` or ``(h, w, 3)``, of a type that cv2 resizes.
         extent: ``(H', W')`` image pixels that the grid covers.
-        shape: ``(H, W)`` of the picture, at the corner of the grid.
+        shape: ``(H, W)`` of the image, at the corner of the grid.
 
     Returns:
         np.ndarray: ``(H, W)`` or ``(H, W, 3)``, of the same type.
@@ -193,18 +161,27 @@ def spread_cells(grid: np.ndarray, extent: tuple[float, float],
     return pixels[:shape[0], :shape[1]]
 
 
+def _fixed(points: np.ndarray, canvas: np.ndarray) -> list[tuple[int, int]]:
+    """Points as cv2 takes them: its pixel k has its middle at k. Far ones come near the canvas."""
+    limit = np.array(canvas.shape[1::-1])
+    near = np.clip(points, -limit, 2 * limit) - 0.5
+    return [tuple(point) for point in np.rint(near * (1 << FRACTION_BITS)).astype(int).tolist()]
+
+
+def _line_width(canvas: np.ndarray) -> int:
+    return max(1, round(max(canvas.shape[:2]) / 900))
+
+
 def _tint(canvas: np.ndarray, colors: np.ndarray, groups: np.ndarray,
           extent: tuple[float, float]) -> np.ndarray:
     """Colour the cells of groups from 0 on, and outline each group."""
     shape = canvas.shape[:2]
-    canvas = canvas.copy()
     labels = spread_cells(groups.astype(np.int16), extent, shape)
     full = spread_cells(colors.astype(np.uint8), extent, shape)
-    inside = labels >= 0
     tinted = cv2.addWeighted(canvas, 1 - TINT, full, TINT, 0)
-    np.copyto(canvas, tinted, where=inside[..., None])
+    canvas = np.where((labels >= 0)[..., None], tinted, canvas)
     for group in np.unique(groups[groups >= 0]):
         outline, _ = cv2.findContours((labels == group).astype(np.uint8), cv2.RETR_CCOMP,
                                       cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(canvas, outline, -1, WHITE, _width(canvas))
+        cv2.drawContours(canvas, outline, -1, WHITE, _line_width(canvas))
     return canvas

@@ -8,8 +8,7 @@ import cv2
 import numpy as np
 from mmengine.structures import InstanceData
 
-from ..visualization.drawing import DrawnObjects, draw_objects
-from ..visualization.palette import instance_colors
+from ..visualization.drawing import DrawnObjects, draw_objects, instance_colors
 from ..visualization.vote_field import draw_vote_field
 from .scene import Scene
 

@@ -11,7 +11,7 @@ from mmseg.structures import SegDataSample
 from mmseg_instbox.apis import annotate_video
 from mmseg_instbox.apis.video import draw_frames, frame_objects, write_frames
 from mmseg_instbox.utils.decoding import read_video
-from mmseg_instbox.visualization.palette import instance_colors
+from mmseg_instbox.visualization.drawing import instance_colors
 
 SIZE = (96, 128)
 

@@ -9,13 +9,12 @@ from mmseg.registry import TASK_UTILS
 from mmseg_instbox.engine import load_config
 from mmseg_instbox.evaluation import DumpedSamples
 from mmseg_instbox.evaluation.error_report import (
-    DrawErrors,
-    FindErrors,
+    ErrorFinder,
     FoundErrors,
     picture_name,
     summarise,
 )
-from mmseg_instbox.evaluation.functional import ImageErrors
+from mmseg_instbox.evaluation.functional.error_analysis import ImageErrors
 from mmseg_instbox.evaluation.replay import Regroup, replay
 from mmseg_instbox.visualization.error_pictures import KIND_COLORS
 
@@ -43,8 +42,8 @@ def nothing(num_objects=0, num_predictions=0):
 
 @pytest.mark.parametrize('threshold', [0.5, 0.9])
 def test_average_precision_is_the_metrics(samples, regroup, threshold):
-    find = FindErrors(regroup, threshold)
-    report = summarise([find(samples[index]) for index in range(4)], THINGS)
+    finder = ErrorFinder(regroup, threshold)
+    report = summarise([finder.find(samples[index]) for index in range(4)], THINGS)
     figures, = replay(samples, [regroup])
     assert report['AP'] == figures[f'APr_{threshold}']
     assert threshold < 0.9 or report['AP'] < 1
@@ -52,7 +51,7 @@ def test_average_precision_is_the_metrics(samples, regroup, threshold):
 
 
 def test_every_object_and_every_prediction_is_told(samples, regroup):
-    found = [FindErrors(regroup, 0.9)(samples[index]) for index in range(4)]
+    found = [ErrorFinder(regroup, 0.9).find(samples[index]) for index in range(4)]
     report = json.loads(json.dumps(summarise(found, THINGS)))
     assert [image['cost'] for image in report['images']] == sorted(
         (image['cost'] for image in report['images']), reverse=True)
@@ -91,9 +90,9 @@ def test_no_objects_and_no_predictions_are_said():
 
 
 def test_pictures_show_truth_and_prediction(samples, regroup, tmp_path):
-    find = FindErrors(regroup, 0.9)
-    found = find(samples[1])
-    drawn = DrawErrors(find, THINGS, tmp_path)(samples[1])
+    finder = ErrorFinder(regroup, 0.9)
+    found = finder.find(samples[1])
+    drawn = finder.draw(samples[1], THINGS, tmp_path)
     pictures = {side: cv2.imread(str(tmp_path / drawn[side]))[..., ::-1].astype(int)
                 for side in ('truth', 'prediction')}
     for side, kinds in (('truth', found.errors.object_kinds), ('prediction', found.errors.kinds)):
@@ -104,9 +103,9 @@ def test_pictures_show_truth_and_prediction(samples, regroup, tmp_path):
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_work_can_be_sent_to_processes(samples, regroup, tmp_path):
-    draw = pickle.loads(pickle.dumps(DrawErrors(FindErrors(regroup), THINGS, tmp_path)))
-    expected, found = FindErrors(regroup)(samples[0]), draw.find(samples[0])
+def test_work_can_be_sent_to_processes(samples, regroup):
+    finder = ErrorFinder(regroup)
+    expected, found = finder.find(samples[0]), pickle.loads(pickle.dumps(finder.find))(samples[0])
     assert all(map(np.array_equal, expected.errors, found.errors))
 
 

@@ -5,9 +5,10 @@ from mmseg_instbox.visualization.drawing import (
     DrawnObjects,
     draw_labels,
     draw_objects,
+    instance_colors,
     place_label,
+    text_color,
 )
-from mmseg_instbox.visualization.palette import instance_colors, text_color
 from mmseg_instbox.visualization.utils import match_ids
 
 NONE = np.zeros((0, 4), dtype=int)

@@ -10,7 +10,7 @@ from mmseg_instbox.apis.dataset_browser import browse_dataset
 from mmseg_instbox.cli.scripts.arguments import user_errors
 
 
-def parse_args() -> argparse.Namespace:
+def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config file')
@@ -23,11 +23,7 @@ def parse_args() -> argparse.Namespace:
                         help='seconds that a window stays')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
                         help='settings of the config to override')
-    return parser.parse_args()
-
-
-def main() -> None:
-    args = parse_args()
+    args = parser.parse_args()
     with user_errors():
         browse_dataset(args.config, args.output_dir, split=args.split, number=args.number,
                        seed=args.seed, show=args.show, wait_time=args.show_interval,

@@ -10,16 +10,11 @@ other images than those on which you report.
 import argparse
 from pathlib import Path
 
-import matplotlib
 import numpy as np
+from matplotlib.figure import Figure
 
-from mmseg_instbox.cli.scripts.arguments import (
-    check_out_file,
-    dump_parser,
-    quiet_and_single,
-    user_errors,
-)
-from mmseg_instbox.engine import load_config
+from mmseg_instbox.cli.scripts.arguments import user_errors
+from mmseg_instbox.cli.scripts.dumps import dump_parser, open_dump
 from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.evaluation import DumpedSamples
 from mmseg_instbox.evaluation.functional.calibration import (
@@ -30,14 +25,7 @@ from mmseg_instbox.evaluation.functional.calibration import (
     reliability_table,
 )
 from mmseg_instbox.evaluation.metrics.inst_box_metric import THRESHOLDS
-from mmseg_instbox.evaluation.replay import (
-    Regroup,
-    build_grouper,
-    configured_grouper,
-    match_images,
-)
-
-matplotlib.use('Agg')
+from mmseg_instbox.evaluation.replay import Regroup, build_grouper, match_images
 
 
 def parse_args() -> argparse.Namespace:
@@ -51,11 +39,6 @@ def parse_args() -> argparse.Namespace:
 def collect(samples: DumpedSamples, grouper: dict,
             workers: int) -> tuple[np.ndarray, np.ndarray, int]:
     """Uncalibrated scores ``(D,)``, which are right ``(D,)`` bool, and the number of objects.
-
-    Args:
-        samples: The images.
-        grouper: Config of the grouper; its calibration is left out.
-        workers: Number of processes.
 
     Raises:
         ValueError: There is nothing to fit: no instances, or all of them right or wrong.
@@ -72,9 +55,8 @@ def collect(samples: DumpedSamples, grouper: dict,
 
 def draw(file: Path, curves: dict[str, np.ndarray]) -> None:
     """Draw precision against score of some :func:`reliability_table`."""
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(4.5, 4.5))
+    figure = Figure(figsize=(4.5, 4.5))
+    axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color='grey', linewidth=1)
     for name, table in curves.items():
         axes.plot(table[:, 1], table[:, 2], marker='o', label=name)
@@ -86,12 +68,9 @@ def draw(file: Path, curves: dict[str, np.ndarray]) -> None:
 
 def main() -> None:
     args = parse_args()
-    quiet_and_single()
     with user_errors():
-        check_out_file(args.plot)
-        cfg = load_config(args.config, args.cfg_options)
-        samples = DumpedSamples.from_config(cfg, args.dump)
-        scores, hits, num_objects = collect(samples, configured_grouper(cfg), args.workers)
+        samples, grouper = open_dump(args, args.plot)
+        scores, hits, num_objects = collect(samples, grouper, args.workers)
     calibration = tuple(args.given or (round(each, 3) for each in fit_calibration(scores, hits)))
     mapped = calibrate(scores, calibration)
     before, after = (expected_calibration_error(each, hits) for each in (scores, mapped))

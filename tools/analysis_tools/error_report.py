@@ -11,25 +11,27 @@ import argparse
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import jinja2
 from prettytable import PrettyTable
 from torch.utils.data import Subset
 
-from mmseg_instbox.cli.scripts.arguments import dump_parser, quiet_and_single, user_errors
-from mmseg_instbox.engine import load_config
+from mmseg_instbox.cli.scripts.arguments import user_errors
+from mmseg_instbox.cli.scripts.dumps import dump_parser, open_dump
 from mmseg_instbox.errors import InvalidInputError
-from mmseg_instbox.evaluation import DumpedSamples
-from mmseg_instbox.evaluation.error_report import DrawErrors, FindErrors, summarise
-from mmseg_instbox.evaluation.functional import CORRECT
-from mmseg_instbox.evaluation.replay import Regroup, build_grouper, configured_grouper, map_samples
+from mmseg_instbox.evaluation.error_report import ErrorFinder, summarise
+from mmseg_instbox.evaluation.functional.error_analysis import CORRECT
+from mmseg_instbox.evaluation.replay import Regroup, build_grouper, map_samples
 from mmseg_instbox.utils import atomic_write, write_json
+from mmseg_instbox.visualization.drawing import text_color
 from mmseg_instbox.visualization.error_pictures import KIND_COLORS, KIND_TITLES
-from mmseg_instbox.visualization.palette import text_color
 
 TEMPLATE = Path(__file__).with_suffix('.html')
 PICTURES = 'pictures'
+# kinds that objects, or predictions, cannot be of
+IMPOSSIBLE = dict(objects=('background', 'duplicate'), predictions=('missed', ))
 
 
 def parse_args() -> argparse.Namespace:
@@ -68,19 +70,19 @@ def make_report(args: argparse.Namespace) -> dict:
     Returns:
         dict: What ``errors.json`` holds.
     """
-    cfg = load_config(args.config, args.cfg_options)
+    samples, grouper = open_dump(args)
     make_folder(args.out_dir)
-    samples = DumpedSamples.from_config(cfg, args.dump)
-    grouper = build_grouper(configured_grouper(cfg))
-    find = FindErrors(Regroup(grouper, samples.thing_ids), args.threshold, args.background)
     things = samples.dataset_meta['thing_classes']
+    finder = ErrorFinder(Regroup(build_grouper(grouper), samples.thing_ids), args.threshold,
+                         args.background)
     settings = dict(
-        config=args.config, dump=str(args.dump), grouper=configured_grouper(cfg),
-        threshold=args.threshold, background=args.background, num_images=len(samples))
-    report = dict(settings=settings, **summarise(map_samples(find, samples, args.workers), things))
+        config=args.config, dump=str(args.dump), grouper=grouper, threshold=args.threshold,
+        background=args.background, num_images=len(samples))
+    errors = map_samples(finder.find, samples, args.workers)
+    report = dict(settings=settings, **summarise(errors, things))
     worst = [image for image in report['images'][:args.max_images] if image['cost'] > 0]
     (args.out_dir / PICTURES).mkdir(exist_ok=True)
-    draw = DrawErrors(find, things, args.out_dir / PICTURES)
+    draw = partial(finder.draw, things=things, folder=args.out_dir / PICTURES)
     chosen = Subset(samples, [image['index'] for image in worst])
     pictures = map_samples(draw, chosen, args.workers) if worst else []
     write_json(report, args.out_dir / 'errors.json')
@@ -95,57 +97,33 @@ def render_page(report: dict, images: Sequence[dict], pictures: Sequence[dict]) 
     Args:
         report: What ``errors.json`` holds.
         images: Those of its images that are shown, the worst first.
-        pictures: What :class:`DrawErrors` tells of each.
+        pictures: What :meth:`ErrorFinder.draw` returns of each.
     """
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     cards = [_card(*pair) for pair in zip(images, pictures, strict=True)]
     shown = Counter(kind['name'] for card in cards for kind in card['kinds'])
-    explained = explain_kinds(report['settings']['threshold'], report['settings']['background'])
-    meanings = [dict(name=kind, title=KIND_TITLES[kind], meaning=meaning)
-                for kind, meaning in explained.items()]
-    kinds = [dict(_row(kind, report['kinds'][kind]), images=shown[kind],
-                  color=_hex(KIND_COLORS[kind]), text_color=_hex(text_color(KIND_COLORS[kind])))
-             for kind in by_cost(report)]
-    colors = {kind['name']: (kind['color'], kind['text_color']) for kind in kinds}
+    kinds = [dict(row, images=shown[row['name']]) for row in kind_rows(report)]
+    colors = {kind: [_hex(each) for each in (color, text_color(color))]
+              for kind, color in KIND_COLORS.items()}
     template = environment.from_string(TEMPLATE.read_text(encoding='utf-8'))
     grouper = dict(report['settings']['grouper'])
-    title = Path(report['settings']['dump']).name
     return template.render(report | dict(
-        title=title, grouper_type=grouper.pop('type'), grouper=grouper, kinds=kinds, colors=colors,
-        meanings=meanings, images=cards))
+        title=Path(report['settings']['dump']).name, grouper_type=grouper.pop('type'),
+        grouper=grouper, kinds=kinds, colors=colors, titles=KIND_TITLES, images=cards))
 
 
-def by_cost(report: dict) -> list[str]:
-    """The kinds: 'correct', then the one that costs most first."""
-    errors = [kind for kind in KIND_TITLES if kind != CORRECT]
-    return [CORRECT, *sorted(errors, key=lambda kind: -report['kinds'][kind]['AP_lost'])]
+def kind_rows(report: dict) -> list[dict]:
+    """The figures of each kind: 'correct', then the one that costs most first.
 
-
-def explain_kinds(threshold: float, background: float) -> dict[str, str]:
-    """What each kind means, in a phrase, in order of precedence."""
-    near, close = f'IoU above {background:g}', f'IoU above {threshold:g}'
-    return dict(
-        correct=f'object and prediction of one category with {close}, matched as for AP',
-        duplicate=f'right category and {close}, but another prediction has found the object',
-        wrong_category=f'{close}, but of another category',
-        merged=f'one prediction covers more than {threshold:.0%} of each of several objects of its '
-        'category',
-        split='several predictions of the right category lie mostly in the object and joined would '
-        'have found it; or a prediction lies mostly in an object that another has found',
-        border=f'right category, {near} only',
-        both=f'another category, {near} only',
-        background=f'prediction that has no {near} with any object',
-        missed=f'object that no prediction has {near} with, but for those that find another object')
-
-
-def _row(kind: str, figures: dict) -> dict:
-    """A kind's figures; None where that kind cannot be one of objects, or of predictions."""
-    row = dict(figures, name=kind, title=KIND_TITLES[kind])
-    if kind == 'missed':
-        row['predictions'] = None
-    elif kind in ('background', 'duplicate'):
-        row['objects'] = None
-    return row
+    A number is None where objects, or predictions, cannot be of that kind.
+    """
+    kinds = sorted(KIND_TITLES, key=lambda kind: -(report['kinds'][kind]['AP_lost'] or 0))
+    kinds.sort(key=lambda kind: kind != CORRECT)
+    return [
+        dict(report['kinds'][kind], name=kind, title=KIND_TITLES[kind],
+             **{side: None for side, names in IMPOSSIBLE.items() if kind in names})
+        for kind in kinds
+    ]
 
 
 def _card(image: dict, pictures: dict) -> dict:
@@ -186,9 +164,8 @@ def format_report(report: dict) -> str:
     table = PrettyTable(['kind', 'objects', 'predictions', 'AP^r lost'])
     table.align = 'r'
     table.align['kind'] = 'l'
-    for kind in by_cost(report):
-        row = _row(kind, report['kinds'][kind])
-        lost = '-' if kind == CORRECT else f'{row["AP_lost"]:.3f}'
+    for row in kind_rows(report):
+        lost = '-' if row['AP_lost'] is None else f'{row["AP_lost"]:.3f}'
         counts = ['-' if row[side] is None else row[side] for side in ('objects', 'predictions')]
         table.add_row([row['title'], *counts, lost])
     return (f'{table.get_string()}\nAP^r_{report["settings"]["threshold"]:g} is '
@@ -197,7 +174,6 @@ def format_report(report: dict) -> str:
 
 def main() -> None:
     args = parse_args()
-    quiet_and_single()
     with user_errors():
         report = make_report(args)
     print(format_report(report))

@@ -6,21 +6,18 @@ difference between two rows is what a part of the network, or the grid, costs.
 """
 import argparse
 from collections.abc import Sequence
+from functools import partial
+from itertools import product
 from pathlib import Path
 
 from prettytable import PrettyTable
 
-from mmseg_instbox.cli.scripts.arguments import (
-    check_out_file,
-    dump_parser,
-    quiet_and_single,
-    user_errors,
-)
-from mmseg_instbox.engine import load_config
+from mmseg_instbox.cli.scripts.arguments import user_errors
+from mmseg_instbox.cli.scripts.dumps import dump_parser, open_dump
 from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.evaluation import DumpedSamples
-from mmseg_instbox.evaluation.oracle import Ceiling, Oracle
-from mmseg_instbox.evaluation.replay import build_grouper, configured_grouper, replay
+from mmseg_instbox.evaluation.oracle import use_truth, use_truth_on_grid
+from mmseg_instbox.evaluation.replay import Regroup, build_grouper, replay
 from mmseg_instbox.utils import write_json
 
 FIGURES = ('mIoU', 'APr_0.5', 'APr_0.6', 'APr_0.7', 'APr_0.8', 'APr_0.9', 'APr_vol')
@@ -49,25 +46,26 @@ def oracle_table(samples: DumpedSamples, grouper: dict, strides: Sequence[int],
         workers: Number of processes.
 
     Raises:
-        ValueError: If category 0, which stands for void in true categories, is a thing.
+        ValueError: Category 0, which stands for void in true categories, is a thing.
     """
     if 0 in samples.thing_ids:
         name = samples.dataset_meta['classes'][0]
         raise InvalidInputError('with true categories void counts as category 0, but that is '
                                 f"'{name}', a thing; the oracle needs a data set whose category 0 "
                                 'has no instances')
-    grouper, words = build_grouper(grouper), ('predicted', 'true')
-    rows, variants = [], []
-    for boxes, categories in ((0, 0), (0, 1), (1, 0), (1, 1)):
+    rows, changes, words = [], [], ('predicted', 'true')
+    for boxes, categories in product((False, True), repeat=2):
         rows.append(dict(categories=words[categories], boxes=words[boxes], grid='of the network'))
-        variants.append(Oracle(grouper, samples.thing_ids, bool(categories), bool(boxes)))
+        changes.append(partial(use_truth, categories=categories, boxes=boxes))
     for stride in strides:
         rows.append(dict(categories='true', boxes='true', grid=f'stride {stride}'))
-        variants.append(Ceiling(grouper, samples.thing_ids, stride))
+        changes.append(partial(use_truth_on_grid, stride=stride))
+    grouper = build_grouper(grouper)
+    variants = [Regroup(grouper, samples.thing_ids, change) for change in changes]
     for row, figures in zip(rows, replay(samples, variants, workers), strict=True):
         row.update(figures)
     for row in (rows[1], rows[3]):
-        row['mIoU'] = None  # would be that of the prediction, which these rows do not use
+        row['mIoU'] = None
     return rows
 
 
@@ -82,12 +80,8 @@ def format_rows(rows: Sequence[dict]) -> str:
 
 def main() -> None:
     args = parse_args()
-    quiet_and_single()
     with user_errors():
-        check_out_file(args.out)
-        cfg = load_config(args.config, args.cfg_options)
-        samples = DumpedSamples.from_config(cfg, args.dump)
-        grouper = configured_grouper(cfg)
+        samples, grouper = open_dump(args, args.out)
         rows = oracle_table(samples, grouper, args.strides, args.workers)
     print(format_rows(rows))
     content = dict(config=args.config, dump=str(args.dump), num_images=len(samples),

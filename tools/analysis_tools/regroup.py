@@ -17,22 +17,12 @@ from mmengine.config import DictAction
 from mmseg.registry import TASK_UTILS
 from prettytable import PrettyTable
 
-from mmseg_instbox.cli.scripts.arguments import (
-    check_out_file,
-    dump_parser,
-    quiet_and_single,
-    user_errors,
-)
+from mmseg_instbox.cli.scripts.arguments import user_errors
+from mmseg_instbox.cli.scripts.dumps import dump_parser, open_dump
 from mmseg_instbox.core.base_grouper import BaseGrouper
-from mmseg_instbox.engine import load_config
 from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.evaluation import DumpedSamples
-from mmseg_instbox.evaluation.replay import (
-    Regroup,
-    build_grouper,
-    configured_grouper,
-    replay,
-)
+from mmseg_instbox.evaluation.replay import Regroup, build_grouper, replay
 from mmseg_instbox.utils import write_json
 
 FIGURES = ('APr_0.5', 'APr_0.6', 'APr_0.7', 'APr_0.8', 'APr_0.9', 'APr_vol')
@@ -60,31 +50,28 @@ def choose_grouper(configured: dict, name: str | None) -> dict:
     """The grouper that the grid changes: the configured one, or another as it comes.
 
     Raises:
-        ValueError: If there is no such grouper.
+        ValueError: There is no such grouper.
     """
     grouper = configured if name in (None, configured['type']) else dict(type=name)
-    cls = TASK_UTILS.get(grouper['type'])
-    if not (inspect.isclass(cls) and issubclass(cls, BaseGrouper)):
-        known = sorted(key for key, its in TASK_UTILS.module_dict.items()
-                       if inspect.isclass(its) and issubclass(its, BaseGrouper))
+    if not _is_grouper(TASK_UTILS.get(grouper['type'])):
+        known = sorted(key for key, cls in TASK_UTILS.module_dict.items() if _is_grouper(cls))
         raise InvalidInputError(f'{grouper["type"]} is no grouper in TASK_UTILS; there are {known}')
     return grouper
 
 
+def _is_grouper(cls: object) -> bool:
+    return inspect.isclass(cls) and issubclass(cls, BaseGrouper)
+
+
 def parameters(grouper_type: str) -> dict[str, object]:
-    """What a grouper's constructor takes, its parents' behind ``**kwargs`` too, with the defaults.
+    """What a grouper's constructor and its parents' take, with the defaults.
 
     A parameter without a default has ``inspect.Parameter.empty``.
     """
-    found = {}
-    for cls in TASK_UTILS.get(grouper_type).__mro__:
-        its = list(inspect.signature(cls).parameters.values())
-        for each in its:
-            if each.kind not in (each.VAR_KEYWORD, each.VAR_POSITIONAL):
-                found.setdefault(each.name, each.default)
-        if not any(each.kind == each.VAR_KEYWORD for each in its):
-            break
-    return found
+    classes = reversed(TASK_UTILS.get(grouper_type).__mro__)
+    return {each.name: each.default for cls in filter(_is_grouper, classes)
+            for each in inspect.signature(cls).parameters.values()
+            if each.kind not in (each.VAR_KEYWORD, each.VAR_POSITIONAL)}
 
 
 def complete(grouper: dict) -> dict:
@@ -98,7 +85,7 @@ def expand_grid(grid: dict, grouper_type: str) -> list[dict]:
     """Every combination of the values of a grid, the last parameter changing fastest.
 
     Raises:
-        ValueError: If a parameter is none of the grouper's.
+        ValueError: A parameter is none of the grouper's.
     """
     known = parameters(grouper_type)
     unknown = sorted(set(grid) - set(known))
@@ -125,17 +112,6 @@ def sweep(samples: DumpedSamples, groupers: Sequence[dict], workers: int) -> lis
     return replay(samples, variants, workers)
 
 
-def format_rows(rows: Sequence[dict], names: Sequence[str]) -> str:
-    """A table of settings and figures, the best AP^r_0.5 first."""
-    table = PrettyTable([*names, *FIGURES])
-    for row in rows[:MAX_ROWS]:
-        values, figures = complete(row['grouper']), row['figures']
-        table.add_row([*(values.get(name, '-') for name in names),
-                       *(f'{figures[key]:.3f}' for key in FIGURES)])
-    more = f'\n... and {len(rows) - MAX_ROWS} more' if len(rows) > MAX_ROWS else ''
-    return table.get_string() + more
-
-
 def config_lines(grouper: dict, configured: dict) -> str:
     """A grouper as lines for a config that inherits the one that was given."""
     replace = dict(_delete_=True) if grouper['type'] != configured['type'] else {}
@@ -144,8 +120,16 @@ def config_lines(grouper: dict, configured: dict) -> str:
 
 
 def report(rows: list[dict], names: Sequence[str], configured: dict) -> None:
-    """Print the table, the config's own figures and the best settings."""
-    print(format_rows(sorted(rows, key=lambda row: -row['figures']['APr_0.5']), names))
+    """Print a table, the best AP^r_0.5 first, the config's own figures and the best settings."""
+    table = PrettyTable([*names, *FIGURES])
+    ranked = sorted(rows, key=lambda row: -row['figures']['APr_0.5'])
+    for row in ranked[:MAX_ROWS]:
+        values = complete(row['grouper'])
+        table.add_row([*(values.get(name, '-') for name in names),
+                       *(f'{row["figures"][key]:.3f}' for key in FIGURES)])
+    print(table.get_string())
+    if len(rows) > MAX_ROWS:
+        print(f'... and {len(rows) - MAX_ROWS} more')
     for row in rows:
         if complete(row['grouper']) == complete(configured):
             print('as configured: ' + _figures(row))
@@ -160,14 +144,10 @@ def _figures(row: dict) -> str:
 
 def main() -> None:
     args = parse_args()
-    quiet_and_single()
     with user_errors():
-        check_out_file(args.out)
-        cfg = load_config(args.config, args.cfg_options)
-        configured = configured_grouper(cfg)
+        samples, configured = open_dump(args, args.out)
         base = choose_grouper(configured, args.grouper)
         settings = choose_settings(expand_grid(args.grid, base['type']), args.random, args.seed)
-        samples = DumpedSamples.from_config(cfg, args.dump)
         groupers = [base | setting for setting in settings]
         if complete(configured) not in map(complete, groupers):
             groupers.append(configured)

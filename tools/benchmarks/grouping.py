@@ -32,7 +32,7 @@ from mmseg_instbox.datasets.inst_box_dataset import VOC_FOLDERS
 from mmseg_instbox.datasets.instance_maps import VOID, check_same_size, object_boxes
 from mmseg_instbox.datasets.transforms.mask_file import read_mask
 from mmseg_instbox.datasets.voc_layout import read_list
-from mmseg_instbox.evaluation.functional import region_overlap
+from mmseg_instbox.evaluation.functional.pixel_counts import region_overlap
 from mmseg_instbox.evaluation.oracle import true_boxes
 
 LEVELS = ((0, 0), (1.5, 0.1), (1.5, 0.2), (2.5, 0.3))  # sigma of the blur in cells, share of noise

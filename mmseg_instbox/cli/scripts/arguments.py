@@ -4,14 +4,12 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import cv2
 import torch
 from mmengine.config import DictAction
 from mmengine.logging import MMLogger
 
-from ...errors import InvalidInputError
 from ..main import USER_ERRORS
 
 
@@ -20,7 +18,7 @@ def run_parser(description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument('config', help='config file')
     parser.add_argument('--work-dir', help='directory for what the run writes')
-    _add_cfg_options(parser, 'train_cfg.max_iters=100')
+    add_cfg_options(parser, 'train_cfg.max_iters=100')
     parser.add_argument(
         '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     parser.add_argument(
@@ -32,19 +30,8 @@ def run_parser(description: str) -> argparse.ArgumentParser:
     return parser
 
 
-def dump_parser(description: str) -> argparse.ArgumentParser:
-    """A parser with the arguments of the tools that read a dump of ``tools/test.py --out``."""
-    parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='config file that the dump was written with')
-    parser.add_argument('dump', type=Path, help='directory that tools/test.py --out wrote')
-    _add_cfg_options(parser, 'test_dataloader.dataset.ann_file=FILE, as given to tools/test.py')
-    parser.add_argument('--workers', type=_at_least_one, default=min(os.cpu_count() or 1, 8),
-                        help='number of processes (default here: %(default)s)')
-    return parser
-
-
-def _add_cfg_options(parser: argparse.ArgumentParser, example: str) -> None:
+def add_cfg_options(parser: argparse.ArgumentParser, example: str) -> None:
+    """Add ``--cfg-options`` with an example in its help."""
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -52,18 +39,6 @@ def _add_cfg_options(parser: argparse.ArgumentParser, example: str) -> None:
         metavar='KEY=VALUE',
         help=f'override settings of the config, for example {example}; '
         'lists as key="[a,b]" or key=a,b')
-
-
-def _at_least_one(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f'{text} is not a whole number from 1 on')
-    return int(text)
-
-
-def check_out_file(file: Path | None) -> None:
-    """Raise ValueError if a file that is to be written is a directory."""
-    if file is not None and file.is_dir():
-        raise InvalidInputError(f'--out {file} is a directory; give the name of a file')
 
 
 @contextmanager

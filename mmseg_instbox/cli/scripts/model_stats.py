@@ -36,38 +36,31 @@ GIVE_BACK = 'MALLOC_MMAP_THRESHOLD_', '65536'
 
 
 class Forward(nn.Module):
-    """The pass of a segmentor from ``(N, 3, H, W)`` images to category scores and boxes."""
+    """The pass of a segmentor from ``(N, 3, H, W)`` images to logits and boxes on their grids."""
 
     def __init__(self, model: BaseSegmentor) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, inputs: Tensor) -> object:
-        """What the heads give, on their feature grids."""
         if hasattr(self.model, 'forward_dense'):
             return self.model.forward_dense(inputs)
         return self.model(inputs, mode='tensor')
 
 
-def read_config(name: str) -> Config:
-    """A config by its path, or by its name in an installed package.
-
-    Raises:
-        FileNotFoundError: There is no such config.
-    """
-    if '::' not in name:
-        return load_config(name)
-    return Config.fromstring(f'_base_ = {name!r}', '.py')
-
-
 def build_forward(name: str) -> Forward:
     """The untrained model of a config without its auxiliary heads, in eval mode.
+
+    Args:
+        name: Path of a config, or its name in an installed package (``mmseg::...``).
 
     Raises:
         FileNotFoundError: There is no such config.
         ValueError: Its model is no segmentor.
     """
-    cfg = read_config(name).get('model', {})
+    is_path = '::' not in name
+    cfg = load_config(name) if is_path else Config.fromstring(f'_base_ = {name!r}', '.py')
+    cfg = cfg.get('model', {})
     cfg.pop('auxiliary_head', None)
     init_default_scope('mmseg')
     with warnings.catch_warnings():
@@ -90,25 +83,16 @@ def memory_bytes(field: str) -> int | None:
     return int(line.split()[1]) * 1024
 
 
-def count_parameters(module: nn.Module) -> int:
-    """Trainable or not, shared ones once."""
-    return sum(parameter.numel() for parameter in module.parameters())
-
-
 def measure(name: str, shape: Sequence[int]) -> dict:
     """The figures of one model; to be called first thing in a process.
 
     Args:
-        name: The config, as :func:`read_config` takes it.
+        name: The config, as of :func:`build_forward`, which raises the same errors.
         shape: ``(H, W)`` of the image.
 
     Returns:
         dict: ``parameters``, ``flops``, ``memory`` (bytes or None); ``box_head``: its
             ``parameters`` and ``flops``, or None; ``not_counted``: how often which operation.
-
-    Raises:
-        FileNotFoundError: There is no such config.
-        ValueError: Its model is no segmentor.
     """
     load_package()  # its memory is not the model's
     quiet_and_single()
@@ -120,23 +104,20 @@ def measure(name: str, shape: Sequence[int]) -> dict:
     flops = FlopAnalyzer(forward, image).unsupported_ops_warnings(False)
     flops.uncalled_modules_warnings(False).tracer_warnings('all')
     box_head = getattr(forward.model, 'box_head', None)
-    box_stats = box_head and dict(parameters=count_parameters(box_head),
+    parameters, head_parameters = (
+        module and sum(parameter.numel() for parameter in module.parameters())
+        for module in (forward, box_head))
+    box_stats = box_head and dict(parameters=head_parameters,
                                   flops=flops.by_module()['model.box_head'])
-    return dict(config=name, parameters=count_parameters(forward), flops=flops.total(),
-                memory=memory, box_head=box_stats, not_counted=dict(flops.unsupported_ops()))
+    return dict(config=name, parameters=parameters, flops=flops.total(), memory=memory,
+                box_head=box_stats, not_counted=dict(flops.unsupported_ops()))
 
 
 def measure_apart(name: str, shape: Sequence[int]) -> dict:
     """:func:`measure` in a process of its own, so that the memory of models does not add up."""
-    variable, limit = GIVE_BACK
-    given = os.environ.get(variable)
-    os.environ[variable] = given or limit
-    try:
-        with ProcessPoolExecutor(1, mp_context=get_context('spawn')) as pool:
-            return pool.submit(measure, name, shape).result()
-    finally:
-        if given is None:
-            del os.environ[variable]
+    os.environ.setdefault(*GIVE_BACK)  # the new process inherits it
+    with ProcessPoolExecutor(1, mp_context=get_context('spawn')) as pool:
+        return pool.submit(measure, name, shape).result()
 
 
 def format_rows(rows: Sequence[dict]) -> str:

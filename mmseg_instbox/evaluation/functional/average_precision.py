@@ -8,17 +8,16 @@ def match_detections(ious: np.ndarray, pred_labels: np.ndarray, gt_labels: np.nd
                      scores: np.ndarray, thresholds: Sequence[float]) -> np.ndarray:
     """Match the detections of an image with its objects.
 
-    Detections come in order of falling score, ties in the order given. Each one looks at the
-    objects of its category that no earlier detection has taken, and takes the one of largest IoU
-    (the first of equals) when that IoU is strictly above the threshold. So a second detection of
-    an object is a false one, unless another free object lies under it as well.
+    In order of falling score (ties as given), a detection takes the free object of its category
+    with the largest IoU (the first of equals) if that is strictly above the threshold. So a second
+    detection of an object is false, unless another free object lies under it as well.
 
     Args:
-        ious (ndarray): IoU of K detections with G objects, (K, G) float64.
-        pred_labels (ndarray): Category of each detection, (K,) int.
-        gt_labels (ndarray): Category of each object, (G,) int.
-        scores (ndarray): Score of each detection, (K,) float.
-        thresholds (Sequence[float]): The T IoU thresholds; each has a matching of its own.
+        ious: IoU of K detections with G objects, (K, G) float64.
+        pred_labels: Category of each detection, (K,) int.
+        gt_labels: Category of each object, (G,) int.
+        scores: Score of each detection, (K,) float.
+        thresholds: T IoU thresholds; each has a matching of its own.
 
     Returns:
         ndarray: The object that a detection finds at a threshold, (K, T) int64, or -1.
@@ -42,14 +41,13 @@ def match_detections(ious: np.ndarray, pred_labels: np.ndarray, gt_labels: np.nd
 def average_precision(hits: np.ndarray, num_objects: int) -> float:
     """Compute the area under the precision envelope (PASCAL VOC from 2010 on, and SDS).
 
-    The precision at a recall is the largest precision at that recall or a higher one. Every true
-    detection raises the recall by ``1 / num_objects``, so the area is the mean over the objects
-    of the envelope where each of them is found, 0 for those never found. (mmdet's function of this
-    name computes the same in float32.)
+    The precision at a recall is the largest one at that recall or a higher one. Every hit raises
+    the recall by ``1 / num_objects``, so the area is the mean over the objects of the envelope
+    where each is found. (mmdet's function of this name computes the same in float32.)
 
     Args:
-        hits (ndarray): Whether a detection is a true one, (D,) bool, in order of falling score.
-        num_objects (int): Number of objects that could be found.
+        hits: Whether a detection is true, (D,) bool, in order of falling score.
+        num_objects: Number of objects that could be found.
 
     Returns:
         float: Average precision, 0 to 1; nan if there is no object.
@@ -66,13 +64,13 @@ def average_precision_table(labels: np.ndarray, scores: np.ndarray, hits: np.nda
     """Compute AP of each category at each threshold, over the detections of all images.
 
     Args:
-        labels (ndarray): Category of each detection, (D,) int, images in data set order.
-        scores (ndarray): Score of each detection, (D,) float; ties keep the order given.
-        hits (ndarray): Whether a detection is a true one at a threshold, (D, T) bool.
-        num_objects (ndarray): Number of objects of each category, (C,) int.
+        labels: Category of each detection, (D,) int, images in data set order.
+        scores: Score of each detection, (D,) float; ties keep the order given.
+        hits: Whether a detection is true at a threshold, (D, T) bool.
+        num_objects: Number of objects of each category, (C,) int.
 
     Returns:
-        ndarray: Average precision, (C, T) float64; nan rows for categories without objects.
+        ndarray: (C, T) float64; nan rows for categories without objects.
     """
     order = np.lexsort((-scores, labels))  # by category, then by falling score; ties stay
     hits = hits[order]

@@ -1,4 +1,7 @@
-"""How far scores are from the share of instances that are right, and a map that mends it."""
+"""Calibration: how far scores are from the share of instances that are right, and its repair.
+
+``scores`` are (D,) floats from 0 to 1; ``hits`` (D,) bool tell which instances are right.
+"""
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit, logit
@@ -6,35 +9,27 @@ from scipy.special import expit, logit
 _EPS = 1e-6  # scores are kept this far from 0 and 1
 
 
-def expected_calibration_error(scores: np.ndarray, hits: np.ndarray, num_bins: int = 10) -> float:
-    """Mean difference of score and precision over bins of score, weighted by their instances.
-
-    Args:
-        scores: ``(D,)`` float, 0 to 1.
-        hits: ``(D,)`` bool, whether an instance is right.
-        num_bins: Bins of equal width.
+def reliability_table(scores: np.ndarray, hits: np.ndarray, num_bins: int = 10) -> np.ndarray:
+    """Number, mean score and precision of the instances in each of the equal bins of score.
 
     Returns:
-        float: 0 to 1; 0 without instances.
+        ndarray: (num_bins, 3) float64; mean and precision are nan where a bin is empty.
     """
-    counts, score_sums, hit_sums = _bin_sums(scores, hits, num_bins)
-    return float(np.abs(score_sums - hit_sums).sum() / max(counts.sum(), 1))
-
-
-def reliability_table(scores: np.ndarray, hits: np.ndarray, num_bins: int = 10) -> np.ndarray:
-    """Number, mean score and precision of the instances in each bin of score, ``(num_bins, 3)``;
-    nan where a bin is empty. Arguments as of :func:`expected_calibration_error`."""
-    counts, score_sums, hit_sums = _bin_sums(scores, hits, num_bins)
+    index = np.minimum((scores * num_bins).astype(int), num_bins - 1)
+    counts, score_sums, hit_sums = (np.bincount(index, weights=each, minlength=num_bins)
+                                    for each in (np.ones(len(scores)), scores, hits.astype(float)))
     filled = np.where(counts > 0, counts, np.nan)
     return np.stack([counts, score_sums / filled, hit_sums / filled], axis=1)
 
 
-def fit_calibration(scores: np.ndarray, hits: np.ndarray) -> tuple[float, float]:
-    """The map of scores under which the hits are most likely (Platt, 1999).
+def expected_calibration_error(scores: np.ndarray, hits: np.ndarray, num_bins: int = 10) -> float:
+    """Mean difference of score and precision over bins, weighted by instances; 0 without any."""
+    counts, mean_scores, precisions = reliability_table(scores, hits, num_bins).T
+    return float(np.nansum(counts * np.abs(mean_scores - precisions)) / max(counts.sum(), 1))
 
-    Args:
-        scores: ``(D,)`` float, 0 to 1.
-        hits: ``(D,)`` bool.
+
+def fit_calibration(scores: np.ndarray, hits: np.ndarray) -> tuple[float, float]:
+    """Fit the map of scores under which the hits are most likely (Platt, 1999).
 
     Returns:
         tuple: ``(a, b)``, a > 0, of ``sigmoid(a * logit(score) + b)``, as groupers take it.
@@ -50,18 +45,13 @@ def fit_calibration(scores: np.ndarray, hits: np.ndarray) -> tuple[float, float]
 
 
 def calibrate(scores: np.ndarray, calibration: tuple[float, float]) -> np.ndarray:
-    """Scores after the map of :func:`fit_calibration`."""
+    """Apply the map of :func:`fit_calibration` to scores."""
     slope, offset = calibration
     return expit(slope * logit(np.clip(scores, _EPS, 1 - _EPS)) + offset)
 
 
 def best_threshold(scores: np.ndarray, hits: np.ndarray, num_objects: int) -> tuple[float, float]:
-    """The score from which instances give the best F1.
-
-    Args:
-        scores: ``(D,)`` float.
-        hits: ``(D,)`` bool.
-        num_objects: Objects that could be found.
+    """Find the score from which instances give the best F1 over ``num_objects``.
 
     Returns:
         tuple: The score and its F1; of equals the highest score.
@@ -71,9 +61,3 @@ def best_threshold(scores: np.ndarray, hits: np.ndarray, num_objects: int) -> tu
     last = np.append(np.diff(scores[order]) != 0, True)  # a threshold takes all of equal score
     best = np.flatnonzero(last)[f1[last].argmax()]
     return float(scores[order][best]), float(f1[best])
-
-
-def _bin_sums(scores: np.ndarray, hits: np.ndarray, num_bins: int) -> tuple[np.ndarray, ...]:
-    index = np.minimum((scores * num_bins).astype(int), num_bins - 1)
-    return tuple(np.bincount(index, weights=each, minlength=num_bins)
-                 for each in (np.ones(len(scores)), scores, hits.astype(float)))

@@ -3,7 +3,6 @@ import contextlib
 import io
 import os
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -39,13 +38,11 @@ def coco_average_precision(truth: dict, predictions: Sequence[dict],
     """Compute COCO's mask AP of each category, with at most 100 detections an image and category.
 
     Args:
-        truth (dict): The objects in COCO's format: ``images``, ``categories`` and ``annotations``,
-            these with ``segmentation``, ``area`` and ``iscrowd``, of categories 0 to T - 1. Equal
-            scores count in the order of the image ids.
-        predictions (Sequence[dict]): Detections in COCO's result format: ``image_id``,
-            ``category_id``, ``score`` and ``segmentation``, no ``bbox`` (pycocotools would take
-            sizes from it).
-        num_things (int): Number of thing categories T.
+        truth: The objects in COCO's format, of categories 0 to T - 1. Equal scores count in the
+            order of the image ids.
+        predictions: Detections in COCO's result format, without ``bbox``, from which pycocotools
+            would take sizes.
+        num_things: Number of thing categories T.
 
     Returns:
         dict[str, ndarray]: ``AP`` (mean over IoU 0.5 to 0.95), ``AP50``, ``AP75``, and ``AP_s``,
@@ -77,42 +74,30 @@ def coco_average_precision(truth: dict, predictions: Sequence[dict],
 
 
 def read_coco(ann_file: str) -> OfficialCoco:
-    """Read a file of COCO instances; a process reads it once.
+    """Read a file of COCO instances.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is no JSON file of COCO instances.
+        FileNotFoundError: There is no such file.
+        ValueError: It is no JSON file of COCO instances.
     """
     if not os.path.isfile(ann_file):
         raise MissingFileError(f"{ann_file}: no such file; give COCO's instances_*.json, for "
                                "example 'data/coco/annotations/instances_val2017.json'")
-    return _read(ann_file, os.stat(ann_file).st_mtime_ns)
-
-
-@lru_cache(maxsize=2)
-def _read(ann_file: str, changed: int) -> OfficialCoco:
-    """``changed``, when the file was written, has a file that was replaced read again."""
     content = read_coco_file(ann_file)
     sizes = {image['id']: (image['height'], image['width']) for image in content['images']}
     annotations = {image_id: [] for image_id in sizes}
     for each in content['annotations']:
         annotations[each['image_id']].append(each)
-    categories = {each['id'] for each in content['categories']}
-    return OfficialCoco(ann_file, sizes, annotations, categories)
+    return OfficialCoco(ann_file, sizes, annotations,
+                        {each['id'] for each in content['categories']})
 
 
 def check_categories(coco: OfficialCoco, category_ids: Mapping[int, int],
                      num_things: int) -> None:
-    """Check which official categories a data set evaluates.
-
-    Args:
-        coco (OfficialCoco): The annotations.
-        category_ids (Mapping[int, int]): Index into ``thing_classes`` of each official category
-            id; several ids may have one index.
-        num_things (int): Number of thing categories.
+    """Check the index into the T ``thing_classes`` that a data set gives to official category ids.
 
     Raises:
-        ValueError: If there is no id, one is not in the file, or an index not among the things.
+        ValueError: There is no id, one is not in the file, or an index is not among the things.
     """
     if not category_ids:
         raise InvalidInputError(f"{coco.ann_file}: the data set's metainfo has no category_ids, "
@@ -133,28 +118,24 @@ def official_instances(coco: OfficialCoco, image_id: int,
                        category_ids: Mapping[int, int]) -> list[dict]:
     """Describe the objects of an image as mmdet's ``CocoMetric`` takes them.
 
-    Args:
-        coco (OfficialCoco): The annotations.
-        image_id (int): Id of the image in them.
-        category_ids (Mapping[int, int]): Category of each official category id that counts;
-            objects of others are left out.
+    ``category_ids`` gives the label of each official category id that counts; objects of others
+    are left out. An annotation without ``area`` has that of its mask, one without ``iscrowd`` is no
+    crowd.
 
     Returns:
         list[dict]: See :func:`~mmseg_instbox.datasets.coco_masks.describe_object`, in the order of
-        the file. An annotation without ``area`` has that of its mask, one without ``iscrowd`` is
-        no crowd.
+        the file.
 
     Raises:
-        ValueError: If there is no such image or a region is broken.
+        ValueError: There is no such image, or a region is broken.
     """
     if image_id not in coco.sizes:
         raise InvalidInputError(f'{coco.ann_file} has no image of id {image_id}; give the file '
                                 'that the data set was made from')
-    objects = [each for each in coco.annotations[image_id] if each['category_id'] in category_ids]
     return [
         describe_object(
             segmentation_rle(each['segmentation'], coco.sizes[image_id],
                              f'{coco.ann_file}: annotation {each["id"]}'),
             category_ids[each['category_id']], each.get('iscrowd') or 0, each.get('area'))
-        for each in objects
+        for each in coco.annotations[image_id] if each['category_id'] in category_ids
     ]

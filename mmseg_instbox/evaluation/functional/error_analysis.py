@@ -10,7 +10,7 @@ the one of the background (0.1).
 
 ==============  ==================================================================================
 correct         The prediction finds an object, the object is found: the matching of AP^r, see
-                :func:`~mmseg_instbox.evaluation.functional.match_detections`.
+                :func:`~.average_precision.match_detections`.
 duplicate       A free prediction has IoU > t with an object of its category, which another one
                 has found. (Predictions only.)
 wrong_category  A free prediction has IoU > t with an object of another category.
@@ -76,18 +76,13 @@ class ImageErrors(NamedTuple):
 def measure_regions(masks: np.ndarray, labels: np.ndarray, scores: np.ndarray,
                     inst_map: np.ndarray, ids: np.ndarray,
                     object_labels: np.ndarray) -> tuple[Regions, np.ndarray]:
-    """Measure how the predictions and the objects of an image overlap.
+    """Measure how the K predictions and the G objects of an image overlap.
 
-    ``masks`` (K, H, W) bool, ``inst_map`` (H, W) and ``ids`` (G,) are those of
-    :func:`~mmseg_instbox.evaluation.functional.region_overlap`; ``labels`` (K,), ``scores`` (K,)
-    and ``object_labels`` (G,) go with them.
+    Arguments as of :func:`~.pixel_counts.region_overlap`, which raises the same errors.
 
     Returns:
         tuple[Regions, ndarray]: The regions without the predictions that lie in void only, and
         which of the K are kept, (K,) bool.
-
-    Raises:
-        ValueError: If an object has no pixel in ``inst_map``.
     """
     overlap = region_overlap(masks, inst_map, ids)
     kept = overlap.kept
@@ -102,13 +97,12 @@ def classify_errors(regions: Regions, threshold: float = 0.5,
     """Give every prediction and every object its kind, as the module's table defines them.
 
     Args:
-        regions (Regions): The predictions and objects of an image.
-        threshold (float): ``t``, the IoU above which an object is found.
-        background (float): ``b``, the IoU up to which a prediction has nothing to do with an
-            object.
+        regions: The predictions and objects of an image.
+        threshold: ``t``, the IoU above which an object is found.
+        background: ``b``, the IoU up to which a prediction has nothing to do with an object.
 
     Raises:
-        ValueError: If not ``0 <= background < threshold < 1``.
+        ValueError: Not ``0 <= background < threshold < 1``.
     """
     if not 0 <= background < threshold < 1:
         raise InvalidInputError(f'The thresholds are {threshold} (IoU of a found object) and '
@@ -131,9 +125,8 @@ def relate_errors(regions: Regions, found: np.ndarray, threshold: float,
                   background: float) -> dict[str, np.ndarray]:
     """Tell which prediction makes which mistake with which object, whatever comes before it.
 
-    ``found`` (K,) int64 is the object that each prediction finds, or -1; the thresholds are ``t``
-    and ``b`` of the module's table. Returns a matrix (K, G) bool for each of ``PAIRED_KINDS``, in
-    that order.
+    ``found`` (K,) int64 is the object that each prediction finds, or -1. Returns a matrix (K, G)
+    bool for each of ``PAIRED_KINDS``, in that order.
     """
     same = regions.labels[:, None] == regions.object_labels
     free = found[:, None] < 0
@@ -141,34 +134,28 @@ def relate_errors(regions: Regions, found: np.ndarray, threshold: float,
     close, near = free & (regions.ious > threshold), free & (regions.ious > background)
     covers = same & (regions.shared > threshold * regions.object_areas)
     part = free & same & (regions.shared > threshold * regions.areas[:, None])
+    # IoU of each object with the union of its parts, which do not overlap, so areas add up
+    inside = (regions.shared * part).sum(0)
+    outside = (regions.areas[:, None] * part).sum(0) - inside
+    joined = (part.sum(0) > 1) & (inside / (regions.object_areas + outside) > threshold)
     return dict(
         duplicate=close & same & is_found,
         wrong_category=close & ~same,
         merged=covers & (covers.sum(1, keepdims=True) > 1),
-        split=part & (is_found | (_joined_iou(regions, part) > threshold)),
+        split=part & (is_found | joined),
         border=near & same,
         both=near & ~same)
 
 
-def _joined_iou(regions: Regions, part: np.ndarray) -> np.ndarray:
-    """IoU of each object with the union of its parts (K, G) bool, (G,); 0 with fewer than two.
-
-    Parts do not overlap, so areas add up.
-    """
-    inside = (regions.shared * part).sum(0)
-    outside = (regions.areas[:, None] * part).sum(0) - inside
-    return np.where(part.sum(0) > 1, inside / (regions.object_areas + outside), 0.)
-
-
 def _first_kind(relations: dict[str, np.ndarray], merit: np.ndarray, solved: np.ndarray,
                 otherwise: str) -> tuple[np.ndarray, np.ndarray]:
-    """The kind of each row and its best partner.
+    """The kind of each of N rows and its best partner among M columns.
 
     Args:
-        relations (dict[str, ndarray]): A matrix (N, M) bool for each kind, in order of precedence.
-        merit (ndarray): How good a partner is, (N, M) float; the first of equals wins.
-        solved (ndarray): The partner of the rows that are correct, (N,) int64, else -1.
-        otherwise (str): The kind of the rows that no relation holds for.
+        relations: A matrix (N, M) bool for each kind, in order of precedence.
+        merit: How good a partner is, (N, M) float; the first of equals wins.
+        solved: The partner of the rows that are correct, (N,) int64, else -1.
+        otherwise: The kind of the rows that no relation holds for.
 
     Returns:
         tuple[ndarray, ndarray]: Kinds (N,) str and partners (N,) int64, -1 for none.

@@ -1,5 +1,8 @@
-"""How many errors there are of each kind, and how much AP^r is lost to each."""
-from collections import Counter
+"""How many errors there are of each kind, and how much AP^r is lost to each.
+
+``images`` are the errors of each image in data set order, all of one threshold; figures of the T
+thing categories are (T,).
+"""
 from collections.abc import Collection, Sequence
 
 import numpy as np
@@ -17,12 +20,6 @@ def fixed_precision(images: Sequence[ImageErrors], num_things: int,
     are left out instead (both as in TIDE, section 2.3), so that the others decide at which
     precision they would have been found.
 
-    Args:
-        images (Sequence[ImageErrors]): The errors of each image, in data set order, all of one
-            threshold.
-        num_things (int): Number of thing categories.
-        fixed (Collection[str]): Names out of ``ERROR_KINDS``; none gives AP^r as it is.
-
     Returns:
         ndarray: AP^r, (T,) float64; nan for categories without objects, 1 for those whose objects
         are all left out.
@@ -38,17 +35,13 @@ def fixed_precision(images: Sequence[ImageErrors], num_things: int,
 
 
 def error_costs(images: Sequence[ImageErrors], num_things: int) -> dict[str, np.ndarray]:
-    """Compute the AP^r that each kind of error costs: what it gains when that kind alone is fixed.
+    """Compute what AP^r of each category would gain if one kind of error alone were fixed.
 
     The costs do not add up to what is missing to 1: errors hide one another.
 
-    Args:
-        images (Sequence[ImageErrors]): The errors of each image, in data set order.
-        num_things (int): Number of thing categories.
-
     Returns:
-        dict[str, ndarray]: ``AP``, (T,) float64, nan for categories without objects; a cost for
-        each of ``ERROR_KINDS``; and ``AP_all_fixed``, 1 wherever there are objects.
+        dict[str, ndarray]: ``AP``, nan for categories without objects; a cost for each of
+        ``ERROR_KINDS``; and ``AP_all_fixed``, 1 wherever there are objects.
     """
     precision = fixed_precision(images, num_things)
     costs = {kind: fixed_precision(images, num_things, [kind]) - precision for kind in ERROR_KINDS}
@@ -63,21 +56,17 @@ def count_kinds(images: Sequence[ImageErrors], num_things: int) -> dict[str, dic
         dict[str, dict[str, ndarray]]: ``predictions`` and ``objects``, in each the counts (T,)
         int64 of ``'correct'`` and of each of ``ERROR_KINDS``.
     """
-    pairs = dict(
-        predictions=Counter(
-            pair for each in images for pair in zip(each.kinds, each.labels, strict=True)),
-        objects=Counter(
-            pair for each in images
-            for pair in zip(each.object_kinds, each.object_labels, strict=True)))
+    sides = dict(predictions=('kinds', 'labels'), objects=('object_kinds', 'object_labels'))
     return {
-        name: {kind: np.array([count[kind, label] for label in range(num_things)])
+        side: {kind: sum(np.bincount(getattr(each, labels)[getattr(each, kinds) == kind],
+                                     minlength=num_things) for each in images)
                for kind in (CORRECT, *ERROR_KINDS)}
-        for name, count in pairs.items()
+        for side, (kinds, labels) in sides.items()
     }
 
 
 def image_cost(errors: ImageErrors) -> float:
-    """Tell how bad an image is: objects that are not found, and scores of false predictions.
+    """Number of objects that are not found and sum of the scores of false predictions.
 
     A false prediction does more harm the surer it is: it goes before more true ones.
     """

@@ -30,12 +30,12 @@ def predicted_segments(masks: np.ndarray, labels: np.ndarray, scores: np.ndarray
     no limit of score, area or overlap below which a segment is left out.
 
     Args:
-        masks (ndarray): Regions of the instances, (K, H, W) bool; they may overlap.
-        labels (ndarray): Category of each, (K,) integer index into ``thing_ids``.
-        scores (ndarray): Score of each, (K,) float.
-        seg_map (ndarray): Category of each pixel, (H, W) integer, 0 to 255.
-        thing_ids (Sequence[int]): The categories that have instances.
-        num_classes (int): Number of categories C, stuff and things.
+        masks: Regions of the K instances, (K, H, W) bool; they may overlap.
+        labels: Category of each, (K,) integer index into ``thing_ids``.
+        scores: Score of each, (K,) float.
+        seg_map: Category of each pixel, (H, W) integer, 0 to 255.
+        thing_ids: The categories that have instances.
+        num_classes: Number of categories C, stuff and things.
 
     Returns:
         Segments: K instances in the order given, then C stuff segments.
@@ -54,12 +54,12 @@ def true_segments(inst_map: np.ndarray, ids: np.ndarray, labels: np.ndarray, seg
     whose object is unknown.
 
     Args:
-        inst_map (ndarray): Object id of each pixel, (H, W) integer, 0 none, 255 void.
-        ids (ndarray): Ids of the G objects, (G,) integer.
-        labels (ndarray): Category of each, (G,) integer index into ``thing_ids``.
-        seg_map (ndarray): Category of each pixel, (H, W) integer, 0 to 255, which is void.
-        thing_ids (Sequence[int]): The categories that have instances.
-        num_classes (int): Number of categories C, stuff and things.
+        inst_map: Object id of each pixel, (H, W) integer, 0 none, 255 void.
+        ids: Ids of the G objects, (G,) integer.
+        labels: Category of each, (G,) integer index into ``thing_ids``.
+        seg_map: Category of each pixel, (H, W) integer, 0 to 255, which is void.
+        thing_ids: The categories that have instances.
+        num_classes: Number of categories C, stuff and things.
 
     Returns:
         Segments: G objects, then C stuff segments.
@@ -77,18 +77,16 @@ def panoptic_counts(predicted: Segments, truth: Segments, num_classes: int,
 
     A predicted and a true segment of one category match if their IoU is above 0.5, void pixels
     left out of the union. Unmatched predictions of which more than half is void do not count.
-
-    Args:
-        predicted (Segments): Predicted segments.
-        truth (Segments): True segments; -1 is void.
-        num_classes (int): Number of categories C.
-        lengths (ndarray, optional): (R,) int64, if the segments are of runs.
+    ``lengths`` are the pixels of each run, if the segments are of runs.
 
     Returns:
         ndarray: Sum of the IoU of the matches, number of matches, of false and of missed segments
         of each category, (4, C) float64. Counts of several images add.
     """
-    overlap = _overlap(predicted, truth, lengths)
+    # pixels shared by true and predicted segments, (1 + G, 1 + P); none and void first
+    shape = (len(truth.categories) + 1, len(predicted.categories) + 1)
+    pairs = (truth.index_map + 1) * shape[1] + predicted.index_map + 1
+    overlap = count_values(pairs, shape[0] * shape[1], lengths).reshape(shape)
     areas, true_areas = overlap.sum(0)[1:], overlap.sum(1)[1:]
     in_void, shared = overlap[0, 1:], overlap[1:, 1:]
     union = true_areas[:, None] + areas - in_void - shared
@@ -107,12 +105,9 @@ def panoptic_counts(predicted: Segments, truth: Segments, num_classes: int,
 def panoptic_quality(counts: np.ndarray) -> dict[str, np.ndarray]:
     """Compute panoptic, segmentation and recognition quality of each category (equation 1).
 
-    Args:
-        counts (ndarray): Summed :func:`panoptic_counts`, (4, C).
-
     Returns:
-        dict[str, ndarray]: ``PQ``, ``SQ`` and ``RQ``, each (C,) float64. A category without a
-        match has 0 in all; one without any segment, true or false, has nan.
+        dict[str, ndarray]: ``PQ``, ``SQ`` and ``RQ`` of summed :func:`panoptic_counts`, each (C,)
+        float64. A category without a match has 0 in all, one without any segment nan.
     """
     iou, matched, false, missed = counts
     total = matched + (false + missed) / 2
@@ -137,10 +132,3 @@ def _segment_categories(labels: np.ndarray, thing_ids: Sequence[int],
     """Category of each instance and then of each stuff segment, (S,) int64."""
     things = np.asarray(thing_ids, dtype=np.int64)
     return np.concatenate([things[labels], np.arange(num_classes)])
-
-
-def _overlap(predicted: Segments, truth: Segments, lengths: np.ndarray | None) -> np.ndarray:
-    """Pixels shared by true and predicted segments, (1 + G, 1 + P) int64; none and void first."""
-    shape = (len(truth.categories) + 1, len(predicted.categories) + 1)
-    pairs = (truth.index_map + 1) * shape[1] + predicted.index_map + 1
-    return count_values(pairs, shape[0] * shape[1], lengths).reshape(shape)

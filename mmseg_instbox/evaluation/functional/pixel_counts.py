@@ -44,14 +44,9 @@ class RegionOverlap(NamedTuple):
 
 
 def find_runs(masks: np.ndarray, maps: Sequence[np.ndarray]) -> PixelRuns:
-    """Cut an image into runs.
+    """Cut an image with masks (K, H, W) bool and one or more maps (H, W) into runs.
 
-    Args:
-        masks (ndarray): Masks, (K, H, W) bool; there may be none.
-        maps (Sequence[ndarray]): One or more maps, (H, W) each; small types are faster.
-
-    Returns:
-        PixelRuns: The runs; whatever is counted over them, by length, is that of the pixels.
+    There may be no mask. Maps of small types are faster.
     """
     size = maps[0].size
     masks, maps = masks.reshape(len(masks), size), [each.ravel() for each in maps]
@@ -66,15 +61,9 @@ def find_runs(masks: np.ndarray, maps: Sequence[np.ndarray]) -> PixelRuns:
 
 
 def count_values(values: np.ndarray, size: int, lengths: np.ndarray | None = None) -> np.ndarray:
-    """Count the pixels that have each of the values 0 to ``size`` - 1.
+    """Count the pixels that have each of the values 0 to ``size`` - 1: (size,) int64.
 
-    Args:
-        values (ndarray): Value of each pixel or, with ``lengths``, of each run; integer.
-        size (int): Number of values.
-        lengths (ndarray, optional): Pixels of each run, of the shape of ``values``.
-
-    Returns:
-        ndarray: Numbers of pixels, (size,) int64.
+    ``values`` are of pixels or, with their ``lengths``, of runs; integer of any shape.
     """
     weights = None if lengths is None else lengths.ravel()
     return np.bincount(values.ravel(), weights, minlength=size).astype(np.int64)
@@ -82,15 +71,13 @@ def count_values(values: np.ndarray, size: int, lengths: np.ndarray | None = Non
 
 def category_areas(predicted: np.ndarray, truth: np.ndarray, num_classes: int,
                    lengths: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Count intersection and union of each category, void pixels of the truth left out.
-
-    The figures are those of ``IoUMetric.intersect_and_union`` of mmseg, counted in one pass.
+    """Count intersection and union of each category, as mmseg's ``IoUMetric`` but in one pass.
 
     Args:
-        predicted (ndarray): Predicted category of each pixel, (H, W) integer, 0 to C - 1.
-        truth (ndarray): True category, (H, W) integer, 0 to C - 1 or 255, which is void.
-        num_classes (int): Number of categories C.
-        lengths (ndarray, optional): (R,) int64, if both maps are those of :func:`find_runs`.
+        predicted: Predicted category of each pixel or run, integer, 0 to C - 1.
+        truth: True category, of the same shape, 0 to C - 1 or 255, which is left out.
+        num_classes: Number of categories C.
+        lengths: Pixels of each run, if the maps are those of :func:`find_runs`.
 
     Returns:
         tuple[ndarray, ndarray]: Pixels of the intersection and of the union, (C,) int64 each.
@@ -109,14 +96,13 @@ def region_overlap(masks: np.ndarray, inst_map: np.ndarray, ids: np.ndarray,
     """Count the pixels that predicted masks share with the objects of an instance map.
 
     Args:
-        masks (ndarray): Predicted regions, (K, H, W) bool; they may overlap.
-        inst_map (ndarray): Object id of each pixel, (H, W) integer, 255 is void.
-        ids (ndarray): Ids of the G objects, (G,) integer, each at most once, none of them 255.
-        lengths (ndarray, optional): (R,) int64, if ``masks`` (K, R) and ``inst_map`` (R,) are
-            those of :func:`find_runs`.
+        masks: Predicted regions, (K, H, W) bool; they may overlap.
+        inst_map: Object id of each pixel, (H, W) integer, 255 is void.
+        ids: Ids of the G objects, (G,) integer, each at most once, none of them 255.
+        lengths: Pixels of each run, if masks (K, R) and map (R,) are those of :func:`find_runs`.
 
     Raises:
-        ValueError: If an object has no pixel in ``inst_map``.
+        ValueError: An object has no pixel in ``inst_map``.
     """
     columns = object_columns(inst_map, ids).ravel()
     num_objects = len(ids)
@@ -134,15 +120,11 @@ def region_overlap(masks: np.ndarray, inst_map: np.ndarray, ids: np.ndarray,
 
 
 def object_columns(inst_map: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    """Name each pixel by its object's place in a list of ids.
-
-    Args:
-        inst_map (ndarray): Object id of each pixel, (H, W) or any other shape, 255 is void.
-        ids (ndarray): Ids of the G objects, (G,) integer, each at most once, none of them 255.
+    """Name each pixel of an instance map by its object's place in a list of G ids.
 
     Returns:
-        ndarray: Of each pixel the index 0 to G - 1 of its object, G for void and G + 1 for neither,
-        in the shape of ``inst_map`` and the smallest unsigned integer that can hold G + 1.
+        ndarray: 0 to G - 1 for the objects, G for void and G + 1 for neither, in the shape of
+        ``inst_map`` and the smallest unsigned integer that can hold G + 1.
     """
     known = np.append(np.asarray(ids, dtype=np.int64), VOID)
     dtype = np.min_scalar_type(len(known))

@@ -1,9 +1,8 @@
 """COCO's mask AP, in mmdet's evaluator."""
 import tempfile
 import warnings
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from mmseg_instbox.core.feature_grid import VOID
 from mmseg_instbox.datasets.coco_masks import describe_objects
 from mmseg_instbox.errors import InvalidInputError
 
-from ..functional import (
+from ..functional.coco_average_precision import (
     check_categories,
     coco_average_precision,
     official_instances,
@@ -24,13 +23,13 @@ from ..functional import (
 )
 from ..sample_reader import (
     category_names,
+    decode_image,
     errors_name,
     ranked_labels,
-    read_image,
     read_instances,
     sample_name,
 )
-from .category_table import category_rows, mean_defined, report
+from .base_metric import means, report
 
 with warnings.catch_warnings():
     warnings.simplefilter('ignore')  # of optional packages that none of this needs
@@ -61,29 +60,25 @@ class InstCocoMetric(CocoMetric):
             ``category_ids`` in the data set's metainfo, the index into ``thing_classes`` of each
             official category id. ``area`` and ``iscrowd`` may be missing: they are computed.
         labels_per_instance (int): As of :class:`InstBoxMetric`. Defaults to 3.
-        outfile_prefix (str, optional): Writes ``<prefix>.segm.json`` and ``<prefix>.bbox.json``,
-            the predictions in COCO's result format, and ``<prefix>.gt.json``, the objects.
         out_file (str, optional): A JSON file to write with the figures and a row a category.
-        collect_device (str): 'cpu' or 'gpu', as in mmengine. Defaults to 'cpu'.
-        prefix (str, optional): Put before the names of the figures, with a slash.
         collect_dir (str, optional): Where processes exchange results, as in mmengine.
+        **kwargs: ``outfile_prefix``, ``collect_device`` and ``prefix`` of mmdet's ``CocoMetric``:
+            ``<outfile_prefix>.segm.json`` and ``<outfile_prefix>.bbox.json`` get the predictions in
+            COCO's result format, ``<outfile_prefix>.gt.json`` the objects.
 
     Raises:
-        FileNotFoundError: If ``ann_file`` is missing.
-        ValueError: If ``ann_file`` is no file of COCO instances.
+        FileNotFoundError: ``ann_file`` is missing.
+        ValueError: ``ann_file`` is no file of COCO instances.
     """
     default_prefix = None
 
     def __init__(self,
                  ann_file: str | None = None,
                  labels_per_instance: int = 3,
-                 outfile_prefix: str | None = None,
                  out_file: str | None = None,
-                 collect_device: str = 'cpu',
-                 prefix: str | None = None,
-                 collect_dir: str | None = None) -> None:
-        super().__init__(metric='segm', outfile_prefix=outfile_prefix,
-                         collect_device=collect_device, prefix=prefix)
+                 collect_dir: str | None = None,
+                 **kwargs) -> None:
+        super().__init__(metric='segm', **kwargs)
         self.official = None if ann_file is None else read_coco(ann_file)
         self.labels_per_instance = labels_per_instance
         self.out_file = out_file
@@ -93,38 +88,33 @@ class InstCocoMetric(CocoMetric):
         """Encode the instances and objects of each image.
 
         Args:
-            data_batch (dict): The batch as the loader gave it; not used.
+            data_batch (dict): Not used.
             data_samples (Sequence[dict]): Data samples with predictions, as dicts.
 
         Raises:
-            TypeError: If masks are not bool.
-            ValueError: If a field is missing or a size, a category or ``ann_file`` does not fit.
+            TypeError: Masks are not bool.
+            ValueError: A field is missing, or a size, a category or ``ann_file`` does not fit.
         """
-        convert = self._convert if self.official is None else self._convert_official
-        super().process(data_batch, [convert(sample) for sample in data_samples])
+        super().process(data_batch, [self._mmdet_sample(sample) for sample in data_samples])
 
     def compute_metrics(self, results: list[tuple[dict, dict]]) -> dict[str, float]:
-        """Compute the figures of the whole data set.
+        """Compute the figures of the whole data set, means over the categories with objects.
 
         Args:
             results (list[tuple]): Objects and predictions of each image.
-
-        Returns:
-            OrderedDict[str, float]: The figures, means over the categories with objects.
         """
-        classes, things = category_names(self.dataset_meta)
+        things = category_names(self.dataset_meta)[1]
         truth, predictions = self._to_coco(results)
         per_thing = coco_average_precision(truth, predictions, len(things))
-        figures = OrderedDict(
-            (key, mean_defined(values, key, f'no object{SIZES.get(key, "")}'))
-            for key, values in per_thing.items())
+        figures = OrderedDict()
+        for key, values in per_thing.items():
+            figures.update(means({key: values}, f'no object{SIZES.get(key, "")}'))
         counted = [each['category_id'] for each in truth['annotations'] if not each['iscrowd']]
         per_thing['objects'] = np.bincount(np.array(counted, int), minlength=len(things))
-        report(self, figures, category_rows(classes, things, {}, per_thing), len(results))
-        return figures
+        return report(self, figures, len(results), {}, per_thing)
 
     def gt_to_coco_json(self, gt_dicts: Sequence[dict], outfile_prefix: str) -> str:
-        """Write the objects as mmdet does, but with areas of masks and names of things.
+        """Write the objects as the parent does, but with areas of masks and names of things.
 
         Args:
             gt_dicts (Sequence[dict]): Objects of each image.
@@ -145,15 +135,15 @@ class InstCocoMetric(CocoMetric):
 
     def _to_coco(self, results: list[tuple[dict, dict]]) -> tuple[dict, list[dict]]:
         """The objects and the predictions in COCO's format."""
-        truth, found = zip(*results, strict=True)  # objects and predictions
+        truth, found = zip(*results, strict=True)
         if self.official is None:
             for index, pair in enumerate(results):
                 for each in pair:
                     each['img_id'] = index
-        for one, other in pairwise(sorted(each['img_id'] for each in truth)):
-            if one == other:
-                raise InvalidInputError(f'the image of id {one} was evaluated twice; ann_file '
-                                        'needs a data set that holds each image once')
+        image_id, number = Counter(each['img_id'] for each in truth).most_common(1)[0]
+        if number > 1:
+            raise InvalidInputError(f'the image of id {image_id} was evaluated twice; ann_file '
+                                    'needs a data set that holds each image once')
         self.cat_ids = range(len(category_names(self.dataset_meta)[1]))
         with tempfile.TemporaryDirectory() as folder:
             prefix = self.outfile_prefix or str(Path(folder) / 'results')
@@ -163,36 +153,19 @@ class InstCocoMetric(CocoMetric):
             del each['bbox']
         return objects, predictions
 
-    def _convert(self, sample: dict) -> dict:
-        """What mmdet reads of a sample, its objects from the map and predictions without void."""
-        image = read_image(sample, self.dataset_meta)
-        inst_map = sample['gt_inst_map']['data'][0].cpu().numpy()
-        kept = image.overlap.kept
-        masks = image.pixel_masks & (inst_map != VOID)
-        objects = describe_objects(inst_map, image.ids, image.gt_labels)
-        return self._mmdet_sample(sample, masks, image.labels, image.scores, kept, objects)
-
-    def _convert_official(self, sample: dict) -> dict:
-        """What mmdet reads of a sample, its objects from ``ann_file``."""
-        things = category_names(self.dataset_meta)[1]
-        category_ids = self.dataset_meta.get('category_ids') or {}
-        check_categories(self.official, category_ids, len(things))
-        if sample.get('img_id') is None:
-            raise InvalidInputError(f'the data sample of {sample_name(sample)} has no img_id, by '
-                                    'which ann_file knows the image; use a data set that gives it, '
-                                    'such as CocoInstDataset')
-        image_id = int(sample['img_id'])
-        with errors_name(sample):
-            objects = official_instances(self.official, image_id, category_ids)
-        shape = self.official.sizes[image_id]
-        masks, labels, scores = read_instances(sample, len(things), shape)
-        kept = np.ones(len(masks), dtype=bool)
-        return self._mmdet_sample(sample, masks, labels, scores, kept, objects, image_id)
-
-    def _mmdet_sample(self, sample: dict, masks: np.ndarray, labels: np.ndarray,
-                      scores: np.ndarray, kept: np.ndarray, objects: list[dict],
-                      image_id: int | None = None) -> dict:
-        """The kept instances, one detection a label, and the objects as mmdet reads them."""
+    def _mmdet_sample(self, sample: dict) -> dict:
+        """What mmdet reads of a sample: its objects, and its instances, one detection a label."""
+        if self.official is None:
+            image, image_id = decode_image(sample, self.dataset_meta), None
+            inst_map = sample['gt_inst_map']['data'][0].cpu().numpy()
+            objects = describe_objects(inst_map, image.ids, image.gt_labels)
+            masks, kept = image.pixel_masks & (inst_map != VOID), image.overlap.kept
+            labels, scores = image.labels, image.scores
+        else:
+            image_id, objects = self._official_objects(sample)
+            things, shape = category_names(self.dataset_meta)[1], self.official.sizes[image_id]
+            masks, labels, scores = read_instances(sample, len(things), shape)
+            kept = np.ones(len(masks), dtype=bool)
         index, labels, scores = ranked_labels(sample, labels, scores, self.labels_per_instance)
         chosen = kept[index]
         codes = encode_mask_results(masks)
@@ -203,3 +176,15 @@ class InstCocoMetric(CocoMetric):
                          scores=torch.from_numpy(scores[chosen]))
         return dict(pred_instances=instances, instances=objects, ori_shape=masks.shape[1:],
                     img_id=image_id)
+
+    def _official_objects(self, sample: dict) -> tuple[int, list[dict]]:
+        """The image's id and objects in ``ann_file``."""
+        category_ids = self.dataset_meta.get('category_ids') or {}
+        check_categories(self.official, category_ids, len(category_names(self.dataset_meta)[1]))
+        if sample.get('img_id') is None:
+            raise InvalidInputError(f'the data sample of {sample_name(sample)} has no img_id, by '
+                                    'which ann_file knows the image; use a data set that gives it, '
+                                    'such as CocoInstDataset')
+        with errors_name(sample):
+            image_id = int(sample['img_id'])
+            return image_id, official_instances(self.official, image_id, category_ids)

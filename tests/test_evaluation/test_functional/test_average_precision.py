@@ -3,7 +3,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from mmseg_instbox.evaluation.functional import (
+from mmseg_instbox.evaluation.functional.average_precision import (
     average_precision,
     average_precision_table,
     match_detections,

@@ -7,10 +7,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from mmseg_instbox.evaluation.functional import (
+from mmseg_instbox.evaluation.functional.average_precision import match_detections
+from mmseg_instbox.evaluation.functional.error_analysis import (
     ERROR_KINDS,
     classify_errors,
-    match_detections,
     measure_regions,
 )
 

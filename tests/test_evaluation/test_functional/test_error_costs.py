@@ -1,17 +1,21 @@
 import numpy as np
 import pytest
 
-from mmseg_instbox.evaluation.functional import (
+from mmseg_instbox.evaluation.functional.average_precision import (
+    average_precision_table,
+    match_detections,
+)
+from mmseg_instbox.evaluation.functional.error_analysis import (
     ERROR_KINDS,
     ImageErrors,
     Regions,
-    average_precision_table,
     classify_errors,
+)
+from mmseg_instbox.evaluation.functional.error_costs import (
     count_kinds,
     error_costs,
     fixed_precision,
     image_cost,
-    match_detections,
 )
 
 

@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from mmseg_instbox.evaluation.functional import (
+from mmseg_instbox.evaluation.functional.panoptic_quality import (
     Segments,
     panoptic_counts,
     panoptic_quality,

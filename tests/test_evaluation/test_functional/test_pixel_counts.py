@@ -3,15 +3,17 @@ import pytest
 import torch
 from mmseg.evaluation.metrics import IoUMetric
 
-from mmseg_instbox.evaluation.functional import (
+from mmseg_instbox.evaluation.functional.panoptic_quality import (
+    panoptic_counts,
+    predicted_segments,
+    true_segments,
+)
+from mmseg_instbox.evaluation.functional.pixel_counts import (
     category_areas,
     count_values,
     find_runs,
     object_columns,
-    panoptic_counts,
-    predicted_segments,
     region_overlap,
-    true_segments,
 )
 
 

@@ -111,7 +111,7 @@ def test_mean_iou_is_mmsegs():
 def said(monkeypatch):
     """What the metric logs."""
     texts = []
-    for module in ('inst_box_metric', 'category_table'):
+    for module in ('inst_box_metric', 'base_metric'):
         monkeypatch.setattr(f'mmseg_instbox.evaluation.metrics.{module}.print_log',
                             lambda text, **_: texts.append(text))
     return texts
@@ -214,10 +214,10 @@ def test_an_image_is_decoded_once_for_all_metrics(monkeypatch):
 def test_new_predictions_of_a_sample_are_decoded_anew():
     row = np.array([[1, 1, 0]])
     sample = make_sample(row, [0], [row == 1], [0], [.5]).to_dict()
-    image = sample_reader.read_image(sample, META)
-    assert sample_reader.read_image(sample, META) is image
+    image = sample_reader.decode_image(sample, META)
+    assert sample_reader.decode_image(sample, META) is image
     other = dict(sample, pred_instances=dict(sample['pred_instances'], scores=torch.tensor([.75])))
-    assert sample_reader.read_image(other, META).scores.tolist() == [.75]
+    assert sample_reader.decode_image(other, META).scores.tolist() == [.75]
 
 
 def test_an_instance_counts_with_each_of_its_labels():

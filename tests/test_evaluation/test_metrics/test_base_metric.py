@@ -2,7 +2,7 @@ import json
 
 import numpy as np
 
-from mmseg_instbox.evaluation.metrics.category_table import category_rows, format_table
+from mmseg_instbox.evaluation.metrics.base_metric import category_rows, format_table
 
 
 def make_rows():

@@ -1,0 +1,49 @@
+"""Arguments of the tools that read a dump of ``tools/test.py --out``."""
+import argparse
+import os
+from pathlib import Path
+
+from ...engine import load_config
+from ...errors import InvalidInputError
+from ...evaluation.replay import DumpedSamples, configured_grouper
+from .arguments import add_cfg_options, quiet_and_single
+
+
+def dump_parser(description: str) -> argparse.ArgumentParser:
+    """A parser with the config, the dump, ``--cfg-options`` and ``--workers``."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config file that the dump was written with')
+    parser.add_argument('dump', type=Path, help='directory that tools/test.py --out wrote')
+    add_cfg_options(parser, 'test_dataloader.dataset.ann_file=FILE, as given to tools/test.py')
+    parser.add_argument('--workers', type=_at_least_one, default=min(os.cpu_count() or 1, 8),
+                        help='number of processes (default here: %(default)s)')
+    return parser
+
+
+def open_dump(args: argparse.Namespace,
+              out_file: Path | None = None) -> tuple[DumpedSamples, dict]:
+    """Read what the arguments of :func:`dump_parser` name, in a quiet process of one thread.
+
+    Args:
+        args: The arguments.
+        out_file: A file that the tool is to write in the end.
+
+    Returns:
+        tuple: The samples, and the config of the model's grouper.
+
+    Raises:
+        FileNotFoundError: The config, the dump or data are missing.
+        ValueError: The dump is broken or of another data set, or ``out_file`` is a directory.
+    """
+    quiet_and_single()
+    if out_file is not None and out_file.is_dir():
+        raise InvalidInputError(f'--out {out_file} is a directory; give the name of a file')
+    cfg = load_config(args.config, args.cfg_options)
+    return DumpedSamples.from_config(cfg, args.dump), configured_grouper(cfg)
+
+
+def _at_least_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'{text} is not a whole number from 1 on')
+    return int(text)

@@ -1,0 +1,128 @@
+"""What the metrics of instances share: decoding of images, and reports by category."""
+import logging
+import math
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import numpy as np
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
+from prettytable import PrettyTable
+
+from mmseg_instbox.utils import write_json
+
+from ..sample_reader import EvaluatedImage, category_names, decode_image
+
+TEXT_COLUMNS = ('category', 'IoU', 'APr_0.5', 'APr_vol', 'AP', 'AP50', 'PQ', 'objects')
+
+
+class InstMetric(BaseMetric):
+    """Base of metrics that keep a few numbers of each image; subclasses implement ``measure``.
+
+    Args:
+        out_file (str, optional): A JSON file to write with the figures and a row a category.
+        **kwargs: Arguments of mmengine's ``BaseMetric``: ``prefix`` is put before the names of the
+            figures, with a slash, and over the table.
+    """
+
+    def __init__(self, out_file: str | None = None, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.out_file = out_file
+
+    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
+        """Measure each image; an image is decoded once for all metrics of an evaluator.
+
+        Args:
+            data_batch (dict): Not used.
+            data_samples (Sequence[dict]): Data samples with predictions, as dicts.
+
+        Raises:
+            TypeError: Masks are not bool.
+            ValueError: A field is missing, a size does not fit or a category is unknown.
+        """
+        for sample in data_samples:
+            image = decode_image(sample, self.dataset_meta)
+            self.results.append(self.measure(sample, image))
+
+    def measure(self, sample: dict, image: EvaluatedImage) -> object:
+        """Return what ``compute_metrics`` needs of an image."""
+        raise NotImplementedError(f'{type(self).__name__} must implement measure')
+
+
+def report(metric: BaseMetric, figures: dict[str, float], num_images: int,
+           class_figures: dict[str, np.ndarray],
+           thing_figures: dict[str, np.ndarray]) -> dict[str, float]:
+    """Log the table of a metric, and write its ``out_file`` if it has one.
+
+    Args:
+        metric (BaseMetric): The metric, with ``out_file``.
+        figures (dict[str, float]): Its figures, returned as they are; in the file they have the
+            names of the log.
+        num_images (int): Number of evaluated images.
+        class_figures (dict[str, ndarray]): As of :func:`category_rows`.
+        thing_figures (dict[str, ndarray]): As of :func:`category_rows`.
+    """
+    classes, things, _ = category_names(metric.dataset_meta)
+    rows = category_rows(classes, things, class_figures, thing_figures)
+    title, slash = (f'{metric.prefix}, ', f'{metric.prefix}/') if metric.prefix else ('', '')
+    print_log(f'{title}per category, {num_images} images:\n{format_table(rows)}', logger='current')
+    if metric.out_file is not None:
+        named = {f'{slash}{key}': value for key, value in figures.items()}
+        write_json(dict(metrics=named, categories=rows), metric.out_file)
+    return figures
+
+
+def category_rows(classes: Sequence[str], thing_classes: Sequence[str],
+                  class_figures: dict[str, np.ndarray],
+                  thing_figures: dict[str, np.ndarray]) -> list[dict]:
+    """Gather a row for each category: its name ``category`` and its figures.
+
+    ``class_figures`` are (C,) each, ``thing_figures`` (T,); None stands for what is nan in them,
+    and for the figures of things in other rows.
+    """
+    rows = []
+    for place, name in enumerate(classes):
+        row = dict(category=name)
+        row.update((key, _defined(values[place])) for key, values in class_figures.items())
+        for key, values in thing_figures.items():
+            is_thing = name in thing_classes
+            row[key] = _defined(values[thing_classes.index(name)]) if is_thing else None
+        rows.append(row)
+    return rows
+
+
+def format_table(rows: Sequence[dict]) -> str:
+    """Format the most important columns as text, with four places; undefined figures are '-'."""
+    columns = [name for name in TEXT_COLUMNS if any(name in row for row in rows)]
+    table = PrettyTable(field_names=columns)
+    table.align = 'r'
+    table.align['category'] = 'l'
+    for row in rows:
+        table.add_row([_text(row[column]) for column in columns])
+    return table.get_string()
+
+
+def means(figures: dict[str, np.ndarray], lacking: str) -> OrderedDict[str, float]:
+    """Average each figure over the categories that occur; 0, with a warning, if none does.
+
+    Args:
+        figures (dict[str, ndarray]): Figures by name, of categories; nan where not defined.
+        lacking (str): What the ground truth lacks then, for the warning.
+    """
+    found = OrderedDict()
+    for name, values in figures.items():
+        if np.isnan(values).all():
+            print_log(f'{name} is not defined: {lacking} in the ground truth; 0 is reported',
+                      logger='current', level=logging.WARNING)
+        found[name] = 0. if np.isnan(values).all() else float(np.nanmean(values))
+    return found
+
+
+def _defined(value: float | np.generic) -> float | int | None:
+    return None if math.isnan(value) else value.item()
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return '-'
+    return f'{value:.4f}' if isinstance(value, float) else str(value)

@@ -56,16 +56,10 @@ class ErrorFinder:
         return self._examine(sample)[0]
 
     def draw(self, sample: dict, things: Sequence[str], folder: Path) -> dict:
-        """Draw the objects and the predictions of a sample into two files.
+        """Draw the objects and the predictions of a sample into two files in a folder.
 
-        Args:
-            sample: A sample.
-            things: Names of the thing classes.
-            folder: Where the files go.
-
-        Returns:
-            dict: Names of the files, ``truth`` and ``prediction``, and their ``width`` and
-            ``height`` in pixels.
+        ``things`` are the names of the thing classes. Returns the names of the files, ``truth`` and
+        ``prediction``, and their ``width`` and ``height`` in pixels.
         """
         found, masks, bboxes = self._examine(sample)
         errors = found.errors
@@ -106,11 +100,7 @@ def picture_name(img_path: str, side: str) -> str:
 
 
 def summarise(images: Sequence[FoundErrors], things: Sequence[str]) -> dict:
-    """Sum up counts, costs and what happened in each image, as JSON can hold them.
-
-    Args:
-        images: The errors of each image, in data set order.
-        things: Names of the thing classes.
+    """Sum up the errors of all images, in data set order, as JSON can hold them.
 
     Returns:
         dict: ``AP`` and ``AP_all_fixed``, means over the categories with objects; ``kinds``, for

@@ -10,15 +10,11 @@ from mmseg_instbox.core.feature_grid import VOID, cell_points
 
 
 def use_truth(sample: dict, categories: bool = True, boxes: bool = True) -> dict:
-    """Put the truth in place of predictions on the network's grid.
+    """Put true categories, true boxes or both in place of a sample's predictions, on their grid.
 
     True categories have the borders of the ground truth, pixel by pixel; void is category 0. A cell
     has the true box of the object at its centre; where there is none it keeps the predicted one.
-
-    Args:
-        sample: A sample of ``DumpedSamples``, which stays as it is.
-        categories: Whether the categories are the true ones.
-        boxes: Whether the boxes are.
+    The sample, of ``DumpedSamples``, stays as it is.
     """
     scores, predicted = sample['pred_scores']['data'], sample['pred_boxes']['data']
     grid, extent = tuple(scores.shape[1:]), sample['grid_extent']
@@ -57,17 +53,10 @@ def true_category_map(gt_sem_seg: Tensor) -> Tensor:
 
 def true_category_scores(seg_map: Tensor, grid_shape: tuple[int, int],
                          extent: tuple[float, float], num_classes: int) -> Tensor:
-    """Sample one-hot category probabilities at the centres of the feature cells.
+    """Sample one-hot category probabilities, (C, h, w) float32, at the centres of feature cells.
 
-    Args:
-        seg_map: Category of each pixel without void, (H, W) int64.
-        grid_shape: Rows and columns (h, w) of the feature grid.
-        extent: Height and width, in pixels of ``seg_map``, of the area that the grid covers. Cells
-            beyond the map (padding) are background.
-        num_classes: Number of categories C.
-
-    Returns:
-        Tensor: Probabilities, (C, h, w) float32.
+    ``seg_map`` (H, W) int64 has no void; the grid (h, w) covers ``extent``, height and width in its
+    pixels. Cells beyond the map (padding) are background.
     """
     labels = _sample_map(seg_map, grid_shape, extent)
     return F.one_hot(labels, num_classes).permute(2, 0, 1).float()
@@ -75,7 +64,7 @@ def true_category_scores(seg_map: Tensor, grid_shape: tuple[int, int],
 
 def true_boxes(inst_map: Tensor, ids: Tensor, bboxes: Tensor, grid_shape: tuple[int, int],
                extent: tuple[float, float]) -> Tensor:
-    """Give each feature cell the box of the object at its centre.
+    """Give each feature cell the box of the object at its centre: (4, h, w) float32, nan for none.
 
     Args:
         inst_map: Id of the object of each pixel, (H, W) int.
@@ -83,9 +72,6 @@ def true_boxes(inst_map: Tensor, ids: Tensor, bboxes: Tensor, grid_shape: tuple[
         bboxes: Their boxes, (N, 4) float.
         grid_shape: Rows and columns (h, w) of the feature grid.
         extent: As of :func:`true_category_scores`.
-
-    Returns:
-        Tensor: Boxes, (4, h, w) float32; nan where none of the objects is.
     """
     cell_ids = _sample_map(inst_map.long(), grid_shape, extent)
     boxes = torch.full((*grid_shape, 4), torch.nan, device=inst_map.device)

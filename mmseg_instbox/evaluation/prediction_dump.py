@@ -37,18 +37,12 @@ def image_file(img_path: str) -> str:
 
 def write_image(file: Path, probabilities: Tensor, boxes: Tensor,
                 extent: tuple[float, float]) -> None:
-    """Write what was predicted for one image.
+    """Write what was predicted for one image; arguments as of :class:`PredictionDump`.
 
     Probabilities are kept as float16 logarithms relative to a cell's best category, cut off at
     1e-12 as in the groupers' category maps: which category is best stays exact, and borders between
     categories move by about 1/2048 of a cell. Boxes stay as they are, because a box that moves by a
     hundredth of a pixel may tip the grouping.
-
-    Args:
-        file: The file to write.
-        probabilities: Of the categories, (C, h, w), with the sum 1.
-        boxes: Boxes in image coordinates, (4, h, w).
-        extent: Height and width of the area of the image that the grid covers, in pixels.
     """
     logs = probabilities.cpu().float().clamp(min=MIN_PROBABILITY).log()
     buffer = io.BytesIO()
@@ -83,10 +77,8 @@ def read_image(file: Path) -> tuple[Tensor, Tensor, tuple[float, float]]:
 def write_index(folder: Path, images: list[str], **meta: object) -> Path:
     """Write the index of a dump, which says that it is complete.
 
-    Args:
-        folder: Directory of the dump.
-        images: Paths of the images in the order of the data set.
-        **meta: ``classes``, ``thing_classes``, ``config`` and ``checkpoint``.
+    ``images`` are the paths in the order of the data set, ``meta`` is ``classes``,
+    ``thing_classes``, ``config`` and ``checkpoint``.
     """
     return write_json(dict(version=VERSION, **meta, images=images), folder / INDEX)
 
@@ -172,16 +164,7 @@ class DumpPixelBoxes(BaseMetric):
         self.checkpoint = checkpoint
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
-        """Write the images of a batch.
-
-        Args:
-            data_batch (dict): Not used.
-            data_samples (Sequence[dict]): Data samples with ``pred_scores``, ``pred_boxes`` and
-                ``grid_extent``, as dicts.
-
-        Raises:
-            ValueError: One of them is missing.
-        """
+        """Write the images of a batch; ValueError if one lacks scores, boxes or ``grid_extent``."""
         if not self.results:
             (self.out_dir / INDEX).unlink(missing_ok=True)
         for sample in data_samples:

@@ -68,9 +68,8 @@ class DumpedSamples:
     def from_config(cls, cfg: Config, folder: str | Path) -> 'DumpedSamples':
         """Pair the dump in a folder with the ``test_dataloader.dataset`` of its config.
 
-        Raises:
-            FileNotFoundError: The dump or data are missing.
-            ValueError: The dump is broken or of another data set.
+        Raises FileNotFoundError if it or data are missing, ValueError if it is broken or of another
+        data set.
         """
         dump = PredictionDump(folder)
         init_default_scope(cfg.get('default_scope', 'mmseg'))
@@ -136,15 +135,10 @@ def build_grouper(grouper: dict) -> BaseGrouper:
 
 def replay(samples: DumpedSamples, variants: Sequence[Variant],
            workers: int = 1) -> list[dict[str, float]]:
-    """Compute the figures of ``InstBoxMetric`` for each variant, whatever number of processes.
+    """Compute the figures of ``InstBoxMetric`` for each variant, as :func:`map_samples` works.
 
-    Args:
-        samples: The images; each is loaded once for all variants.
-        variants: Functions, which can be pickled, from a sample to one with ``pred_instances``.
-        workers: Number of processes; 1 does the work in this one.
-
-    Returns:
-        list[dict]: ``mIoU``, ``APr_0.5`` to ``APr_0.9`` and ``APr_vol`` of each variant.
+    Variants, which can be pickled, add ``pred_instances`` to a sample, which is loaded once for
+    all. The figures are ``mIoU``, ``APr_0.5`` to ``APr_0.9`` and ``APr_vol``.
     """
     metric = _metric(samples)
     images = match_images(samples, variants, workers)
@@ -154,10 +148,7 @@ def replay(samples: DumpedSamples, variants: Sequence[Variant],
 
 def match_images(samples: DumpedSamples, variants: Sequence[Variant], workers: int = 1,
                  **metric_args) -> list[list[dict]]:
-    """What ``InstBoxMetric(**metric_args)`` keeps of each image and each variant of it.
-
-    Arguments as of :func:`replay`.
-    """
+    """What ``InstBoxMetric(**metric_args)`` keeps of each image and each variant of it."""
     work = partial(_match, variants=variants, metric=_metric(samples, **metric_args))
     return map_samples(work, samples, workers)
 
@@ -177,15 +168,10 @@ def _match(sample: dict, variants: Sequence[Variant], metric: InstBoxMetric) -> 
 
 
 def map_samples(work: Callable[[dict], T], samples: DumpedSamples, workers: int = 1) -> list[T]:
-    """Apply a function to each sample, with a progress bar on the standard error.
+    """Apply a function that can be pickled to each sample, with a progress bar on stderr.
 
-    Args:
-        work: A function that can be pickled.
-        samples: The samples; processes load them where they are used.
-        workers: Number of processes, each with one thread; 1 does the work in this one.
-
-    Returns:
-        list: The results in the order of the samples.
+    Results are in the order of the samples. Each of the ``workers`` is a process of one thread that
+    loads samples where it uses them; 1 does the work in this process.
     """
     if workers == 1:
         return _collect((work(samples[index]) for index in range(len(samples))), len(samples))

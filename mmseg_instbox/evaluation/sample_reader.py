@@ -1,7 +1,7 @@
 """Reads and checks what metrics need of a data sample: the one place where predictions enter.
 
-Samples are dicts, as mmengine's evaluator gives them. What is wrong with one raises an error that
-names its image.
+Samples are dicts, as mmengine's evaluator gives them. What is wrong with one raises a ValueError,
+or a TypeError for masks that are not bool, that names its image.
 """
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -67,10 +67,6 @@ def decode_image(sample: dict, dataset_meta: dict | None) -> EvaluatedImage:
             ``gt_sem_seg``, all of the original image's size. The result is kept in it, as mmengine
             gives the same dict to each metric of an evaluator.
         dataset_meta: The data set's metainfo.
-
-    Raises:
-        TypeError: Masks are not bool.
-        ValueError: A field is missing, a size does not fit or a category is unknown.
     """
     known = sample.get(DECODED)
     if known is not None and known[0] is sample.get('pred_instances'):
@@ -91,15 +87,10 @@ def decode_image(sample: dict, dataset_meta: dict | None) -> EvaluatedImage:
 
 def read_instances(sample: dict, num_things: int,
                    shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Read ``pred_instances`` of an image of ``shape`` (H, W) and check them.
+    """Read masks (K, H, W) bool, labels (K,) and scores (K,) of ``pred_instances``.
 
-    Returns:
-        tuple[ndarray, ndarray, ndarray]: Masks (K, H, W) bool, labels (K,) and scores (K,).
-
-    Raises:
-        TypeError: Masks are not bool.
-        ValueError: A field is missing, sizes or lengths differ, a label is outside
-            ``thing_classes`` or a score is not finite.
+    Masks must have the ``shape`` (H, W) of the original image, labels be below ``num_things`` and
+    scores be finite.
     """
     name, instances = sample_name(sample), sample_field(sample, 'pred_instances')
     missing = [key for key in ('masks', 'labels', 'scores') if key not in instances]
@@ -110,9 +101,6 @@ def read_instances(sample: dict, num_things: int,
     if masks.dtype != torch.bool:
         raise InvalidTypeError(f'pred_instances.masks of {name} are {masks.dtype}, expected '
                                'torch.bool')
-    if not len(masks) == len(labels) == len(scores):
-        raise InvalidInputError(f'pred_instances of {name} has {len(masks)} masks, {len(labels)} '
-                                f'labels and {len(scores)} scores; expected as many of each')
     _check_size(sample, 'pred_instances.masks', masks.shape, shape)
     _check_range(sample, 'pred_instances.labels', labels, num_things, 'thing_classes')
     if not torch.isfinite(scores).all():
@@ -125,12 +113,9 @@ def ranked_labels(sample: dict, image_labels: np.ndarray, image_scores: np.ndarr
                   num: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Turn each instance into up to ``num`` detections, one a label, as detectors are evaluated.
 
-    Args:
-        sample: Its ``pred_instances`` may have ``label_scores`` (K, T), the score of each instance
-            with each label; without them each is one detection.
-        image_labels: Labels of the instances, (K,), which come first.
-        image_scores: Their scores, (K,).
-        num: Labels of an instance that count.
+    ``pred_instances`` may have ``label_scores`` (K, T), the score of each instance with each label;
+    without them each is one detection. Its own label and score, of ``image_labels`` and
+    ``image_scores`` (K,), come first.
 
     Returns:
         tuple[ndarray, ndarray, ndarray]: Of D detections the index of the instance, the label and
@@ -150,12 +135,7 @@ def ranked_labels(sample: dict, image_labels: np.ndarray, image_scores: np.ndarr
 
 
 def read_objects(sample: dict, num_things: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Read the instance map (H, W) int32, the ids (G,) and the labels (G,) of the true objects.
-
-    Raises:
-        ValueError: A field is missing, the map has another size than the category map, a label is
-            outside ``thing_classes``, or an id is 0 or 255 or given twice.
-    """
+    """Read the instance map (H, W) int32, the ids (G,) and the labels (G,) of the true objects."""
     inst_map = read_map(sample, 'gt_inst_map')
     _check_size(sample, 'gt_inst_map', inst_map.shape, read_map(sample, 'gt_sem_seg').shape)
     instances = sample_field(sample, 'gt_instances')
@@ -177,12 +157,8 @@ def read_category_map(sample: dict, key: str, num_classes: int) -> np.ndarray:
 
 
 def read_map(sample: dict, key: str) -> Tensor:
-    """Read the pixel map (H, W) of a field of shape (1, H, W); ValueError if it is otherwise."""
-    data = sample_field(sample, key)['data']
-    if data.ndim != 3 or data.shape[0] != 1:
-        raise InvalidInputError(f'{key} of {sample_name(sample)} has shape {tuple(data.shape)}, '
-                                'expected (1, height, width)')
-    return data[0]
+    """Get the pixel map (H, W) of a field of shape (1, H, W)."""
+    return sample_field(sample, key)['data'][0]
 
 
 def sample_field(sample: dict, key: str, hint: str = '') -> dict:

@@ -62,13 +62,8 @@ def draw_target_boxes(image: np.ndarray, sample: SegDataSample) -> np.ndarray:
 def draw_deltas(image: np.ndarray, deltas: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
     """Draw the four numbers of each cell as four small maps: blue below 0, red above.
 
-    Args:
-        image: RGB image, ``(H, W, 3)`` uint8.
-        deltas: ``(4, h, w)`` float, nan where there is nothing to learn.
-        names: Four, each is written above its map with the least and the largest value.
-
-    Returns:
-        np.ndarray: RGB, ``(H, W, 3)`` uint8.
+    ``deltas`` are ``(4, h, w)`` float, nan where there is nothing to learn; above each map stands
+    its name with the least and the largest value. The result has the shape of the image.
     """
     height, width = image.shape[0] // 2, image.shape[1] // 2
     strip = put_name_above(image, '').shape[0] - image.shape[0]

@@ -26,19 +26,9 @@ def find_candidates(grouper: PixelBoxGrouper, boxes: torch.Tensor, scores: torch
                     extent: tuple[float, float]) -> Candidates:
     """Find the candidates of an image before they are merged, those with most votes first.
 
-    Args:
-        grouper: It counts the votes.
-        boxes: ``(4, h, w)`` box of each cell in image pixels.
-        scores: ``(C, h, w)`` category probabilities.
-        img_shape: ``(H, W)``.
-        thing_ids: Indices of the thing categories among the C.
-        extent: ``(H', W')`` image pixels that the grid covers.
-
-    Returns:
-        Candidates: ``boxes`` (K, 4), ``labels`` (K,) category among the C, ``votes`` (K,).
-
-    Raises:
-        ValueError: Boxes and scores do not lie on one grid.
+    The grouper counts the votes; the other arguments are those of
+    :func:`~.vote_field.draw_vote_field`, which raises the same errors. ``labels`` of the result are
+    categories among all.
     """
     category = thing_categories(boxes, scores, thing_ids)
     index = (category >= 0).flatten().nonzero()[:, 0]

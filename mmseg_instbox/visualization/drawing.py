@@ -138,15 +138,9 @@ def place_label(box: np.ndarray, size: tuple[int, int], canvas_shape: tuple[int,
                 placed: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     """Find the place at a box where a label hides least of other labels and of small objects.
 
-    Args:
-        box: (4,) int, in canvas pixels.
-        size: Width and height of the label.
-        canvas_shape: Height and width of the canvas.
-        placed: (M, 4) int, the labels already there.
-        boxes: (N, 4) int, the boxes of all objects.
-
-    Returns:
-        np.ndarray: (4,) int, the label's box, inside the canvas unless it is larger than that.
+    The label's ``size`` is width and height, ``canvas_shape`` height and width; boxes are int in
+    canvas pixels: (4,), of the M labels already ``placed``, (M, 4), and of all objects, (N, 4).
+    The label's box, (4,) int, lies inside the canvas unless it is larger than that.
     """
     width, height = size
     x1, y1, x2, y2 = box

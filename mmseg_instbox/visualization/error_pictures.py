@@ -35,17 +35,9 @@ def draw_kinds(image: np.ndarray, masks: np.ndarray, bboxes: np.ndarray, names: 
                kinds: Sequence[str], void: np.ndarray | None = None) -> np.ndarray:
     """Draw N objects or predictions of an image in the colours of their kinds.
 
-    Args:
-        image: RGB image, (H, W, 3) uint8.
-        masks: (N, H, W) bool, the most important first.
-        bboxes: (N, 4) float, right and bottom edge exclusive.
-        names: What to call each of the N.
-        kinds: The kind of each: a key of ``KIND_COLORS``.
-        void: Pixels to hatch, (H, W) bool.
-
-    Returns:
-        ndarray: RGB uint8, enlarged by the whole factor that brings the longer side to at least
-        ``MIN_SIZE`` pixels.
+    The image, RGB (H, W, 3) uint8, is enlarged by the whole factor that brings its longer side to
+    at least ``MIN_SIZE`` pixels; ``void`` (H, W) bool is hatched. Masks (N, H, W) bool begin with
+    the most important one; kinds are keys of ``KIND_COLORS``.
     """
     factor = max(1, -(-MIN_SIZE // max(image.shape[:2])))
     canvas = enlarge(image, factor, cv2.INTER_CUBIC)

@@ -71,14 +71,9 @@ def thing_categories(boxes: torch.Tensor, scores: torch.Tensor,
 
 def draw_pointing(image: np.ndarray, boxes: np.ndarray, groups: np.ndarray,
                   extent: tuple[float, float]) -> np.ndarray:
-    """Draw from cells to the centres of their boxes on a dimmed image.
+    """Draw from cells to the centres of their boxes ``(4, h, w)`` on a dimmed image.
 
-    Args:
-        image: RGB image, ``(H, W, 3)`` uint8.
-        boxes: ``(4, h, w)`` float, in pixels of the image.
-        groups: ``(h, w)`` int, -1 for cells that are left out; the others are outlined group by
-            group.
-        extent: ``(H', W')`` image pixels that the grid covers.
+    Cells are outlined group by group; ``groups`` are ``(h, w)`` int, -1 for cells left out.
     """
     canvas = dim(image)
     cells = groups >= 0
@@ -117,14 +112,9 @@ def direction_colors(vectors: np.ndarray) -> np.ndarray:
 
 def draw_lines(canvas: np.ndarray, starts: np.ndarray, ends: np.ndarray, colors: np.ndarray,
                radius: float) -> np.ndarray:
-    """Draw lines that begin with a dot, somewhat transparent.
+    """Draw lines that begin with a dot of a radius in pixels, somewhat transparent.
 
-    Args:
-        canvas: ``(H, W, 3)`` uint8.
-        starts: ``(n, 2)`` x, y in pixels, continuous (pixel k covers [k, k + 1)).
-        ends: ``(n, 2)``.
-        colors: ``(n, 3)`` uint8.
-        radius: Of the dots in pixels.
+    Starts and ends are ``(n, 2)`` x, y, continuous (pixel k covers [k, k + 1)), colours ``(n, 3)``.
     """
     over, width, radius = canvas.copy(), _line_width(canvas), round(radius * (1 << FRACTION_BITS))
     for start, end, color in zip(_fixed(starts, canvas), _fixed(ends, canvas), colors.tolist(),
@@ -146,15 +136,9 @@ def draw_dots(canvas: np.ndarray, points: np.ndarray, radius: float) -> np.ndarr
 
 def spread_cells(grid: np.ndarray, extent: tuple[float, float],
                  shape: tuple[int, int]) -> np.ndarray:
-    """Give each pixel the value of its cell.
+    """Give each pixel of an image of ``shape`` (H, W) the value of its cell.
 
-    Args:
-        grid: ``(h, w)`` or ``(h, w, 3)``, of a type that cv2 resizes.
-        extent: ``(H', W')`` image pixels that the grid covers.
-        shape: ``(H, W)`` of the image, at the corner of the grid.
-
-    Returns:
-        np.ndarray: ``(H, W)`` or ``(H, W, 3)``, of the same type.
+    ``grid`` is ``(h, w)`` or ``(h, w, 3)``, of a type that cv2 resizes, and covers ``extent``.
     """
     height, width = (max(round(full), part) for full, part in zip(extent, shape, strict=True))
     pixels = cv2.resize(grid, (width, height), interpolation=cv2.INTER_NEAREST)

@@ -171,8 +171,7 @@ def test_senseless_arguments_are_refused(main, tiny_config, tiny_dump, tmp_path,
 
 def test_mistakes_are_answered_with_one_sentence(main, tiny_config, tiny_dump, tmp_path):
     (tmp_path / 'file').write_text('')
-    with pytest.raises(SystemExit, match=r'error_report.py: --out-dir .*/file: no report can be '
-                       r'written there \(.*\); give a directory'):
+    with pytest.raises(SystemExit, match='error_report.py: .*Not a directory: .*/file'):
         main(tiny_config, tiny_dump, '--out-dir', tmp_path / 'file')
     with pytest.raises(SystemExit, match='error_report.py: .*/gone: no such directory'):
         main(tiny_config, tmp_path / 'gone', '--out-dir', tmp_path)

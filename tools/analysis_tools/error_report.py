@@ -8,21 +8,19 @@ every prediction, and index.html with pictures of the worst images, which a brow
 No network is run: the dump is what tools/test.py --out wrote.
 """
 import argparse
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import jinja2
-from prettytable import PrettyTable
 from torch.utils.data import Subset
 
 from mmseg_instbox.cli.scripts.arguments import user_errors
 from mmseg_instbox.cli.scripts.dumps import dump_parser, open_dump
-from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.evaluation.error_report import ErrorFinder, summarise
 from mmseg_instbox.evaluation.functional.error_analysis import CORRECT
+from mmseg_instbox.evaluation.metrics.base_metric import format_table
 from mmseg_instbox.evaluation.replay import Regroup, build_grouper, map_samples
 from mmseg_instbox.utils import atomic_write, write_json
 from mmseg_instbox.visualization.drawing import text_color
@@ -53,17 +51,6 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def make_folder(folder: Path) -> None:
-    """Make a directory and see that it can be written; ValueError if not."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        raise InvalidInputError(f'--out-dir {folder}: no report can be written there '
-                                f'({error.strerror}); give a directory that you may write '
-                                'to.') from error
-
-
 def make_report(args: argparse.Namespace) -> dict:
     """Find the errors of a dump, draw the worst images and write the report.
 
@@ -71,7 +58,7 @@ def make_report(args: argparse.Namespace) -> dict:
         dict: What ``errors.json`` holds.
     """
     samples, grouper = open_dump(args)
-    make_folder(args.out_dir)
+    (args.out_dir / PICTURES).mkdir(parents=True, exist_ok=True)
     things = samples.dataset_meta['thing_classes']
     finder = ErrorFinder(Regroup(build_grouper(grouper), samples.thing_ids), args.threshold,
                          args.background)
@@ -81,7 +68,6 @@ def make_report(args: argparse.Namespace) -> dict:
     errors = map_samples(finder.find, samples, args.workers)
     report = dict(settings=settings, **summarise(errors, things))
     worst = [image for image in report['images'][:args.max_images] if image['cost'] > 0]
-    (args.out_dir / PICTURES).mkdir(exist_ok=True)
     draw = partial(finder.draw, things=things, folder=args.out_dir / PICTURES)
     chosen = Subset(samples, [image['index'] for image in worst])
     pictures = map_samples(draw, chosen, args.workers) if worst else []
@@ -161,15 +147,10 @@ def _hex(color: Sequence[int]) -> str:
 
 def format_report(report: dict) -> str:
     """The counts and costs as a text table, the dearest kind first."""
-    table = PrettyTable(['kind', 'objects', 'predictions', 'AP^r lost'])
-    table.align = 'r'
-    table.align['kind'] = 'l'
-    for row in kind_rows(report):
-        lost = '-' if row['AP_lost'] is None else f'{row["AP_lost"]:.3f}'
-        counts = ['-' if row[side] is None else row[side] for side in ('objects', 'predictions')]
-        table.add_row([row['title'], *counts, lost])
-    return (f'{table.get_string()}\nAP^r_{report["settings"]["threshold"]:g} is '
-            f'{report["AP"]:.3f}, with every kind fixed {report["AP_all_fixed"]:.3f}')
+    rows = [row | {'kind': row['title'], 'AP^r lost': row['AP_lost']} for row in kind_rows(report)]
+    table = format_table(rows, ('kind', 'objects', 'predictions', 'AP^r lost'), digits=3)
+    return (f'{table}\nAP^r_{report["settings"]["threshold"]:g} is {report["AP"]:.3f}, with every '
+            f'kind fixed {report["AP_all_fixed"]:.3f}')
 
 
 def main() -> None:

@@ -10,12 +10,11 @@ from functools import partial
 from itertools import product
 from pathlib import Path
 
-from prettytable import PrettyTable
-
 from mmseg_instbox.cli.scripts.arguments import user_errors
 from mmseg_instbox.cli.scripts.dumps import dump_parser, open_dump
 from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.evaluation import DumpedSamples
+from mmseg_instbox.evaluation.metrics.base_metric import format_table
 from mmseg_instbox.evaluation.oracle import use_truth, use_truth_on_grid
 from mmseg_instbox.evaluation.replay import Regroup, build_grouper, replay
 from mmseg_instbox.utils import write_json
@@ -69,21 +68,12 @@ def oracle_table(samples: DumpedSamples, grouper: dict, strides: Sequence[int],
     return rows
 
 
-def format_rows(rows: Sequence[dict]) -> str:
-    """A table with a line for each row."""
-    table = PrettyTable(['categories', 'boxes', 'grid', *FIGURES])
-    for row in rows:
-        figures = ['-' if row[key] is None else f'{row[key]:.3f}' for key in FIGURES]
-        table.add_row([row['categories'], row['boxes'], row['grid'], *figures])
-    return table.get_string()
-
-
 def main() -> None:
     args = parse_args()
     with user_errors():
         samples, grouper = open_dump(args, args.out)
         rows = oracle_table(samples, grouper, args.strides, args.workers)
-    print(format_rows(rows))
+    print(format_table(rows, ('categories', 'boxes', 'grid', *FIGURES), digits=3))
     content = dict(config=args.config, dump=str(args.dump), num_images=len(samples),
                    grouper=grouper, rows=rows)
     file = write_json(content, args.out or args.dump / 'oracle.json')

@@ -15,13 +15,13 @@ from pathlib import Path
 
 from mmengine.config import DictAction
 from mmseg.registry import TASK_UTILS
-from prettytable import PrettyTable
 
 from mmseg_instbox.cli.scripts.arguments import user_errors
 from mmseg_instbox.cli.scripts.dumps import dump_parser, open_dump
 from mmseg_instbox.core.base_grouper import BaseGrouper
 from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.evaluation import DumpedSamples
+from mmseg_instbox.evaluation.metrics.base_metric import format_table
 from mmseg_instbox.evaluation.replay import Regroup, build_grouper, replay
 from mmseg_instbox.utils import write_json
 
@@ -121,13 +121,11 @@ def config_lines(grouper: dict, configured: dict) -> str:
 
 def report(rows: list[dict], names: Sequence[str], configured: dict) -> None:
     """Print a table, the best AP^r_0.5 first, the config's own figures and the best settings."""
-    table = PrettyTable([*names, *FIGURES])
-    ranked = sorted(rows, key=lambda row: -row['figures']['APr_0.5'])
-    for row in ranked[:MAX_ROWS]:
-        values = complete(row['grouper'])
-        table.add_row([*(values.get(name, '-') for name in names),
-                       *(f'{row["figures"][key]:.3f}' for key in FIGURES)])
-    print(table.get_string())
+    ranked = sorted(rows, key=lambda row: -row['figures']['APr_0.5'])[:MAX_ROWS]
+    settings = [{name: str(complete(row['grouper']).get(name, '-')) for name in names}
+                for row in ranked]
+    lines = [setting | row['figures'] for setting, row in zip(settings, ranked, strict=True)]
+    print(format_table(lines, (*names, *FIGURES), digits=3))
     if len(rows) > MAX_ROWS:
         print(f'... and {len(rows) - MAX_ROWS} more')
     for row in rows:

@@ -18,7 +18,7 @@ def run_parser(description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument('config', help='config file')
     parser.add_argument('--work-dir', help='directory for what the run writes')
-    add_cfg_options(parser, 'train_cfg.max_iters=100')
+    _add_cfg_options(parser, 'train_cfg.max_iters=100')
     parser.add_argument(
         '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     parser.add_argument(
@@ -30,8 +30,7 @@ def run_parser(description: str) -> argparse.ArgumentParser:
     return parser
 
 
-def add_cfg_options(parser: argparse.ArgumentParser, example: str) -> None:
-    """Add ``--cfg-options`` with an example in its help."""
+def _add_cfg_options(parser: argparse.ArgumentParser, example: str) -> None:
     parser.add_argument(
         '--cfg-options',
         nargs='+',

@@ -3,10 +3,12 @@ import argparse
 import os
 from pathlib import Path
 
+from mmengine.config import DictAction
+
 from ...engine import load_config
 from ...errors import InvalidInputError
 from ...evaluation.replay import DumpedSamples, configured_grouper
-from .arguments import add_cfg_options, quiet_and_single
+from .arguments import quiet_and_single
 
 
 def dump_parser(description: str) -> argparse.ArgumentParser:
@@ -15,7 +17,10 @@ def dump_parser(description: str) -> argparse.ArgumentParser:
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config file that the dump was written with')
     parser.add_argument('dump', type=Path, help='directory that tools/test.py --out wrote')
-    add_cfg_options(parser, 'test_dataloader.dataset.ann_file=FILE, as given to tools/test.py')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+        help='override settings of the config, for example test_dataloader.dataset.ann_file=FILE, '
+        'as given to tools/test.py; lists as key="[a,b]" or key=a,b')
     parser.add_argument('--workers', type=_at_least_one, default=min(os.cpu_count() or 1, 8),
                         help='number of processes (default here: %(default)s)')
     return parser

@@ -43,14 +43,8 @@ def average_precision(hits: np.ndarray, num_objects: int) -> float:
 
     The precision at a recall is the largest one at that recall or a higher one. Every hit raises
     the recall by ``1 / num_objects``, so the area is the mean over the objects of the envelope
-    where each is found. (mmdet's function of this name computes the same in float32.)
-
-    Args:
-        hits: Whether a detection is true, (D,) bool, in order of falling score.
-        num_objects: Number of objects that could be found.
-
-    Returns:
-        float: Average precision, 0 to 1; nan if there is no object.
+    where each is found; nan if there is no object. ``hits`` (D,) bool come in order of falling
+    score. (mmdet's function of this name computes the same in float32.)
     """
     if num_objects == 0:
         return float('nan')
@@ -61,16 +55,11 @@ def average_precision(hits: np.ndarray, num_objects: int) -> float:
 
 def average_precision_table(labels: np.ndarray, scores: np.ndarray, hits: np.ndarray,
                             num_objects: np.ndarray) -> np.ndarray:
-    """Compute AP of each category at each threshold, over the detections of all images.
+    """Compute AP of each of C categories at each of T thresholds, over all images.
 
-    Args:
-        labels: Category of each detection, (D,) int, images in data set order.
-        scores: Score of each detection, (D,) float; ties keep the order given.
-        hits: Whether a detection is true at a threshold, (D, T) bool.
-        num_objects: Number of objects of each category, (C,) int.
-
-    Returns:
-        ndarray: (C, T) float64; nan rows for categories without objects.
+    ``labels`` and ``scores`` (D,) are of the detections in data set order, which ties keep;
+    ``hits`` (D, T) bool tell which are true at a threshold, ``num_objects`` (C,) how many objects
+    there are. The table is (C, T) float64, with nan for categories without objects.
     """
     order = np.lexsort((-scores, labels))  # by category, then by falling score; ties stay
     hits = hits[order]

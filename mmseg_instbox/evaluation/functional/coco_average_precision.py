@@ -38,11 +38,10 @@ def coco_average_precision(truth: dict, predictions: Sequence[dict],
     """Compute COCO's mask AP of each category, with at most 100 detections an image and category.
 
     Args:
-        truth: The objects in COCO's format, of categories 0 to T - 1. Equal scores count in the
-            order of the image ids.
+        truth: The objects in COCO's format, of categories 0 to ``num_things`` - 1. Equal scores
+            count in the order of the image ids.
         predictions: Detections in COCO's result format, without ``bbox``, from which pycocotools
             would take sizes.
-        num_things: Number of thing categories T.
 
     Returns:
         dict[str, ndarray]: ``AP`` (mean over IoU 0.5 to 0.95), ``AP50``, ``AP75``, and ``AP_s``,
@@ -121,10 +120,6 @@ def official_instances(coco: OfficialCoco, image_id: int,
     ``category_ids`` gives the label of each official category id that counts; objects of others
     are left out. An annotation without ``area`` has that of its mask, one without ``iscrowd`` is no
     crowd.
-
-    Returns:
-        list[dict]: See :func:`~mmseg_instbox.datasets.coco_masks.describe_object`, in the order of
-        the file.
 
     Raises:
         ValueError: There is no such image, or a region is broken.

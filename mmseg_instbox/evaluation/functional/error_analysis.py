@@ -94,12 +94,9 @@ def measure_regions(masks: np.ndarray, labels: np.ndarray, scores: np.ndarray,
 
 def classify_errors(regions: Regions, threshold: float = 0.5,
                     background: float = 0.1) -> ImageErrors:
-    """Give every prediction and every object its kind, as the module's table defines them.
+    """Give every prediction and every object of an image its kind.
 
-    Args:
-        regions: The predictions and objects of an image.
-        threshold: ``t``, the IoU above which an object is found.
-        background: ``b``, the IoU up to which a prediction has nothing to do with an object.
+    ``threshold`` and ``background`` are ``t`` and ``b`` of the module's table.
 
     Raises:
         ValueError: Not ``0 <= background < threshold < 1``.
@@ -149,16 +146,11 @@ def relate_errors(regions: Regions, found: np.ndarray, threshold: float,
 
 def _first_kind(relations: dict[str, np.ndarray], merit: np.ndarray, solved: np.ndarray,
                 otherwise: str) -> tuple[np.ndarray, np.ndarray]:
-    """The kind of each of N rows and its best partner among M columns.
+    """The kind of each of N rows, (N,) str, and its best partner among M columns or -1, (N,).
 
-    Args:
-        relations: A matrix (N, M) bool for each kind, in order of precedence.
-        merit: How good a partner is, (N, M) float; the first of equals wins.
-        solved: The partner of the rows that are correct, (N,) int64, else -1.
-        otherwise: The kind of the rows that no relation holds for.
-
-    Returns:
-        tuple[ndarray, ndarray]: Kinds (N,) str and partners (N,) int64, -1 for none.
+    ``relations`` are a matrix (N, M) bool for each kind, in order of precedence; ``merit`` (N, M)
+    says how good a partner is, the first of equals wins; ``solved`` (N,) are the partners of rows
+    that are correct, else -1; ``otherwise`` is the kind of rows that no relation holds for.
     """
     kinds = np.full(len(solved), otherwise, dtype='<U16')
     partners = np.full(len(solved), -1)

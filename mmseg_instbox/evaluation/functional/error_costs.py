@@ -18,11 +18,8 @@ def fixed_precision(images: Sequence[ImageErrors], num_things: int,
     To fix a kind is to take its predictions away and to find its objects, each with the score of
     its culprit: the prediction that spoilt it, the best of several. Missed objects have none and
     are left out instead (both as in TIDE, section 2.3), so that the others decide at which
-    precision they would have been found.
-
-    Returns:
-        ndarray: AP^r, (T,) float64; nan for categories without objects, 1 for those whose objects
-        are all left out.
+    precision they would have been found. AP^r is nan for categories without objects, and 1 for
+    those whose objects are all left out.
     """
     entries = [_fix(errors, num_things, list(fixed)) for errors in images]
     labels, scores, hits, num_objects = zip(*entries, strict=True)
@@ -37,11 +34,9 @@ def fixed_precision(images: Sequence[ImageErrors], num_things: int,
 def error_costs(images: Sequence[ImageErrors], num_things: int) -> dict[str, np.ndarray]:
     """Compute what AP^r of each category would gain if one kind of error alone were fixed.
 
-    The costs do not add up to what is missing to 1: errors hide one another.
-
-    Returns:
-        dict[str, ndarray]: ``AP``, nan for categories without objects; a cost for each of
-        ``ERROR_KINDS``; and ``AP_all_fixed``, 1 wherever there are objects.
+    Returns ``AP``, nan for categories without objects; a cost for each of ``ERROR_KINDS``, which do
+    not add up to what is missing to 1, because errors hide one another; and ``AP_all_fixed``, 1
+    wherever there are objects.
     """
     precision = fixed_precision(images, num_things)
     costs = {kind: fixed_precision(images, num_things, [kind]) - precision for kind in ERROR_KINDS}
@@ -50,12 +45,7 @@ def error_costs(images: Sequence[ImageErrors], num_things: int) -> dict[str, np.
 
 
 def count_kinds(images: Sequence[ImageErrors], num_things: int) -> dict[str, dict[str, np.ndarray]]:
-    """Count the predictions and the objects of each kind and category.
-
-    Returns:
-        dict[str, dict[str, ndarray]]: ``predictions`` and ``objects``, in each the counts (T,)
-        int64 of ``'correct'`` and of each of ``ERROR_KINDS``.
-    """
+    """Count the ``predictions`` and the ``objects`` of each category, (T,) int64, by kind."""
     sides = dict(predictions=('kinds', 'labels'), objects=('object_kinds', 'object_labels'))
     return {
         side: {kind: sum(np.bincount(getattr(each, labels)[getattr(each, kinds) == kind],

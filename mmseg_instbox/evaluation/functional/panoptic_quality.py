@@ -1,4 +1,9 @@
-"""Panoptic quality (Kirillov et al., Panoptic Segmentation, 2019, section 4)."""
+"""Panoptic quality (Kirillov et al., Panoptic Segmentation, 2019, section 4).
+
+``seg_map`` is the category of each pixel, (H, W) integer, 0 to 255 (void); ``thing_ids`` are the
+categories with instances among ``num_classes`` = C; ``labels`` index ``thing_ids``. Runs (R,) of
+:func:`~.pixel_counts.find_runs` can stand for the pixels (H, W).
+"""
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -11,11 +16,7 @@ from .pixel_counts import count_values, object_columns
 
 class Segments(NamedTuple):
     """Segments of an image: ``index_map`` (H, W) int32, the segment of each pixel or -1 for none,
-    and ``categories`` (S,) int64. A segment may have no pixel and then does not count.
-
-    In all functions runs (R,) of :func:`find_runs` can stand for the pixels (H, W).
-    """
-
+    and ``categories`` (S,) int64. A segment may have no pixel and then does not count."""
     index_map: np.ndarray
     categories: np.ndarray
 
@@ -23,52 +24,30 @@ class Segments(NamedTuple):
 def predicted_segments(masks: np.ndarray, labels: np.ndarray, scores: np.ndarray,
                        seg_map: np.ndarray, thing_ids: Sequence[int],
                        num_classes: int) -> Segments:
-    """Lay predicted instances over the stuff of a category map.
+    """Lay K predicted instances over the stuff of a category map: K segments, then C of stuff.
 
-    A pixel in several instances belongs to the one of highest score, the first of equals. A pixel
-    in none belongs to the segment of its category if that is stuff, else to no segment. There is
-    no limit of score, area or overlap below which a segment is left out.
-
-    Args:
-        masks: Regions of the K instances, (K, H, W) bool; they may overlap.
-        labels: Category of each, (K,) integer index into ``thing_ids``.
-        scores: Score of each, (K,) float.
-        seg_map: Category of each pixel, (H, W) integer, 0 to 255.
-        thing_ids: The categories that have instances.
-        num_classes: Number of categories C, stuff and things.
-
-    Returns:
-        Segments: K instances in the order given, then C stuff segments.
+    A pixel in several masks (K, H, W) belongs to the one of highest score, the first of equals. A
+    pixel in none belongs to the segment of its category if that is stuff, else to no segment. There
+    is no limit of score, area or overlap below which a segment is left out.
     """
-    index_map = _stuff_segments(seg_map, thing_ids, num_classes, len(masks))
+    segments = _stuff_segments(labels, seg_map, thing_ids, num_classes)
     for index in np.argsort(-scores, kind='stable')[::-1]:
-        np.copyto(index_map, index, where=masks[index])
-    return Segments(index_map, _segment_categories(labels, thing_ids, num_classes))
+        np.copyto(segments.index_map, index, where=masks[index])
+    return segments
 
 
 def true_segments(inst_map: np.ndarray, ids: np.ndarray, labels: np.ndarray, seg_map: np.ndarray,
                   thing_ids: Sequence[int], num_classes: int) -> Segments:
-    """Find the segments of the ground truth; -1 is void.
+    """Find the segments of the ground truth, -1 is void: G of objects, then C of stuff.
 
-    Void is what is void in one of the maps, and pixels of a thing category without an object,
-    whose object is unknown.
-
-    Args:
-        inst_map: Object id of each pixel, (H, W) integer, 0 none, 255 void.
-        ids: Ids of the G objects, (G,) integer.
-        labels: Category of each, (G,) integer index into ``thing_ids``.
-        seg_map: Category of each pixel, (H, W) integer, 0 to 255, which is void.
-        thing_ids: The categories that have instances.
-        num_classes: Number of categories C, stuff and things.
-
-    Returns:
-        Segments: G objects, then C stuff segments.
+    Void is what is void in ``seg_map`` or ``inst_map``, (H, W) integer with 0 for none, and pixels
+    of a thing category without an object, whose object is unknown.
     """
     columns = object_columns(inst_map, ids)
-    index_map = _stuff_segments(seg_map, thing_ids, num_classes, len(ids))
-    np.copyto(index_map, columns, where=columns < len(ids))
-    index_map[(columns == len(ids)) | (seg_map == VOID)] = -1
-    return Segments(index_map, _segment_categories(labels, thing_ids, num_classes))
+    segments = _stuff_segments(labels, seg_map, thing_ids, num_classes)
+    np.copyto(segments.index_map, columns, where=columns < len(ids))
+    segments.index_map[(columns == len(ids)) | (seg_map == VOID)] = -1
+    return segments
 
 
 def panoptic_counts(predicted: Segments, truth: Segments, num_classes: int,
@@ -103,11 +82,9 @@ def panoptic_counts(predicted: Segments, truth: Segments, num_classes: int,
 
 
 def panoptic_quality(counts: np.ndarray) -> dict[str, np.ndarray]:
-    """Compute panoptic, segmentation and recognition quality of each category (equation 1).
+    """Compute ``PQ``, ``SQ`` and ``RQ``, (C,) float64 each, of summed counts (equation 1).
 
-    Returns:
-        dict[str, ndarray]: ``PQ``, ``SQ`` and ``RQ`` of summed :func:`panoptic_counts`, each (C,)
-        float64. A category without a match has 0 in all, one without any segment nan.
+    A category without a match has 0 in all; one without any segment, true or false, has nan.
     """
     iou, matched, false, missed = counts
     total = matched + (false + missed) / 2
@@ -118,17 +95,12 @@ def panoptic_quality(counts: np.ndarray) -> dict[str, np.ndarray]:
         RQ=np.divide(matched, total, out=nothing.copy(), where=total > 0))
 
 
-def _stuff_segments(seg_map: np.ndarray, thing_ids: Sequence[int], num_classes: int,
-                    first: int) -> np.ndarray:
-    """Segment of each pixel's category, the stuff numbered from ``first`` on, -1 for things."""
+def _stuff_segments(labels: np.ndarray, seg_map: np.ndarray, thing_ids: Sequence[int],
+                    num_classes: int) -> Segments:
+    """Segments of instances that have no pixel yet, and of the stuff, which has its pixels."""
     segment_of = np.full(max(num_classes, VOID) + 1, -1, dtype=np.int32)
-    segment_of[:num_classes] = np.arange(first, first + num_classes)
+    segment_of[:num_classes] = np.arange(len(labels), len(labels) + num_classes)
     segment_of[list(thing_ids)] = -1
-    return segment_of.take(seg_map)
-
-
-def _segment_categories(labels: np.ndarray, thing_ids: Sequence[int],
-                        num_classes: int) -> np.ndarray:
-    """Category of each instance and then of each stuff segment, (S,) int64."""
     things = np.asarray(thing_ids, dtype=np.int64)
-    return np.concatenate([things[labels], np.arange(num_classes)])
+    return Segments(segment_of.take(seg_map),
+                    np.concatenate([things[labels], np.arange(num_classes)]))

@@ -7,8 +7,6 @@ import numpy as np
 from mmseg_instbox.core.feature_grid import VOID
 from mmseg_instbox.errors import InvalidInputError
 
-TABLE_SIZE = 2**16  # instance ids up to this are looked up in a table, larger ones are searched
-
 
 class PixelRuns(NamedTuple):
     """An image read row by row and cut wherever a mask or a map changes, into R runs.
@@ -71,16 +69,11 @@ def count_values(values: np.ndarray, size: int, lengths: np.ndarray | None = Non
 
 def category_areas(predicted: np.ndarray, truth: np.ndarray, num_classes: int,
                    lengths: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Count intersection and union of each category, as mmseg's ``IoUMetric`` but in one pass.
+    """Count intersection and union of each of C categories, (C,) int64 each.
 
-    Args:
-        predicted: Predicted category of each pixel or run, integer, 0 to C - 1.
-        truth: True category, of the same shape, 0 to C - 1 or 255, which is left out.
-        num_classes: Number of categories C.
-        lengths: Pixels of each run, if the maps are those of :func:`find_runs`.
-
-    Returns:
-        tuple[ndarray, ndarray]: Pixels of the intersection and of the union, (C,) int64 each.
+    The figures are those of mmseg's ``IoUMetric``, in one pass. Both maps are integer and of one
+    shape; 255 in ``truth`` is void and left out. ``lengths`` are the pixels of each run, if the
+    maps are those of :func:`find_runs`.
     """
     counted = truth != VOID
     truth, predicted = truth[counted], predicted[counted]
@@ -122,18 +115,10 @@ def region_overlap(masks: np.ndarray, inst_map: np.ndarray, ids: np.ndarray,
 def object_columns(inst_map: np.ndarray, ids: np.ndarray) -> np.ndarray:
     """Name each pixel of an instance map by its object's place in a list of G ids.
 
-    Returns:
-        ndarray: 0 to G - 1 for the objects, G for void and G + 1 for neither, in the shape of
-        ``inst_map`` and the smallest unsigned integer that can hold G + 1.
+    G stands for void and G + 1 for neither, in the smallest unsigned integer that can hold it.
     """
     known = np.append(np.asarray(ids, dtype=np.int64), VOID)
-    dtype = np.min_scalar_type(len(known))
-    if inst_map.size and (inst_map.min() < 0 or inst_map.max() >= TABLE_SIZE):
-        order = np.argsort(known)
-        place = np.searchsorted(known, inst_map, sorter=order).clip(max=len(known) - 1)
-        found = known[order[place]] == inst_map
-        return np.where(found, order[place], len(known)).astype(dtype)
-    table = np.full(TABLE_SIZE, len(known), dtype=dtype)
-    in_table = (known >= 0) & (known < TABLE_SIZE)
-    table[known[in_table]] = np.flatnonzero(in_table)
-    return table.take(inst_map)
+    order = np.argsort(known)
+    place = order[np.searchsorted(known, inst_map, sorter=order).clip(max=len(known) - 1)]
+    return np.where(known[place] == inst_map, place, len(known)).astype(
+        np.min_scalar_type(len(known)))

@@ -32,10 +32,6 @@ class InstMetric(BaseMetric):
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         """Measure each image; an image is decoded once for all metrics of an evaluator.
 
-        Args:
-            data_batch (dict): Not used.
-            data_samples (Sequence[dict]): Data samples with predictions, as dicts.
-
         Raises:
             TypeError: Masks are not bool.
             ValueError: A field is missing, a size does not fit or a category is unknown.
@@ -52,15 +48,10 @@ class InstMetric(BaseMetric):
 def report(metric: BaseMetric, figures: dict[str, float], num_images: int,
            class_figures: dict[str, np.ndarray],
            thing_figures: dict[str, np.ndarray]) -> dict[str, float]:
-    """Log the table of a metric, and write its ``out_file`` if it has one.
+    """Log the table of a metric, write its ``out_file`` if it has one, and return its figures.
 
-    Args:
-        metric (BaseMetric): The metric, with ``out_file``.
-        figures (dict[str, float]): Its figures, returned as they are; in the file they have the
-            names of the log.
-        num_images (int): Number of evaluated images.
-        class_figures (dict[str, ndarray]): As of :func:`category_rows`.
-        thing_figures (dict[str, ndarray]): As of :func:`category_rows`.
+    Names of figures get the metric's prefix in the file, as in the log. ``class_figures`` and
+    ``thing_figures`` are those of :func:`category_rows`.
     """
     classes, things, _ = category_names(metric.dataset_meta)
     rows = category_rows(classes, things, class_figures, thing_figures)
@@ -91,23 +82,22 @@ def category_rows(classes: Sequence[str], thing_classes: Sequence[str],
     return rows
 
 
-def format_table(rows: Sequence[dict]) -> str:
-    """Format the most important columns as text, with four places; undefined figures are '-'."""
-    columns = [name for name in TEXT_COLUMNS if any(name in row for row in rows)]
+def format_table(rows: Sequence[dict], columns: Sequence[str] = TEXT_COLUMNS,
+                 digits: int = 4) -> str:
+    """Format the columns that the rows have as text; None and what is missing is '-'."""
+    columns = [name for name in columns if any(name in row for row in rows)]
     table = PrettyTable(field_names=columns)
     table.align = 'r'
-    table.align['category'] = 'l'
+    table.align[columns[0]] = 'l'
     for row in rows:
-        table.add_row([_text(row[column]) for column in columns])
+        table.add_row([_text(row.get(column), digits) for column in columns])
     return table.get_string()
 
 
 def means(figures: dict[str, np.ndarray], lacking: str) -> OrderedDict[str, float]:
-    """Average each figure over the categories that occur; 0, with a warning, if none does.
+    """Average each figure over the categories where it is not nan.
 
-    Args:
-        figures (dict[str, ndarray]): Figures by name, of categories; nan where not defined.
-        lacking (str): What the ground truth lacks then, for the warning.
+    It is 0 if there is none, with a warning that says what is ``lacking`` in the ground truth.
     """
     found = OrderedDict()
     for name, values in figures.items():
@@ -122,7 +112,7 @@ def _defined(value: float | np.generic) -> float | int | None:
     return None if math.isnan(value) else value.item()
 
 
-def _text(value: object) -> str:
+def _text(value: object, digits: int) -> str:
     if value is None:
         return '-'
-    return f'{value:.4f}' if isinstance(value, float) else str(value)
+    return f'{value:.{digits}f}' if isinstance(value, float) else str(value)

@@ -62,11 +62,7 @@ class InstBoxMetric(InstMetric):
                     num_invalid=sample['pred_instances'].get('num_invalid', 0))
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
-        """Compute ``mIoU``, ``APr_0.5`` to ``APr_0.9`` and ``APr_vol`` of the whole data set.
-
-        Args:
-            results (list[dict]): What ``measure`` kept, an entry an image.
-        """
+        """Compute ``mIoU``, ``APr_0.5`` to ``APr_0.9`` and ``APr_vol`` of the whole data set."""
         _warn(results)
         shared, union = sum(result['areas'] for result in results)
         ious = np.divide(shared, union, out=np.full(len(union), np.nan), where=union > 0)

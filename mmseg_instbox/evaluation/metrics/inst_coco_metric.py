@@ -87,10 +87,6 @@ class InstCocoMetric(CocoMetric):
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         """Encode the instances and objects of each image.
 
-        Args:
-            data_batch (dict): Not used.
-            data_samples (Sequence[dict]): Data samples with predictions, as dicts.
-
         Raises:
             TypeError: Masks are not bool.
             ValueError: A field is missing, or a size, a category or ``ann_file`` does not fit.
@@ -98,11 +94,7 @@ class InstCocoMetric(CocoMetric):
         super().process(data_batch, [self._mmdet_sample(sample) for sample in data_samples])
 
     def compute_metrics(self, results: list[tuple[dict, dict]]) -> dict[str, float]:
-        """Compute the figures of the whole data set, means over the categories with objects.
-
-        Args:
-            results (list[tuple]): Objects and predictions of each image.
-        """
+        """Compute the figures of the whole data set, means over the categories with objects."""
         things = category_names(self.dataset_meta)[1]
         truth, predictions = self._to_coco(results)
         per_thing = coco_average_precision(truth, predictions, len(things))
@@ -114,15 +106,7 @@ class InstCocoMetric(CocoMetric):
         return report(self, figures, len(results), {}, per_thing)
 
     def gt_to_coco_json(self, gt_dicts: Sequence[dict], outfile_prefix: str) -> str:
-        """Write the objects as the parent does, but with areas of masks and names of things.
-
-        Args:
-            gt_dicts (Sequence[dict]): Objects of each image.
-            outfile_prefix (str): Path of the file without ``.gt.json``.
-
-        Returns:
-            str: Path of the file.
-        """
+        """Write the objects as the parent does, but with areas of masks and names of things."""
         path = super().gt_to_coco_json(gt_dicts, outfile_prefix)
         names = category_names(self.dataset_meta)[1]
         areas = [each['area'] for gt in gt_dicts for each in gt['anns']]

@@ -35,11 +35,7 @@ class InstPanopticMetric(InstMetric):
         return panoptic_counts(predicted, true, len(classes), image.lengths)
 
     def compute_metrics(self, results: list[np.ndarray]) -> dict[str, float]:
-        """Compute the figures of the whole data set, means over the categories with a segment.
-
-        Args:
-            results (list[ndarray]): The counts (4, C) of each image.
-        """
+        """Compute the figures of the whole data set, means over the categories with a segment."""
         thing_ids = category_names(self.dataset_meta)[2]
         quality = panoptic_quality(sum(results))
         figures = means(dict(quality, PQ_things=quality['PQ'][thing_ids],

@@ -87,8 +87,9 @@ def call(tool: str, arguments: Sequence[object], processes: int) -> None:
                    env=dict(os.environ, PYTHON=sys.executable, PYTHONPATH=path))
 
 
-def run(config: Path, seed: int, folder: Path, args: argparse.Namespace) -> None:
-    """Train and evaluate in ``folder``, unless that was done before."""
+def run(config: Path, seed: int, args: argparse.Namespace) -> None:
+    """Train and evaluate a config with a seed, unless that was done before."""
+    folder = args.work_dir / config.stem / f'seed_{seed}'
     options = ['--cfg-options', f'randomness.seed={seed}', *args.cfg_options]
     claim(folder, config, options)
     if (folder / 'metrics.json').is_file():
@@ -112,7 +113,7 @@ def read_figures(file: Path, metrics: Sequence[str]) -> list[float]:
 
 def summarise(config: Path, seeds: Sequence[int], args: argparse.Namespace) -> dict:
     """Mean and sample standard deviation of each metric over the runs of a config that are done."""
-    files = [run_dir(config, seed, args) / 'metrics.json' for seed in seeds]
+    files = [args.work_dir / config.stem / f'seed_{seed}' / 'metrics.json' for seed in seeds]
     done = [read_figures(file, args.metrics) for file in files if file.is_file()]
     row = dict(config=config.stem, runs=len(done))
     for index, metric in enumerate(args.metrics):
@@ -121,11 +122,6 @@ def summarise(config: Path, seeds: Sequence[int], args: argparse.Namespace) -> d
             mean=float(np.mean(values)) if values else None,
             std=float(np.std(values, ddof=1)) if len(values) > 1 else None)
     return row
-
-
-def run_dir(config: Path, seed: int, args: argparse.Namespace) -> Path:
-    """The directory of a run."""
-    return args.work_dir / config.stem / f'seed_{seed}'
 
 
 def format_rows(rows: Sequence[dict], metrics: Sequence[str]) -> str:
@@ -137,14 +133,12 @@ def format_rows(rows: Sequence[dict], metrics: Sequence[str]) -> str:
     table.title = f'{common}...' if common else None
     table.align['config'] = 'l'
     for row in rows:
-        name = row['config'][len(common):] or '(base)'
-        table.add_row([name, row['runs'], *(_format(**row[metric]) for metric in metrics)])
+        cells = [row['config'][len(common):] or '(base)', row['runs']]
+        for mean, std in (row[metric].values() for metric in metrics):
+            spread = '' if std is None else f' ± {std:.3f}'
+            cells.append('-' if mean is None else f'{mean:.3f}{spread}')
+        table.add_row(cells)
     return table.get_string()
-
-
-def _format(mean: float | None, std: float | None) -> str:
-    spread = '' if std is None else f' ± {std:.3f}'
-    return '-' if mean is None else f'{mean:.3f}{spread}'
 
 
 def main() -> None:
@@ -154,7 +148,7 @@ def main() -> None:
         check_names(args.configs)
         for seed, config in itertools.product(args.seeds, args.configs):
             try:
-                run(config, seed, run_dir(config, seed, args), args)
+                run(config, seed, args)
             except subprocess.CalledProcessError as error:
                 print(f'{config.stem} with seed {seed} failed ({error.returncode})', flush=True)
                 failed.append(f'{config.stem}, seed {seed}')

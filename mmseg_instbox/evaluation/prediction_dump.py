@@ -4,7 +4,6 @@ A dump is a directory with a small file an image and an index.
 """
 import io
 import json
-import zipfile
 import zlib
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -19,7 +18,8 @@ from torch import Tensor
 
 from mmseg_instbox.utils import atomic_write, write_json
 
-from ..errors import InvalidInputError, MissingFileError
+from ..errors import MissingFileError
+from ..utils.foreign_errors import convert_errors
 from .sample_reader import category_names, sample_field
 
 VERSION = 1
@@ -27,7 +27,7 @@ INDEX = 'index.json'
 FOLDER = 'images'
 MIN_PROBABILITY = 1e-12  # where the groupers' category map cuts probabilities off, too
 KEEP_BOXES = 'a dump needs it: set model.test_cfg.keep_boxes=True'
-WRITE_AGAIN = 'write the dump again with tools/test.py --out.'
+WRITE_AGAIN = 'write the dump again with tools/test.py --out'
 
 
 def image_file(img_path: str) -> str:
@@ -62,16 +62,12 @@ def read_image(file: Path) -> tuple[Tensor, Tensor, tuple[float, float]]:
         ValueError: It is none of a dump.
     """
     if not file.is_file():
-        raise MissingFileError(f'{file}: this image of the dump is missing; {WRITE_AGAIN}')
-    try:
+        raise MissingFileError(f'{file}: this image of the dump is missing; {WRITE_AGAIN}.')
+    with convert_errors(f'{file}: not a readable image of a dump; {WRITE_AGAIN}'):
         with np.load(file, allow_pickle=False) as arrays:
             logs, boxes = (
                 torch.from_numpy(arrays[key]).float() for key in ('log_scores', 'boxes'))
-            extent = tuple(arrays['extent'].tolist())
-    except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
-        raise InvalidInputError(f'{file}: not a readable image of a dump ({error}); '
-                                f'{WRITE_AGAIN}') from error
-    return logs.softmax(dim=0), boxes, extent
+            return logs.softmax(dim=0), boxes, tuple(arrays['extent'].tolist())
 
 
 def write_index(folder: Path, images: list[str], **meta: object) -> Path:
@@ -104,8 +100,16 @@ class PredictionDump:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self.meta = _read_index(self.folder)
-        self.img_paths = self.meta.pop('images')
+        file = self.folder / INDEX
+        if not file.is_file():
+            raise MissingFileError(f'{folder}: there is no {INDEX}: it is no directory, no dump, '
+                                   f'or the run that wrote it was cut off; {WRITE_AGAIN}.')
+        with convert_errors(f'{file}: not the index of a dump; {WRITE_AGAIN}'):
+            self.meta = json.loads(file.read_text())
+            if self.meta['version'] != VERSION:
+                raise ValueError(f'it has format version {self.meta["version"]}, this program '
+                                 f'reads version {VERSION}')
+            self.img_paths = self.meta.pop('images')
 
     def __len__(self) -> int:
         return len(self.img_paths)
@@ -114,28 +118,6 @@ class PredictionDump:
         img_path = self.img_paths[index]
         scores, boxes, extent = read_image(self.folder / image_file(img_path))
         return dict(img_path=img_path, scores=scores, boxes=boxes, extent=extent)
-
-
-def _read_index(folder: Path) -> dict:
-    file = folder / INDEX
-    if not folder.is_dir():
-        raise MissingFileError(f'{folder}: no such directory; give the one that was written with '
-                               'tools/test.py --out.')
-    if not file.is_file():
-        raise MissingFileError(f'{folder}: there is no {INDEX}, so this is no dump or the run that '
-                               'wrote it was cut off; write it with tools/test.py --out.')
-    try:
-        index = json.loads(file.read_text())
-        version = index['version']
-        if version == VERSION and not {'images', 'classes', 'thing_classes'} <= set(index):
-            raise KeyError('images, classes or thing_classes')
-    except (ValueError, KeyError, TypeError) as error:
-        raise InvalidInputError(f'{file}: not the index of a dump ({error!r}); '
-                                f'{WRITE_AGAIN}') from error
-    if version != VERSION:
-        raise InvalidInputError(f'{file}: the dump has format version {version}, this program '
-                                f'reads version {VERSION}; {WRITE_AGAIN}')
-    return index
 
 
 @METRICS.register_module()

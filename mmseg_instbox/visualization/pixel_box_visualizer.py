@@ -34,8 +34,7 @@ class PixelBoxVisualizer(InstBoxLocalVisualizer):
         **kwargs: See :class:`InstBoxLocalVisualizer`.
 
     Raises:
-        ValueError: There is no stage or an unknown one, ``columns`` is not a whole number from 1
-            on, or the grouper counts no votes.
+        ValueError: There is no stage or an unknown one, or the grouper counts no votes.
     """
 
     def __init__(self,
@@ -49,9 +48,6 @@ class PixelBoxVisualizer(InstBoxLocalVisualizer):
         if not stages or not set(stages) <= set(STAGES):
             raise InvalidInputError(f'stages of PixelBoxVisualizer is {stages!r}; expected some of '
                                     f'{STAGES}')
-        if not isinstance(columns, int) or columns < 1:
-            raise InvalidInputError(f'columns of PixelBoxVisualizer is {columns!r}; expected a '
-                                    'whole number from 1 on')
         self.grouper = TASK_UTILS.build(grouper)
         if not hasattr(self.grouper, 'vote'):
             raise InvalidInputError(f'{grouper["type"]} counts no votes that PixelBoxVisualizer '

@@ -76,10 +76,10 @@ def test_images_come_in_the_order_of_the_index(dump_dir):
 
 
 def test_a_dump_that_is_missing_or_unfinished_is_named(dump_dir):
-    with pytest.raises(FileNotFoundError, match='gone: no such directory'):
+    with pytest.raises(FileNotFoundError, match='gone: there is no index.json: it is no directory'):
         PredictionDump(dump_dir / 'gone')
     (dump_dir / INDEX).unlink()
-    with pytest.raises(FileNotFoundError, match='no index.json, .* cut off'):
+    with pytest.raises(FileNotFoundError, match='no index.json: .* cut off'):
         PredictionDump(dump_dir)
 
 

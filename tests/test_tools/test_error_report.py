@@ -173,7 +173,7 @@ def test_mistakes_are_answered_with_one_sentence(main, tiny_config, tiny_dump, t
     (tmp_path / 'file').write_text('')
     with pytest.raises(SystemExit, match='error_report.py: .*Not a directory: .*/file'):
         main(tiny_config, tiny_dump, '--out-dir', tmp_path / 'file')
-    with pytest.raises(SystemExit, match='error_report.py: .*/gone: no such directory'):
+    with pytest.raises(SystemExit, match='error_report.py: .*/gone: there is no index.json'):
         main(tiny_config, tmp_path / 'gone', '--out-dir', tmp_path)
     with pytest.raises(SystemExit, match='cannot be built: .*min_gian'):
         main(tiny_config, tiny_dump, '--out-dir', tmp_path, '--cfg-options',

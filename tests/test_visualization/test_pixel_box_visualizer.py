@@ -178,7 +178,7 @@ def test_small_images_are_enlarged_with_their_votes():
 
 
 @pytest.mark.parametrize('kwargs, match', [
-    (dict(stages=()), 'stages'), (dict(stages=('dots', )), 'dots'), (dict(columns=0), 'columns'),
+    (dict(stages=()), 'stages'), (dict(stages=('dots', )), 'dots'),
     (dict(grouper=dict(type='BoxNMSGrouper')), 'BoxNMSGrouper counts no votes')])
 def test_wrong_settings_are_refused(kwargs, match):
     with pytest.raises(ValueError, match=match):

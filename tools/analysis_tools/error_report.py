@@ -89,7 +89,7 @@ def render_page(report: dict, images: Sequence[dict], pictures: Sequence[dict]) 
     cards = [_card(*pair) for pair in zip(images, pictures, strict=True)]
     shown = Counter(kind['name'] for card in cards for kind in card['kinds'])
     kinds = [dict(row, images=shown[row['name']]) for row in kind_rows(report)]
-    colors = {kind: [_hex(each) for each in (color, text_color(color))]
+    colors = {kind: ['#' + bytes(each).hex() for each in (color, text_color(color))]
               for kind, color in KIND_COLORS.items()}
     template = environment.from_string(TEMPLATE.read_text(encoding='utf-8'))
     grouper = dict(report['settings']['grouper'])
@@ -139,10 +139,6 @@ def _alt_text(caption: str, image: dict, side: str) -> str:
                      for entry in image[side])
     listed = ', '.join(f'{count} {name}' for name, count in counts.items()) or 'nothing'
     return f'{caption} of {Path(image["img_path"]).name}: {listed}.'
-
-
-def _hex(color: Sequence[int]) -> str:
-    return '#{:02x}{:02x}{:02x}'.format(*color)
 
 
 def format_report(report: dict) -> str:

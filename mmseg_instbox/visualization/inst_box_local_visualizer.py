@@ -41,12 +41,9 @@ class InstBoxLocalVisualizer(SegLocalVisualizer):
         score_thr (float): Predicted instances below this score are not drawn. Defaults to 0.2.
         min_size (int): Images whose longer side has fewer pixels are drawn on a canvas enlarged
             by a whole factor, so that labels can be read. Defaults to 720.
-        classes (sequence[str], optional): As in the parent.
-        palette (sequence, optional): As in the parent; colours of categories, not of instances.
-        dataset_name (str, optional): As in the parent.
+        classes, palette, dataset_name: As in the parent; colours of categories, not of instances.
         alpha (float): Opacity of the masks, 0 to 1. Defaults to 0.45.
-        **kwargs: ``image``, ``vis_backends``, ``save_dir``, ... of
-            :class:`mmengine.visualization.Visualizer`.
+        **kwargs: ``image``, ``vis_backends``, ``save_dir``, ... of the parent.
     """
 
     columns: int | None = None  # panels side by side before the next row; all of them
@@ -99,18 +96,12 @@ class InstBoxLocalVisualizer(SegLocalVisualizer):
                        score_thr: float | None = None) -> None:
         """Draw a sample; show it, write it to ``out_file``, or else hand it to the backends.
 
+        Arguments are those of the parent, and ``with_image`` and ``score_thr``.
+
         Args:
-            name (str): The image identifier.
             image (np.ndarray): RGB image, (H, W, 3) uint8.
             data_sample (SegDataSample, optional): With ``gt_inst_map`` and ``gt_instances``
                 and/or ``pred_instances``, all in pixels of ``image``.
-            draw_gt (bool): Whether to draw the ground truth, where there is one.
-            draw_pred (bool): Whether to draw the prediction, where there is one.
-            show (bool): Whether to open a window.
-            wait_time (float): Seconds that the window stays; 0 waits for a key.
-            out_file (str, optional): Image file to write; its folder is made where needed.
-            step (int): Step that the backends record.
-            with_labels (bool): Whether to write category and score.
             with_image (bool): Whether to put the bare image before the rest.
             score_thr (float, optional): Replaces the visualizer's own ``score_thr``.
 

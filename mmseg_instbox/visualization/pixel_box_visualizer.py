@@ -70,9 +70,6 @@ class PixelBoxVisualizer(InstBoxLocalVisualizer):
             caption (str): What is written above the image.
             delta_names (Sequence[str]): Names of the four numbers of a box target.
 
-        Returns:
-            np.ndarray: The joined panels, RGB uint8.
-
         Raises:
             ValueError: The image is not (H, W, 3) uint8, or the ground truth has another size.
         """

@@ -114,23 +114,15 @@ def kind_rows(report: dict) -> list[dict]:
 
 def _card(image: dict, pictures: dict) -> dict:
     """What the page says of an image."""
-    counts = [Counter(entry['kind'] for entry in image[side])
-              for side in ('objects', 'predictions')]
-    kinds = [dict(name=kind, text=_chip_text(kind, *(count[kind] for count in counts)))
-             for kind in KIND_TITLES if any(count[kind] for count in counts)]
+    objects, predictions = (Counter(entry['kind'] for entry in image[side])
+                            for side in ('objects', 'predictions'))
+    kinds = [dict(name=kind, objects=objects[kind], predictions=predictions[kind])
+             for kind in KIND_TITLES if objects[kind] or predictions[kind]]
     files = {side: f'{PICTURES}/{pictures[side]}' for side in ('truth', 'prediction')}
     alt = dict(truth=_alt_text('Ground truth', image, 'objects'),
                prediction=_alt_text('Prediction', image, 'predictions'))
     return dict(name=Path(image['img_path']).name, cost=image['cost'], kinds=kinds, alt=alt,
                 width=pictures['width'], height=pictures['height'], **files)
-
-
-def _chip_text(kind: str, num_objects: int, num_predictions: int) -> str:
-    if kind == CORRECT:
-        return f'{KIND_TITLES[kind]}: {num_objects}'
-    counts = [f'{count} {name}{"s" * (count > 1)}' for count, name in
-              ((num_objects, 'object'), (num_predictions, 'prediction')) if count]
-    return f'{KIND_TITLES[kind]}: {", ".join(counts)}'
 
 
 def _alt_text(caption: str, image: dict, side: str) -> str:

@@ -18,19 +18,18 @@ def regroup(repo, monkeypatch):
     return regroup
 
 
-def test_every_setting_is_evaluated_and_the_best_are_named(run_tool, regroup, tiny_config,
+def test_every_setting_is_evaluated_and_the_best_are_named(run_main, regroup, tiny_config,
                                                            tiny_dump, tmp_path):
     out = tmp_path / 'sweep.json'
-    done = run_tool(TOOL, tiny_config, tiny_dump, '--grid', 'min_gain=0.05,0.9', 'merge_iou=0.4',
-                    '--workers', 2, '--out', out)
-    assert done.returncode == 0, done.stdout[-4000:]
+    printed = run_main(TOOL, tiny_config, tiny_dump, '--grid', 'min_gain=0.05,0.9',
+                       'merge_iou=0.4', '--workers', 2, '--out', out)
     content = json.loads(out.read_text())
     rows = content['rows']
     assert [row['grouper'].get('min_gain') for row in rows[:2]] == [0.05, 0.9]
     assert rows[2]['grouper'] == content['configured']  # for comparison
     best = max(row['figures']['APr_0.5'] for row in rows)
     assert rows[1]['figures']['APr_0.5'] < best
-    assert f'best by APr_0.5: APr_0.5 {best:.4f}' in done.stdout
+    assert f'best by APr_0.5: APr_0.5 {best:.4f}' in printed
     samples = DumpedSamples.from_config(load_config(str(tiny_config)), tiny_dump)
     figures = regroup.sweep(samples, [row['grouper'] for row in rows], 1)
     assert figures == [row['figures'] for row in rows]  # the number of processes changes nothing

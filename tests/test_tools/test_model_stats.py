@@ -107,7 +107,7 @@ def test_mistakes_are_answered_with_one_sentence(run_main, monkeypatch, tmp_path
 
 
 def test_a_config_of_mmseg_is_found_by_its_name():
-    forward = model_stats.build_forward('mmseg::stdc/stdc1_4xb12-80k_cityscapes-512x1024.py')
-    assert not forward.training and not hasattr(forward.model, 'auxiliary_head')
+    model = model_stats.build_model('mmseg::stdc/stdc1_4xb12-80k_cityscapes-512x1024.py')
+    assert not model.training and not model.with_auxiliary_head
     with torch.no_grad():
-        assert forward(torch.randn(1, 3, 64, 64)).shape == (1, 19, 8, 8)
+        assert model(torch.randn(1, 3, 64, 64)).shape == (1, 19, 8, 8)

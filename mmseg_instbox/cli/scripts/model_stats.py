@@ -12,6 +12,7 @@ import os
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -22,7 +23,6 @@ from mmengine.registry import init_default_scope
 from mmseg.models.segmentors import BaseSegmentor
 from mmseg.registry import MODELS
 from prettytable import PrettyTable
-from torch import Tensor, nn
 
 from ...engine.config_io import load_config
 from ...errors import InvalidInputError
@@ -35,21 +35,10 @@ STATUS = Path('/proc/self/status')
 GIVE_BACK = 'MALLOC_MMAP_THRESHOLD_', '65536'
 
 
-class Forward(nn.Module):
-    """The pass of a segmentor from ``(N, 3, H, W)`` images to logits and boxes on their grids."""
-
-    def __init__(self, model: BaseSegmentor) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, inputs: Tensor) -> object:
-        if hasattr(self.model, 'forward_dense'):
-            return self.model.forward_dense(inputs)
-        return self.model(inputs, mode='tensor')
-
-
-def build_forward(name: str) -> Forward:
+def build_model(name: str) -> BaseSegmentor:
     """The untrained model of a config without its auxiliary heads, in eval mode.
+
+    A call with images ``(N, 3, H, W)`` gives logits and boxes on their grids.
 
     Args:
         name: Path of a config, or its name in an installed package (``mmseg::...``).
@@ -69,7 +58,8 @@ def build_forward(name: str) -> Forward:
             model = MODELS.build(cfg) if cfg else None
     if not isinstance(model, BaseSegmentor):
         raise InvalidInputError(f'{name} has no model of mmseg: give the config of a segmentor.')
-    return Forward(model).eval()
+    model.forward = getattr(model, 'forward_dense', partial(model.forward, mode='tensor'))
+    return model.eval()
 
 
 def memory_bytes(field: str) -> int | None:
@@ -87,7 +77,7 @@ def measure(name: str, shape: Sequence[int]) -> dict:
     """The figures of one model; to be called first thing in a process.
 
     Args:
-        name: The config, as of :func:`build_forward`, which raises the same errors.
+        name: The config, as of :func:`build_model`, which raises the same errors.
         shape: ``(H, W)`` of the image.
 
     Returns:
@@ -97,18 +87,18 @@ def measure(name: str, shape: Sequence[int]) -> dict:
     load_package()  # its memory is not the model's
     quiet_and_single()
     before = memory_bytes('VmRSS')
-    forward, image = build_forward(name), torch.randn(1, 3, *shape)
+    model, image = build_model(name), torch.randn(1, 3, *shape)
     with torch.no_grad():
-        forward(image)
+        model(image)
     memory = None if before is None else memory_bytes('VmHWM') - before
-    flops = FlopAnalyzer(forward, image).unsupported_ops_warnings(False)
+    flops = FlopAnalyzer(model, image).unsupported_ops_warnings(False)
     flops.uncalled_modules_warnings(False).tracer_warnings('all')
-    box_head = getattr(forward.model, 'box_head', None)
+    box_head = getattr(model, 'box_head', None)
     parameters, head_parameters = (
         module and sum(parameter.numel() for parameter in module.parameters())
-        for module in (forward, box_head))
+        for module in (model, box_head))
     box_stats = box_head and dict(parameters=head_parameters,
-                                  flops=flops.by_module()['model.box_head'])
+                                  flops=flops.by_module()['box_head'])
     return dict(config=name, parameters=parameters, flops=flops.total(), memory=memory,
                 box_head=box_stats, not_counted=dict(flops.unsupported_ops()))
 

@@ -1,4 +1,5 @@
 import json
+import runpy
 from html.parser import HTMLParser
 from urllib.parse import unquote
 
@@ -14,21 +15,15 @@ NAME = 'a & <i> "b" #1%41'
 CLASSES = ('background', '<b>square</b>', 'disc & co')
 
 
-@pytest.fixture
-def tool(repo, monkeypatch):
-    """The tool as a module."""
-    monkeypatch.syspath_prepend(str(repo / 'tools' / 'analysis_tools'))
-    import error_report
-    return error_report
-
-
-@pytest.fixture
-def main(tool, monkeypatch):
+@pytest.fixture(scope='module')
+def main(repo):
     """The tool's main function, in this process."""
 
     def run(*arguments):
-        monkeypatch.setattr('sys.argv', ['error_report.py', *map(str, arguments), '--workers', '1'])
-        tool.main()
+        file = repo / 'tools' / 'analysis_tools' / 'error_report.py'
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr('sys.argv', [file.name, *map(str, arguments), '--workers', '1'])
+            runpy.run_path(str(file), run_name='__main__')
 
     return run
 
@@ -51,13 +46,14 @@ class Page(HTMLParser):
         return [attributes for tag, attributes in self.tags if tag == name]
 
 
-@pytest.fixture
-def odd(tmp_path, tiny_config, tiny_voc):
-    """A config and a dump with names that HTML and addresses need escaped.
+@pytest.fixture(scope='module')
+def odd(main, tmp_path_factory, tiny_config, tiny_voc):
+    """The report of a data set with names that HTML and addresses need escaped.
 
     Of the image's two squares and disc, the first square is found, the second one missed, and the
     disc taken for a square.
     """
+    tmp_path = tmp_path_factory.mktemp('odd')
     root = tmp_path / 'data'
     for folder, suffix in (('JPEGImages', 'jpg'), ('SegmentationClass', 'png'),
                            ('SegmentationObject', 'png')):
@@ -81,7 +77,8 @@ def odd(tmp_path, tiny_config, tiny_voc):
     write_image(dump / image_file(path), scores, boxes, (64, 64))
     write_index(dump, [path], config='odd.py', checkpoint='odd.pth', classes=CLASSES,
                 thing_classes=CLASSES[1:])
-    return config, dump
+    main(config, dump, '--out-dir', tmp_path / 'report', '--max-images', 1)
+    return tmp_path / 'report'
 
 
 def test_report_of_a_dump(main, tiny_config, tiny_dump, tmp_path, capsys):
@@ -109,29 +106,25 @@ def test_no_pictures_if_none_are_wanted(main, tiny_config, tiny_dump, tmp_path):
     assert not list((tmp_path / 'pictures').iterdir())
 
 
-def test_page_needs_nothing_else(main, odd, tmp_path):
-    main(*odd, '--out-dir', tmp_path, '--max-images', 1)
-    page = Page((tmp_path / 'index.html').read_text(encoding='utf-8'))
+def test_page_needs_nothing_else(odd):
+    page = Page((odd / 'index.html').read_text(encoding='utf-8'))
     links = [attributes[key] for _, attributes in page.tags for key in ('src', 'href')
              if key in attributes]
-    assert links and all((tmp_path / unquote(link)).is_file() for link in links)
+    assert links and all((odd / unquote(link)).is_file() for link in links)
     assert not page.all('link') and all('src' not in script for script in page.all('script'))
     assert len(page.all('article')) == 1
 
 
-def test_buttons_name_the_kinds_of_their_images(main, odd, tmp_path):
-    main(*odd, '--out-dir', tmp_path / 'out')
-    page = Page((tmp_path / 'out' / 'index.html').read_text(encoding='utf-8'))
+def test_buttons_name_the_kinds_of_their_images(odd):
+    page = Page((odd / 'index.html').read_text(encoding='utf-8'))
     article, = page.all('article')
     buttons = [button['data-kind'] for button in page.all('button')]
     assert set(buttons) == {'', *article['data-kinds'].split()} - {'correct'}
     assert set(article['data-kinds'].split()) == {'correct', 'missed', 'wrong_category'}
 
 
-def test_names_are_escaped(main, odd, tmp_path):
-    out = tmp_path / 'out'
-    main(*odd, '--out-dir', out)
-    text = (out / 'index.html').read_text(encoding='utf-8')
+def test_names_are_escaped(odd):
+    text = (odd / 'index.html').read_text(encoding='utf-8')
     assert '<b>' not in text and '<i>' not in text
     page = Page(text)
     assert f'1. {NAME}.jpg' in page.texts
@@ -141,12 +134,11 @@ def test_names_are_escaped(main, odd, tmp_path):
                      '(missed), 1 disc & co (wrong category).')
     assert prediction.endswith('1 <b>square</b> (found), 1 <b>square</b> (wrong category).')
     for picture in page.all('img'):
-        assert (out / unquote(picture['src'])).is_file()
+        assert (odd / unquote(picture['src'])).is_file()
 
 
-def test_figures_of_the_odd_image(main, odd, tmp_path):
-    main(*odd, '--out-dir', tmp_path)
-    report = json.loads((tmp_path / 'errors.json').read_text())
+def test_figures_of_the_odd_image(odd):
+    report = json.loads((odd / 'errors.json').read_text())
     image, = report['images']
     assert [each['kind'] for each in image['objects']] == ['correct', 'missed', 'wrong_category']
     assert [each['object'] for each in image['predictions']] == [0, 2]

@@ -18,7 +18,7 @@ from mmseg_instbox.web.app import FILE_GONE  # noqa: E402
 from mmseg_instbox.web.backend import IMAGE_GONE  # noqa: E402
 from mmseg_instbox.web.request_guard import NOT_FOUND, UNEXPECTED  # noqa: E402
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / 'tools' / 'benchmarks'))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'fuzz'))
 
 from page_client import PageClient, Refused  # noqa: E402
 

@@ -1,4 +1,4 @@
-"""Talks to the page of ``instbox serve`` as a browser does, by HTTP alone."""
+"""A client of the page of ``instbox serve`` that speaks HTTP as a browser does."""
 import json
 import urllib.error
 import urllib.request
@@ -9,7 +9,7 @@ BOUNDARY = 'instbox-boundary'
 
 
 class Refused(Exception):
-    """The server said no: ``status`` of HTTP (200 where the page itself says it) and its words."""
+    """The server refused: ``status`` of HTTP (200 if the page shows the message) and its words."""
 
     def __init__(self, status: int, words: str) -> None:
         super().__init__(words)
@@ -18,14 +18,14 @@ class Refused(Exception):
 
 
 class PageClient:
-    """A visitor of the page.
+    """A session of the page.
 
     Args:
         address: Of the page, such as ``'http://127.0.0.1:7860'``.
-        timeout: Seconds without a word from the server after which it gives up.
+        timeout: Seconds to wait for data from the server.
 
     Attributes:
-        seen: Everything that the server sent, as text, to look for what must not be in it.
+        seen: Everything that the server sent, as text.
     """
 
     def __init__(self, address: str, timeout: float = 120) -> None:
@@ -42,15 +42,15 @@ class PageClient:
 
     def request(self, path: str, body: bytes | None = None,
                 content_type: str = 'application/json') -> bytes:
-        """What the server answers.
+        """Returns the server's answer.
 
         Args:
-            path: From the page's address on, or a whole address.
-            body: To be posted; without one it is fetched.
+            path: Relative to the page's address, or a whole address.
+            body: For a POST request; without one it is a GET request.
             content_type: Of the body.
 
         Raises:
-            Refused: An answer of another status than 200.
+            Refused: The status of the answer is not 200.
         """
         address = path if path.startswith('http') else self.address + path
         request = urllib.request.Request(address, body, {'Content-Type': content_type})
@@ -65,16 +65,16 @@ class PageClient:
         return content
 
     def get(self, path: str) -> bytes:
-        """As :meth:`request`, without a body."""
+        """Returns the server's answer to a request without a body."""
         return self.request(path)
 
     def event(self, name: str, kind: str) -> dict[str, Any]:
-        """The page's description of what happens on an event of a part, by its ``elem_id``."""
+        """Returns the page's description of an event of a component, by its ``elem_id``."""
         target = [self.ids[name], kind]
         return next(each for each in self.config['dependencies'] if target in each['targets'])
 
     def upload(self, content: bytes, name: str) -> dict[str, Any]:
-        """Sends a file, and gives what the page calls it."""
+        """Uploads a file and returns the page's reference to it."""
         head = (f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="files"; '
                 f'filename="{name}"\r\nContent-Type: application/octet-stream\r\n\r\n')
         body = head.encode() + content + f'\r\n--{BOUNDARY}--\r\n'.encode()
@@ -83,15 +83,15 @@ class PageClient:
         return dict(path=path, orig_name=name, meta={'_type': 'gradio.FileData'})
 
     def call(self, name: str, kind: str, data: list[Any]) -> list[Any]:
-        """What the page makes of an event.
+        """Triggers an event and returns its outputs.
 
         Args:
-            name: ``elem_id`` of the part.
+            name: ``elem_id`` of the component.
             kind: Of the event, such as ``'click'``.
             data: A value for each input of the event.
 
         Raises:
-            Refused: The queue is full, or the page says that it went wrong.
+            Refused: The queue is full, or the page reports an error.
         """
         event = self.event(name, kind)
         body = dict(data=data, fn_index=event['id'], session_hash=self.session,
@@ -100,7 +100,7 @@ class PageClient:
         return self._wait(joined['event_id'])
 
     def _wait(self, event_id: str) -> list[Any]:
-        """Listens until an event is done."""
+        """Waits until an event is done."""
         address = f'{self.address}/gradio_api/queue/data?session_hash={self.session}'
         with urllib.request.urlopen(address, timeout=self.timeout) as answer:
             for line in answer:
@@ -113,7 +113,7 @@ class PageClient:
                     return message['output']['data']
                 if done or message['msg'] == 'unexpected_error':
                     raise Refused(200, str((message.get('output') or message).get('error')))
-        raise Refused(200, 'The server closed the line without an answer.')
+        raise Refused(200, 'The server closed the connection without an answer.')
 
     def open(self, content: bytes, name: str) -> dict[str, Any]:
         """Uploads an image to the page and returns what it shows, see ``web.view.render``.
@@ -128,6 +128,6 @@ class PageClient:
         return view
 
     def save(self, kind: str) -> bytes:
-        """The file that the page offers for its image: ``'coco'``, ``'png'``, ..."""
+        """Returns the file that the page offers for its image: ``'coco'``, ``'png'``, ..."""
         file, = self.call(f'instbox-save-{kind}', 'click', [None, *self.defaults])
         return self.get(file['value']['url'] if 'value' in file else file['url'])

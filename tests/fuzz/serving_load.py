@@ -1,16 +1,17 @@
-"""Put load on the page of ``instbox serve``: many visitors at once, some with broken files.
+"""Put load on the page of ``instbox serve``: many clients at once, some with broken files.
 
-Starts the command as a process of its own on this machine, with the model that comes along.
-Visitors drop pictures on the page, one after another each; a tenth of the files are broken: no
-picture, cut off, empty, too many bytes, too many pixels. Every good picture must come back with the
-instances that ``InstBoxInferencer`` finds (names, scores, boxes, areas and the mask of each pixel;
-every fifth also as the COCO file that the page saves), every broken one with a sentence, and the
-server's memory must be what it was after the warm-up.
+Starts the command as a process of its own on this machine, with the model in ``demo/``. Each client
+uploads images one after another; a tenth of the files are broken: not an image, cut off, empty, too
+many bytes, too many pixels. Every good image must come back with the instances that
+``InstBoxInferencer`` finds (names, scores, boxes, areas and the mask of each pixel; every fifth
+also as the COCO file that the page saves), every broken one with a message, and the server's memory
+must stay what it was after the warm-up. Otherwise the exit code is 1.
 """
 import argparse
 import io
 import itertools
 import json
+import os
 import queue
 import signal
 import socket
@@ -27,24 +28,28 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import common
 import numpy as np
-from page_client import PageClient, Refused
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from mmseg_instbox.apis import InstBoxInferencer
-from mmseg_instbox.web.scene import display_size, instance_map, resize_map
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / 'tests' / 'fuzz')]
 
-SAMPLES = common.ROOT / 'demo' / 'samples'
+from page_client import PageClient, Refused  # noqa: E402
+
+from mmseg_instbox.apis import InstBoxInferencer  # noqa: E402
+from mmseg_instbox.web.scene import display_size, instance_map, resize_map  # noqa: E402
+
+SAMPLES = ROOT / 'demo' / 'samples'
 UPLOAD_MB = 2
-SAVED = 5  # of how many answered pictures one is also saved
-SCORE = 0.2  # where the page's slider stands
-LEAKS = ('Traceback', 'site-packages', str(common.ROOT), str(Path.home()))
+SAVED = 5  # of that many answered images one is also saved
+SCORE = 0.2  # the page's default threshold
+GROWTH = 0.05  # of the server's memory after the warm-up
+LEAKS = ('Traceback', 'site-packages', str(ROOT), str(Path.home()))
 
 
 class Case(NamedTuple):
-    """A file to drop, and what must come back: instances and their map, or None for a refusal."""
+    """A file to upload, and what must come back: instances and their map, None for a refusal."""
     kind: str
     name: str
     content: bytes
@@ -52,38 +57,37 @@ class Case(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What became of a case: seconds it took, and what was wrong, '' for nothing."""
+    """The result of a case: seconds it took, and what was wrong, '' for nothing."""
     kind: str
     seconds: float
     wrong: str
 
 
 def parse_args() -> argparse.Namespace:
-    parser = common.make_parser(__doc__, 'load_test', repeats=None, device=False)
-    for name, default in (('--clients', 50), ('--requests', 500)):
-        parser.add_argument(name, type=common.positive, default=default,
-                            help='default: %(default)s')
-    parser.add_argument('--warm-up', type=common.positive, default=100,
-                        help='pictures before those that count (default: %(default)s)')
-    return common.parse(parser)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, default in (('--clients', 50), ('--requests', 500), ('--warm-up', 100),
+                          ('--threads', 2)):
+        parser.add_argument(name, type=int, default=default, help='default: %(default)s')
+    return parser.parse_args()
 
 
-def good_pictures() -> Iterator[tuple[str, bytes]]:
-    """Sample pictures in several sizes and formats."""
+def good_images() -> Iterator[tuple[str, bytes]]:
+    """Yields the names and contents of sample images in several sizes and formats."""
     for file in sorted(SAMPLES.glob('*.jpg')):
-        picture = Image.open(file).convert('RGB')
+        image = Image.open(file).convert('RGB')
         for number, (scale, kind) in enumerate(itertools.product((0.5, 0.8, 1, 1.5),
                                                                  ('JPEG', 'PNG', 'WEBP'))):
-            size = [round(side * scale) for side in picture.size]
+            size = [round(side * scale) for side in image.size]
             content = io.BytesIO()
-            picture.resize(size).save(content, kind)
+            image.resize(size).save(content, kind)
             yield f'{file.stem} {number}.{kind.lower()}', content.getvalue()
 
 
-def broken_pictures() -> Iterator[tuple[str, str, bytes]]:
-    """Files that are no pictures, or none for this page: kind, name, content."""
+def broken_images() -> Iterator[tuple[str, str, bytes]]:
+    """Yields kind, name and content of files that are no images, or too large for the page."""
     whole = (SAMPLES / 'astronaut.jpg').read_bytes()
-    yield 'no picture', 'note.jpg', b'This is a text. ' * 100
+    yield 'not an image', 'note.jpg', b'This is a text. ' * 100
     yield 'cut off', 'cut.jpg', whole[:len(whole) // 2]
     yield 'too many bytes', 'heavy.jpg', whole + bytes(UPLOAD_MB * 2**20)
     yield 'too many pixels', 'bomb.png', bomb(12_000)
@@ -91,7 +95,7 @@ def broken_pictures() -> Iterator[tuple[str, str, bytes]]:
 
 
 def bomb(side: int) -> bytes:
-    """A small PNG file that says it has side x side pixels, all black."""
+    """Makes a small PNG file of side x side black pixels."""
     header = struct.pack('>IIBBBBB', side, side, 1, 0, 0, 0, 0)
     parts = {b'IHDR': header, b'IDAT': zlib.compress(bytes(side // 8 + 1) * side), b'IEND': b''}
     return b'\x89PNG\r\n\x1a\n' + b''.join(
@@ -100,7 +104,7 @@ def bomb(side: int) -> bytes:
 
 
 def expected_view(inferencer: InstBoxInferencer, content: bytes) -> dict[str, Any]:
-    """What the inferencer finds in a picture, as the page describes it."""
+    """Returns what the inferencer finds in an image, as the page describes it."""
     with tempfile.NamedTemporaryFile() as file:
         file.write(content)
         file.flush()
@@ -116,7 +120,7 @@ def expected_view(inferencer: InstBoxInferencer, content: bytes) -> dict[str, An
 
 
 def differs(view: dict[str, Any], expected: dict[str, Any]) -> str:
-    """In what a view of the page is not what was expected, '' if it is."""
+    """Returns in what a view of the page differs from the expected one, '' if it does not."""
     rows = view['instances']
     if [row['name'] for row in rows] != list(expected['names']):
         return 'other categories'
@@ -132,7 +136,7 @@ def differs(view: dict[str, Any], expected: dict[str, Any]) -> str:
 
 
 def saved_differs(content: bytes, expected: dict[str, Any]) -> str:
-    """In what a saved COCO file is not what was expected, '' if it is."""
+    """Returns in what a saved COCO file differs from the expected one, '' if it does not."""
     saved = [each['segmentation'] for each in json.loads(content)['annotations']]
     same = len(saved) == len(expected['masks']) and all(
         np.array_equal(coco_mask.decode(one), coco_mask.decode(other))
@@ -141,7 +145,7 @@ def saved_differs(content: bytes, expected: dict[str, Any]) -> str:
 
 
 def visit(client: PageClient, case: Case, save: bool) -> Outcome:
-    """Drops a file on the page and looks at what comes back."""
+    """Uploads a file to the page and checks what comes back."""
     start = time.perf_counter()
     try:
         view = client.open(case.content, case.name)
@@ -167,7 +171,7 @@ def visit(client: PageClient, case: Case, save: bool) -> Outcome:
 
 def put_load(address: str, cases: list[Case], clients: int,
              watch: Callable[[], None]) -> list[Outcome]:
-    """Lets visitors drop files until none is left; each is a visitor of its own to the page."""
+    """Lets clients upload files until none is left; calls ``watch`` after each."""
     waiting: queue.SimpleQueue[tuple[int, Case]] = queue.SimpleQueue()
     for each in enumerate(cases):
         waiting.put(each)
@@ -193,11 +197,11 @@ def put_load(address: str, cases: list[Case], clients: int,
 
 @contextmanager
 def served(threads: int) -> Iterator[tuple[str, int]]:
-    """``instbox serve`` as a process: its address and process id; it ends with the context."""
+    """Runs ``instbox serve`` within the block; gives its address and process id."""
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
         port = probe.getsockname()[1]
-    environment = common.environment(dict(OMP_NUM_THREADS=str(threads), PYTHONUNBUFFERED='1'))
+    environment = os.environ | dict(PYTHONPATH=str(ROOT), OMP_NUM_THREADS=str(threads))
     with tempfile.TemporaryFile('w+') as log:
         process = subprocess.Popen(
             [sys.executable, '-m', 'mmseg_instbox.cli', 'serve', '--port', str(port), '--device',
@@ -216,11 +220,7 @@ def served(threads: int) -> Iterator[tuple[str, int]]:
 
 
 def wait_for(port: int, process: subprocess.Popen, seconds: float = 300) -> None:
-    """Waits until the server answers.
-
-    Raises:
-        RuntimeError: It ended, or took too long.
-    """
+    """Waits until the server answers."""
     end = time.monotonic() + seconds
     while process.poll() is None and time.monotonic() < end:
         with socket.socket() as probe:
@@ -231,36 +231,35 @@ def wait_for(port: int, process: subprocess.Popen, seconds: float = 300) -> None
 
 
 def resident(pid: int) -> float:
-    """MiB of memory that a process holds."""
+    """Returns the MiB of memory that a process holds."""
     status = Path(f'/proc/{pid}/status').read_text()
     return int(status.split('VmRSS:')[1].split()[0]) / 1024
 
 
 def make_cases(good: list[Case], broken: list[Case], number: int) -> list[Case]:
-    """So many cases, in a fixed order: every tenth is broken."""
+    """Returns that many cases in a fixed order: every tenth is broken."""
     turns = itertools.cycle(good), itertools.cycle(broken)
     return [next(turns[index % 10 == 9]) for index in range(number)]
 
 
-def rows_of(outcomes: list[Outcome]) -> list[dict[str, Any]]:
-    """A row a kind of file: how many, how many went wrong, and percentiles of the seconds."""
-    rows = []
+def table_of(outcomes: list[Outcome]) -> str:
+    """Formats how many files of each kind were wrong, and percentiles of the seconds."""
+    lines = ['| file | requests | wrong | p50 s | p90 s | p99 s |', '|' + ' --- |' * 6]
     for kind in dict.fromkeys(['good', *sorted(each.kind for each in outcomes)]):
         chosen = [each for each in outcomes if each.kind == kind]
         cuts = statistics.quantiles([each.seconds for each in chosen] * 2, n=100)
-        rows.append(dict(file=kind, requests=len(chosen),
-                         wrong=sum(bool(each.wrong) for each in chosen),
-                         **{f'p{part}_s': cuts[part - 1] for part in (50, 90, 99)},
-                         slowest_s=max(each.seconds for each in chosen)))
-    return rows
+        cells = [kind, len(chosen), sum(bool(each.wrong) for each in chosen),
+                 *(f'{cuts[part - 1]:.2f}' for part in (50, 90, 99))]
+        lines.append(f'| {" | ".join(map(str, cells))} |')
+    return '\n'.join(lines)
 
 
 def main() -> None:
     args = parse_args()
     inferencer = InstBoxInferencer(device='cpu', show_progress=False)
     good = [Case('good', name, content, expected_view(inferencer, content))
-            for name, content in good_pictures()]
-    broken = [Case(kind, name, content, None) for kind, name, content in broken_pictures()]
+            for name, content in good_images()]
+    broken = [Case(kind, name, content, None) for kind, name, content in broken_images()]
     before: list[float] = []
     memory: list[float] = []
     with served(args.threads) as (address, pid):
@@ -271,17 +270,12 @@ def main() -> None:
                             lambda: memory.append(resident(pid)))
         seconds = time.perf_counter() - start
     wrong = [f'{each.kind}: {each.wrong}' for each in outcomes if each.wrong]
-    print(*dict.fromkeys(wrong), sep='\n')
     growth = max(memory) / warm - 1
-    common.finish(
-        'load_test', args, rows_of(outcomes), figure='p50_s',
-        goals=[common.Goal('answers that were wrong', 'at most', 0, len(wrong)),
-               common.Goal('growth of memory after the warm-up', 'at most', 0.05, growth)],
-        tables={'The server': [dict(
-            clients=args.clients, requests_a_second=len(outcomes) / seconds, warm_mib=warm,
-            highest_mib=max(memory), last_mib=memory[-1], growth=growth)]},
-        note='Each client drops its next file when the last one was answered.')
-    sys.exit(bool(wrong) or growth > 0.05)
+    print(*dict.fromkeys(wrong), table_of(outcomes), sep='\n')
+    print(f'{len(outcomes) / seconds:.1f} files a second, {len(wrong)} wrong; memory of the server '
+          f'in MiB: {warm:.0f} after the warm-up, {max(memory):.0f} at most ({growth:.1%} more; '
+          f'limit {GROWTH:.0%}), {memory[-1]:.0f} at the end')
+    sys.exit(bool(wrong) or growth > GROWTH)
 
 
 if __name__ == '__main__':

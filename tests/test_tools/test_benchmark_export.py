@@ -34,8 +34,7 @@ def test_all_kinds_are_measured(bench, tiny_config, checkpoint, tmp_path, monkey
     out = tmp_path / 'figures.json'
     monkeypatch.setattr(sys, 'argv', [
         'export.py', '--model', str(tiny_config), '--weights', str(checkpoint), '--files',
-        str(tmp_path / 'exported'), '--repeats', '1', '--threads', '1', '--device', 'cpu',
-        '--out', str(out)])
+        str(tmp_path / 'exported'), '--quick', '--out', str(out)])
     bench.main()
     content = json.loads(out.read_text())
     rows = {row['model']: row for row in content['rows']}

@@ -1,25 +1,25 @@
-"""Each benchmark of speed runs, at the smallest size, and writes figures that can be."""
+"""Each benchmark of speed runs with ``--quick`` and writes plausible figures."""
 import json
 import math
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 import torch
 
-from mmseg_instbox.datasets.shapes_generator import generate_sample
+from mmseg_instbox.cli.main import cli
 
 
 @pytest.fixture
-def run_benchmark(repo, monkeypatch, tmp_path, capsys):
-    """A function that runs a script's ``main`` here and gives what it wrote."""
+def run_benchmark(repo, monkeypatch, tmp_path):
+    """A function that runs a script's ``main`` here and returns what it wrote."""
     monkeypatch.syspath_prepend(str(repo / 'tools' / 'benchmarks'))
     threads, out = torch.get_num_threads(), tmp_path / 'figures.json'
 
     def run(name, *arguments):
-        command = [f'{name}.py', *map(str, arguments), '--threads', '1', '--device', 'cpu',
-                   '--out', str(out)]
-        monkeypatch.setattr(sys, 'argv', command)
+        monkeypatch.setattr(sys, 'argv', [f'{name}.py', *map(str, arguments), '--quick', '--out',
+                                          str(out)])
         import_module(name).main()
         return json.loads(out.read_text())
 
@@ -32,23 +32,38 @@ def fine(rows, key='ms'):
 
 
 def test_training_step(run_benchmark, monkeypatch):
-    import common
+    import training_step
     asked = []
 
-    def memory_of(script, *arguments):
+    def memory_of(*arguments):
         asked.append(arguments)
-        return dict(peak_mib=100. + 25 * len(asked), grown_mib=10. * len(asked))
+        return dict(peak_MiB=100. + 25 * len(asked), grown_MiB=10. * len(asked))
 
-    monkeypatch.setattr(common, 'memory_of', memory_of)
-    content = run_benchmark('training_step', '--backbones', 'mobilenet-v2-d16', '--crop', 64,
-                            '--batch', 2, '--repeats', 1)
+    monkeypatch.setattr(training_step, 'memory_of', memory_of)
+    content = run_benchmark('training_step', '--device', 'cpu')
     ours, fcn, auxiliary = content['rows']
     assert (ours['model'], fcn['model']) == ('ours', 'FCN') and fine(content['rows'])
     assert fcn['peak_ours_over_it'] == 125 / 150 and auxiliary['grown_ours_over_it'] == 1 / 3
-    assert all('--memory-only' in arguments for arguments in asked) and len(asked) == 3
     levers, = content['tables'].values()
     assert fine(levers) and levers[0]['over_the_first'] == 1
     assert [goal['value'] for goal in content['goals']] == [fcn['ours_over_it'], 125 / 150]
+
+
+def test_memory_of_a_training_step_is_that_of_a_process_of_its_own(run_benchmark, monkeypatch):
+    import common
+    import training_step
+    monkeypatch.setattr(sys, 'argv', ['training_step.py', '--quick', '--device', 'cpu'])
+    args, asked = training_step.parse_args(), []
+
+    def run_script(*command, variables):
+        asked.append([*map(str, command)])
+        return 'a warning\n{"peak_MiB": 2.0, "grown_MiB": 1.0}\n'
+
+    monkeypatch.setattr(common, 'run_script', run_script)
+    assert training_step.memory_of('FCN', 'r18-d8', args) == dict(peak_MiB=2, grown_MiB=1)
+    monkeypatch.setattr(sys, 'argv', asked[0])
+    child = training_step.parse_args()
+    assert (child.memory_only, child.backbones, child.crop) == ('FCN', ['r18-d8'], args.crop)
 
 
 def test_both_sides_of_a_training_step_have_the_same_backbone(run_benchmark):
@@ -62,85 +77,101 @@ def test_both_sides_of_a_training_step_have_the_same_backbone(run_benchmark):
         assert 'SyncBN' not in str(theirs) and 'Pretrained' not in str(theirs)
 
 
-def test_inference(run_benchmark, tmp_path, repo):
-    content = run_benchmark('inference', '--images', repo / 'demo' / 'samples', '--list',
-                            write(tmp_path / 'list.txt', 'chelsea'), '--repeats', 1)
+def test_inference(run_benchmark):
+    content = run_benchmark('inference', '--device', 'cpu')
     assert fine(content['rows']) and len(content['rows']) == 3
     stages = {row['stage']: row['ms'] for row in content['tables']['By stage, one image at a time']}
     assert {'decode', 'backbone', 'box head', 'grouping', 'masks'} < set(stages)
     assert sum(value for stage, value in stages.items() if stage != 'all') == pytest.approx(
         stages['all'])
-    assert fine(content['tables']['Levers of our network'])
 
 
-def write(path, text):
-    path.write_text(text)
-    return path
-
-
-def test_category_networks_give_the_label_map_of_the_whole(run_benchmark, repo):
-    """What is compared does the same work: their label maps are those of our predictions."""
+def test_category_networks_give_the_category_map_of_the_whole(run_benchmark, repo):
+    """What is compared does the same work: the category maps are those of our predictions."""
     import inference
     inferencer = inference.InstBoxInferencer(device='cpu', show_progress=False)
     batch, = inference.prepare(inferencer, [str(repo / 'demo' / 'samples' / 'chelsea.jpg')])
     with torch.no_grad():
-        ours, = inference.our_label_map(inferencer.model, dict(batch))
-        theirs, = inference.mmseg_label_map(inferencer.model, dict(batch))
+        ours, = inference.our_category_map(inferencer.model, dict(batch))
+        theirs, = inference.mmseg_category_map(inferencer.model, dict(batch))
         whole, = inferencer.forward(dict(batch))
     assert torch.equal(ours, whole.pred_sem_seg.data[0])
     assert (theirs.pred_sem_seg.data[0] == ours).float().mean() > 0.98
 
 
-def test_data_loading(run_benchmark, tmp_path):
-    root = make_voc(tmp_path)
-    content = run_benchmark('data_loading', '--data-root', root, '--workers', 0, 1, '--crop', 64,
-                            '--iterations', 2, '--batch', 2)
-    assert [row['workers'] for row in content['rows']] == [0, 1]
-    assert fine(content['rows'], 'step_ms')
-    assert all(0 <= row['waiting_share'] < 1 for row in content['rows'])
-    assert content['goals'][0]['value'] == content['rows'][0]['waiting_share']
+def test_sampler(run_benchmark):
+    content = run_benchmark('sampler', '--device', 'cpu', '--hard', 0.5, 0)
+    assert [(row['hard'], row['loss']) for row in content['rows']] == [
+        (hard, loss) for hard in (0.5, 0)
+        for loss in ('OHEMPixelSampler', 'BootstrapPixelSampler', 'BootstrapCrossEntropyLoss')]
+    assert fine(content['rows']) and content['rows'][0]['times_faster'] == 1
 
 
-def make_voc(root):
-    """Four generated images in VOC's layout."""
-    from PIL import Image
-    names = [f'image_{i}' for i in range(4)]
-    for i, name in enumerate(names):
-        parts = dict(zip(('JPEGImages', 'SegmentationClass', 'SegmentationObject'),
-                         generate_sample(0, 0, i, 96), strict=True))
-        for folder, array in parts.items():
-            (root / folder).mkdir(exist_ok=True)
-            suffix = 'jpg' if folder == 'JPEGImages' else 'png'
-            Image.fromarray(array).save(root / folder / f'{name}.{suffix}')
-    lists = root / 'ImageSets' / 'Segmentation'
-    lists.mkdir(parents=True)
-    (lists / 'trainaug.txt').write_text('\n'.join(names))
-    return root
+def test_scaling(run_benchmark):
+    content = run_benchmark('scaling')
+    assert [row['axis'] for row in content['rows']] == ['dense images']
+    rows, = content['tables'].values()
+    assert [row['at'] for row in rows] == ['256 px', '512 px'] and fine(rows, 'grid_ms')
+    assert all(row['found'] >= row['objects'] for row in rows)
+    time, memory = content['goals'][1:3]
+    assert time['value'] == rows[1]['masks_ms'] and memory['value'] == rows[1]['masks_mib']
+
+
+@pytest.mark.parametrize('growth, exponent', [(4, 1), (16, 2)])
+def test_exponents_are_of_the_two_largest_values(run_benchmark, growth, exponent):
+    import scaling
+    axis = scaling.Axis('a', 'px', (1, 2, 4, 8), None, power=2)
+    rows = [dict(at=f'{value} px', masks_ms=ms) for value, ms in ((1, 9.), (2, 1.), (4, growth))]
+    assert scaling.exponents(axis, rows)['masks_ms'] == pytest.approx(exponent)
 
 
 def test_startup(run_benchmark, monkeypatch):
     import common
-    import startup
     asked = []
-
-    def run_script(*command):
-        asked.append(command)
-        return '0.25\n'
-
-    monkeypatch.setattr(common, 'run_script', run_script)
-    content = run_benchmark('startup', '--repeats', 1)
-    times = {row['what']: row['ms'] for row in content['rows']}
-    assert times['import mmseg'] == 250 and set(startup.WAYS) < set(times)
-    assert content['goals'][1]['value'] == 0
-    assert ('-m', 'mmseg_instbox.cli', '--help') in asked
+    monkeypatch.setattr(common, 'run_script', lambda *command: asked.append(command))
+    content = run_benchmark('startup')
+    rows = {row['what']: row for row in content['rows']}
+    assert rows['import torch, mmseg.models']['over_the_import'] == 1
+    assert len(content['goals']) == 6 and all(goal['value'] for goal in content['goals'])
+    commands = [command[2:] for command in asked if command[:2] == ('-m', 'mmseg_instbox.cli')]
+    assert len(commands) == 1 + 2 * 5  # export, then a round of warm-up and one that counts
+    parse(commands)
 
 
-def test_peers_says_that_operators_are_missing(run_benchmark):
+def parse(commands):
+    """Fails if a command of ``instbox`` does not have the arguments."""
+    for name, *arguments in commands:
+        if name != '--help':
+            cli.get_command(None, name).make_context(
+                name, [str(each) for each in arguments], resilient_parsing=True)
+
+
+def test_bulk_leaves_the_start_out(run_benchmark, monkeypatch):
+    import bulk
+    import common
+    asked = []
+    monkeypatch.setattr(common, 'run_script',
+                        lambda *command, variables: asked.append((command[2:], variables)))
+    content = run_benchmark('bulk', '--device', 'cpu')
+    assert fine(content['rows'], 'images_a_second') and content['rows'][0]['ratio'] == 1
+    assert [('ray' in command) for command, _ in asked] == [False, False, True, True]
+    parse([command for command, _ in asked])
+
+    monkeypatch.setattr(bulk, 'seconds', lambda engine, images, args: (
+        5. if engine == 'local' else 20.) + int(images.name) / (10 if engine == 'local' else 12))
+    one, ray = run_benchmark('bulk', '--device', 'cpu', '--numbers', 2, 12)['rows']
+    assert one['images_a_second'] == pytest.approx(10) and one['start_s'] == pytest.approx(5)
+    assert ray['ratio'] == pytest.approx(1.2) and ray['start_s'] == pytest.approx(20)
+
+
+def test_peers_says_that_operators_are_missing(run_benchmark, monkeypatch):
+    import peers
     try:
         import mmcv.ops  # noqa: F401
     except ImportError:
+        monkeypatch.setattr(sys, 'argv', ['peers.py'])
         with pytest.raises(SystemExit, match='no compiled operators here'):
-            run_benchmark('peers')
+            peers.main()
     else:
         pytest.skip('mmcv has its operators here')
 
@@ -150,3 +181,22 @@ def test_the_highest_scores_pass_whatever_they_are(run_benchmark):
     scores = torch.tensor([[0.2, 0.1], [0.4, 0.3]])
     assert torch.equal(scores > peers.Highest(2), torch.tensor([[False, False], [True, True]]))
     assert (scores > peers.Highest(9)).all()
+
+
+def test_our_r50_groups_what_the_trained_model_says(run_benchmark, monkeypatch, repo):
+    import peers
+    monkeypatch.setattr(sys, 'argv', ['peers.py', '--size', '96', '--device', 'cpu', '--images',
+                                      str(repo / 'demo' / 'samples' / 'chelsea.jpg')])
+    args = peers.parse_args()
+    counts, ways = peers.make_ours(args)
+    file, = counts
+    assert Path(file).name == 'chelsea.jpg'
+    assert len(ways[peers.TITLE](file)) <= 20 and ways[peers.BACKBONE](file)[-1].shape[1] == 2048
+
+
+@pytest.mark.parametrize('name', ['CondInst, R50-FPN', 'RTMDet-Ins-m, CSPNeXt'])
+def test_peers_have_our_categories_and_random_weights(run_benchmark, name):
+    import peers
+    text = str(peers.peer_config(name).model)
+    assert "'num_classes': 20" in text and "'num_classes': 80" not in text
+    assert 'SyncBN' not in text and 'Pretrained' not in text

@@ -52,10 +52,10 @@ def test_peak_memory_is_of_the_process_alone(common, tmp_path):
     held = torch.ones(1200 * common.MIB // 4)
     script = tmp_path / 'small.py'
     script.write_text('import sys; sys.path.insert(0, sys.argv[1]); import common, torch\n'
-                      'common.print_memory(lambda: torch.ones(200 * common.MIB // 4))')
-    figures = common.memory_of(str(script), common.ROOT / 'tools' / 'benchmarks')
-    assert 195 < figures['grown_mib'] < 260, figures
-    assert figures['peak_mib'] - figures['grown_mib'] < 1000 < common.peak_memory()
+                      'before = common.peak_memory(); torch.ones(200 * common.MIB // 4)\n'
+                      'print(before, common.peak_memory())')
+    before, peak = map(float, common.run_script(script, common.ROOT / 'tools/benchmarks').split())
+    assert 195 < peak - before < 260 and before < 1000 < common.peak_memory()
     assert held.sum() > 0
 
 
@@ -76,7 +76,7 @@ def test_figures_name_no_folder_of_the_machine(common, tmp_path, capsys):
     assert content['benchmark'] == 'x' and torch.__version__ in content['machine']
     assert content['rows'] == [dict(model='a', ms=1.5)] and content['goals'][0]['value'] == 1.5
     assert str(common.ROOT) not in args.out.read_text()
-    assert 'speed: 1.50, goal at most 2.00' in capsys.readouterr().out
+    assert 'speed: 1.50; goal at most 2.00, met' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(('value', 'text'), [
@@ -86,32 +86,82 @@ def test_cells_of_tables(common, value, text):
     assert common.show(value) == text
 
 
+def test_quick_sets_defaults_that_other_options_override(common):
+    def parse(*arguments):
+        parser = common.make_parser('Help.', 'x', repeats=9)
+        parser.add_argument('--images', type=int, default=100)
+        return common.parse(parser, arguments, quick=dict(images=2))
+
+    threads = torch.get_num_threads()
+    assert (parse().images, parse().repeats) == (100, 9)
+    quick = parse('--quick', '--repeats', '3')
+    assert (quick.images, quick.repeats, quick.threads) == (2, 3, 1)
+    torch.set_num_threads(threads)
+
+
+def test_contestants_are_compared_with_the_first(common):
+    times = {'ours': [1., 2.], 'theirs': [2., 4.]}
+    assert common.compare(times, 'model', 'ours_over_it')[1] == dict(
+        model='theirs', ms=3., ours_over_it=0.5, quartiles='0.50 to 0.50')
+    rows = common.compare(times, 'model', 'over_ours', over_first=True)
+    assert [row['over_ours'] for row in rows] == [1, 2]
+
+
 def figures(device, ms, **more):
-    return dict(
-        benchmark='startup', machine=f'a {device}', device=device, command='python x.py',
-        figure='ms', note='A note.', settings={},
-        rows=[dict(model='a|b', ms=ms, quartiles='1 to 2')],
+    content = dict(
+        benchmark='bulk', machine=f'a {device}', device=device, command='python x.py',
+        figure='ms', note='A note.', settings={}, rows=[dict(model='a|b', ms=ms)],
         tables={'Levers': [dict(lever='c', ms=2.)]},
-        goals=[dict(figure='time', sense='at most', limit=2., value=ms, unit=' ms')], **more)
+        goals=[dict(figure='time', sense='at most', limit=2., value=ms, unit=' ms')])
+    return json.dumps(content | more)
 
 
-def test_the_page_has_goals_tables_commands_and_the_gpu_column(bench, tmp_path):
+def test_a_section_has_command_machine_tables_and_goals_of_cpu_and_gpu(bench, tmp_path):
     import report
-    text = report.page(tmp_path)
-    assert 'Nothing was measured yet.' in text
-    assert text.count(': not run.') == len(report.SPEED)
+    assert report.page(tmp_path).count(': not run.') == len(report.SECTIONS)
 
-    (tmp_path / 'startup.json').write_text(json.dumps(figures('cpu', 3.)))
+    (tmp_path / 'bulk.json').write_text(figures('cpu', 3.))
     text = report.page(tmp_path)
-    assert '| time | at most 2.00 ms | 3.00 ms | **no** | not run |' in text
-    assert '| a\\|b | 3.00 | 1 to 2 | not run |' in text
-    assert '```bash\npython x.py\n```' in text and 'Machine: a cpu.' in text and 'A note.' in text
+    assert '| model | ms |\n| --- | --- |\n| a\\|b | 3.00 |' in text
+    assert '```bash\npython x.py\n```' in text and 'Machine: a cpu. A note.' in text
     assert '**Levers**\n\n| lever | ms |\n| --- | --- |\n| c | 2.00 |' in text
+    assert '- time: 3.00 ms; goal at most 2.00 ms, not met' in text
 
-    (tmp_path / 'startup-cuda.json').write_text(json.dumps(figures('cuda', 0.5)))
+    (tmp_path / 'bulk-cuda.json').write_text(figures('cuda', 0.5))
     text = report.page(tmp_path)
-    assert '| time | at most 2.00 ms | 3.00 ms | **no** | 0.500 ms |' in text
-    assert '| a\\|b | 3.00 | 1 to 2 | 0.500 |' in text and 'GPU: a cuda.' in text
+    assert 'Machine: a cpu. A note.' in text and 'Machine: a cuda. A note.' in text
+    assert '- time: 0.500 ms; goal at most 2.00 ms, met' in text
+
+
+@pytest.mark.parametrize(('benchmark', 'rows', 'expected'), [
+    ('export', [dict(model='eager', whole_ms=50., whole_times_faster_than_plain=2.5),
+                dict(model="plain: eager by mmseg's inference_model", whole_ms=120.,
+                     whole_times_faster_than_plain=1.)], '| 50.0 ms | 120 ms | 0.400 |'),
+    ('peers', [dict(model='ours, R50 at stride 16', ms=4., ours_over_it=1.),
+               dict(model='CondInst, R50-FPN', ms=5., ours_over_it=0.79)],
+     '| 4.00 ms | 5.00 ms | 0.790 |'),
+    ('peer_accuracy', [dict(model='ours', ms=2., over_ours=1., val_official_AP50=0.6),
+                       dict(model='Mask R-CNN, MobileNetV2-FPN', ms=8., over_ours=4.1,
+                            val_official_AP50=0.4)], '| 0.600 | 0.400 | 1.50 |'),
+    ('peer_accuracy', [dict(model='ours', ms=2., over_ours=1.),
+                       dict(model='Mask R-CNN, MobileNetV2-FPN', ms=8., over_ours=4.)],
+     '| 2.00 ms | 8.00 ms | 0.250 |'),
+])
+def test_ratios_of_the_first_table_are_ours_over_the_peer(bench, tmp_path, benchmark, rows,
+                                                         expected):
+    import report
+    (tmp_path / f'{benchmark}.json').write_text(figures('cpu', 1., rows=rows))
+    assert expected in report.page(tmp_path).split('## ')[0]
+
+
+def test_rows_of_the_first_table_are_found_in_the_figures_of_the_repository(bench):
+    import report
+    for line in report.LINES:
+        file = report.RESULTS / f'{line.benchmark}.json'
+        if file.is_file() and line.benchmark != 'startup':  # measured before there were these rows
+            found = report.first_table(line, [json.loads(file.read_text())])
+            assert 'not run' not in found.values(), line
+            assert (found['ratio'] is None) == (not line.peer)
 
 
 def test_the_page_in_the_repository_is_made_of_the_figures_in_it(bench):
@@ -122,11 +172,10 @@ def test_the_page_in_the_repository_is_made_of_the_figures_in_it(bench):
         'run python tools/benchmarks/report.py'
 
 
-def test_every_benchmark_of_the_report_has_a_script_with_a_description(bench):
+def test_every_script_is_in_the_report(bench):
     import report
-    for name in report.SPEED:
-        if (bench / f'{name}.py').is_file():
-            assert len(report.describe(name)) > 40
+    helpers = {'common', 'report', 'peer_models'}
+    assert {file.stem for file in bench.glob('*.py')} - helpers == set(report.SECTIONS)
 
 
 def test_an_unknown_benchmark_is_answered_with_the_known_ones(bench):

@@ -1,21 +1,18 @@
-"""Compare the groupers on true boxes that are blurred and disturbed.
+"""Groupers on true boxes that are blurred and disturbed.
 
-Categories are the true ones, and so are the boxes of the cells at stride 8, so that only the
-grouping is measured. What a network does to boxes is imitated: they are blurred across the borders
-of touching objects (Gaussian with sigma in cells, inside the foreground of the category, normalised
-by the blurred foreground), and smooth noise (white noise blurred with sigma 2 cells, then of unit
-variance) is added, times a share of the object's own width or height. Prints for each grouper and
-level of noise F1 at mask IoU > 0.5, PQ and the median times of an image, on one thread: to group
-the cells, and then to draw masks at the image's size. The last table times the masks of a crowd: a
-picture of 512 x 512 pixels with 30 objects. Each image is timed a few times in a row and the
-fastest counts: the others tell what else the machine did.
+Categories are the true ones, and so are the boxes of the cells at stride 8, so that only grouping
+is measured. Boxes are made like those of a network: blurred across the borders of touching objects
+(Gaussian with sigma in cells, inside the foreground of the category, normalised by the blurred
+foreground), plus smooth noise (white noise blurred with sigma 2 cells, then of unit variance) times
+a share of the object's own width or height. For each grouper and level of noise: F1 at mask IoU
+above 0.5, PQ, and the median times of an image on one thread, to group the cells and then to draw
+masks at the image's size; of a few calls for each image the fastest counts.
 """
 import argparse
-import time
 from collections.abc import Callable, Iterator, Sequence
 from inspect import isclass
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import common
 import cv2
@@ -29,7 +26,7 @@ from torch import Tensor
 from mmseg_instbox.core.base_grouper import BaseGrouper, draw_instances
 from mmseg_instbox.core.feature_grid import sample_at_cells
 from mmseg_instbox.datasets.inst_box_dataset import VOC_FOLDERS
-from mmseg_instbox.datasets.instance_maps import VOID, check_same_size, object_boxes
+from mmseg_instbox.datasets.instance_maps import VOID, object_boxes
 from mmseg_instbox.datasets.transforms.mask_file import read_mask
 from mmseg_instbox.datasets.voc_layout import read_list
 from mmseg_instbox.evaluation.functional.pixel_counts import region_overlap
@@ -39,11 +36,10 @@ LEVELS = ((0, 0), (1.5, 0.1), (1.5, 0.2), (2.5, 0.3))  # sigma of the blur in ce
 NOISE_SIGMA = 2
 MATCH_IOU = 0.5
 REPEATS = 5
-T = TypeVar('T')
 
 
 class Scene(NamedTuple):
-    """A true image: maps (H, W) and their cells (h, w), int64; the cells' boxes (4, h, w).
+    """The truth of an image: maps (H, W) and their cells (h, w), int64; the cells' boxes (4, h, w).
 
     ``categories`` is 0 and ``objects`` is 0 or 255 wherever there is no object.
     """
@@ -54,8 +50,8 @@ class Scene(NamedTuple):
 
 
 def registered_groupers() -> list[str]:
-    """Names of the groupers in ``TASK_UTILS``."""
-    TASK_UTILS.import_from_location()  # it is filled when it is first used
+    """Returns the names of the groupers in ``TASK_UTILS``."""
+    TASK_UTILS.import_from_location()  # fills it
     return sorted(name for name, cls in TASK_UTILS.module_dict.items()
                   if isclass(cls) and issubclass(cls, BaseGrouper))
 
@@ -67,47 +63,32 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--lists', nargs='+', default=['train_coco', 'val_coco'],
                         help='lists in ImageSets/Segmentation (default: %(default)s)')
     parser.add_argument('--max-images', type=common.positive, default=120,
-                        help='how many images, drawn at random from the lists')
+                        help='drawn at random from the lists (default: %(default)s)')
     parser.add_argument('--groupers', nargs='+', default=registered_groupers(), metavar='NAME',
-                        help='default: all that are registered (%(default)s)')
+                        choices=registered_groupers(), help='default: %(default)s')
     parser.add_argument('--options', nargs='+', action=DictAction, default={}, metavar='NAME=VALUE',
-                        help='arguments of the groupers, for example num_smooth=0')
-    parser.add_argument('--stride', type=common.positive, default=8, help='pixels a cell')
-    parser.add_argument('--seed', type=int, default=0)
-    args = common.parse(parser)
-    unknown = sorted(set(args.groupers) - set(registered_groupers()))
-    if unknown:
-        parser.error(f'--groupers: {unknown} are not registered; known are {registered_groupers()}')
-    if args.seed < 0:
-        parser.error('--seed must not be negative')
-    return args
+                        help='arguments of the groupers, such as num_smooth=0')
+    parser.add_argument('--stride', type=common.positive, default=8, help='pixels of a cell')
+    return common.parse(parser, quick=dict(max_images=2, stride=2))
 
 
-def choose_images(root: Path, lists: Sequence[str], max_images: int, seed: int) -> list[str]:
-    """Names of at most ``max_images`` images of the lists, always the same ones for a seed."""
+def choose_images(root: Path, lists: Sequence[str], max_images: int) -> list[str]:
+    """Returns the names of at most ``max_images`` images of the lists, always the same ones."""
     folder = root / 'ImageSets' / 'Segmentation'
     names = [name for part in lists for name in read_list(folder / f'{part}.txt')]
     count = min(max_images, len(names))
-    chosen = np.random.default_rng(seed).choice(len(names), count, replace=False)
+    chosen = np.random.default_rng(0).choice(len(names), count, replace=False)
     return [names[index] for index in sorted(chosen)]
 
 
 def load_scene(root: Path, name: str, stride: int) -> Scene:
-    """Read the masks of an image and give each cell the box of its object.
-
-    Raises:
-        FileNotFoundError: If a mask is missing.
-        ValueError: If a mask is broken, or the two differ in size.
-    """
-    folders = (VOC_FOLDERS['seg_map_path'], VOC_FOLDERS['inst_map_path'])
-    files = [root / folder / f'{name}.png' for folder in folders]
-    seg_map, inst_map = (read_mask(str(file), 'mask') for file in files)
-    check_same_size(inst_map.shape, seg_map.shape, str(files[1]), 'the category mask')
-    return make_scene(seg_map, inst_map, stride)
+    """Reads the masks of an image and gives each cell the box of its object."""
+    return make_scene(*(read_mask(str(root / VOC_FOLDERS[part] / f'{name}.png'), 'mask')
+                        for part in ('seg_map_path', 'inst_map_path')), stride)
 
 
 def make_scene(seg_map: np.ndarray, inst_map: np.ndarray, stride: int) -> Scene:
-    """Sample the cells of a category mask and an instance mask, both (H, W) int32."""
+    """Samples the cells of a category mask and an instance mask, both (H, W) int32."""
     inst_map = np.where(seg_map == VOID, VOID, inst_map)
     seg_map = np.where((inst_map == 0) | (inst_map == VOID), 0, seg_map)
     grid = tuple(-(-size // stride) for size in seg_map.shape)
@@ -119,10 +100,10 @@ def make_scene(seg_map: np.ndarray, inst_map: np.ndarray, stride: int) -> Scene:
 
 
 def disturb(scene: Scene, sigma: float, noise: float, rng: np.random.Generator) -> np.ndarray:
-    """The scene's boxes (4, h, w), blurred across objects of a category and disturbed.
+    """Returns the scene's boxes (4, h, w), blurred across objects of a category and disturbed.
 
     Args:
-        scene: A true image.
+        scene: The truth of an image.
         sigma: Of the blur, in cells; 0 for none.
         noise: Standard deviation of the noise, as a share of the object's width or height.
         rng: Draws the noise.
@@ -139,8 +120,19 @@ def disturb(scene: Scene, sigma: float, noise: float, rng: np.random.Generator) 
     return boxes + smooth / smooth.std() * noise * size
 
 
+def steps(grouper: BaseGrouper, scene: Scene, boxes: np.ndarray, num_categories: int
+          ) -> tuple[Callable[[], Any], Callable[[Any], Any]]:
+    """Returns what groups the cells of a scene, and what draws the masks of these groups."""
+    cells = torch.from_numpy(scene.cell_categories)
+    probabilities = torch.nn.functional.one_hot(cells, num_categories).permute(2, 0, 1).float()
+    things, shape = torch.arange(1, num_categories), tuple(scene.categories.shape)
+    field = torch.from_numpy(boxes).float()
+    return (lambda: grouper.group_cells(probabilities, field, shape, things, shape),
+            lambda groups: draw_instances(groups, scene.categories, things, shape))
+
+
 def match(masks: Tensor, scene: Scene) -> tuple[int, float, int, int]:
-    """Matches, the sum of their IoU, predictions and objects; void does not count.
+    """Counts matches, the sum of their IoU, predictions and objects; void does not count.
 
     Regions overlap neither among the predictions nor among the objects, so that at most one of each
     has an IoU above 0.5 with another.
@@ -153,9 +145,18 @@ def match(masks: Tensor, scene: Scene) -> tuple[int, float, int, int]:
     return len(hits), float(hits.sum()), int(kept.sum()), len(ids)
 
 
+def group_scene(grouper: BaseGrouper, scene: Scene, boxes: np.ndarray) -> tuple[float, ...]:
+    """Returns what :func:`match` counts, and the milliseconds on the grid and for the masks."""
+    group, draw = steps(grouper, scene, boxes, max(int(scene.cell_categories.max()) + 1, 2))
+    groups = group()
+    times = [min(common.milliseconds(work) for _ in range(REPEATS))
+             for work in (group, lambda: draw(groups))]
+    return *match(draw(groups).masks, scene), *times
+
+
 def run_grouper(grouper: BaseGrouper, scenes: Sequence[Scene],
                 boxes: Sequence[np.ndarray]) -> dict[str, float]:
-    """F1, PQ and the median milliseconds of an image on the grid and for its masks."""
+    """Returns F1, PQ and the median milliseconds of an image on the grid and for its masks."""
     results = [group_scene(grouper, *pair) for pair in zip(scenes, boxes, strict=True)]
     counts = np.array([result[:4] for result in results]).sum(axis=0)
     times = np.median([result[4:] for result in results], axis=0)
@@ -163,78 +164,23 @@ def run_grouper(grouper: BaseGrouper, scenes: Sequence[Scene],
     return dict(F1=matches / mean_number, PQ=iou / mean_number, ms_grid=times[0], ms_masks=times[1])
 
 
-def group_scene(grouper: BaseGrouper, scene: Scene, boxes: np.ndarray) -> tuple[float, ...]:
-    """What :func:`match` counts, and the milliseconds on the grid and for the masks."""
-    num_categories = max(int(scene.cell_categories.max()) + 1, 2)
-    scores = true_probabilities(scene, num_categories)
-    thing_ids = torch.arange(1, num_categories)
-    shape = tuple(scene.categories.shape)
-    field = torch.from_numpy(boxes).float()
-    groups, ms_grid = timed(
-        lambda: grouper.group_cells(scores, field, shape, thing_ids, shape))
-    result, ms_masks = timed(lambda: draw_instances(groups, scene.categories, thing_ids, shape))
-    return *match(result.masks, scene), ms_grid, ms_masks
-
-
-def true_probabilities(scene: Scene, num_categories: int) -> Tensor:
-    """Category probabilities (C, h, w) of the cells: 1 for the true category."""
-    categories = torch.from_numpy(scene.cell_categories)
-    return torch.nn.functional.one_hot(categories, num_categories).permute(2, 0, 1).float()
-
-
-def timed(work: Callable[[], T]) -> tuple[T, float]:
-    """What ``work`` returns, and the fewest milliseconds of a few calls."""
-    times = []
-    for _ in range(REPEATS):
-        begin = time.perf_counter()
-        result = work()
-        times.append((time.perf_counter() - begin) * 1e3)
-    return result, min(times)
-
-
-def crowd(size: int = 512, rows: int = 5, columns: int = 6) -> tuple[np.ndarray, np.ndarray]:
-    """Category and instance mask (size, size) int32 of ellipses in rows, each row in front of the
-    one above, all of one category and overlapping."""
-    y, x = np.mgrid[:size, :size]
-    inst_map = np.zeros((size, size), dtype=np.int32)
-    height, width = size / (rows + 1), size / (columns + 1)
-    for index, (row, column) in enumerate(np.ndindex(rows, columns), start=1):
-        centre_y, centre_x = (row + 1) * height, (column + 1) * width
-        inside = ((y - centre_y) / height)**2 + ((x - centre_x) / width)**2 < 0.45
-        inst_map[inside] = index
-    return (inst_map > 0).astype(np.int32), inst_map
-
-
-def benchmark(groupers: Sequence[dict], scenes: Sequence[Scene], seed: int) -> Iterator[dict]:
-    """One row for each level of noise and grouper; the noise of an image is the same for all."""
+def benchmark(groupers: Sequence[dict], scenes: Sequence[Scene]) -> Iterator[dict]:
+    """Yields a row for each level of noise and grouper; all groupers get the same noise."""
     for sigma, noise in LEVELS:
-        boxes = [disturb(scene, sigma, noise, np.random.default_rng([seed, index]))
+        boxes = [disturb(scene, sigma, noise, np.random.default_rng([0, index]))
                  for index, scene in enumerate(scenes)]
         for grouper in groupers:
             figures = run_grouper(TASK_UTILS.build(dict(grouper)), scenes, boxes)
             yield dict(grouper=grouper['type'], sigma=sigma, noise=noise, **figures)
 
 
-def benchmark_crowd(groupers: Sequence[dict], stride: int) -> Iterator[dict]:
-    """One row for each grouper with the times of the crowd."""
-    scene = make_scene(*crowd(), stride)
-    for grouper in groupers:
-        *counts, ms_grid, ms_masks = group_scene(TASK_UTILS.build(dict(grouper)), scene,
-                                                 scene.boxes)
-        yield dict(grouper=grouper['type'], objects=counts[3], found=counts[0], ms_grid=ms_grid,
-                   ms_masks=ms_masks)
-
-
 def main() -> None:
     args = parse_args()
     cv2.setNumThreads(0)
-    names = choose_images(args.data_root, args.lists, args.max_images, args.seed)
+    names = choose_images(args.data_root, args.lists, args.max_images)
     scenes = [load_scene(args.data_root, name, args.stride) for name in names]
-    groupers = [dict(type=name, **args.options) for name in args.groupers]
-    rows = list(benchmark(groupers, scenes, args.seed))
-    crowd_title = 'A picture of 512 x 512 pixels with 30 objects'
-    common.finish('grouping', args, rows, note=f'{len(names)} images.',
-                  tables={crowd_title: list(benchmark_crowd(groupers, args.stride))})
+    rows = list(benchmark([dict(type=name, **args.options) for name in args.groupers], scenes))
+    common.finish('grouping', args, rows, figure='ms_grid', note=f'{len(names)} images.')
 
 
 if __name__ == '__main__':

@@ -1,75 +1,63 @@
-"""Time of what has to start before anything is done.
+"""Time of commands from start to end, against the import that they need.
 
-``instbox --help`` as a user waits for it, and what ``import mmseg_instbox`` adds to importing
-mmseg, whose modules it hooks into: each import is a fresh process that takes the time itself, and
-both take turns. ``first picture`` is the command that a user runs first, model and all.
+Whole processes take turns: Python importing torch and mmseg's models, the same with this package,
+and commands of ``instbox`` as a user calls them, with the model in ``demo/``, two small images and
+the config of the model.
 """
 import argparse
-import subprocess
-import sys
+import tempfile
+from pathlib import Path
 
 import common
 
-IMPORT = 'import time; begin = time.perf_counter(); import {}; print(time.perf_counter() - begin)'
-BOTH = 'mmseg, mmseg.registry, mmseg.models, mmseg.datasets'
-WAYS = {
-    'import mmseg': IMPORT.format(BOTH),
-    'import mmseg, mmseg_instbox': IMPORT.format(f'mmseg_instbox, {BOTH}'),
-    'import mmseg_instbox': IMPORT.format('mmseg_instbox'),
-}
-PICTURE = """
-import sys
-from mmseg_instbox.apis import InstBoxInferencer
-next(InstBoxInferencer(device='cpu', show_progress=False).stream(sys.argv[1]))
-"""
+CLI = ('-m', 'mmseg_instbox.cli')
+IMPORT = 'import torch, mmseg.models'
+WITH_OURS = f'import mmseg_instbox; {IMPORT}'
+# command -> most times the import that it should take
+RATIOS = {'instbox predict': 1.1, 'instbox predict, exported model': 0.6,
+          'instbox info CONFIG': 1.3}
+SECONDS = {'instbox --help': 1.0, 'instbox convert': 0.8}  # command -> most seconds
 
 
 def parse_args() -> argparse.Namespace:
-    parser = common.make_parser(__doc__, 'startup', repeats=5)
-    parser.add_argument('--picture', default=str(common.ROOT / 'demo' / 'samples' / 'chelsea.jpg'),
-                        help='(default: %(default)s)')
-    return common.parse(parser)
+    parser = common.make_parser(__doc__, 'startup', repeats=5, device=False)
+    return common.parse(parser, quick={})
 
 
-def run(*command: str) -> str:
-    """What Python prints with these arguments, in a process that finds the package."""
-    return common.run_script(*command)
-
-
-def imported(code: str) -> float:
-    """Milliseconds that an import takes, as it says itself."""
-    return float(run('-c', f'import warnings; warnings.simplefilter("ignore"); {code}')
-                 .splitlines()[-1]) * 1e3
-
-
-def time_imports(repeats: int) -> dict[str, list[float]]:
-    """Milliseconds of each way, in turn; the first round, which fills the disk cache, is left
-    out."""
-    rounds = [{name: imported(code) for name, code in WAYS.items()} for _ in range(repeats + 1)]
-    return {name: [each[name] for each in rounds[1:]] for name in WAYS}
-
-
-def time_commands(picture: str, repeats: int) -> dict[str, list[float]]:
-    """Milliseconds of whole processes: the help, and the first picture."""
-    return common.alternate({
-        'instbox --help': lambda: run('-m', 'mmseg_instbox.cli', '--help'),
-        'python with nothing to do': lambda: subprocess.run([sys.executable, '-c', ''], check=True),
-        'first picture': lambda: run('-c', PICTURE, picture),
-    }, repeats, warm_up=1)
+def commands(folder: Path) -> dict[str, list[object]]:
+    """Returns Python's arguments for each process that is timed; results go to ``folder``."""
+    images, found = sorted(common.SAMPLES.glob('*.jpg')), folder / 'predictions'
+    predict = [*CLI, 'predict', *images, '--out', found, '--overwrite', '--device', 'cpu']
+    return {
+        IMPORT: ['-W', 'ignore', '-c', IMPORT],
+        WITH_OURS: ['-W', 'ignore', '-c', WITH_OURS],
+        'instbox --help': [*CLI, '--help'],
+        'instbox predict': predict,
+        'instbox predict, exported model': [*predict, '--model', folder / 'model.onnx'],
+        'instbox convert': [*CLI, 'convert', found / 'coco' / 'annotations.json', '--to', 'yolo',
+                            '--out', folder / 'converted'],
+        'instbox info CONFIG': [*CLI, 'info', common.DEMO],
+    }
 
 
 def main() -> None:
     args = parse_args()
-    times = time_imports(args.repeats) | time_commands(args.picture, args.repeats)
-    rows = [dict(what=name, ms=common.median(values), fastest=min(values), slowest=max(values))
-            for name, values in times.items()]
-    pairs = zip(*(times[name] for name in list(WAYS)[:2]), strict=True)
-    added = common.median([with_ours - alone for alone, with_ours in pairs]) / 1e3
-    goals = [common.Goal('instbox --help', 'under', 1.0,
-                         common.median(times['instbox --help']) / 1e3, ' s'),
-             common.Goal('import mmseg_instbox, on top of importing mmseg', 'under', 0.3, added,
-                         ' s')]
-    common.finish('startup', args, rows, figure='ms', goals=goals)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        common.run_script(*CLI, 'export', folder / 'model.onnx')
+        times = common.alternate(
+            {what: lambda command=command: common.run_script(*command)
+             for what, command in commands(folder).items()}, args.repeats, warm_up=1)
+    rows = common.compare(times, 'what', 'over_the_import', over_first=True)
+    found = {row['what']: row for row in rows}
+    added = [ours - alone for ours, alone in zip(times[WITH_OURS], times[IMPORT], strict=True)]
+    goals = [common.Goal('import mmseg_instbox, on top of importing mmseg', 'under', 0.3,
+                         common.median(added) / 1e3, ' s')]
+    goals += [common.Goal(what, 'under', limit, found[what]['ms'] / 1e3, ' s')
+              for what, limit in SECONDS.items()]
+    goals += [common.Goal(f'{what}, over the import', 'at most', limit,
+                          found[what]['over_the_import']) for what, limit in RATIOS.items()]
+    common.finish('startup', args, rows, figure='ms', goals=goals, note=common.MODEL)
 
 
 if __name__ == '__main__':

@@ -4,16 +4,15 @@ A step is forward pass, losses, backward pass and optimizer (AdamW), on a batch 
 that is normalised and in memory already. Ours is a config of this repository: category head, box
 head, bootstrapping. Theirs is mmseg's EncoderDecoder with the decode head of its published FCN
 config for that backbone, with and without that config's auxiliary head; backbone, crop, batch,
-memory format and dtype are the same on both sides, and so are random weights. Peak memory is that
-of a fresh process with three steps, whose C library is told to give freed memory back at once
-(MALLOC_MMAP_THRESHOLD_); "grown" is what it took beyond libraries, model and batch.
-
-The last table changes our step by one lever each.
+memory format and dtype are the same, and all weights are random. Peak memory is that of a fresh
+process with three steps, whose C library returns freed memory at once (MALLOC_MMAP_THRESHOLD_);
+"grown" is what it took beyond libraries, model and batch. The last table changes our step by one
+lever each.
 """
 import argparse
 import copy
+import json
 from collections.abc import Callable, Iterator
-from functools import partial
 
 import common
 import numpy as np
@@ -24,99 +23,102 @@ from mmengine.structures import InstanceData, PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from mmseg.utils import register_all_modules
-from torch import Tensor, nn
 
 from mmseg_instbox.datasets.instance_maps import object_boxes
 from mmseg_instbox.datasets.shapes_generator import generate_sample
 from mmseg_instbox.engine import find_config, load_config
 
-# our config, and mmseg's published FCN whose heads stand on the same backbone
+MOBILENET_FCN = 'mobilenet_v2/mobilenet-v2-d8_fcn_4xb2-80k_cityscapes-512x1024'
+# our config, and mmseg's published FCN whose heads fit the same backbone
 PAIRS = {
-    'mobilenet-v2-d16': ('instbox_mobilenet-v2-d16_1xb8-2k_voc-mini-352x352',
-                         'mobilenet_v2/mobilenet-v2-d8_fcn_4xb2-80k_cityscapes-512x1024'),
-    'mobilenet-v2-d8': ('instbox_mobilenet-v2-d8_1xb8-2k_voc-mini-352x352',
-                        'mobilenet_v2/mobilenet-v2-d8_fcn_4xb2-80k_cityscapes-512x1024'),
+    'mobilenet-v2-d16': ('instbox_mobilenet-v2-d16_1xb8-2k_voc-mini-352x352', MOBILENET_FCN),
+    'mobilenet-v2-d8': ('instbox_mobilenet-v2-d8_1xb8-2k_voc-mini-352x352', MOBILENET_FCN),
     'r18-d8': ('instbox_fcrn-r18-d8_8xb2-20k_voc12-sbd-500x500',
                'fcn/fcn_r18-d8_4xb2-80k_cityscapes-512x1024'),
     'r50-d16': ('instbox_fcrn-r50-d16_8xb2-20k_voc12-sbd-500x500',
                 'fcn/fcn_r50-d8_4xb2-40k_cityscapes-512x1024'),
     'r50-d8': ('instbox_fcrn-r50-d8_8xb2-20k_voc12-sbd-500x500',
                'fcn/fcn_r50-d8_4xb2-40k_cityscapes-512x1024'),
+    'demo': (common.DEMO, MOBILENET_FCN),
 }
 SIDES = ('ours', 'FCN', 'FCN and auxiliary head')
 FORMATS = dict(channels_last=torch.channels_last, contiguous=torch.contiguous_format)
-STEPS_FOR_MEMORY = 3
+SAME = ('crop', 'dtype', 'memory_format', 'device', 'threads')  # when memory is measured
+GIVE_BACK = dict(MALLOC_MMAP_THRESHOLD_=str(common.MIB))
 
 
 def parse_args() -> argparse.Namespace:
     parser = common.make_parser(__doc__, 'training_step', repeats=7)
     parser.add_argument('--backbones', nargs='+', choices=PAIRS, default=list(PAIRS),
-                        help='default: %(default)s')
+                        help='default: %(default)s; demo is the model in demo/')
     parser.add_argument('--crop', type=common.positive, default=320, help='pixels (%(default)s)')
     parser.add_argument('--batch', type=common.positive,
                         help='images; default: as many as our config gives to one process')
     parser.add_argument('--dtype', choices=('float32', 'bfloat16'),
                         help='bfloat16 is autocast; default: that on a GPU, float32 on a CPU')
     parser.add_argument('--memory-format', choices=FORMATS, default='channels_last')
-    parser.add_argument('--levers', choices=(*PAIRS, 'none'), default='mobilenet-v2-d16',
+    parser.add_argument('--levers', choices=(*PAIRS, 'none'), default='demo',
                         help='backbone of the last table, or none (default: %(default)s)')
     parser.add_argument('--memory-only', choices=SIDES, help=argparse.SUPPRESS)
-    args = common.parse(parser)
+    args = common.parse(parser, quick=dict(backbones=['mobilenet-v2-d16'], crop=64, batch=2))
     args.dtype = args.dtype or ('bfloat16' if args.device.startswith('cuda') else 'float32')
     return args
 
 
 def our_config(backbone: str) -> dict:
-    """The model of our config, without pretrained weights, for one process."""
+    """Returns the model of our config, without pretrained weights, for one process."""
     return plain(load_config(find_config(PAIRS[backbone][0])).model)
 
 
-def batch_size(backbone: str, args: argparse.Namespace) -> int:
-    """How many images a step takes."""
-    return args.batch or load_config(find_config(PAIRS[backbone][0])).train_dataloader.batch_size
-
-
 def their_config(backbone: str, auxiliary: bool) -> dict:
-    """mmseg's EncoderDecoder with its published heads on our config's backbone."""
+    """Returns mmseg's EncoderDecoder with its published heads on our config's backbone."""
     ours = our_config(backbone)
     ours['backbone'].pop('act_cfg', None)  # mmseg's own ReLU6
     theirs = plain(get_config(f'mmseg::{PAIRS[backbone][1]}.py').model)
-    heads = [name for name in ('decode_head', 'auxiliary_head') if auxiliary or name[0] == 'd']
     model = dict(type='EncoderDecoder', backbone=ours['backbone'], test_cfg=dict(mode='whole'))
-    for name in heads:
+    for name in ('decode_head', 'auxiliary_head')[:1 + auxiliary]:
         model[name] = theirs[name] | dict(num_classes=ours['decode_head']['num_classes'])
     return model
 
 
 def plain(node: object) -> object:
-    """A nested config without pretrained weights and with BN for SyncBN."""
+    """Copies a nested config without pretrained weights, with BN for SyncBN."""
     if isinstance(node, dict):
         return {key: plain(value) for key, value in node.items()
-                if key != 'pretrained' and (key, dict(value).get('type') if isinstance(value, dict)
-                                            else None) != ('init_cfg', 'Pretrained')}
+                if key not in ('pretrained', 'init_cfg')}
     if isinstance(node, list | tuple):
         return type(node)(plain(each) for each in node)
     return 'BN' if node == 'SyncBN' else node
 
 
-def build(config: dict, args: argparse.Namespace) -> nn.Module:
-    """A model with random weights that trains."""
+def make_step(config: dict, backbone: str, args: argparse.Namespace) -> Callable[[], None]:
+    """Builds a model with random weights and returns a function that does one training step."""
     torch.manual_seed(0)
-    model = MODELS.build(copy.deepcopy(config))
-    return model.to(args.device, memory_format=FORMATS[args.memory_format]).train()
+    to = dict(device=args.device, memory_format=FORMATS[args.memory_format])
+    model = MODELS.build(copy.deepcopy(config)).to(**to).train()
+    samples = [make_sample(*generate_sample(0, 0, index, args.crop)[1:]).to(args.device)
+               for index in range(batch_size(backbone, args))]
+    inputs = torch.randn(len(samples), 3, args.crop, args.crop).to(**to)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
+
+    def step() -> None:
+        with torch.autocast(args.device.partition(':')[0], torch.bfloat16,
+                            enabled=args.dtype == 'bfloat16'):
+            losses = model.loss(inputs, samples)
+        model.parse_losses(losses)[0].backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+    return step
 
 
-def make_batch(num: int, args: argparse.Namespace) -> tuple[Tensor, list[SegDataSample]]:
-    """Images (N, 3, H, W) and data samples as our data preprocessor gives them."""
-    samples = [make_sample(*generate_sample(0, 0, i, args.crop)[1:], args.device)
-               for i in range(num)]
-    torch.manual_seed(0)
-    images = torch.randn(num, 3, args.crop, args.crop)
-    return images.to(args.device, memory_format=FORMATS[args.memory_format]), samples
+def batch_size(backbone: str, args: argparse.Namespace) -> int:
+    """Returns the number of images of a step."""
+    return args.batch or load_config(find_config(PAIRS[backbone][0])).train_dataloader.batch_size
 
 
-def make_sample(seg_map: np.ndarray, inst_map: np.ndarray, device: str) -> SegDataSample:
-    """A data sample with the truth of one image."""
+def make_sample(seg_map: np.ndarray, inst_map: np.ndarray) -> SegDataSample:
+    """Packs the ground truth of an image as our data preprocessor gives it."""
     ids, boxes = object_boxes(inst_map.astype(np.int32))
     labels = [int(seg_map[inst_map == each].min()) - 1 for each in ids]
     sample = SegDataSample()
@@ -124,112 +126,68 @@ def make_sample(seg_map: np.ndarray, inst_map: np.ndarray, device: str) -> SegDa
     sample.gt_inst_map = PixelData(data=torch.from_numpy(inst_map.astype(np.int32))[None])
     sample.gt_instances = InstanceData(
         ids=torch.from_numpy(ids), labels=torch.tensor(labels), bboxes=torch.from_numpy(boxes))
-    return sample.to(device)
-
-
-def make_step(model: nn.Module, num: int, args: argparse.Namespace) -> Callable[[], None]:
-    """A function that does one training step with ``num`` images."""
-    inputs, samples = make_batch(num, args)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
-
-    def step() -> None:
-        with common.autocast(args.device, args.dtype):
-            losses = model.loss(inputs, samples)
-        loss, _ = model.parse_losses(losses)
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-
-    return step
+    return sample
 
 
 def make_side(side: str, backbone: str, args: argparse.Namespace) -> Callable[[], None]:
-    """The step of one of ``SIDES``."""
+    """Returns the step of one of ``SIDES``."""
     config = our_config(backbone) if side == 'ours' else their_config(backbone, side != 'FCN')
-    return make_step(build(config, args), batch_size(backbone, args), args)
+    return make_step(config, backbone, args)
 
 
-def measure_memory(side: str, backbone: str, args: argparse.Namespace) -> dict[str, float]:
-    """Peak memory of a side in a process of its own."""
-    same = [part for key in ('crop', 'dtype', 'memory_format', 'device', 'threads')
+def print_memory(side: str, backbone: str, args: argparse.Namespace) -> None:
+    """Prints the memory of three steps in this process as JSON."""
+    step = make_side(side, backbone, args)
+    before = common.peak_memory(args.device)
+    for _ in range(3):
+        step()
+    peak = common.peak_memory(args.device)
+    print(json.dumps(dict(peak_MiB=peak, grown_MiB=peak - before)))
+
+
+def memory_of(side: str, backbone: str, args: argparse.Namespace) -> dict[str, float]:
+    """Returns what :func:`print_memory` prints in a fresh process."""
+    same = [part for key in SAME
             for part in (f'--{key.replace("_", "-")}', getattr(args, key))]
-    return common.memory_of(__file__, '--memory-only', side, '--backbones', backbone, '--batch',
-                            batch_size(backbone, args), *same)
+    return json.loads(common.run_script(
+        __file__, '--memory-only', side, '--backbones', backbone, '--batch',
+        batch_size(backbone, args), *same, variables=GIVE_BACK).splitlines()[-1])
 
 
-def measure(backbone: str, args: argparse.Namespace) -> Iterator[dict]:
-    """A row for each side; ratios are ours over that side."""
-    steps = {side: make_side(side, backbone, args) for side in SIDES}
-    times = common.alternate(steps, args.repeats, args.device)
-    del steps
-    memory = {side: measure_memory(side, backbone, args) for side in SIDES}
-    for side in SIDES:
-        row = dict(backbone=backbone, batch=batch_size(backbone, args), model=side,
-                   ms=common.median(times[side]),
-                   peak_MiB=memory[side]['peak_mib'], grown_MiB=memory[side]['grown_mib'])
-        if side != 'ours':
-            row |= common.ratio_columns('ours_over_it', times['ours'], times[side])
-            for key in ('peak', 'grown'):
-                row[f'{key}_ours_over_it'] = (memory['ours'][f'{key}_mib']
-                                              / memory[side][f'{key}_mib'])
-        yield row
+def measure(backbone: str, args: argparse.Namespace) -> list[dict]:
+    """Makes a row for each side; ratios are ours over that side."""
+    times = common.alternate({side: make_side(side, backbone, args) for side in SIDES},
+                             args.repeats, args.device)
+    rows = common.compare(times, 'model', 'ours_over_it')
+    for row in rows:
+        row |= memory_of(row['model'], backbone, args)
+        row |= {f'{key}_ours_over_it': rows[0][f'{key}_MiB'] / row[f'{key}_MiB']
+                for key in ('peak', 'grown')}
+    return [dict(backbone=backbone, batch=batch_size(backbone, args), **row) for row in rows]
 
 
-def levers(backbone: str, args: argparse.Namespace) -> Iterator[dict]:
-    """A row for each way to change our step, against the step as it is."""
+def levers(backbone: str, args: argparse.Namespace) -> Iterator[tuple[str, Callable[[], None]]]:
+    """Yields our step and the same with one change each, by name."""
     other_format = next(name for name in FORMATS if name != args.memory_format)
     other_dtype = 'float32' if args.dtype == 'bfloat16' else 'bfloat16'
-    changes: dict[str, tuple[dict, Callable[[dict], object]]] = {
-        f'{args.memory_format}, {args.dtype}, as above': ({}, lambda config: None),
-        f'{other_format} memory': (dict(memory_format=other_format), lambda config: None),
-        f'{other_dtype}': (dict(dtype=other_dtype), lambda config: None),
-        'no bootstrapping': ({}, drop_samplers),
-        "torch's ReLU6 instead of LeanReLU6": ({}, drop_activation),
-        'first stages of the backbone frozen': ({}, partial(freeze, backbone)),
-        'without box head (a category network)': ({}, drop_box_head),
+    changes = {
+        f'{args.memory_format}, {args.dtype}, as above': {},
+        f'{other_format} memory': dict(memory_format=other_format),
+        f'{other_dtype}': dict(dtype=other_dtype),
+        'no bootstrapping': {}, "torch's ReLU6 instead of LeanReLU6": {},
+        'without box head (a category network)': {},
     }
-    steps = {}
-    for name, (settings, change) in changes.items():
-        config, own = our_config(backbone), argparse.Namespace(**vars(args) | settings)
-        change(config)
-        steps[name] = make_step(build(config, own), batch_size(backbone, args), own)
-    times = common.alternate(steps, args.repeats, args.device)
-    first = next(iter(times))
-    for name, values in times.items():
-        yield dict(lever=name, ms=common.median(values),
-                   **common.ratio_columns('over_the_first', values, times[first]))
-
-
-def drop_activation(config: dict) -> None:
-    """The backbone's activation is mmseg's."""
-    config['backbone'].pop('act_cfg', None)
-
-
-def drop_samplers(config: dict) -> None:
-    """Both heads learn from all pixels."""
-    for head in ('decode_head', 'box_head'):
-        config[head].pop('sampler', None)
-
-
-def drop_box_head(config: dict) -> None:
-    """mmseg's segmentor around our category head."""
-    config['type'] = 'EncoderDecoder'
-    for key in ('box_head', 'grouper', 'data_preprocessor', 'thing_ids'):
-        config.pop(key, None)
-
-
-def freeze(backbone: str, config: dict) -> None:
-    """The stem and the first stage learn nothing."""
-    config['backbone']['frozen_stages'] = 2 if backbone.startswith('mobilenet') else 1
-
-
-def goals(rows: list[dict]) -> Iterator[common.Goal]:
-    """Goals of time and memory, against the FCN without auxiliary head."""
-    for row in rows:
-        if row['model'] == 'FCN':
-            name = f'training step over mmseg FCN, {row["backbone"]}'
-            yield common.Goal(f'{name}: time', 'at most', 0.8, row['ours_over_it'])
-            yield common.Goal(f'{name}: peak memory', 'at most', 0.8, row['peak_ours_over_it'])
+    for name, settings in changes.items():
+        config = our_config(backbone)
+        if name == 'no bootstrapping':
+            for head in ('decode_head', 'box_head'):
+                config[head].pop('sampler', None)
+        elif name.startswith('torch'):
+            config['backbone'].pop('act_cfg', None)
+        elif name.startswith('without'):
+            config = {key: config[key] for key in ('backbone', 'decode_head', 'test_cfg')}
+            config['type'] = 'EncoderDecoder'
+        yield name, make_step(config, backbone, argparse.Namespace(**vars(args) | settings))
 
 
 def main() -> None:
@@ -237,15 +195,19 @@ def main() -> None:
     register_all_modules(init_default_scope=False)
     init_default_scope('mmseg')
     if args.memory_only:
-        step = make_side(args.memory_only, args.backbones[0], args)
-        common.print_memory(lambda: [step() for _ in range(STEPS_FOR_MEMORY)], args.device)
-        return
+        return print_memory(args.memory_only, args.backbones[0], args)
     rows = [row for backbone in args.backbones for row in measure(backbone, args)]
     tables = {}
     if args.levers != 'none':
-        tables[f'Levers of our step, {args.levers}'] = list(levers(args.levers, args))
+        times = common.alternate(dict(levers(args.levers, args)), args.repeats, args.device)
+        tables[f'Levers of our step, {args.levers}'] = common.compare(
+            times, 'lever', 'over_the_first', over_first=True)
+    goals = [common.Goal(f'training step over mmseg FCN, {row["backbone"]}: {what}', 'at most',
+                         0.75, row[key])
+             for row in rows if row['model'] == 'FCN'
+             for what, key in (('time', 'ours_over_it'), ('peak memory', 'peak_ours_over_it'))]
     del args.memory_only
-    common.finish('training_step', args, rows, figure='ms', goals=list(goals(rows)), tables=tables,
+    common.finish('training_step', args, rows, figure='ms', goals=goals, tables=tables,
                   note='Below 1, ours is faster or smaller.')
 
 

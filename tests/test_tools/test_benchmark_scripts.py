@@ -117,6 +117,15 @@ def test_scaling(run_benchmark):
     assert time['value'] == rows[1]['masks_ms'] and memory['value'] == rows[1]['masks_mib']
 
 
+def test_large_image(run_benchmark):
+    content = run_benchmark('large_image', '--device', 'cpu')
+    row, = content['rows']
+    assert (row['width'], row['height'], row['left_out']) == (400, 300, 0) and row['instances'] > 0
+    assert row['all_seconds'] > row['seconds'] > 0
+    assert row['all_peak_GB'] >= row['peak_GB'] >= row['before_GB'] > 0
+    assert [goal['value'] for goal in content['goals']] == [row['all_seconds'], row['all_peak_GB']]
+
+
 @pytest.mark.parametrize('growth, exponent', [(4, 1), (16, 2)])
 def test_exponents_are_of_the_two_largest_values(run_benchmark, growth, exponent):
     import scaling

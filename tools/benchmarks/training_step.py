@@ -157,7 +157,7 @@ def memory_of(side: str, backbone: str, args: argparse.Namespace) -> dict[str, f
 def measure(backbone: str, args: argparse.Namespace) -> list[dict]:
     """Makes a row for each side; ratios are ours over that side."""
     times = common.alternate({side: make_side(side, backbone, args) for side in SIDES},
-                             args.repeats, args.device)
+                             args.repeats, args.device, warm_up=1)
     rows = common.compare(times, 'model', 'ours_over_it')
     for row in rows:
         row |= memory_of(row['model'], backbone, args)
@@ -199,7 +199,7 @@ def main() -> None:
     rows = [row for backbone in args.backbones for row in measure(backbone, args)]
     tables = {}
     if args.levers != 'none':
-        times = common.alternate(dict(levers(args.levers, args)), args.repeats, args.device)
+        times = common.alternate(dict(levers(args.levers, args)), args.repeats, args.device, 1)
         tables[f'Levers of our step, {args.levers}'] = common.compare(
             times, 'lever', 'over_the_first', over_first=True)
     goals = [common.Goal(f'training step over mmseg FCN, {row["backbone"]}: {what}', 'at most',

@@ -11,7 +11,7 @@ from mmseg.registry import DATASETS, MODELS
 from torch import nn
 
 from mmseg_instbox.engine import adapt_to_cpu
-from mmseg_instbox.models.segmentors.mmseg_parts import category_logits
+from mmseg_instbox.models.segmentors.inst_box_segmentor import category_logits
 
 SUFFIX = '_1xb8-2k_voc-mini-352x352'
 # mmseg's config, what makes it small, and strides of category scores and boxes

@@ -10,14 +10,16 @@ from mmcv.cnn.utils import fuse_conv_bn
 from mmengine.dataset import pseudo_collate
 from mmengine.infer import BaseInferencer
 from mmengine.registry import init_default_scope
+from mmengine.structures import InstanceData
 from mmseg.registry import TASK_UTILS
 from mmseg.structures import SegDataSample
 from rich.progress import track
 from torch import nn
 
 from ..core.base_grouper import BaseGrouper
+from ..core.groupers import build_grouper
 from ..deploy.predictor import Predictor, limit_masks, prediction_dict, tile_test_cfg
-from ..errors import InvalidInputError
+from ..models.task_modules import to_instance_data
 from ..utils import write_json
 from ..utils.inputs import read_inputs
 from ..visualization import InstBoxLocalVisualizer
@@ -199,10 +201,12 @@ class InstBoxInferencer(Predictor, BaseInferencer):
 
     def _build_grouper(self, options: dict[str, Any]) -> BaseGrouper:
         own = self.model.cfg.model.get('grouper') or dict(type='PixelBoxGrouper')
-        try:
-            return TASK_UTILS.build(options if 'type' in options else {**own, **options})
-        except TypeError as error:
-            raise InvalidInputError(f'The grouper does not take these options: {error}.') from error
+        own = {} if 'type' in options else own
+        return build_grouper({**own, **options}, TASK_UTILS.get)
+
+    def regroup(self, prediction: SegDataSample, **grouper_options: Any) -> InstanceData:
+        """As of the parent; the result is MMEngine's ``InstanceData``."""
+        return to_instance_data(super().regroup(prediction, **grouper_options))
 
     def visualize(self,
                   inputs: list[np.ndarray],

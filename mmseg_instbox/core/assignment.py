@@ -1,6 +1,13 @@
 """Which candidate each cell goes to, and which candidates stay: pure functions on tensors.
 
-Shapes as in :mod:`.grouping`: n foreground cells, K candidate instances.
+A candidate bids for a cell the IoU of its box with the cell's own, and the highest bid wins::
+
+    cell             a   b   c   d   e
+    candidate 1     .9  .8  .7  .3   0      wins a b c; without it they would lose .2 + .2 + .2
+    candidate 2     .7  .6  .5  .5   0      wins d; without it d would lose .5 - .3: little, so 2
+    candidate 3      0   0   0  .2  .8      goes, and d falls to 1. 3 alone explains e, and stays
+
+Shapes as in :mod:`.grouping`: n thing cells, K candidates.
 """
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -30,16 +37,7 @@ class Block(NamedTuple):
 
 
 def agreement(boxes: Tensor, labels: Tensor, candidates: Candidates) -> Tensor:
-    """IoU of each cell's box with each candidate's.
-
-    Args:
-        boxes: ``(n, 4)``.
-        labels: ``(n,)``.
-        candidates: K of them.
-
-    Returns:
-        Tensor: ``(K, n)``; 0 where the categories differ.
-    """
+    """IoU ``(K, n)`` of each cell's box with each candidate's; 0 where the categories differ."""
     iou = box_iou(candidates.boxes[:, None], boxes[None])
     return iou * (candidates.labels[:, None] == labels[None])
 
@@ -51,17 +49,10 @@ def agreement_blocks(boxes: Tensor, labels: Tensor, candidates: Candidates, inde
     Cells of a block have boxes near each other, which few of the candidates overlap: work and
     memory grow with the cells and not with cells times candidates. All are one block where that is
     little.
-
-    Args:
-        boxes: ``(n, 4)``.
-        labels: ``(n,)``.
-        candidates: K of them.
-        index: ``(n,)`` int64 places of the cells on the flattened grid.
-        grid_shape: ``(h, w)``.
     """
-    everyone = torch.arange(len(candidates.labels), device=boxes.device)
-    if len(boxes) * len(everyone) <= _TOGETHER:
-        yield Block(torch.arange(len(boxes), device=boxes.device), everyone,
+    every = torch.arange(len(candidates.labels), device=boxes.device)
+    if len(boxes) * len(every) <= _TOGETHER:
+        yield Block(torch.arange(len(boxes), device=boxes.device), every,
                     agreement(boxes, labels, candidates))
         return
     for cells in _squares(index, grid_shape):
@@ -82,14 +73,6 @@ def _squares(index: Tensor, grid_shape: tuple[int, int]) -> tuple[Tensor, ...]:
     order = square.argsort(stable=True)
     _, counts = square.unique(return_counts=True)
     return order.split(counts.tolist())
-
-
-def assign(iou: Tensor, num_cells: Tensor, min_gain: float,
-           coverage: float = 1.0) -> tuple[Tensor, Tensor, Tensor]:
-    """:func:`assign_blocks` of a whole table ``(K, n)`` from :func:`agreement`."""
-    cells, candidates = (torch.arange(size, device=iou.device) for size in iou.shape[::-1])
-    block = Block(cells, candidates, iou)
-    return assign_blocks([block], iou.shape[1], num_cells, min_gain, coverage)
 
 
 def assign_blocks(blocks: Iterable[Block], num: int, num_cells: Tensor, min_gain: float,
@@ -150,7 +133,7 @@ def assign_blocks(blocks: Iterable[Block], num: int, num_cells: Tensor, min_gain
 
 class _Bids:
     """What the candidates of a block bid for its cells: IoU with the candidate's code below, so
-    that no two bids for a cell are equal. Codes: 1 is the last candidate, 0 nobody."""
+    that no two bids for a cell are equal. Codes: 1 is the last candidate, 0 means no candidate."""
 
     def __init__(self, block: Block, total: int) -> None:
         self.cells = block.cells.cpu().numpy()
@@ -184,14 +167,8 @@ def _least_of_neighbours(worth: np.ndarray, weak: np.ndarray, owner: np.ndarray,
                          runner_up: np.ndarray) -> np.ndarray:
     """Which weak candidates are worth less than every weak one with which they share a cell.
 
-    Args:
-        worth: ``(K + 1,)`` by code; code 0 is nobody.
-        weak: ``(K + 1,)`` bool, nobody is not.
-        owner: ``(n,)`` code of the best candidate of each cell.
-        runner_up: ``(n,)`` code of the second best.
-
-    Returns:
-        ndarray: ``(K + 1,)`` bool, at least one of the weak ones.
+    ``worth`` and ``weak`` are ``(K + 1,)`` by code, the result is, too; ``owner`` and
+    ``runner_up`` ``(n,)`` are the codes of the best and second best candidate of each cell.
     """
     order = worth.argsort(kind='stable')
     rank = np.empty_like(order)

@@ -1,3 +1,4 @@
+"""IoU and generalised IoU of boxes ``(..., 4)``: x1, y1, x2, y2."""
 import torch
 from torch import Tensor
 
@@ -6,8 +7,7 @@ def box_iou(boxes: Tensor, others: Tensor) -> Tensor:
     """IoU of boxes with the boxes at the same index, after broadcasting.
 
     Args:
-        boxes: ``(..., 4)`` x1, y1, x2, y2; ``boxes[:, None]`` against ``others[None]`` gives all
-            pairs.
+        boxes: ``(..., 4)``; ``boxes[:, None]`` against ``others[None]`` gives all pairs.
         others: ``(..., 4)``.
 
     Returns:
@@ -20,11 +20,11 @@ def box_iou(boxes: Tensor, others: Tensor) -> Tensor:
 def box_giou(boxes: Tensor, others: Tensor) -> Tensor:
     """Generalised IoU (arXiv 1902.09630) of boxes with the boxes at the same index.
 
-    IoU less the share of the smallest enclosing box that neither covers, so that it has a gradient
-    also where the boxes do not meet.
+    IoU less the share of the smallest enclosing box that neither covers, which has a gradient also
+    where the boxes do not meet.
 
     Args:
-        boxes: ``(..., 4)`` x1, y1, x2, y2.
+        boxes: ``(..., 4)``.
         others: ``(..., 4)``, with area.
 
     Returns:

@@ -1,13 +1,22 @@
-"""What the network says about each cell of an image, before cells are grouped."""
+"""Categories and boxes of each cell of whole images, before cells are grouped.
+
+    input, padded and perhaps mirrored        (N, 3, H, W)
+      -> whole, in tiles, by shifted copies   logits (N, C, h, w), boxes (N, 4, h', w')
+      -> mirrored back, padding cut off, scaled to the original image    DensePrediction
+"""
 import math
-from typing import NamedTuple
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from mmseg_instbox.errors import InvalidInputError
 
-from .shifted_copies import resize_grid
+from .feature_grid import resize_grid
+from .tiles_and_shifts import feature_strides, forward_shifted, forward_tiled
 
 FLIPPED_DIMS = dict(horizontal=(-1, ), vertical=(-2, ), diagonal=(-2, -1))
 
@@ -15,16 +24,99 @@ FLIPPED_DIMS = dict(horizontal=(-1, ), vertical=(-2, ), diagonal=(-2, -1))
 class DensePrediction(NamedTuple):
     """Categories and boxes of one image, in pixels of the original image, unflipped.
 
-    ``logits`` (C, h, w) cover ``logits_extent`` (H', W'); ``scores`` (C, h', w') category
-    probabilities and ``boxes`` (4, h', w') cover ``extent``. Extents start at the image's corner
-    and are at least the image, ``ori_shape`` (H, W).
+    ``logits`` (C, h, w) cover ``logits_extent`` (H', W'); category probabilities ``probs``
+    (C, h', w') and ``boxes`` (4, h', w') cover ``extent``. Extents start at the image's corner and
+    are at least the image, ``ori_shape`` (H, W).
     """
     logits: Tensor
     logits_extent: tuple[float, float]
-    scores: Tensor
+    probs: Tensor
     boxes: Tensor
     extent: tuple[float, float]
     ori_shape: tuple[int, int]
+
+
+class DensePredictor:
+    """Predicts the cells of images with a network, in the ways that its ``test_cfg`` knows.
+
+    A class that extends it has :meth:`forward_dense` and ``test_cfg``, whose ``mode``,
+    ``crop_size``, ``stride`` and ``shifts`` are read as ``InstBoxSegmentor`` describes them.
+    """
+    test_cfg: Mapping[str, Any]
+    _strides: tuple[int, int] | None = None
+
+    def forward_dense(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Category logits and boxes on their feature grids: one pass of the network.
+
+        Args:
+            inputs: ``(N, 3, H, W)`` float, normalised.
+
+        Returns:
+            tuple: Logits ``(N, C, h, w)`` and boxes ``(N, 4, h', w')`` in pixels of ``inputs``.
+        """
+        raise NotImplementedError(f'{type(self).__name__} must implement forward_dense')
+
+    def predict_cells(self, inputs: Tensor, metainfos: list[dict]) -> list[DensePrediction]:
+        """Categories and boxes of each cell, without grouping.
+
+        Args:
+            inputs: ``(N, 3, H, W)``, padded at the right and bottom only.
+            metainfos: ``img_shape`` (without padding), ``ori_shape``, ``flip`` and
+                ``flip_direction`` of each; missing sizes mean that of ``inputs``.
+
+        Raises:
+            ValueError: Tiles or shifts and a network whose feature stride does not allow them, or
+                an unknown direction of flipping.
+        """
+        full_shape = tuple(inputs.shape[-2:])
+        metainfos = [dict(img_shape=full_shape) | meta for meta in metainfos]
+        forward, shifts = self.forward_dense, self.test_cfg.get('shifts', 1)
+        tiled = self.test_cfg.get('mode') == 'slide'
+        if tiled or shifts > 1:
+            if self._strides is None:
+                self._strides = feature_strides(forward, inputs)
+            coarser, inputs = max(self._strides), _pad_to_multiple(inputs, max(self._strides))
+            if tiled:
+                forward = partial(forward_tiled, forward, crop_size=self.test_cfg['crop_size'],
+                                  step=self.test_cfg['stride'], stride=coarser)
+            if shifts > 1:
+                forward = partial(forward_shifted, forward, stride=self._strides[1], num=shifts)
+        logits, boxes = forward(_align_flipped(inputs, metainfos))
+        input_shape = tuple(inputs.shape[-2:])
+        return [to_original(logit, box, input_shape, meta)
+                for logit, box, meta in zip(logits, boxes, metainfos, strict=True)]
+
+
+def check_test_cfg(test_cfg: Mapping[str, Any]) -> None:
+    """Raises a ValueError for settings of ``InstBoxSegmentor.test_cfg`` that cannot be."""
+    mode, shifts = test_cfg.get('mode', 'whole'), test_cfg.get('shifts', 1)
+    if mode not in ('whole', 'slide'):
+        raise InvalidInputError(f"test_cfg.mode is 'whole' or 'slide', got {mode!r}")
+    if not isinstance(shifts, int) or shifts < 1:
+        raise InvalidInputError('test_cfg.shifts is a number of copies a direction, 1 or more, got '
+                                f'{shifts!r}')
+    if mode == 'whole':
+        return
+    sizes = [test_cfg.get(key) for key in ('crop_size', 'stride')]
+    if not all(_is_pair(size) for size in sizes):
+        raise InvalidInputError("test_cfg of mode='slide' needs crop_size=(height, width) and "
+                                f'stride=(down, right) in pixels, got crop_size={sizes[0]!r} and '
+                                f'stride={sizes[1]!r}')
+    if any(step > size for size, step in zip(*sizes, strict=True)):
+        raise InvalidInputError(f'test_cfg.stride {sizes[1]} leaves gaps between tiles of '
+                                f'crop_size {sizes[0]}: it must not be larger')
+
+
+def _is_pair(size: object) -> bool:
+    """Whether this is a height and a width of whole positive pixels."""
+    return (isinstance(size, (tuple, list)) and len(size) == 2
+            and all(isinstance(side, int) and side > 0 for side in size))
+
+
+def _pad_to_multiple(inputs: Tensor, divisor: int) -> Tensor:
+    """Pads height and width of ``(N, 3, H, W)`` with zeros, at the bottom and right."""
+    height, width = inputs.shape[-2:]
+    return F.pad(inputs, (0, -width % divisor, 0, -height % divisor))
 
 
 def flipped_dims(metainfo: dict) -> tuple[int, ...]:
@@ -43,6 +135,15 @@ def flipped_dims(metainfo: dict) -> tuple[int, ...]:
     return FLIPPED_DIMS[direction]
 
 
+def _align_flipped(inputs: Tensor, metainfos: list[dict]) -> Tensor:
+    """Moves the padding of the mirror images in a batch."""
+    dims = [flipped_dims(meta) for meta in metainfos]
+    if not any(dims):
+        return inputs
+    return torch.stack([move_padding(image, meta['img_shape'], dim) if dim else image
+                        for image, meta, dim in zip(inputs, metainfos, dims, strict=True)])
+
+
 def move_padding(image: Tensor, img_shape: tuple[int, int], dims: tuple[int, ...]) -> Tensor:
     """Brings the padding of a flipped image to the sides from which it was flipped away.
 
@@ -58,15 +159,12 @@ def move_padding(image: Tensor, img_shape: tuple[int, int], dims: tuple[int, ...
 
 
 def unflip_boxes(boxes: Tensor, dims: tuple[int, ...], extent: tuple[int, int]) -> Tensor:
-    """Boxes of an image from those of its mirror image.
+    """Boxes ``(4, h, w)`` of an image from those of its mirror image.
 
     Args:
-        boxes: ``(4, h, w)`` x1, y1, x2, y2 in pixels.
+        boxes: ``(4, h, w)`` in pixels.
         dims: The flipped dimensions, negative.
         extent: ``(H, W)`` of the area that the grid covers.
-
-    Returns:
-        Tensor: ``(4, h, w)``.
     """
     x1, y1, x2, y2 = boxes
     if -1 in dims:
@@ -100,18 +198,8 @@ def crop_to_image(grid: Tensor, input_shape: tuple[int, int], img_shape: tuple[i
 
 def to_original(logits: Tensor, boxes: Tensor, input_shape: tuple[int, int],
                 metainfo: dict) -> DensePrediction:
-    """Maps what was predicted for a network input to its original image.
-
-    Args:
-        logits: ``(C, h, w)``.
-        boxes: ``(4, h', w')`` in pixels of the input.
-        input_shape: ``(H, W)`` of the input.
-        metainfo: The sample's ``img_shape`` (without padding), ``ori_shape``, ``flip`` and
-            ``flip_direction``; missing sizes mean ``input_shape``.
-
-    Raises:
-        ValueError: An unknown direction of flipping.
-    """
+    """Maps logits ``(C, h, w)`` and boxes ``(4, h', w')`` of an input of ``input_shape`` to its
+    original image; ``metainfo`` as of :meth:`DensePredictor.predict_cells`."""
     img_shape = tuple(metainfo.get('img_shape', input_shape)[:2])
     ori_shape = tuple(metainfo.get('ori_shape', img_shape)[:2])
     shapes = (input_shape, img_shape, ori_shape)
@@ -119,9 +207,9 @@ def to_original(logits: Tensor, boxes: Tensor, input_shape: tuple[int, int],
     if dims:
         logits, boxes = logits.flip(dims), unflip_boxes(boxes, dims, input_shape)
 
-    scores = resize_grid(logits[None], boxes.shape[-2:])[0].softmax(dim=0)
-    scores, extent = crop_to_image(scores, *shapes)
+    probs = resize_grid(logits[None], boxes.shape[-2:])[0].softmax(dim=0)
+    probs, extent = crop_to_image(probs, *shapes)
     boxes, _ = crop_to_image(boxes, *shapes)
     scale = [ori / img for ori, img in zip(ori_shape, img_shape, strict=True)][::-1]
     boxes = boxes * boxes.new_tensor(scale * 2)[:, None, None]
-    return DensePrediction(*crop_to_image(logits, *shapes), scores, boxes, extent, ori_shape)
+    return DensePrediction(*crop_to_image(logits, *shapes), probs, boxes, extent, ori_shape)

@@ -1,4 +1,10 @@
-"""Which image point a cell of a feature map stands for: the one place that defines it."""
+"""Which image point a cell of a feature grid stands for: the one place that defines it.
+
+A grid of ``(h, w)`` cells divides its *extent*, the ``(H, W)`` pixels that it covers, evenly, as
+bilinear interpolation with ``align_corners=False`` does; so it agrees with how mmseg resizes
+logits, also where the size is not divisible by the stride. Coordinates are continuous: pixel ``k``
+covers ``[k, k + 1)``.
+"""
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -11,20 +17,7 @@ VOID = 255  # label of pixels without ground truth, in category and instance map
 def cell_points(grid_shape: tuple[int, int],
                 extent: tuple[float, float],
                 device: torch.device | str | None = None) -> Tensor:
-    """Centres of the cells of a feature grid, in pixels.
-
-    Coordinates are continuous: pixel ``k`` covers ``[k, k + 1)``. The grid divides its extent
-    evenly, as bilinear interpolation with ``align_corners=False`` does; so it agrees with how mmseg
-    resizes scores, also where the size is not divisible by the stride.
-
-    Args:
-        grid_shape: ``(h, w)`` of the grid.
-        extent: ``(H, W)``, the size in pixels of the area that the grid covers.
-        device: Device of the result.
-
-    Returns:
-        Tensor: ``(h, w, 2)`` float32, the ``(x, y)`` of each cell's centre.
-    """
+    """Centres of the cells in pixels: ``(h, w, 2)`` float32, x and y."""
     (h, w), (height, width) = grid_shape, extent
     y = (torch.arange(h, device=device, dtype=torch.float32) + 0.5) * (height / h)
     x = (torch.arange(w, device=device, dtype=torch.float32) + 0.5) * (width / w)
@@ -33,7 +26,7 @@ def cell_points(grid_shape: tuple[int, int],
 
 def pixels_at_cells(label_map: Tensor, grid_shape: tuple[int, int],
                     extent: tuple[float, float] | None = None) -> Tensor:
-    """Values of the four pixels around each cell's centre.
+    """Values ``(4, ..., h, w)`` of the four pixels around each cell's centre.
 
     Where the stride is even a centre is the corner of four pixels; inside a pixel all four are
     that one. Taking one of them would move labels by half a pixel against the image.
@@ -43,9 +36,6 @@ def pixels_at_cells(label_map: Tensor, grid_shape: tuple[int, int],
         grid_shape: ``(h, w)`` of the grid.
         extent: ``(H', W')`` pixels that the grid covers, at least the map and by default the map;
             beyond it the map's last row and column count.
-
-    Returns:
-        Tensor: ``(4, ..., h, w)``, same dtype.
     """
     shape = label_map.shape[-2:]
     points = cell_points(grid_shape, shape if extent is None else extent, label_map.device)
@@ -57,16 +47,13 @@ def pixels_at_cells(label_map: Tensor, grid_shape: tuple[int, int],
 
 def sample_at_cells(label_map: Tensor, grid_shape: tuple[int, int],
                     extent: tuple[float, float] | None = None, void: int = VOID) -> Tensor:
-    """Value of a map at each cell's centre: the one that most of its pixels have.
+    """Value ``(..., h, w)`` of a map at each cell's centre: the one that most of its pixels have.
 
     Args:
-        label_map: ``(..., H, W)``, any dtype.
+        label_map: As of :func:`pixels_at_cells`, as are the others.
         grid_shape: ``(h, w)`` of the grid.
-        extent: As of :func:`pixels_at_cells`.
+        extent: ``(H', W')`` pixels that the grid covers.
         void: Value of centres on a border, where no value has a majority.
-
-    Returns:
-        Tensor: ``(..., h, w)``, same dtype.
     """
     around = pixels_at_cells(label_map, grid_shape, extent)
     same = (around[:, None] == around[None]).sum(dim=0)
@@ -106,17 +93,21 @@ def upsample_corner_aligned(grid: Tensor, shape: tuple[int, int]) -> Tensor:
     return fine[..., start:start + shape[0], start:start + shape[1]]
 
 
+def resize_grid(grid: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Interpolates ``(N, C, h, w)`` to another grid over the same area; the same one stays."""
+    if grid.shape[-2:] == tuple(shape):
+        return grid
+    return F.interpolate(grid, size=tuple(shape), mode='bilinear', align_corners=False)
+
+
 def resize_to_extent(grid: Tensor, extent: tuple[float, float],
                      img_shape: tuple[int, int]) -> Tensor:
-    """Interpolates a grid to the image's pixels.
+    """Interpolates a grid ``(C, h, w)`` to the pixels ``(C, H, W)`` of its image.
 
     Args:
         grid: ``(C, h, w)`` float.
-        extent: ``(H', W')``, the pixels that the grid covers, at least the image.
+        extent: ``(H', W')`` pixels that the grid covers, at least the image.
         img_shape: ``(H, W)``.
-
-    Returns:
-        Tensor: ``(C, H, W)``.
     """
     size = tuple(max(round(full), part) for full, part in zip(extent, img_shape, strict=True))
     full = F.interpolate(grid[None], size=size, mode='bilinear', align_corners=False)[0]

@@ -1,32 +1,35 @@
-"""Groupers by their name, without a registry."""
-from collections.abc import Mapping
+"""The groupers of the package by name, and how one is built from its config."""
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mmseg_instbox.errors import InvalidInputError
 
 from .base_grouper import BaseGrouper
-from .box_nms_grouper import BoxNMSGrouper
-from .centre_grouper import CentreGrouper
 from .pixel_box_grouper import PixelBoxGrouper
+from .reference_groupers import BoxNMSGrouper, CentreGrouper
 
 GROUPERS = {cls.__name__: cls for cls in (BoxNMSGrouper, CentreGrouper, PixelBoxGrouper)}
 
 
-def build_grouper(config: Mapping[str, Any]) -> BaseGrouper:
-    """The grouper of a config.
+def build_grouper(config: Mapping[str, Any],
+                  find: Callable[[str], type | None] = GROUPERS.get) -> BaseGrouper:
+    """Builds a grouper.
 
     Args:
-        config: ``type``, a name of ``GROUPERS``, and the arguments of that class.
+        config: ``type``, the name of a class or the class, and its arguments.
+        find: Gives the class of a name, or None. By default one of ``GROUPERS``; ``TASK_UTILS.get``
+            of MMSegmentation also knows those that users registered.
 
     Raises:
         ValueError: An unknown type, or arguments that it does not take.
     """
     arguments = dict(config)
-    kind = str(arguments.pop('type', None)).removeprefix('mmseg.')
-    if kind not in GROUPERS:
-        raise InvalidInputError(f'There is no grouper {kind!r} outside the registry; expected one '
-                                f'of {", ".join(GROUPERS)}.')
+    kind = arguments.pop('type', None)
+    cls = kind if isinstance(kind, type) else find(str(kind).removeprefix('mmseg.'))
+    if cls is None:
+        raise InvalidInputError(f'There is no grouper {kind!r}; expected one of '
+                                f'{", ".join(GROUPERS)}, or one that is registered.')
     try:
-        return GROUPERS[kind](**arguments)
-    except TypeError as error:
-        raise InvalidInputError(f'{kind} does not take these options: {error}.') from error
+        return cls(**arguments)
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(f'The grouper {dict(config)} cannot be built: {error}') from error

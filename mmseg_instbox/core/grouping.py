@@ -1,7 +1,9 @@
-"""Grouping of pixels that agree on their box: pure functions on tensors (paper, section 3.3).
+"""Candidate instances from the votes of cells: pure functions on tensors (paper, section 3.3).
 
-Shapes: n foreground cells, K candidate instances. Boxes are ``(x1, y1, x2, y2)`` in image pixels,
-labels int64, ``owner`` ``(n,)`` int64 holds the candidate of each cell or -1.
+Shapes, here and in :mod:`.assignment`: n thing cells with ``boxes`` ``(n, 4)`` in image pixels,
+``labels`` ``(n,)`` int64, their category, and ``index`` ``(n,)`` int64, their place on the
+flattened grid of ``(h, w)`` cells; K candidates; ``owner`` ``(n,)`` int64, the candidate of each
+cell or -1; ``img_shape`` ``(H, W)``.
 """
 from typing import NamedTuple
 
@@ -35,15 +37,7 @@ class Candidates(NamedTuple):
 
 
 def neighbours(index: Tensor, grid_shape: tuple[int, int]) -> Tensor:
-    """The eight cells around each cell.
-
-    Args:
-        index: ``(n,)`` int64 places of the cells on the flattened grid, each at most once.
-        grid_shape: ``(h, w)``.
-
-    Returns:
-        Tensor: ``(8, n)`` int64 index among the n cells; n where none of them lies there.
-    """
+    """The eight cells around each cell: ``(8, n)`` int64; n where none of the n cells is."""
     num, (h, w) = len(index), grid_shape
     width = w + 2  # a margin of one cell around the grid
     place = index + index // w * 2 + width + 1
@@ -54,8 +48,7 @@ def neighbours(index: Tensor, grid_shape: tuple[int, int]) -> Tensor:
 
 
 def smooth_boxes(boxes: Tensor, labels: Tensor, around: Tensor) -> Tensor:
-    """Averages the box of each cell with those around it of its category, weighted by their IoU
-    squared.
+    """Averages each cell's box with those around it of its category, weighted by their IoU squared.
 
     Boxes of one object differ by noise and agree; those of a neighbouring object do not, and count
     the less.
@@ -68,7 +61,7 @@ def smooth_boxes(boxes: Tensor, labels: Tensor, around: Tensor) -> Tensor:
     Returns:
         Tensor: ``(n, 4)``.
     """
-    rows = F.pad(boxes.T, (0, 1))  # coordinates first is faster; the last box is nobody's
+    rows = F.pad(boxes.T, (0, 1))  # coordinates first is faster; the last box stands for no cell
     others = rows.index_select(1, around.flatten()).view(4, *around.shape)
     weight = box_iou(boxes[None], others.permute(1, 2, 0)).square()
     weight = weight * (F.pad(labels, (0, 1), value=-1).take(around) == labels)
@@ -83,8 +76,8 @@ def cast_votes(boxes: Tensor, labels: Tensor, img_shape: tuple[int, int], bin_si
     Args:
         boxes: ``(n, 4)``.
         labels: ``(n,)``.
-        img_shape: ``(H, W)``; bins are laid out from the image's centre, so that a flipped image
-            votes in flipped bins.
+        img_shape: Bins are laid out from the image's centre, so that a flipped image votes in
+            flipped bins.
         bin_size: Width of a bin, in sizes of the box (``relative``) or in pixels.
         relative: Whether bins scale with the box. Then each cell votes at the two sizes next to its
             own, half an octave apart.
@@ -135,14 +128,11 @@ def find_maxima(keys: Tensor, boxes: Tensor) -> Candidates:
     return Candidates((total / votes[:, None]).to(boxes.dtype), labels, votes.to(boxes.dtype) / 16)
 
 
-def strongest(candidates: Candidates, img_shape: tuple[int, int], max_num: int) -> Candidates:
-    """The candidates with most votes, in that order.
+def most_voted(candidates: Candidates, img_shape: tuple[int, int], max_num: int) -> Candidates:
+    """At most ``max_num`` candidates, those with most votes first.
 
-    Args:
-        candidates: K of them.
-        img_shape: ``(H, W)``. Of equals the larger box, and then the one further from the middle of
-            the image, comes first, so that a flipped image has the same order.
-        max_num: How many are kept at most.
+    Of equals the larger box, and then the one further from the middle of the image, comes first, so
+    that a flipped image has the same order.
     """
     low, high = candidates.boxes.T[:2], candidates.boxes.T[2:]
     middle = candidates.boxes.new_tensor([[img_shape[1]], [img_shape[0]]])
@@ -155,14 +145,9 @@ def strongest(candidates: Candidates, img_shape: tuple[int, int], max_num: int) 
 
 
 def merge(candidates: Candidates, iou_thr: float) -> Candidates:
-    """Non-maximum suppression of candidates of one category whose boxes overlap.
+    """Non-maximum suppression of candidates of one category, best first, whose boxes overlap.
 
-    Args:
-        candidates: K of them, the strongest first.
-        iou_thr: IoU above which the later one is dropped.
-
-    Returns:
-        Candidates: Those kept, in their order.
+    Of two with an IoU above ``iou_thr`` the later one is dropped.
     """
     boxes, labels, _ = candidates
     rows = zip(boxes.split(_ROWS), labels.split(_ROWS), strict=True)
@@ -172,14 +157,10 @@ def merge(candidates: Candidates, iou_thr: float) -> Candidates:
 
 
 def greedy_keep(beats: Tensor) -> Tensor:
-    """Which items greedy suppression keeps.
+    """Which of K items, best first, greedy suppression keeps: ``(K,)`` bool.
 
-    Args:
-        beats: ``(K, K)`` bool, whether item i suppresses item j if i itself is kept; only entries
-            with i before j count, so items come best first.
-
-    Returns:
-        Tensor: ``(K,)`` bool.
+    ``beats`` ``(K, K)`` bool says whether item i suppresses item j if i itself is kept; only
+    entries with i before j count.
     """
     beats = beats.triu(diagonal=1)
     keep = beats.new_ones(len(beats))
@@ -191,7 +172,7 @@ def greedy_keep(beats: Tensor) -> Tensor:
 
 
 def owned_sums(values: Tensor, owner: Tensor, num: int, weights: Tensor | None = None) -> Tensor:
-    """Sums over the cells of each candidate.
+    """Weighted sums over the cells of each candidate.
 
     Args:
         values: ``(n, D)``.
@@ -218,8 +199,8 @@ def owned_mean(values: Tensor, owner: Tensor, num: int, weights: Tensor | None =
 
 
 def refine(boxes: Tensor, owner: Tensor, iou: Tensor, candidates: Candidates) -> Candidates:
-    """Moves each candidate's box to the mean of its cells' boxes, weighted by their IoU with it;
-    every candidate owns a cell."""
+    """Moves each candidate's box to the mean of its cells' boxes, weighted by their ``iou``
+    ``(n,)`` with it; every candidate owns a cell."""
     mean = owned_mean(boxes, owner, len(candidates.labels), iou)
     return candidates._replace(boxes=mean)
 
@@ -232,16 +213,8 @@ def drop_unowned(candidates: Candidates, owner: Tensor) -> tuple[Candidates, Ten
 
 
 def box_cells(boxes: Tensor, cell_area: float, img_shape: tuple[int, int]) -> Tensor:
-    """How many cells the part of each box inside the image covers, at least 1.
-
-    Args:
-        boxes: ``(K, 4)``.
-        cell_area: Area of a cell in image pixels.
-        img_shape: ``(H, W)``.
-
-    Returns:
-        Tensor: ``(K,)`` float.
-    """
+    """How many cells of ``cell_area`` pixels the part of each box inside the image covers, at
+    least 1: ``(K,)`` float."""
     height, width = img_shape
     x1, y1, x2, y2 = boxes.clamp(min=0).unbind(1)
     area = (x2.clamp(max=width) - x1.clamp(max=width)) * (

@@ -1,4 +1,15 @@
-"""From instances on the feature grid to masks and boxes at image resolution: pure functions."""
+"""From instances on the feature grid to masks and boxes at image resolution: pure functions.
+
+A pixel ``x`` lies between four cell centres ``o``. It goes to the instance of its own category that
+has most bilinear weight among the four; if none of them has its category, to that of the nearest of
+the twelve cells ``.`` around::
+
+    .    .    .    .
+    .    o    o    .        between_cells  gives the low cell (the upper left o) of each pixel and
+           x                               how far the pixel lies from it to the next one
+    .    o    o    .        _spread        where the four agree, their value for all pixels at once
+    .    .    .    .        _fill          elsewhere pixel by pixel, _heaviest and then _nearest
+"""
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
@@ -19,14 +30,8 @@ class Between(NamedTuple):
 
 
 def between_cells(size: int, cells: int, extent: float, device: torch.device) -> Between:
-    """The two cells next to each pixel, as in bilinear interpolation with ``align_corners=False``.
-
-    Args:
-        size: Pixels along the axis.
-        cells: Cells along the axis.
-        extent: Pixels that the cells cover, at least ``size``.
-        device: Device of the result.
-    """
+    """The two cells next to each of ``size`` pixels along an axis, where ``cells`` cells cover
+    ``extent`` pixels, as in bilinear interpolation with ``align_corners=False``."""
     pixels = torch.arange(size, device=device, dtype=torch.float32) + 0.5
     position = (pixels * (cells / extent) - 0.5).clamp(0, cells - 1)
     low = position.long()
@@ -38,14 +43,14 @@ def best_categories(logits: Tensor, extent: tuple[float, float], img_shape: tupl
     """The best category of each pixel, as ``resize_to_extent(...).argmax(dim=0)`` gives it.
 
     Where the four cells around a pixel have the same best category, no other can be best between
-    them, as each weighs the same for all categories. So scores are interpolated only at the borders
+    them, as each weighs the same for all categories. So logits are interpolated only at the borders
     of categories, some pixels at a time to bound memory.
 
     Args:
         logits: ``(C, h, w)`` float.
         extent: ``(H', W')``, the pixels that the grid covers, at least the image.
         img_shape: ``(H, W)``.
-        chunk: How many scores are interpolated together.
+        chunk: How many logits are interpolated together.
 
     Returns:
         Tensor: ``(H, W)`` int64. Where two categories are equal but for rounding, another one of
@@ -67,7 +72,7 @@ def best_categories(logits: Tensor, extent: tuple[float, float], img_shape: tupl
 
 
 def _along_row(cells: Tensor, row: Tensor, cols: Between, x: Tensor) -> Tensor:
-    """Scores ``(P, C)`` at the columns x ``(P,)`` of rows of cells ``(h * w, C)`` that start at
+    """Logits ``(P, C)`` at the columns x ``(P,)`` of rows of cells ``(h * w, C)`` that start at
     ``row`` ``(P,)``."""
     low, high = (cells.index_select(0, row + each[x]) for each in (cols.low, cols.high))
     return torch.lerp(low, high, cols.share[x].to(cells)[:, None])
@@ -76,10 +81,8 @@ def _along_row(cells: Tensor, row: Tensor, cols: Between, x: Tensor) -> Tensor:
 def paint(owners: Tensor, labels: Tensor, seg_map: Tensor, extent: tuple[float, float]) -> Tensor:
     """Carries owners from the cells to the image's pixels.
 
-    A pixel goes to the instance of its own category that has most weight, in bilinear
-    interpolation, among the four cells around it; the weights are computed only where these belong
-    to several instances. Where none has the pixel's category, as at the rim of thin parts, the
-    nearest of the twelve cells around the four decides.
+    The weights of the four cells around a pixel are computed only where these belong to several
+    instances; the twelve around them count only at the rim of thin parts.
 
     Args:
         owners: ``(h, w)`` int64, -1 for none.
@@ -95,11 +98,11 @@ def paint(owners: Tensor, labels: Tensor, seg_map: Tensor, extent: tuple[float, 
     cols = between_cells(width, w, extent[1], owners.device)
     dtype = torch.int16 if num < 2**15 else torch.int32  # small types are faster
     owners = torch.where(owners < 0, num, owners).to(dtype)
-    labels = F.pad(labels, (0, 1), value=-1).to(dtype)  # that of nobody fits no pixel
+    labels = F.pad(labels, (0, 1), value=-1).to(dtype)  # -1 of no instance fits no pixel
     seg_map = seg_map.to(dtype)
 
     corners = _corners(owners)
-    instance = corners.amin(dim=0)  # the only one, or nobody
+    instance = corners.amin(dim=0)  # the only one, or none
     several = (corners.masked_fill(corners == num, -1).amax(dim=0) > instance) & (instance < num)
     painted = _spread(instance, rows, cols)
     painted.masked_fill_(_spread(labels[instance.long()], rows, cols) != seg_map, num)
@@ -143,10 +146,10 @@ def _corners(owners: Tensor) -> Tensor:
     return torch.cat([both, torch.cat([both[:, 1:], both[:, -1:]], dim=1)])
 
 
-def _window(owners: Tensor, nobody: int) -> Tensor:
+def _window(owners: Tensor, none: int) -> Tensor:
     """Owners ``(16, h, w)`` of the 4 x 4 cells from one above and left of each on."""
     h, w = owners.shape
-    padded = F.pad(owners, (1, 2, 1, 2), value=nobody)
+    padded = F.pad(owners, (1, 2, 1, 2), value=none)
     return torch.stack([padded[y:y + h, x:x + w] for y in range(4) for x in range(4)])
 
 
@@ -155,8 +158,8 @@ def _spread(values: Tensor, rows: Between, cols: Between) -> Tensor:
     return values.index_select(1, cols.low).index_select(0, rows.low)
 
 
-def _heaviest(near: Tensor, fits: Tensor, y: Tensor, x: Tensor, nobody: int) -> Tensor:
-    """The instance with most weight among four cells, the first of equals, or ``nobody``."""
+def _heaviest(near: Tensor, fits: Tensor, y: Tensor, x: Tensor, none: int) -> Tensor:
+    """The instance with most weight among four cells, the first of equals, or ``none``."""
     low, high = 1 - x, x
     weight = torch.stack([low * (1 - y), high * (1 - y), low * y, high * y])
     total = torch.zeros_like(weight)
@@ -164,20 +167,20 @@ def _heaviest(near: Tensor, fits: Tensor, y: Tensor, x: Tensor, nobody: int) -> 
         total.addcmul_((near == near[i]).float(), weight[i])
     total = total * fits
     best = total.amax(dim=0)
-    return near.masked_fill((total < best) | (total == 0), nobody).amin(dim=0)
+    return near.masked_fill((total < best) | (total == 0), none).amin(dim=0)
 
 
-def _nearest(near: Tensor, fits: Tensor, y: Tensor, x: Tensor, nobody: int) -> Tensor:
-    """The instance of the nearest of 4 x 4 cells, the first of equals, or ``nobody``."""
+def _nearest(near: Tensor, fits: Tensor, y: Tensor, x: Tensor, none: int) -> Tensor:
+    """The instance of the nearest of 4 x 4 cells, the first of equals, or ``none``."""
     step = torch.arange(-1, 3, device=y.device)[:, None]
     distance = ((y - step)**2)[:, None] + ((x - step)**2)[None]
     distance = distance.flatten(0, 1).masked_fill(~fits, torch.inf)
-    return near.masked_fill((distance > distance.amin(dim=0)) | ~fits, nobody).amin(dim=0)
+    return near.masked_fill((distance > distance.amin(dim=0)) | ~fits, none).amin(dim=0)
 
 
-def which_occur(instance: Tensor, num: int) -> Tensor:
-    """The numbers below ``num`` that occur in a map ``(H, W)`` of numbers up to ``num``, ascending
-    int64 ``(K,)``."""
+def present_ids(instance: Tensor, num: int) -> Tensor:
+    """The numbers below ``num`` in a map ``(H, W)`` of numbers up to ``num``: ascending int64
+    ``(K,)``."""
     return torch.bincount(instance.flatten(), minlength=num)[:num].nonzero()[:, 0]
 
 
@@ -195,15 +198,7 @@ def masks_of(instance: Tensor, numbers: Tensor, num: int) -> Tensor:
 
 
 def mask_boxes(masks: Tensor) -> Tensor:
-    """Bounding boxes of masks.
-
-    Args:
-        masks: ``(K, H, W)`` bool.
-
-    Returns:
-        Tensor: ``(K, 4)`` float32 x1, y1, x2, y2, right and bottom edge exclusive; zeros for a mask
-            without pixels.
-    """
+    """Bounding boxes ``(K, 4)`` float32 of masks ``(K, H, W)`` bool; zeros for an empty mask."""
     if len(masks) == 0:
         return masks.new_zeros((0, 4), dtype=torch.float32)
     sides = []

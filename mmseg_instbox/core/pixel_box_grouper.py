@@ -4,7 +4,7 @@ from mmseg_instbox.errors import InvalidInputError
 
 from . import grouping
 from .assignment import agreement_blocks, assign_blocks
-from .base_grouper import BaseGrouper, Cells
+from .base_grouper import BaseGrouper, Cells, logger
 from .grouping import Candidates
 
 
@@ -15,8 +15,7 @@ class PixelBoxGrouper(BaseGrouper):
     its box's centre in bins that scale with the box; local maxima become candidates, overlapping
     ones are merged, and every cell goes to the candidate that its own box agrees with best, where
     candidates whose cells another one explains nearly as well are dropped. Then boxes are refined
-    from their cells and the cells assigned again. Masks take their category borders from the
-    interpolated scores.
+    from their cells and the cells assigned again.
 
     Args:
         num_smooth: How often the boxes of the cells are averaged with their neighbours'.
@@ -51,30 +50,19 @@ class PixelBoxGrouper(BaseGrouper):
                  max_candidates: int = 1000,
                  **kwargs) -> None:
         super().__init__(**kwargs)
-        for name, value in dict(num_smooth=num_smooth, num_refine=num_refine,
-                                max_candidates=max_candidates).items():
-            if not isinstance(value, int):
+        given = dict(num_smooth=num_smooth, bin_size=bin_size, min_votes=min_votes,
+                     merge_iou=merge_iou, min_gain=min_gain, coverage=coverage,
+                     num_refine=num_refine, max_candidates=max_candidates)
+        for name in ('num_smooth', 'num_refine', 'max_candidates'):
+            if not isinstance(given[name], int):
                 raise InvalidInputError(f'{name} of PixelBoxGrouper is a whole number, got '
-                                        f'{value!r}')
-        from_zero = dict(
-            num_smooth=num_smooth, min_votes=min_votes, min_gain=min_gain, num_refine=num_refine)
-        others = dict(bin_size=bin_size, merge_iou=merge_iou, coverage=coverage,
-                      max_candidates=max_candidates)
+                                        f'{given[name]!r}')
         if (not bin_size > 0 or not 0 <= merge_iou <= 1 or not 0 < coverage <= 1
-                or max_candidates < 1 or not min(from_zero.values()) >= 0):
+                or max_candidates < 1 or not min(num_smooth, min_votes, min_gain, num_refine) >= 0):
             raise InvalidInputError('PixelBoxGrouper needs bin_size > 0, merge_iou in [0, 1], '
                                     'coverage in (0, 1], max_candidates >= 1 and num_smooth, '
-                                    'min_votes, num_refine and min_gain >= 0, got '
-                                    f'{others | from_zero}')
-        self.num_smooth = num_smooth
-        self.bin_size = bin_size
-        self.relative_bins = relative_bins
-        self.min_votes = min_votes
-        self.merge_iou = merge_iou
-        self.min_gain = min_gain
-        self.coverage = coverage
-        self.num_refine = num_refine
-        self.max_candidates = max_candidates
+                                    f'min_votes, num_refine and min_gain >= 0, got {given}')
+        self.__dict__.update(given, relative_bins=relative_bins)
         self._warned = False
 
     def vote(self, cells: Cells) -> tuple[Tensor, Candidates]:
@@ -96,27 +84,23 @@ class PixelBoxGrouper(BaseGrouper):
         found = grouping.find_maxima(votes, boxes)
         enough = self.min_votes * grouping.box_cells(found.boxes, cells.area, cells.img_shape)
         found = found.select((found.votes >= enough).nonzero()[:, 0])
-        return boxes, grouping.strongest(found, cells.img_shape, 4 * self.max_candidates)
+        return boxes, grouping.most_voted(found, cells.img_shape, 4 * self.max_candidates)
 
     def _group(self, cells: Cells) -> tuple[Candidates, Tensor, Tensor]:
         boxes, found = self.vote(cells)
-        found = self._limit(grouping.merge(found, self.merge_iou))
-        found, owner, iou = self._assign(found, boxes, cells)
+        found = grouping.merge(found, self.merge_iou)
+        excess = len(found.labels) - self.max_candidates
+        if excess > 0 and not self._warned:
+            self._warned = True
+            logger.warning(
+                f'An image has {excess} candidate instances more than max_candidates='
+                f'{self.max_candidates}; those with fewest votes are left out. Raise '
+                'max_candidates of PixelBoxGrouper if images hold that many objects. (Said once.)')
+        found, owner, iou = self._assign(found.first(self.max_candidates), boxes, cells)
         for _ in range(self.num_refine):
             found = grouping.refine(boxes, owner, iou, found)
             found, owner, iou = self._assign(found, boxes, cells)
         return found, owner, iou
-
-    def _limit(self, found: Candidates) -> Candidates:
-        """At most ``max_candidates``; warns once if there are more."""
-        excess = len(found.labels) - self.max_candidates
-        if excess > 0 and not self._warned:
-            self._warned = True
-            self._warn(f'An image has {excess} candidate instances more than max_candidates='
-                       f'{self.max_candidates}; those with fewest votes are left out. Raise '
-                       'max_candidates of PixelBoxGrouper if images hold that many objects. (Said '
-                       'once.)')
-        return found.first(self.max_candidates)
 
     def _assign(self, found: Candidates, boxes: Tensor,
                 cells: Cells) -> tuple[Candidates, Tensor, Tensor]:

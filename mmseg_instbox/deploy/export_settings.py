@@ -6,8 +6,8 @@ from typing import Any
 
 from torch import nn
 
+from ..core.dense_prediction import check_test_cfg
 from ..core.groupers import GROUPERS, build_grouper
-from ..core.predict_dense import check_test_cfg
 from ..errors import BrokenExportError, ExportError, InvalidInputError
 
 VERSION = 1

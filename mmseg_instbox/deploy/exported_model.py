@@ -8,11 +8,10 @@ import torch
 from torch import Tensor
 
 from ..core.base_grouper import BaseGrouper
+from ..core.dense_prediction import DensePredictor
 from ..core.groupers import build_grouper
 from ..core.instances import Instances
 from ..core.painting import best_categories
-from ..core.predict_dense import predict_dense
-from ..core.shifted_copies import feature_strides
 from ..errors import BrokenExportError
 from .export_settings import ExportSettings
 from .predictor import Predictor, limit_masks, prediction_dict, tile_test_cfg
@@ -35,7 +34,7 @@ class Prediction:
         pred_instances: ``masks`` (N, H, W) bool, ``labels`` (N,) int64 index into the thing
             classes, ``scores`` (N,), ``bboxes`` (N, 4), best score first.
         pred_boxes: ``data`` (4, h, w), the box of each cell; only with ``keep_boxes``.
-        pred_scores: ``data`` (C, h, w), category probabilities; likewise.
+        pred_probs: ``data`` (C, h, w), category probabilities; likewise.
         grid_extent: (H', W') image pixels that these cells cover; likewise.
         name: The image's name, without ending.
         img_path: Path or address of the image, None for arrays.
@@ -44,7 +43,7 @@ class Prediction:
     pred_sem_seg: PixelMap
     pred_instances: Instances
     pred_boxes: PixelMap | None = None
-    pred_scores: PixelMap | None = None
+    pred_probs: PixelMap | None = None
     grid_extent: tuple[float, float] | None = None
     name: str = ''
     img_path: str | None = None
@@ -54,7 +53,7 @@ class Prediction:
         self.__dict__.update(metainfo)
 
 
-class ExportedModel(Predictor):
+class ExportedModel(Predictor, DensePredictor):
     """Runs an exported model without importing OpenMMLab.
 
     :class:`~mmseg_instbox.apis.InstBoxInferencer` runs the same files and also draws, but needs
@@ -92,7 +91,6 @@ class ExportedModel(Predictor):
         self.test_cfg = {**self.settings.test_cfg, **tile_test_cfg(tile)}
         self.failures: list[tuple[str, str]] = []
         self._at_own_size = tile is not None
-        self._strides: tuple[int, int] | None = None
 
     def forward_dense(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Category logits and boxes on their feature grids.
@@ -124,21 +122,15 @@ class ExportedModel(Predictor):
         inputs = normalise([image for image, _ in batch], self.settings)
         metas = [dict(img_shape=image.shape[:2], ori_shape=shape) for image, shape in batch]
         predictions = []
-        for each in predict_dense(self.forward_dense, inputs, metas, self.test_cfg,
-                                  lambda: self._find_strides(inputs)):
+        for each in self.predict_cells(inputs, metas):
             seg_map = best_categories(each.logits, each.logits_extent, each.ori_shape)
-            found = self.grouper(each.scores, each.boxes, each.ori_shape, self.thing_ids,
+            found = self.grouper(each.probs, each.boxes, each.ori_shape, self.thing_ids,
                                  each.extent, seg_map)
-            kept = dict(pred_boxes=PixelMap(each.boxes), pred_scores=PixelMap(each.scores),
+            kept = dict(pred_boxes=PixelMap(each.boxes), pred_probs=PixelMap(each.probs),
                         grid_extent=each.extent) if keep_boxes else {}
             predictions.append(
                 Prediction(each.ori_shape, PixelMap(seg_map[None]), found, **kept))
         return predictions
-
-    def _find_strides(self, inputs: Tensor) -> tuple[int, int]:
-        if self._strides is None:
-            self._strides = feature_strides(self.forward_dense, inputs)
-        return self._strides
 
     def _build_grouper(self, options: dict[str, Any]) -> BaseGrouper:
         own = {} if 'type' in options else self.settings.grouper

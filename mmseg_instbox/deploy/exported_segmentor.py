@@ -8,7 +8,7 @@ from mmseg.registry import MODELS, TASK_UTILS
 from mmseg.utils import OptSampleList, SampleList
 from torch import Tensor
 
-from ..core.predict_dense import check_test_cfg
+from ..core.dense_prediction import check_test_cfg
 from ..errors import InvalidInputError
 from ..models.segmentors.cell_predictor import CellPredictor
 from .export_settings import ExportSettings

@@ -53,7 +53,7 @@ class Predictor(ABC):
             ``(1, H, W)`` int64; ``pred_instances`` with ``masks`` ``(N, H, W)`` bool, ``labels``
             ``(N,)``, ``scores`` ``(N,)`` and ``bboxes`` ``(N, 4)``, best score first; ``name``,
             ``img_path`` (None for arrays) and ``ori_shape``; with ``keep_boxes`` also
-            ``pred_boxes.data`` ``(4, h, w)``, ``pred_scores.data`` ``(C, h, w)`` and
+            ``pred_boxes.data`` ``(4, h, w)``, ``pred_probs.data`` ``(C, h, w)`` and
             ``grid_extent``.
 
         Raises:
@@ -137,7 +137,7 @@ class Predictor(ABC):
             raise InvalidInputError('The prediction has no boxes to group again: make it with '
                                     'stream(..., keep_boxes=True).')
         grouper = limit_masks(self._build_grouper(grouper_options))
-        return grouper(prediction.pred_scores.data, prediction.pred_boxes.data,
+        return grouper(prediction.pred_probs.data, prediction.pred_boxes.data,
                        prediction.ori_shape, self.thing_ids, prediction.grid_extent,
                        prediction.pred_sem_seg.data[0])
 

@@ -16,13 +16,13 @@ def use_truth(sample: dict, categories: bool = True, boxes: bool = True) -> dict
     has the true box of the object at its centre; where there is none it keeps the predicted one.
     The sample, of ``DumpedSamples``, stays as it is.
     """
-    scores, predicted = sample['pred_scores']['data'], sample['pred_boxes']['data']
+    scores, predicted = sample['pred_probs']['data'], sample['pred_boxes']['data']
     grid, extent = tuple(scores.shape[1:]), sample['grid_extent']
     sample = dict(sample)
     if categories:
         truth = true_category_map(sample['gt_sem_seg']['data'][0])
         scores = true_category_scores(truth, grid, extent, len(scores))
-        sample.update(pred_sem_seg=dict(data=truth[None]), pred_scores=dict(data=scores))
+        sample.update(pred_sem_seg=dict(data=truth[None]), pred_probs=dict(data=scores))
     if boxes:
         truth = _object_boxes(sample, grid, extent)
         sample['pred_boxes'] = dict(data=torch.where(truth.isnan(), predicted, truth))
@@ -39,8 +39,8 @@ def use_truth_on_grid(sample: dict, stride: int) -> dict:
     truth = true_category_map(sample['gt_sem_seg']['data'][0])
     shape = tuple(truth.shape)
     grid = tuple(math.ceil(size / stride) for size in shape)
-    scores = true_category_scores(truth, grid, shape, len(sample['pred_scores']['data']))
-    return dict(sample, grid_extent=shape, pred_scores=dict(data=scores),
+    scores = true_category_scores(truth, grid, shape, len(sample['pred_probs']['data']))
+    return dict(sample, grid_extent=shape, pred_probs=dict(data=scores),
                 pred_boxes=dict(data=_object_boxes(sample, grid, shape)),
                 pred_sem_seg=dict(data=category_map(scores, shape, shape)[None]))
 

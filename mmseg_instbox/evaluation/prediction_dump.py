@@ -151,7 +151,7 @@ class DumpPixelBoxes(BaseMetric):
             (self.out_dir / INDEX).unlink(missing_ok=True)
         for sample in data_samples:
             scores, boxes, extent = (sample_field(sample, key, KEEP_BOXES)
-                                     for key in ('pred_scores', 'pred_boxes', 'grid_extent'))
+                                     for key in ('pred_probs', 'pred_boxes', 'grid_extent'))
             img_path = str(sample_field(sample, 'img_path', 'pack it in the test pipeline'))
             write_image(self.out_dir / image_file(img_path), scores['data'], boxes['data'], extent)
             self.results.append(img_path)

@@ -16,6 +16,7 @@ from mmengine.registry import init_default_scope
 from mmengine.utils import track_iter_progress
 from mmseg.registry import DATASETS, TASK_UTILS
 
+from mmseg_instbox.core import groupers
 from mmseg_instbox.core.base_grouper import BaseGrouper, category_map
 
 from ..errors import InvalidInputError
@@ -32,7 +33,7 @@ class DumpedSamples:
     """Data samples as metrics take them, from a dump and its data set.
 
     ``samples[i]`` is a dict with the ground truth that the data set's pipeline packs, and with
-    ``pred_scores`` and ``pred_boxes`` (``dict(data=...)``), ``grid_extent``, and ``pred_sem_seg``,
+    ``pred_probs`` and ``pred_boxes`` (``dict(data=...)``), ``grid_extent``, and ``pred_sem_seg``,
     the category map of the interpolated probabilities. :class:`Regroup` adds ``pred_instances``.
 
     Args:
@@ -90,7 +91,7 @@ class DumpedSamples:
         scores, extent = predicted['scores'], predicted['extent']
         seg_map = category_map(scores, tuple(read_map(sample, 'gt_sem_seg').shape), extent)
         sample.update(
-            pred_scores=dict(data=scores),
+            pred_probs=dict(data=scores),
             pred_boxes=dict(data=predicted['boxes']),
             pred_sem_seg=dict(data=seg_map[None]),
             grid_extent=extent)
@@ -114,7 +115,7 @@ class Regroup:
         """Return the sample with ``pred_instances``."""
         sample = sample if self.prepare is None else self.prepare(sample)
         scores, boxes, seg_map = (sample[key]['data']
-                                  for key in ('pred_scores', 'pred_boxes', 'pred_sem_seg'))
+                                  for key in ('pred_probs', 'pred_boxes', 'pred_sem_seg'))
         instances = self.grouper(scores, boxes, tuple(seg_map.shape[1:]), self.thing_ids,
                                  sample['grid_extent'], seg_map[0])
         return dict(sample, pred_instances=instances.to_dict())
@@ -126,11 +127,8 @@ def configured_grouper(cfg: Config) -> dict:
 
 
 def build_grouper(grouper: dict) -> BaseGrouper:
-    """Build a registered grouper; ValueError that shows its config if that is impossible."""
-    try:
-        return TASK_UTILS.build(dict(grouper))
-    except (TypeError, KeyError, ValueError) as error:
-        raise InvalidInputError(f'the grouper {dict(grouper)} cannot be built: {error}') from error
+    """Build a registered grouper; errors as of ``core.groupers.build_grouper``."""
+    return groupers.build_grouper(grouper, TASK_UTILS.get)
 
 
 def replay(samples: DumpedSamples, variants: Sequence[Variant],

@@ -1,8 +1,8 @@
-from .activations import LeanReLU6
 from .backbones import DilatedMobileNetV2, FCRNResNet
 from .box_heads import ContextPixelBoxHead, PixelBoxHead
-from .data_preprocessors import InstBoxDataPreProcessor
+from .data_preprocessor import InstBoxDataPreProcessor
 from .decode_heads import FCRNHead, RefinedASPPHead
+from .layers import LeanReLU6
 from .losses import BootstrapCrossEntropyLoss, GIoULoss, IoULoss, SmoothL1Loss
 from .segmentors import InstBoxSegmentor, InstBoxTTAModel, LocaliserSegmentor
 from .task_modules import (

@@ -8,7 +8,7 @@ from mmseg.structures import SegDataSample
 
 from mmseg_instbox.core.feature_grid import cell_points, sample_at_cells
 from mmseg_instbox.models.box_heads.pixel_box_head import PixelBoxHead, cell_boxes
-from mmseg_instbox.models.task_modules.pixel_box_coder import PixelBoxCoder
+from mmseg_instbox.models.task_modules.box_coders import PixelBoxCoder
 
 from .drawing import put_name_above
 from .utils import to_numpy

@@ -23,7 +23,7 @@ class PixelBoxVisualizer(InstBoxLocalVisualizer):
     The panels are, after the ground truth: the votes, where each cell of a thing sees the centre
     of its object (:func:`~mmseg_instbox.visualization.draw_vote_field`); the candidates, boxes on
     which votes agree, before they are merged, in the colour of the instance that they became or
-    grey; and the instances. They come from ``pred_boxes`` and ``pred_scores``, which a model keeps
+    grey; and the instances. They come from ``pred_boxes`` and ``pred_probs``, which a model keeps
     with ``test_cfg.keep_boxes=True``; ``PixelBoxVisualizationHook`` sees to that.
 
     Args:
@@ -91,7 +91,7 @@ class PixelBoxVisualizer(InstBoxLocalVisualizer):
     def _draw_found(self, image: np.ndarray, sample: SegDataSample, found: DrawnObjects,
                     thr: float) -> dict[str, np.ndarray]:
         """Draw the stages by caption."""
-        missing = [name for name in ('pred_boxes', 'pred_scores', 'grid_extent')
+        missing = [name for name in ('pred_boxes', 'pred_probs', 'grid_extent')
                    if name not in sample]
         if missing:
             raise InvalidInputError(
@@ -100,7 +100,7 @@ class PixelBoxVisualizer(InstBoxLocalVisualizer):
                 "default_hooks.visualization of type 'PixelBoxVisualizationHook', which sees to "
                 'it.')
         canvas, factor, panels = self._canvas(image), self._factor(image), {}
-        boxes, scores = sample.pred_boxes.data, sample.pred_scores.data
+        boxes, scores = sample.pred_boxes.data, sample.pred_probs.data
         thing_ids, extent = self._thing_ids(len(scores)), sample.grid_extent
         for stage in self.stages:
             if stage == 'votes':
@@ -120,7 +120,7 @@ class PixelBoxVisualizer(InstBoxLocalVisualizer):
         return panels
 
     def _thing_ids(self, num_classes: int) -> list[int]:
-        """Index of each thing class among the categories of ``pred_scores``."""
+        """Index of each thing class among the categories of ``pred_probs``."""
         classes = list(self.dataset_meta.get('classes', ()))
         things = self.dataset_meta.get('thing_classes')
         if things is None or not classes:

@@ -36,7 +36,7 @@ def draw_vote_field(image: np.ndarray, boxes: np.ndarray | torch.Tensor,
     Args:
         image: RGB image, ``(H, W, 3)`` uint8.
         boxes: ``(4, h, w)`` box of each cell in pixels of the image (``pred_boxes``).
-        scores: ``(C, h, w)`` category probabilities (``pred_scores``).
+        scores: ``(C, h, w)`` category probabilities (``pred_probs``).
         thing_ids: Indices of the thing categories among the C.
         extent: ``(H', W')`` image pixels that the grid covers (``grid_extent``).
 
@@ -62,7 +62,7 @@ def thing_categories(boxes: torch.Tensor, scores: torch.Tensor,
     """
     if scores.ndim != 3 or boxes.shape != (4, *scores.shape[1:]):
         raise InvalidInputError(f'Got boxes {tuple(boxes.shape)} and scores {tuple(scores.shape)}; '
-                                'expected (4, h, w) and (C, h, w), as pred_boxes and pred_scores '
+                                'expected (4, h, w) and (C, h, w), as pred_boxes and pred_probs '
                                 'of one sample are.')
     prob, category = scores.max(dim=0)
     votes = torch.isin(category, torch.as_tensor(thing_ids)) & has_area(boxes) & ~prob.isnan()

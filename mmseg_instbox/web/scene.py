@@ -20,7 +20,7 @@ class Scene:
         name (str): File name without suffix, for downloads.
         image (np.ndarray): ``(h, w, 3)`` uint8 RGB at display size.
         categories (np.ndarray): ``(h, w)`` category of each pixel at display size.
-        sample (SegDataSample): ``pred_boxes``, ``pred_scores``, ``pred_sem_seg`` and metainfo.
+        sample (SegDataSample): ``pred_boxes``, ``pred_probs``, ``pred_sem_seg`` and metainfo.
         grouped (tuple, optional): The last options of the grouper and what :func:`shown_instances`
             gives for them, so that a change of layers does not group again.
         vote_field (np.ndarray, optional): ``(h, w, 3)`` uint8, once it was drawn.
@@ -50,14 +50,14 @@ def make_scene(name: str, image: np.ndarray, sample: SegDataSample) -> Scene:
     Args:
         name: Of the image, without suffix.
         image: ``(H, W, 3)`` uint8 BGR.
-        sample: With ``pred_sem_seg``, ``pred_boxes``, ``pred_scores`` and ``grid_extent``.
+        sample: With ``pred_sem_seg``, ``pred_boxes``, ``pred_probs`` and ``grid_extent``.
     """
     size = display_size(image.shape[:2])
-    small = torch.uint8 if len(sample.pred_scores.data) <= 256 else torch.int16
+    small = torch.uint8 if len(sample.pred_probs.data) <= 256 else torch.int16
     kept = SegDataSample(metainfo=sample.metainfo)
     kept.pred_sem_seg = PixelData(data=sample.pred_sem_seg.data.cpu().to(small))
     kept.pred_boxes = sample.pred_boxes.cpu()
-    kept.pred_scores = sample.pred_scores.cpu()
+    kept.pred_probs = sample.pred_probs.cpu()
     interpolation = cv2.INTER_AREA if size[0] < image.shape[0] else cv2.INTER_CUBIC
     shown = cv2.resize(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), size[::-1],
                        interpolation=interpolation)

@@ -77,7 +77,7 @@ def draw_votes(scene: Scene, thing_ids: Sequence[int]) -> np.ndarray:
         boxes = sample.pred_boxes.data
         scaled = boxes * boxes.new_tensor([x, y, x, y])[:, None, None]
         height, width = sample.grid_extent
-        scene.vote_field = draw_vote_field(scene.image, scaled, sample.pred_scores.data, thing_ids,
+        scene.vote_field = draw_vote_field(scene.image, scaled, sample.pred_probs.data, thing_ids,
                                            (height * y, width * x))
     return scene.vote_field
 

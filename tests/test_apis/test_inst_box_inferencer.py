@@ -174,7 +174,7 @@ def test_masks_of_many_objects_are_bounded(inferencer, noise, monkeypatch):
 def test_bfloat16_is_close(network, inferencer, noise):
     exact, = inferencer.stream(noise, keep_boxes=True)
     half, = InstBoxInferencer(network, precision='bf16').stream(noise, keep_boxes=True)
-    for key, tolerance in (('pred_scores', 0.1), ('pred_boxes', 2)):
+    for key, tolerance in (('pred_probs', 0.1), ('pred_boxes', 2)):
         assert half.get(key).data.dtype == torch.float32
         difference = (half.get(key).data - exact.get(key).data).abs()
         assert 0 < difference.mean() < tolerance, key

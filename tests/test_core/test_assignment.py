@@ -1,6 +1,7 @@
 """Assigning in blocks of cells gives what the whole table gives."""
 import pytest
 import torch
+from grouping_scenes import assign
 
 from mmseg_instbox.core import assignment
 from mmseg_instbox.core.grouping import Candidates
@@ -52,7 +53,7 @@ def test_blocks_are_the_table_and_give_its_result(in_blocks, num, scale):
         torch.arange(len(boxes))) and len(blocks) == (30 if num else 1)
     if scale == 40 and num:
         assert sum(block.iou.numel() for block in blocks) < table.numel() / 4
-    expected = assignment.assign(table, sizes, 0.15)
+    expected = assign(table, sizes, 0.15)
     found = assignment.assign_blocks(blocks, len(boxes), sizes, 0.15)
     assert all(torch.equal(*pair) for pair in zip(found, expected, strict=True))
     assert num < 60 or len(expected[0]) > 1

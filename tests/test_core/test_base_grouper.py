@@ -13,8 +13,9 @@ from grouping_scenes import (
 from mmseg.registry import TASK_UTILS
 from torch import Tensor
 
-from mmseg_instbox.core.base_grouper import BaseGrouper, draw_instances, has_area
+from mmseg_instbox.core.base_grouper import BaseGrouper, has_area
 from mmseg_instbox.core.grouping import Candidates
+from mmseg_instbox.core.instances import draw_instances
 
 NAMES = ['BoxNMSGrouper', 'CentreGrouper', 'PixelBoxGrouper']
 INVALID = dict(
@@ -221,7 +222,7 @@ def test_cells_with_an_unsound_box_are_left_out_and_counted(grouper, box):
     assert torch.equal(groups.owners, expected.owners)
     assert torch.equal(groups.scores, expected.scores)
     result = grouper(scores, boxes, (64, 96), THING_IDS)
-    assert result.num_invalid == 16 and 'num_invalid' in result.metainfo_keys()
+    assert result.num_invalid == 16 and 'num_invalid' in result.metainfo
 
 
 def test_nothing_but_unsound_boxes(grouper):
@@ -243,7 +244,7 @@ def test_half_precision_does_not_overflow(grouper):
 
 def test_scores_and_boxes_on_different_grids_are_refused(grouper):
     scores, boxes = perfect_output(*scene((1, 8, 8, 40, 48)), 8)
-    with pytest.raises(ValueError, match=r'scores \(5, 8, 12\) and boxes \(4, 8, 11\)'):
+    with pytest.raises(ValueError, match=r'probabilities \(5, 8, 12\) and boxes \(4, 8, 11\)'):
         grouper(scores, boxes[:, :, 1:], (64, 96), THING_IDS)
 
 
@@ -282,5 +283,5 @@ def test_things_that_are_no_categories_are_refused(grouper, things):
 
 
 def test_an_empty_grid_is_refused(grouper):
-    with pytest.raises(ValueError, match=r'scores \(5, 0, 4\)'):
+    with pytest.raises(ValueError, match=r'probabilities \(5, 0, 4\)'):
         grouper(torch.zeros(5, 0, 4), torch.zeros(4, 0, 4), (64, 96), THING_IDS)

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from mmseg_instbox.core.feature_grid import (
     cell_points,
     pixels_at_cells,
+    resize_grid,
     resize_to_extent,
     sample_at_cells,
     upsample_corner_aligned,
@@ -173,3 +174,8 @@ def test_resize_covers_the_extent_and_cuts_to_the_image():
 
 def test_resize_never_gives_less_than_the_image():
     assert resize_to_extent(torch.rand(1, 3, 3), (9.4, 9.4), (10, 9)).shape == (1, 10, 9)
+
+
+def test_the_same_grid_stays_as_it_is():
+    grid = torch.rand(1, 2, 3, 4)
+    assert resize_grid(grid, (3, 4)) is grid

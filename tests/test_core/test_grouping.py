@@ -2,6 +2,7 @@ import math
 
 import pytest
 import torch
+from grouping_scenes import assign
 from torch import Tensor
 
 from mmseg_instbox.core import assignment, grouping
@@ -24,7 +25,7 @@ def scalar_iou(a: list[float], b: list[float]) -> float:
 
 def vote(boxes: Tensor, labels: Tensor, relative: bool = True, bin_size: float = 0.2) -> Candidates:
     keys = grouping.cast_votes(boxes, labels, IMAGE, bin_size, relative)
-    return grouping.strongest(grouping.find_maxima(keys, boxes), IMAGE, 1000)
+    return grouping.most_voted(grouping.find_maxima(keys, boxes), IMAGE, 1000)
 
 
 def random_cells(grid_shape: tuple[int, int]) -> Tensor:
@@ -140,7 +141,7 @@ def run_functions(boxes: Tensor, labels: Tensor,
     for _ in range(2):
         sizes = torch.full((len(found.labels), ), 30.)
         iou = assignment.agreement(boxes, labels, found)
-        keep, owner, iou = assignment.assign(iou, sizes, 0.1)
+        keep, owner, iou = assign(iou, sizes, 0.1)
         found = grouping.refine(boxes, owner, iou, found.select(keep))
     return found, owner, iou
 
@@ -161,9 +162,9 @@ def test_the_order_of_the_cells_does_not_matter():
 def test_the_strongest_are_those_with_most_votes():
     found = Candidates(random_boxes(50), torch.arange(50), torch.rand(50))
     order = found.votes.argsort(descending=True)
-    best = grouping.strongest(found, IMAGE, 7)
+    best = grouping.most_voted(found, IMAGE, 7)
     assert torch.equal(best.labels, order[:7]) and torch.equal(best.boxes, found.boxes[order[:7]])
-    assert torch.equal(grouping.strongest(found, IMAGE, 99).labels, order)
+    assert torch.equal(grouping.most_voted(found, IMAGE, 99).labels, order)
 
 
 def test_a_flipped_image_has_the_same_order_among_equal_votes():
@@ -171,7 +172,7 @@ def test_a_flipped_image_has_the_same_order_among_equal_votes():
     x1, y1, x2, y2 = found.boxes.T
     mirrored = found._replace(boxes=torch.stack([300 - x2, y1, 300 - x1, y2], dim=1))
     shuffle = torch.randperm(50)
-    orders = [grouping.strongest(each, IMAGE, 50).labels
+    orders = [grouping.most_voted(each, IMAGE, 50).labels
               for each in (found, mirrored.select(shuffle))]
     assert torch.equal(*orders)
 
@@ -241,7 +242,7 @@ def random_agreement(num: int = 12) -> tuple[Tensor, Tensor]:
 
 def test_a_cell_goes_to_the_candidate_that_agrees_best():
     iou, sizes = random_agreement(3)
-    keep, owner, best = assignment.assign(iou, sizes, 0)
+    keep, owner, best = assign(iou, sizes, 0)
     assert keep.tolist() == [0, 1, 2]
     for i, column in enumerate(iou.T.tolist()):
         assert best[i].item() == pytest.approx(max(column), abs=1e-6)
@@ -250,12 +251,12 @@ def test_a_cell_goes_to_the_candidate_that_agrees_best():
 
 
 def test_the_first_candidate_wins_among_equals():
-    keep, owner, _ = assignment.assign(torch.full((3, 5), 0.5), torch.ones(3), 0)
+    keep, owner, _ = assign(torch.full((3, 5), 0.5), torch.ones(3), 0)
     assert keep.tolist() == [0] and owner.tolist() == [0] * 5
 
 
 def test_assign_without_candidates():
-    keep, owner, iou = assignment.assign(torch.zeros(0, 3), torch.zeros(0), 0.1)
+    keep, owner, iou = assign(torch.zeros(0, 3), torch.zeros(0), 0.1)
     assert keep.tolist() == [] and owner.tolist() == [-1] * 3 and iou.tolist() == [0] * 3
 
 
@@ -274,7 +275,7 @@ def worth(iou: Tensor, sizes: Tensor, candidates: list[int], k: int) -> float:
 @pytest.mark.parametrize('num', [1, 4, 12, 40])
 def test_every_candidate_that_is_kept_is_worth_it(num, min_gain):
     iou, sizes = random_agreement(num)
-    keep, owner, _ = assignment.assign(iou, sizes, min_gain)
+    keep, owner, _ = assign(iou, sizes, min_gain)
     keep = keep.tolist()
     assert keep == sorted(set(keep)) and set(owner[owner >= 0].tolist()) == set(range(len(keep)))
     assert all(worth(iou, sizes, keep, k) >= min_gain - 1e-5 for k in keep)
@@ -283,7 +284,7 @@ def test_every_candidate_that_is_kept_is_worth_it(num, min_gain):
 
 def test_the_cells_go_to_those_that_are_kept():
     iou, sizes = random_agreement(30)
-    keep, owner, best = assignment.assign(iou, sizes, 0.2)
+    keep, owner, best = assign(iou, sizes, 0.2)
     assert 1 < len(keep) < 30
     assert torch.allclose(best, iou[keep].amax(dim=0), atol=1e-6)
     assert torch.equal(owner, torch.where(best > 0, iou[keep].argmax(dim=0), -1))
@@ -292,14 +293,14 @@ def test_the_cells_go_to_those_that_are_kept():
 def test_the_least_worth_is_dropped_first():
     # candidate 1 explains the cells of 0 a little worse; 2 has cells of its own
     iou = torch.tensor([[0.9, 0.8, 0.0]] * 10 + [[0.0, 0.0, 0.7]] * 5).T
-    keep, owner, _ = assignment.assign(iou, torch.tensor([10., 10, 5]), 0.2)
+    keep, owner, _ = assign(iou, torch.tensor([10., 10, 5]), 0.2)
     assert keep.tolist() == [0, 2] and owner.tolist() == [0] * 10 + [1] * 5
 
 
 def test_what_is_dropped_is_explained_by_what_is_kept():
     """Two objects, two candidates each that explain them equally well: one of each pair stays."""
     iou = torch.tensor([[0.7, 0.7, 0, 0]] * 10 + [[0, 0, 0.71, 0.7]] * 10).T
-    keep, _, _ = assignment.assign(iou, torch.full((4, ), 10.), 0.1)
+    keep, _, _ = assign(iou, torch.full((4, ), 10.), 0.1)
     assert keep.tolist() == [0, 2]
 
 

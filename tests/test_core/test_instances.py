@@ -23,3 +23,7 @@ def test_some_of_them(three, index):
     some = three[index]
     assert some.labels.tolist() == [3, 2] and len(some) == 2 and some.num_left_out == 2
     assert len(three[:0]) == 0 and len(Instances()) == 0
+
+
+def test_a_dictionary_of_all(three):
+    assert set(three.to_dict()) == {'num_left_out', 'scores', 'labels'}

@@ -120,7 +120,7 @@ def test_best_categories_are_those_of_the_interpolated_scores(grid, extent, size
 
 def test_masks_of_some_instances():
     instance = torch.tensor([[0, 3, 3], [5, 1, 0]], dtype=torch.int16)
-    assert painting.which_occur(instance, 5).tolist() == [0, 1, 3]
+    assert painting.present_ids(instance, 5).tolist() == [0, 1, 3]
     masks = painting.masks_of(instance, torch.tensor([0, 3]), 5)
     assert masks.dtype == torch.bool
     assert torch.equal(masks, torch.stack([instance == 0, instance == 3]))

@@ -70,7 +70,7 @@ def test_the_ceiling_does_not_look_at_the_prediction(samples):
                     partial(use_truth_on_grid, stride=4))
     sample = samples[1]
     blind = dict(sample, pred_boxes=None, pred_sem_seg=None,
-                 pred_scores=dict(data=torch.zeros(3, 1, 1)))
+                 pred_probs=dict(data=torch.zeros(3, 1, 1)))
     expected, given = (group(each)['pred_instances'] for each in (sample, blind))
     assert len(expected['masks']) == 3 and torch.equal(expected['masks'], given['masks'])
 

@@ -114,7 +114,7 @@ def test_the_index_says_where_it_comes_from(dump_dir):
 
 def make_sample(name):
     sample = SegDataSample(metainfo=dict(img_path=f'folder/{name}', grid_extent=(33., 40.)))
-    sample.pred_scores = PixelData(data=torch.full((4, 2, 3), .25))
+    sample.pred_probs = PixelData(data=torch.full((4, 2, 3), .25))
     sample.pred_boxes = PixelData(data=torch.arange(24.).view(4, 2, 3))
     return sample
 
@@ -154,7 +154,7 @@ def test_only_names_are_kept_in_memory(tmp_path):
     assert metric.results == ['folder/a.jpg']
 
 
-@pytest.mark.parametrize('key', ['pred_scores', 'pred_boxes', 'grid_extent'])
+@pytest.mark.parametrize('key', ['pred_probs', 'pred_boxes', 'grid_extent'])
 def test_a_model_that_keeps_no_boxes_is_told_how(tmp_path, key):
     sample = make_sample('a.jpg').to_dict()
     del sample[key]

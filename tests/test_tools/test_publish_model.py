@@ -67,7 +67,7 @@ def test_the_file_alone_predicts_what_the_training_predicted(published, trained,
     assert before.dataset_meta == after.dataset_meta
     expected, result = inference_model(before, image), inference_model(after, image)
     torch.testing.assert_close(
-        result.pred_scores.data, expected.pred_scores.data, rtol=0, atol=2e-3)
+        result.pred_probs.data, expected.pred_probs.data, rtol=0, atol=2e-3)
     torch.testing.assert_close(
         result.pred_boxes.data, expected.pred_boxes.data, rtol=5e-3, atol=0.5)
     assert not torch.equal(result.pred_boxes.data, expected.pred_boxes.data)  # it was rounded

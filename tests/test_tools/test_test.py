@@ -46,7 +46,7 @@ def test_two_processes_report_and_dump_what_one_does(run_tool, tiny_config, trai
     dumped, same = (DumpedSamples.from_config(cfg, part / 'dump') for part in (one, two))
     assert len(dumped) == images and dumped.dump.meta['checkpoint'] == str(checkpoint)
     for index in range(images):
-        for key in ('pred_scores', 'pred_boxes'):
+        for key in ('pred_probs', 'pred_boxes'):
             assert torch.equal(dumped[index][key]['data'], same[index][key]['data'])
     check_figures(dumped, cfg, json.loads((one / 'metrics.json').read_text()))
 

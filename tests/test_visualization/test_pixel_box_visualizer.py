@@ -39,7 +39,7 @@ def make_sample(truth=True, boxes=True):
     sample = SegDataSample(pred_instances=InstanceData(
         masks=masks, scores=torch.tensor([.6, .9]), **objects))
     if boxes:
-        sample.pred_boxes, sample.pred_scores = PixelData(data=pred), PixelData(data=scores)
+        sample.pred_boxes, sample.pred_probs = PixelData(data=pred), PixelData(data=scores)
         sample.set_metainfo(dict(grid_extent=SHAPE))
     if truth:
         sample.gt_inst_map = PixelData(data=(masks[0] * 1 + masks[1] * 2)[None].int())
@@ -132,7 +132,7 @@ def test_ground_truth_alone_needs_no_boxes():
 
 
 def test_without_boxes_there_is_a_sentence():
-    with pytest.raises(ValueError, match='pred_boxes, pred_scores, grid_extent.*keep_boxes=True'):
+    with pytest.raises(ValueError, match='pred_boxes, pred_probs, grid_extent.*keep_boxes=True'):
         draw(make_sample(boxes=False))
 
 
@@ -151,7 +151,7 @@ def test_things_are_looked_up_by_name_or_are_all_but_the_first():
 
 def test_nothing_found_is_drawn():
     sample = make_sample()
-    sample.pred_scores.data[:] = torch.eye(4)[0][:, None, None]
+    sample.pred_probs.data[:] = torch.eye(4)[0][:, None, None]
     sample.pred_instances = sample.pred_instances[:0]
     assert len(draw(sample)[1]) == 4
 

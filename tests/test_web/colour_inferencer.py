@@ -54,7 +54,7 @@ class ColourInferencer:
         sample = SegDataSample(metainfo=dict(
             ori_shape=(height, width), grid_extent=(len(rows) * STRIDE, len(cols) * STRIDE)))
         sample.pred_sem_seg = PixelData(data=torch.from_numpy(categories)[None])
-        sample.pred_scores = PixelData(data=torch.from_numpy(scores).float())
+        sample.pred_probs = PixelData(data=torch.from_numpy(scores).float())
         sample.pred_boxes = PixelData(
             data=torch.from_numpy(boxes[rows[:, None], cols]).permute(2, 0, 1))
         sample.pred_instances = self.regroup(sample)
@@ -64,7 +64,7 @@ class ColourInferencer:
         """Groups with :class:`PixelBoxGrouper` of these options."""
         self.groupings += 1
         return PixelBoxGrouper(**options)(
-            sample.pred_scores.data, sample.pred_boxes.data, sample.ori_shape,
+            sample.pred_probs.data, sample.pred_boxes.data, sample.ori_shape,
             self.model.thing_ids, sample.grid_extent, sample.pred_sem_seg.data[0])
 
 

@@ -23,8 +23,9 @@ from mmseg.registry import TASK_UTILS
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from mmseg_instbox.core.base_grouper import BaseGrouper, draw_instances
+from mmseg_instbox.core.base_grouper import BaseGrouper
 from mmseg_instbox.core.feature_grid import sample_at_cells
+from mmseg_instbox.core.instances import draw_instances
 from mmseg_instbox.datasets.inst_box_dataset import VOC_FOLDERS
 from mmseg_instbox.datasets.instance_maps import VOID, object_boxes
 from mmseg_instbox.datasets.transforms.mask_file import read_mask

@@ -25,7 +25,7 @@ from mmseg_instbox.apis.jobs.listing import JobInput
 from mmseg_instbox.apis.jobs.records import to_record
 from mmseg_instbox.core import base_grouper, dense_prediction, painting
 from mmseg_instbox.models.segmentors import cell_predictor
-from mmseg_instbox.models.segmentors.mmseg_parts import category_logits
+from mmseg_instbox.models.segmentors.inst_box_segmentor import category_logits
 from mmseg_instbox.utils import inputs
 
 VOC = common.ROOT / 'data' / 'voc_mini' / 'VOCdevkit' / 'VOC2012'

@@ -2,7 +2,7 @@ from mmseg.models.backbones import MobileNetV2
 from mmseg.registry import MODELS
 from torch import nn
 
-from ..folded_norm import FoldedNormMixin
+from ..layers import FoldedNormMixin
 
 
 @MODELS.register_module()

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from mmseg_instbox.core.feature_grid import upsample_corner_aligned
 
-from ..image_mean import ImageMean
+from ..layers import ImageMean
 from .pixel_box_head import PixelBoxHead
 
 

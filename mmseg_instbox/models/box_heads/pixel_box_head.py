@@ -11,7 +11,7 @@ from mmseg.utils import ConfigType, SampleList
 from torch import Tensor
 
 from mmseg_instbox.core.box_iou import box_iou
-from mmseg_instbox.core.feature_grid import cell_points, sample_at_cells
+from mmseg_instbox.core.feature_grid import VOID, cell_points, sample_at_cells
 from mmseg_instbox.errors import InvalidInputError
 
 from ..task_modules.bootstrap_pixel_sampler import mean_weights
@@ -32,7 +32,7 @@ def cell_boxes(sample: SegDataSample, grid_shape: tuple[int, int]) -> tuple[Tens
         ValueError: An instance of the map that ``gt_instances`` does not list.
     """
     ids = sample_at_cells(sample.gt_inst_map.data[0], grid_shape).long()
-    valid = (ids != 0) & (ids != 255)
+    valid = (ids != 0) & (ids != VOID)
     known, order = sample.gt_instances.ids.sort()
     cells = ids[valid]
     index = torch.searchsorted(known, cells).clamp(max=max(len(known) - 1, 0))
@@ -43,16 +43,14 @@ def cell_boxes(sample: SegDataSample, grid_shape: tuple[int, int]) -> tuple[Tens
     return valid, sample.gt_instances.bboxes[order[index]]
 
 
-def not_finite(values: Tensor, valid: Tensor, samples: SampleList) -> str | None:
-    """Which images ask to learn from NaN or infinite numbers.
+def describe_not_finite(values: Tensor, valid: Tensor, samples: SampleList) -> str | None:
+    """An error message that names the images whose numbers are NaN or infinite; None if all are
+    finite.
 
     Args:
         values: ``(M,)`` float, of the M cells that are true in ``valid``.
         valid: ``(N, h, w)`` bool.
-        samples: The N data samples, to be named.
-
-    Returns:
-        str | None: A sentence with their names; None if all numbers are finite.
+        samples: The N data samples.
     """
     if torch.isfinite(values.sum()):
         return None
@@ -86,7 +84,7 @@ class PixelBoxHead(FCNHead):
         ValueError: Several losses, or a ``first_kernel`` that is even or has no convolution.
     """
 
-    guarded = False  # LossGuardHook sets it: it takes care of losses that are not finite
+    guarded = False  # LossGuardHook sets it: then losses may be NaN, which the hook handles
 
     def __init__(self,
                  coder: ConfigType = dict(type='PixelBoxCoder'),
@@ -158,9 +156,10 @@ class PixelBoxHead(FCNHead):
         else:
             pixel_loss = self.loss_decode(
                 pred, self.coder.encode(points, boxes), reduction_override='none').mean(dim=-1)
-        told = not_finite((pixel_loss + pred.sum(dim=-1)).detach(), valid, batch_data_samples)
-        if told:
-            return self._loss_of_nothing(pred, told)
+        problem = describe_not_finite(
+            (pixel_loss + pred.sum(dim=-1)).detach(), valid, batch_data_samples)
+        if problem:
+            return self._nan_losses(pred, problem)
         loss = pixel_loss.new_zeros(valid.shape).masked_scatter(valid, pixel_loss)
         if self.sampler is None:
             weights = mean_weights(valid)
@@ -172,13 +171,13 @@ class PixelBoxHead(FCNHead):
             'iou': iou.sum() / max(len(iou), 1),
         }
 
-    def _loss_of_nothing(self, pred: Tensor, told: str) -> dict:
-        """The losses where numbers are not finite: NaN, if somebody looks at them."""
+    def _nan_losses(self, pred: Tensor, problem: str) -> dict:
+        """NaN losses, handled by ``LossGuardHook``; without it an error."""
         if not self.guarded:
-            raise InvalidInputError(told)
-        print_log(told, 'current', logging.WARNING)
-        nothing = pred.sum() * math.nan
-        return {self.loss_decode.loss_name: nothing, 'iou': nothing.detach()}
+            raise InvalidInputError(problem)
+        print_log(problem, 'current', logging.WARNING)
+        loss = pred.sum() * math.nan
+        return {self.loss_decode.loss_name: loss, 'iou': loss.detach()}
 
     def predict(self, inputs: tuple[Tensor], extent: tuple[int, int]) -> Tensor:
         """Boxes of all cells.

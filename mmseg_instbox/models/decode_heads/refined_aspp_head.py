@@ -7,9 +7,8 @@ from torch import Tensor, nn
 
 from mmseg_instbox.core.feature_grid import upsample_corner_aligned
 
-from ..folded_norm import FoldedNormMixin
-from ..image_mean import ImageMean
-from .cell_loss import CellLossMixin
+from ..layers import FoldedNormMixin, ImageMean
+from .fcrn_head import CellLossMixin
 
 
 @MODELS.register_module()

@@ -3,6 +3,7 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from mmseg_instbox.core.feature_grid import VOID
 from mmseg_instbox.errors import InvalidInputError
 
 from ..task_modules.bootstrap_pixel_sampler import BootstrapPixelSampler
@@ -47,9 +48,9 @@ def _gradient(log_prob: Tensor, label: Tensor, weight: Tensor) -> Tensor:
     return result.mul_(weight[:, None])
 
 
-def true_class(scores: Tensor, label: Tensor) -> Tensor:
-    """The ``(N, H, W)`` scores of each pixel's category, of ``(N, C, H, W)``."""
-    return scores.gather(1, label[:, None]).squeeze(1)
+def true_class(values: Tensor, label: Tensor) -> Tensor:
+    """The ``(N, H, W)`` values of each pixel's category, of ``(N, C, H, W)``."""
+    return values.gather(1, label[:, None]).squeeze(1)
 
 
 @MODELS.register_module()
@@ -87,11 +88,11 @@ class BootstrapCrossEntropyLoss(nn.Module):
                 cls_score: Tensor,
                 label: Tensor,
                 weight: Tensor | None = None,
-                ignore_index: int = 255) -> Tensor:
+                ignore_index: int = VOID) -> Tensor:
         """The bootstrapped loss.
 
         Args:
-            cls_score: ``(N, C, H, W)`` category scores, C > 1.
+            cls_score: ``(N, C, H, W)`` category logits, C > 1.
             label: ``(N, H, W)`` int64.
             weight: Must be None: this loss chooses its pixels itself.
             ignore_index: Label of void.

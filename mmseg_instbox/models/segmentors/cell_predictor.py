@@ -1,24 +1,20 @@
-from functools import partial
-
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from mmseg.utils import OptSampleList, SampleList
 from torch import Tensor
 
-from mmseg_instbox.core.dense_prediction import DensePrediction
+from mmseg_instbox.core.dense_prediction import DensePrediction, DensePredictor
 from mmseg_instbox.core.feature_grid import resize_to_extent
 from mmseg_instbox.core.painting import best_categories
-from mmseg_instbox.core.predict_dense import predict_dense
-from mmseg_instbox.core.shifted_copies import feature_strides
+
+from ..task_modules.groupers import to_instance_data
 
 
-class CellPredictor:
-    """What a segmentor does once it knows categories and boxes of cells.
+class CellPredictor(DensePredictor):
+    """Predicts data samples from the categories and boxes of cells.
 
-    A class that extends it has ``forward_dense``, which takes ``(N, 3, H, W)`` and gives logits
-    ``(N, C, h, w)`` and boxes ``(N, 4, h', w')``, a ``grouper``, ``thing_ids`` and ``test_cfg``.
+    A class that extends it has ``forward_dense``, ``test_cfg``, a ``grouper`` and ``thing_ids``.
     """
-    _strides: tuple[int, int] | None = None
 
     def predict_dense(self, inputs: Tensor,
                       data_samples: OptSampleList = None) -> list[DensePrediction]:
@@ -37,13 +33,7 @@ class CellPredictor:
                 does not allow it, or an unknown direction of flipping.
         """
         metainfos = [sample.metainfo for sample in data_samples or []] or [{}] * len(inputs)
-        return predict_dense(self.forward_dense, inputs, metainfos, self.test_cfg,
-                             partial(self._find_strides, inputs))
-
-    def _find_strides(self, inputs: Tensor) -> tuple[int, int]:
-        if self._strides is None:
-            self._strides = feature_strides(self.forward_dense, inputs)
-        return self._strides
+        return self.predict_cells(inputs, metainfos)
 
     def predict(self, inputs: Tensor, data_samples: OptSampleList = None) -> SampleList:
         """Category map and instances of a batch.
@@ -72,8 +62,8 @@ class CellPredictor:
 
         Args:
             sample: Changed in place.
-            seg_logits: ``(C, H, W)`` category scores at original size.
-            dense: Its ``scores`` and ``boxes`` are grouped.
+            seg_logits: ``(C, H, W)`` at original size.
+            dense: Its ``probs`` and ``boxes`` are grouped.
         """
         sample.seg_logits = PixelData(data=seg_logits)
         self._group_cells(sample, seg_logits.argmax(dim=0), dense)
@@ -81,9 +71,9 @@ class CellPredictor:
     def _group_cells(self, sample: SegDataSample, seg_map: Tensor, dense: DensePrediction) -> None:
         """Writes the category map ``(H, W)`` int64 and the instances on a sample."""
         sample.pred_sem_seg = PixelData(data=seg_map[None])
-        sample.pred_instances = self.grouper(dense.scores, dense.boxes, dense.ori_shape,
-                                             self.thing_ids, dense.extent, seg_map)
+        sample.pred_instances = to_instance_data(self.grouper(
+            dense.probs, dense.boxes, dense.ori_shape, self.thing_ids, dense.extent, seg_map))
         if self.test_cfg.get('keep_boxes', False):
             sample.pred_boxes = PixelData(data=dense.boxes)
-            sample.pred_scores = PixelData(data=dense.scores)
+            sample.pred_probs = PixelData(data=dense.probs)
             sample.set_metainfo(dict(grid_extent=dense.extent))

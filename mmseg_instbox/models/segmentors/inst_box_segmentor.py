@@ -1,15 +1,23 @@
 import torch
+import torch.nn.functional as F
+from mmengine.structures import InstanceData, PixelData
+from mmseg.models.decode_heads.cascade_decode_head import BaseCascadeDecodeHead
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.models.segmentors import EncoderDecoder
 from mmseg.registry import MODELS, TASK_UTILS
+from mmseg.structures import SegDataSample
 from mmseg.utils import ConfigType, OptConfigType, SampleList, add_prefix
 from torch import Tensor
 
-from mmseg_instbox.core.predict_dense import check_test_cfg
+from mmseg_instbox.core.dense_prediction import check_test_cfg
+from mmseg_instbox.core.feature_grid import VOID
 from mmseg_instbox.errors import InvalidInputError
 
 from .cell_predictor import CellPredictor
-from .label_shift import shift_training_batch
-from .mmseg_parts import carry_instances, category_logits, check_decode_head
+
+# decode heads of the usual kind by name only: their output comes of no feature grid of their own
+_OTHER_OUTPUT = dict(
+    SideAdapterCLIPHead='classifies masks, not pixels', VPDDepthHead='estimates depth')
 
 
 @MODELS.register_module()
@@ -18,7 +26,7 @@ class InstBoxSegmentor(CellPredictor, EncoderDecoder):
     pass.
 
     Everything that :class:`mmseg.models.EncoderDecoder` takes stays as it is. Boxes stay on the
-    feature grid to the end; only category scores and masks reach image resolution.
+    feature grid to the end; only category logits and masks reach image resolution.
 
     Args:
         box_head: Config of the box head; it gets the same features as the decode head.
@@ -31,7 +39,7 @@ class InstBoxSegmentor(CellPredictor, EncoderDecoder):
             and width of tiles and the steps between them in pixels, rounded to the feature stride.
             With ``shifts=k``, k x k shifted copies of the image simulate a network of a k times
             finer feature stride, in either mode. With ``keep_boxes=True`` predictions also carry
-            ``pred_boxes`` ``(4, h, w)`` and ``pred_scores`` ``(C, h, w)``, so that they can be
+            ``pred_boxes`` ``(4, h, w)`` and ``pred_probs`` ``(C, h, w)``, so that they can be
             grouped again. With ``keep_logits=False`` they carry no ``seg_logits``, and the category
             map is made strip by strip: 21 categories of 12 million pixels are 1 GB.
         data_preprocessor: Config; mmseg's ``SegDataPreProcessor`` becomes our
@@ -58,7 +66,7 @@ class InstBoxSegmentor(CellPredictor, EncoderDecoder):
         super().__init__(
             backbone,
             decode_head,
-            data_preprocessor=carry_instances(data_preprocessor),
+            data_preprocessor=with_instance_maps(data_preprocessor),
             train_cfg=train_cfg or dict(),
             test_cfg=test_cfg or dict(mode='whole'),
             **kwargs)
@@ -106,7 +114,7 @@ class InstBoxSegmentor(CellPredictor, EncoderDecoder):
         return losses
 
     def forward_dense(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Category scores and boxes on their feature grids: one pass of the network.
+        """Category logits and boxes on their feature grids: one pass of the network.
 
         Args:
             inputs: ``(N, 3, H, W)``.
@@ -117,3 +125,89 @@ class InstBoxSegmentor(CellPredictor, EncoderDecoder):
         feats = self.extract_feat(inputs)
         boxes = self.box_head.predict(feats, inputs.shape[-2:])
         return category_logits(self.decode_head, feats).float(), boxes
+
+
+def check_decode_head(decode_head: ConfigType) -> None:
+    """Raises a ValueError for a decode head that gives no logits for each cell of a feature grid:
+    a cascade, or a head that classifies masks (Mask2Former, MaskFormer) or does something else.
+
+    Args:
+        decode_head: Its config. A type that is unknown here is left to the registry.
+    """
+    hint = ('InstBoxSegmentor groups the pixels of a category, so it takes one decode head that '
+            "scores categories pixel by pixel, such as FCNHead or mmseg's UPerHead")
+    if isinstance(decode_head, list | tuple):
+        raise InvalidInputError(f'decode_head is a cascade of {len(decode_head)} heads; {hint}. '
+                                'Give one of them as decode_head and the others, if they stand '
+                                'alone, as auxiliary_head.')
+    kind = decode_head.get('type')
+    kind = MODELS.get(kind) if isinstance(kind, str) else kind
+    if kind is None:
+        return
+    if issubclass(kind, BaseCascadeDecodeHead):
+        raise InvalidInputError(f'{kind.__name__} refines what another head of a cascade gives; '
+                                f'{hint}.')
+    if not issubclass(kind, BaseDecodeHead) or kind.__name__ in _OTHER_OUTPUT:
+        reason = _OTHER_OUTPUT.get(kind.__name__, 'classifies masks, not pixels')
+        raise InvalidInputError(f'{kind.__name__} {reason}; {hint}.')
+
+
+def with_instance_maps(data_preprocessor: OptConfigType) -> OptConfigType:
+    """The config of a data preprocessor that pads instance maps, too.
+
+    mmseg's ``SegDataPreProcessor`` becomes :class:`.InstBoxDataPreProcessor`, which extends it and
+    takes the same arguments; anything else stays.
+    """
+    if not isinstance(data_preprocessor, dict):
+        return data_preprocessor
+    kind = data_preprocessor.get('type')
+    kind = kind if isinstance(kind, str) else getattr(kind, '__name__', None)
+    if kind not in ('SegDataPreProcessor', 'mmseg.SegDataPreProcessor'):
+        return data_preprocessor
+    return {**data_preprocessor, 'type': 'InstBoxDataPreProcessor'}
+
+
+def category_logits(decode_head: BaseDecodeHead, feats: tuple[Tensor]) -> Tensor:
+    """Category logits ``(N, C, h, w)`` on the head's own grid.
+
+    Heads with several outputs (``DAHead``, ``EncHead``) put their logits first.
+    """
+    output = decode_head(feats)
+    return output if isinstance(output, Tensor) else output[0]
+
+
+def shift_training_batch(inputs: Tensor, data_samples: SampleList, offset: tuple[int, int],
+                         growth: int) -> tuple[Tensor, SampleList]:
+    """Moves images and ground truth together against the feature grid.
+
+    The training form of shifted copies. Nothing is cut off, so every box stays that of its object:
+    the images grow.
+
+    Args:
+        inputs: ``(N, 3, H, W)``.
+        data_samples: Their pixel maps ``gt_*`` and boxes ``gt_instances.bboxes``.
+        offset: y, x in pixels from 0 to ``growth``, how far down and right.
+        growth: Pixels by which height and width grow.
+
+    Returns:
+        tuple: ``(N, 3, H + growth, W + growth)`` with zeros around the images, and new samples with
+            void around the maps.
+    """
+    y, x = offset
+    padding = (x, growth - x, y, growth - y)
+    samples = [_shift_sample(sample, padding) for sample in data_samples]
+    return F.pad(inputs, padding), samples
+
+
+def _shift_sample(sample: SegDataSample, padding: tuple[int, int, int, int]) -> SegDataSample:
+    shifted = sample.new()
+    for name, field in sample.items():
+        if isinstance(field, PixelData) and name.startswith('gt_'):
+            shifted.set_data({name: PixelData(data=F.pad(field.data, padding, value=VOID))})
+    if 'gt_instances' in sample:
+        left, _, top, _ = padding
+        boxes = sample.gt_instances.bboxes
+        moved = boxes + boxes.new_tensor([left, top, left, top])
+        others = {k: v for k, v in sample.gt_instances.items() if k != 'bboxes'}
+        shifted.gt_instances = InstanceData(bboxes=moved, **others)
+    return shifted

@@ -6,8 +6,7 @@ from mmseg.registry import MODELS
 from mmseg.utils import ConfigType, OptConfigType, SampleList, add_prefix
 from torch import Tensor, nn
 
-from .inst_box_segmentor import InstBoxSegmentor
-from .mmseg_parts import category_logits
+from .inst_box_segmentor import InstBoxSegmentor, category_logits
 
 
 class TwoFeats(NamedTuple):
@@ -74,7 +73,7 @@ class LocaliserSegmentor(InstBoxSegmentor):
         return TwoFeats(feats, self.box_neck(self.box_backbone(inputs)))
 
     def forward_dense(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Category scores and boxes on their feature grids, as of the parent."""
+        """Category logits and boxes on their feature grids, as of the parent."""
         feats = self.extract_feat(inputs)
         boxes = self.box_head.predict(feats.box, inputs.shape[-2:])
         return category_logits(self.decode_head, feats.category).float(), boxes

@@ -1,11 +1,10 @@
+from mmseg_instbox.core.groupers import BoxNMSGrouper, CentreGrouper, PixelBoxGrouper
+
 from .bootstrap_pixel_sampler import BootstrapPixelSampler
-from .box_nms_grouper import BoxNMSGrouper
-from .centre_grouper import CentreGrouper
-from .corner_box_coder import CornerBoxCoder
-from .pixel_box_coder import PixelBoxCoder
-from .pixel_box_grouper import PixelBoxGrouper
+from .box_coders import CornerBoxCoder, PixelBoxCoder
+from .groupers import to_instance_data
 
 __all__ = [
     'BootstrapPixelSampler', 'BoxNMSGrouper', 'CentreGrouper', 'CornerBoxCoder',
-    'PixelBoxCoder', 'PixelBoxGrouper'
+    'PixelBoxCoder', 'PixelBoxGrouper', 'to_instance_data'
 ]

@@ -8,6 +8,7 @@ from mmseg.registry import TASK_UTILS
 from mmseg.structures.sampler.base_pixel_sampler import BasePixelSampler
 from torch import Tensor, nn
 
+from mmseg_instbox.core.feature_grid import VOID
 from mmseg_instbox.errors import InvalidInputError
 
 
@@ -115,14 +116,14 @@ class BootstrapPixelSampler(BasePixelSampler):
         """Weights of the pixels for the category loss.
 
         Args:
-            seg_logit: ``(N, C, H, W)`` category scores, C > 1.
+            seg_logit: ``(N, C, H, W)``, C > 1.
             seg_label: ``(N, 1, H, W)`` category of each pixel.
 
         Returns:
             Tensor: ``(N, H, W)`` float32.
         """
         label = seg_label.squeeze(1).long()
-        ignore_index = getattr(self.context, 'ignore_index', 255)
+        ignore_index = getattr(self.context, 'ignore_index', VOID)
         loss = F.cross_entropy(seg_logit, label, ignore_index=ignore_index, reduction='none')
         valid = label != ignore_index
         weights = self.category_weights(loss, valid)

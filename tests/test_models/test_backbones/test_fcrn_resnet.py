@@ -1,3 +1,7 @@
+"""The dilated ResNet: what its cells see, and the dropout inside its blocks."""
+import copy
+import pickle
+
 import pytest
 import torch
 from mmseg.models.backbones import ResNet, ResNetV1c
@@ -5,6 +9,7 @@ from mmseg.registry import MODELS
 from torch import nn
 
 from mmseg_instbox.models import FCRNResNet
+from mmseg_instbox.models.backbones.fcrn_resnet import InputDropout
 
 
 def build(depth: int, output_stride: int, **kwargs) -> FCRNResNet:
@@ -149,3 +154,27 @@ def test_statistics_of_batch_normalisation_are_trained_or_frozen(norm_eval):
     net(torch.randn(2, 3, 32, 32) + 3)
     same = [torch.equal(net.state_dict()[key], value) for key, value in before.items()]
     assert len(same) == 2 * 22 and set(same) == {norm_eval}
+
+
+@pytest.fixture
+def layer() -> nn.Module:
+    """A layer that passes its input on, half of it dropped."""
+    layer = nn.Identity()
+    layer.register_forward_pre_hook(InputDropout(0.5))
+    return layer
+
+
+def test_values_are_dropped_and_the_others_enlarged_in_training(layer):
+    out = layer(torch.ones(10000))
+    assert set(out.tolist()) == {0., 2.}
+    assert 0.47 < (out == 0).float().mean() < 0.53
+
+
+def test_nothing_happens_in_evaluation(layer):
+    layer.eval()
+    assert torch.equal(layer(torch.ones(100)), torch.ones(100))
+
+
+def test_a_copy_drops_too(layer):
+    for again in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+        assert (again(torch.ones(1000)) == 0).any()

@@ -1,10 +1,10 @@
-"""IoULoss and GIoULoss against areas that are counted pixel by pixel."""
+"""Losses of boxes: IoU by areas counted pixel by pixel, smooth L1 by its formula."""
 import pytest
 import torch
 from mmseg.registry import MODELS
 from torch import Tensor
 
-from mmseg_instbox.models import GIoULoss, IoULoss
+from mmseg_instbox.models import GIoULoss, IoULoss, SmoothL1Loss
 
 SIZE = 24
 
@@ -91,3 +91,40 @@ def test_a_box_without_area_has_the_full_loss_and_a_finite_gradient(box):
 def test_no_boxes_give_no_losses():
     nothing = torch.zeros(0, 4)
     assert GIoULoss(reduction='none')(nothing, nothing).shape == (0, )
+
+
+def slow_smooth_l1(error: float, beta: float) -> float:
+    return 0.5 * error**2 / beta if abs(error) < beta else abs(error) - 0.5 * beta
+
+
+@pytest.mark.parametrize('beta', [0.25, 1.0])
+def test_is_quadratic_below_beta_and_linear_above(beta):
+    loss = MODELS.build(dict(type='SmoothL1Loss', beta=beta, reduction='none', loss_weight=2.0))
+    pred, target = torch.randn(6, 4), torch.randn(6, 4) * 0.3
+    expected = [[2 * slow_smooth_l1(e, beta) for e in row] for row in (pred - target).tolist()]
+    assert torch.allclose(loss(pred, target), torch.tensor(expected), atol=1e-6)
+
+
+def test_reductions():
+    pred, target = torch.randn(6, 4), torch.randn(6, 4)
+    each = SmoothL1Loss(reduction='none')(pred, target)
+    assert torch.allclose(SmoothL1Loss()(pred, target), each.mean())
+    assert torch.allclose(SmoothL1Loss(reduction='sum')(pred, target), each.sum())
+    assert torch.equal(SmoothL1Loss()(pred, target, reduction_override='none'), each)
+
+
+def test_weights_and_average_factor():
+    pred, target, weight = torch.randn(6, 4), torch.randn(6, 4), torch.rand(6, 4)
+    each = SmoothL1Loss(reduction='none')(pred, target)
+    value = SmoothL1Loss()(pred, target, weight, avg_factor=3)
+    assert torch.allclose(value, (each * weight).sum() / 3)
+
+
+def test_gradient_is_bounded_by_the_loss_weight():
+    pred = (torch.randn(50) * 5).requires_grad_()
+    SmoothL1Loss(beta=0.25, reduction='sum', loss_weight=3)(pred, torch.zeros(50)).backward()
+    assert pred.grad.abs().max() == pytest.approx(3)
+
+
+def test_its_name_makes_it_part_of_the_sum():
+    assert SmoothL1Loss().loss_name.startswith('loss_')

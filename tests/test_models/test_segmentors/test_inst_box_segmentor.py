@@ -6,10 +6,14 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.structures import InstanceData, PixelData
 from mmseg.apis import inference_model, init_model
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
+
+from mmseg_instbox.core.feature_grid import sample_at_cells
+from mmseg_instbox.models.segmentors.inst_box_segmentor import shift_training_batch
 
 
 def noise_image(height: int, width: int, block: int = 16) -> Tensor:
@@ -70,7 +74,7 @@ def test_a_larger_neighbour_in_the_batch_changes_nothing(pooled_model):
     alone, = predict(pooled_model, small)
     beside, _ = predict(pooled_model, small, large)
     assert len(alone.pred_instances) > 0
-    for name in ('seg_logits', 'pred_sem_seg', 'pred_boxes', 'pred_scores'):
+    for name in ('seg_logits', 'pred_sem_seg', 'pred_boxes', 'pred_probs'):
         assert torch.allclose(alone.get(name).data, beside.get(name).data, atol=1e-4), name
     assert torch.equal(alone.pred_instances.masks, beside.pred_instances.masks)
     assert alone.grid_extent == pytest.approx(beside.grid_extent)
@@ -81,16 +85,16 @@ def test_boxes_are_kept_when_asked_for(pooled_model):
     plain, = predict(pooled_model, image)
     pooled_model.test_cfg = dict(mode='whole', keep_boxes=True)
     kept, = predict(pooled_model, image)
-    assert 'pred_boxes' not in plain and 'pred_scores' not in plain
-    assert kept.pred_boxes.data.shape == (4, 5, 6) and kept.pred_scores.data.shape == (4, 5, 6)
-    assert torch.allclose(kept.pred_scores.data.sum(dim=0), torch.ones(5, 6), atol=1e-5)
+    assert 'pred_boxes' not in plain and 'pred_probs' not in plain
+    assert kept.pred_boxes.data.shape == (4, 5, 6) and kept.pred_probs.data.shape == (4, 5, 6)
+    assert torch.allclose(kept.pred_probs.data.sum(dim=0), torch.ones(5, 6), atol=1e-5)
     assert kept.grid_extent == pytest.approx((80, 96))  # 5 x 6 cells of 8 pixels, enlarged twice
 
 
 def test_kept_boxes_group_as_the_prediction_did(pooled_model):
     pooled_model.test_cfg = dict(mode='whole', keep_boxes=True)
     sample, = predict(pooled_model, (noise_image(61, 75), (90, 110)))
-    again = pooled_model.grouper(sample.pred_scores.data, sample.pred_boxes.data, sample.ori_shape,
+    again = pooled_model.grouper(sample.pred_probs.data, sample.pred_boxes.data, sample.ori_shape,
                                  [1, 2, 3], sample.grid_extent, sample.pred_sem_seg.data[0])
     assert torch.equal(again.masks, sample.pred_instances.masks)
 
@@ -135,7 +139,7 @@ def test_heads_on_different_grids(pooled_model):
     pooled_model.decode_head = nn.Sequential(Half(), _First(head))
     sample, = predict(pooled_model, (noise_image(64, 96), (64, 96)))
     check_prediction(sample, [1, 2, 3])
-    assert sample.pred_scores.data.shape == (4, 8, 12)
+    assert sample.pred_probs.data.shape == (4, 8, 12)
 
 
 class Half(nn.Module):
@@ -340,3 +344,39 @@ def test_the_whole_config_survives_a_dump(tiny_model):
     text = Config(dict(model=tiny_model)).pretty_text
     again = MODELS.build(Config.fromstring(text, '.py').model)
     assert again.thing_ids == [1, 2, 3] and again.box_head.coder.scale == 32
+
+
+def one_object(seg: Tensor, inst: Tensor) -> SegDataSample:
+    sample = SegDataSample(metainfo=dict(img_path='a.jpg'), gt_sem_seg=PixelData(data=seg[None]))
+    sample.gt_inst_map = PixelData(data=inst[None])
+    sample.gt_instances = InstanceData(
+        ids=torch.tensor([3]), labels=torch.tensor([1]), bboxes=torch.tensor([[2., 5, 9, 12]]))
+    return sample
+
+
+@pytest.mark.parametrize('offset', [(0, 0), (3, 8), (8, 8), (5, 0)])
+def test_images_and_labels_move_together_against_the_grid(offset):
+    seg, inst = (torch.randint(0, high, (16, 20)).repeat_interleave(2, 0).repeat_interleave(2, 1)
+                 for high in (4, 9))
+    # a centre lies between two pixels, here of one colour
+    seg, inst = (each.roll([1 - side % 2 for side in offset], (0, 1)) for each in (seg, inst.int()))
+    sample, image = one_object(seg, inst), torch.stack([seg, inst, inst * 0 + 1]).float()
+    inputs, (moved, ) = shift_training_batch(image[None], [sample], offset, 8)
+    assert inputs.shape == (1, 3, 40, 48)
+    assert moved.gt_sem_seg.shape == moved.gt_inst_map.shape == (40, 48)
+    assert moved.gt_inst_map.data.dtype == torch.int32 and moved.img_path == 'a.jpg'
+    at_cells = [sample_at_cells(field, (5, 6))
+                for field in (moved.gt_sem_seg.data[0], moved.gt_inst_map.data[0])]
+    for i in range(5):
+        for j in range(6):
+            y, x = 8 * i + 4 - offset[0], 8 * j + 4 - offset[1]
+            inside = 0 <= y < 32 and 0 <= x < 40
+            assert at_cells[0][i, j] == (seg[y, x] if inside else 255)
+            assert at_cells[1][i, j] == (inst[y, x] if inside else 255)
+            colour = inputs[0, :, 8 * i + 4, 8 * j + 4]
+            assert colour.tolist() == ([seg[y, x], inst[y, x], 1] if inside else [0, 0, 0])
+    down, right = offset
+    assert moved.gt_instances.bboxes.tolist() == [[2 + right, 5 + down, 9 + right, 12 + down]]
+    assert moved.gt_instances.ids.tolist() == [3] and moved.gt_instances.labels.tolist() == [1]
+    assert sample.gt_instances.bboxes.tolist() == [[2, 5, 9, 12]]  # the batch's own stays
+    assert sample.gt_sem_seg.shape == (32, 40)

@@ -1,14 +1,21 @@
-"""Slide inference: aligned tiles, and boxes of the tile that sees most around a cell."""
+"""Several passes of the network over one image: tiles of it, or shifted copies."""
 import math
 
 import pytest
 import torch
+from box_field import BoxField, FieldPredictor, inner_cells
 from torch import Tensor, nn
 
 from mmseg_instbox.core.feature_grid import cell_points
-from mmseg_instbox.core.tiles import border_distance, forward_tiled, tile_starts
-
-from .conftest import inner_cells
+from mmseg_instbox.core.tiles_and_shifts import (
+    border_distance,
+    feature_strides,
+    forward_tiled,
+    interleave,
+    shift_image,
+    shift_offsets,
+    tile_starts,
+)
 
 
 @pytest.mark.parametrize('size', [8, 32, 40, 64, 104, 232])
@@ -130,9 +137,10 @@ SLIDE = dict(mode='slide', crop_size=(64, 64), stride=(32, 32))
 
 @pytest.mark.parametrize('shape', [(128, 160), (93, 117), (64, 64), (40, 200), (45, 37)])
 @pytest.mark.parametrize('extra', [{}, dict(shifts=2)])
-def test_boxes_are_in_image_coordinates(field_model, shape, extra):
-    model, field = field_model(SLIDE | extra, stride=8)
-    dense, = model.predict_dense(field.picture(*shape)[None])
+def test_boxes_are_in_image_coordinates(shape, extra):
+    model = FieldPredictor(SLIDE | extra, stride=8)
+    field = model.field
+    dense, = model.predict_cells(field.picture(*shape)[None], [{}])
     points = cell_points(dense.boxes.shape[1:], dense.extent)
     inside = inner_cells(points, shape, 8)
     assert inside.any()
@@ -142,9 +150,10 @@ def test_boxes_are_in_image_coordinates(field_model, shape, extra):
 
 
 @pytest.mark.parametrize('logit_stride', [4, 16])
-def test_heads_on_different_grids_in_tiles(field_model, logit_stride):
-    model, field = field_model(SLIDE, stride=8, logit_stride=logit_stride)
-    dense, = model.predict_dense(field.picture(128, 96)[None])
+def test_heads_on_different_grids_in_tiles(logit_stride):
+    model = FieldPredictor(SLIDE, stride=8, logit_stride=logit_stride)
+    field = model.field
+    dense, = model.predict_cells(field.picture(128, 96)[None], [{}])
     assert dense.logits.shape[1:] == (128 // logit_stride, 96 // logit_stride)
     points = cell_points(dense.logits.shape[1:], dense.logits_extent)
     assert torch.allclose(dense.logits[:2], points.permute(2, 0, 1), atol=1e-3)
@@ -152,11 +161,84 @@ def test_heads_on_different_grids_in_tiles(field_model, logit_stride):
     assert torch.allclose(dense.boxes, field.boxes_at(points), atol=1e-3)
 
 
-def test_a_network_without_sight_predicts_the_same_in_tiles(pooled_model):
-    image = torch.randn(2, 3, 136, 88)
-    whole = pooled_model.predict_dense(image)
-    pooled_model.test_cfg = SLIDE
-    for ours, expected in zip(pooled_model.predict_dense(image), whole, strict=True):
-        assert torch.allclose(ours.boxes, expected.boxes, atol=1e-3)
-        assert torch.allclose(ours.scores, expected.scores, atol=1e-5)
-        assert ours.extent == expected.extent
+@pytest.mark.parametrize('stride, num', [
+    (8, 1), (8, 2), (8, 4), (16, 2), (16, 8), (4, 2), (6, 3), (14, 7)])
+def test_copies_cells_are_those_of_the_finer_grid(stride, num):
+    offsets = shift_offsets(stride, num)
+    coarse = cell_points((3, 3), (3 * stride, 3 * stride))[0, :, 0]
+    fine = cell_points((1, 3 * num), (stride, 3 * stride))[0, :, 0]
+    together = torch.stack([coarse + offset for offset in offsets], dim=1).flatten()
+    assert torch.allclose(together, fine)
+
+
+@pytest.mark.parametrize('stride, num', [(8, 3), (8, 8), (4, 4), (2, 2), (16, 5)])
+def test_fractions_of_a_pixel_are_refused(stride, num):
+    with pytest.raises(ValueError, match=f'shifts={num} moves the image by fractions') as error:
+        shift_offsets(stride, num)
+    offered = str(error.value).split('[')[1].rstrip(']').split(', ')
+    for choice in offered:
+        assert len(shift_offsets(stride, int(choice))) == int(choice)
+
+
+def test_interleave_puts_each_copy_in_its_place():
+    grids = [torch.full((2, 3, 4, 5), 10. * y + x) for y in range(2) for x in range(2)]
+    grids[1][0, 1, 2, 3] = 99
+    fine = interleave(grids, 2)
+    assert fine.shape == (2, 3, 8, 10)
+    for y in range(2):
+        for x in range(2):
+            assert torch.equal(fine[:, :, y::2, x::2], grids[2 * y + x])
+    assert fine[0, 1, 4, 7] == 99
+
+
+def test_strides_are_found_by_looking():
+    assert feature_strides(BoxField(stride=16, logit_stride=4), torch.rand(1, 3, 30, 40)) == (4, 16)
+
+
+def test_a_grid_that_does_not_divide_its_input_is_refused():
+    def odd(inputs: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.zeros(1, 3, 25, 25), torch.zeros(1, 4, 25, 25)
+
+    with pytest.raises(ValueError, match="224 x 224 pixels gave .25, 25. cells: use mode='whole'"):
+        feature_strides(odd, torch.rand(1, 3, 30, 40))
+
+
+@pytest.mark.parametrize('shape', [(96, 128), (93, 117)])
+@pytest.mark.parametrize('stride, shifts', [(8, 2), (16, 2), (8, 4), (16, 4)])
+def test_a_linear_field_comes_back_exactly(stride, shifts, shape):
+    """At every cell of the finer grid stands the box, and the logit, of that cell's own point."""
+    model = FieldPredictor(dict(shifts=shifts), stride=stride)
+    field = model.field
+    dense, = model.predict_cells(field.picture(*shape)[None], [{}])
+    step = stride // shifts
+    assert dense.boxes.shape[1:] == (-(-shape[0] // step), -(-shape[1] // step))
+    points = cell_points(dense.boxes.shape[1:], dense.extent)
+    inside = inner_cells(points, shape, stride)
+    assert inside.float().mean() > 0.3
+    assert torch.allclose(dense.boxes[:, inside], field.boxes_at(points)[:, inside], atol=1e-3)
+    assert torch.allclose(dense.logits[:2, inside], points.permute(2, 0, 1)[:, inside], atol=1e-3)
+
+
+def test_logits_of_another_stride_come_to_the_grid_of_the_boxes():
+    model = FieldPredictor(dict(shifts=2), stride=8, logit_stride=16)
+    field = model.field
+    dense, = model.predict_cells(field.picture(96, 96)[None], [{}])
+    assert dense.logits.shape[1:] == dense.boxes.shape[1:] == (24, 24)
+    points = cell_points((24, 24), (96, 96))
+    inside = inner_cells(points, (96, 96), 24)
+    assert torch.allclose(dense.logits[:2, inside], points.permute(2, 0, 1)[:, inside], atol=1e-3)
+
+
+def test_copies_go_through_the_network_one_after_another():
+    model = FieldPredictor(dict(shifts=2))
+    field = model.field
+    model.predict_cells(field.picture(64, 64)[None], [{}])
+    assert field.seen[1:] == [(1, 3, 64, 64)] * 4  # the first look finds the strides
+    field.seen.clear()
+    model.predict_cells(field.picture(64, 64)[None], [{}])
+    assert len(field.seen) == 4  # and is not repeated
+
+
+def test_a_shift_replicates_the_border():
+    image = torch.arange(12.).view(1, 1, 3, 4)
+    assert shift_image(image, 1, -2)[0, 0].tolist() == [[4, 4, 4, 5], [8, 8, 8, 9], [8, 8, 8, 9]]

@@ -1,3 +1,4 @@
+"""Groupers to compare with: the paper's own procedure, and that of Panoptic-DeepLab."""
 import math
 
 import torch
@@ -10,6 +11,84 @@ from . import grouping
 from .base_grouper import BaseGrouper, Cells
 from .box_iou import box_iou
 from .grouping import Candidates
+
+
+class BoxNMSGrouper(BaseGrouper):
+    """Groups pixels by non-maximum suppression of their boxes (the paper's own procedure).
+
+    Greedy NMS over the boxes of a category's cells, the most probable cell first (the first in the
+    order of the grid's rows among equals). The box of a cell that survives is an instance, and the
+    cells that it suppresses are its mask. Regions may share cells, because a cell that one survivor
+    has suppressed may agree with a later one too; of regions that overlap much, only the first is
+    kept (region NMS). A cell goes to the first region left that has it. Cells of a region that was
+    dropped belong to none, unless another region has them.
+
+    The number of survivors grows quickly when the boxes are noisy. It is here to compare with;
+    :class:`PixelBoxGrouper` is faster and sturdier.
+
+    Args:
+        box_iou_thr: IoU above which a box suppresses another.
+        region_iou_thr: IoU of their sets of cells above which a region suppresses another.
+        **kwargs: See :class:`BaseGrouper`.
+
+    Raises:
+        ValueError: If a threshold is not in [0, 1].
+    """
+
+    def __init__(self, box_iou_thr: float = 0.5, region_iou_thr: float = 0.5, **kwargs) -> None:
+        super().__init__(**kwargs)
+        if not 0 <= box_iou_thr <= 1 or not 0 <= region_iou_thr <= 1:
+            raise InvalidInputError('BoxNMSGrouper needs box_iou_thr and region_iou_thr in [0, 1], '
+                                    f'got {box_iou_thr} and {region_iou_thr}')
+        self.box_iou_thr = box_iou_thr
+        self.region_iou_thr = region_iou_thr
+
+    def _group(self, cells: Cells) -> tuple[Candidates, Tensor, Tensor]:
+        survivors, regions = suppress_boxes(cells.boxes, cells.labels, cells.prob, self.box_iou_thr)
+        keep = grouping.greedy_keep(region_iou(regions) > self.region_iou_thr)
+        survivors, regions = survivors[keep], regions[keep]
+        owner = torch.where(regions.any(dim=0), regions.byte().argmax(dim=0), -1)
+        iou = box_iou(cells.boxes, cells.boxes[survivors[owner]])
+        votes = torch.bincount(owner[owner >= 0], minlength=len(survivors)).to(cells.prob)
+        found = Candidates(cells.boxes[survivors], cells.labels[survivors], votes)
+        return found, owner, iou  # each survivor owns its own cell: no other survivor suppresses it
+
+
+def suppress_boxes(boxes: Tensor, labels: Tensor, prob: Tensor,
+                   iou_thr: float) -> tuple[Tensor, Tensor]:
+    """Greedy non-maximum suppression among the boxes of each category.
+
+    Args:
+        boxes: ``(n, 4)``.
+        labels: ``(n,)`` int64.
+        prob: ``(n,)``, by which they are ordered; equal ones keep their order.
+        iou_thr: IoU above which a box suppresses one that comes later.
+
+    Returns:
+        tuple: Indices ``(K,)`` of the survivors, best first, and their regions ``(K, n)`` bool:
+            the boxes of the category, suppressed before or not, whose IoU with the survivor is
+            above the threshold, and itself.
+    """
+    order = prob.sort(descending=True, stable=True).indices
+    boxes, labels = boxes[order], labels[order]
+    survivors, regions = [], []
+    alive = torch.ones_like(labels, dtype=torch.uint8)
+    while bool(alive.any()):
+        best = int(alive.argmax())  # the first of equals
+        region = (box_iou(boxes[best], boxes) > iou_thr) & (labels == labels[best])
+        region[best] = True
+        alive[region] = 0
+        survivors.append(best)
+        regions.append(region)
+    by_cell = torch.stack(regions)[:, order.argsort()]
+    return order[survivors], by_cell
+
+
+def region_iou(regions: Tensor) -> Tensor:
+    """IoU ``(K, K)`` float32 of sets of cells ``(K, n)`` bool, none empty."""
+    regions = regions.float()
+    inter, size = regions @ regions.T, regions.sum(dim=1)
+    return inter / (size[:, None] + size[None] - inter)
 
 
 class CentreGrouper(BaseGrouper):
@@ -62,8 +141,8 @@ class CentreGrouper(BaseGrouper):
         boxes = grouping.owned_mean(cells.boxes, owner, len(peaks))
         votes = heat[tuple(peaks.T)]
         found, owner = grouping.drop_unowned(Candidates(boxes, labels, votes), owner)
-        nobody = found.boxes.new_zeros(1, 4)  # the box of owner -1
-        return found, owner, box_iou(cells.boxes, torch.cat([found.boxes, nobody])[owner])
+        no_box = found.boxes.new_zeros(1, 4)  # of owner -1
+        return found, owner, box_iou(cells.boxes, torch.cat([found.boxes, no_box])[owner])
 
 
 def grid_centres(cells: Cells) -> Tensor:
@@ -101,13 +180,10 @@ def centre_heat(centres: Tensor, which: Tensor, shape: tuple[int, int, int],
 
 
 def find_peaks(heat: Tensor, kernel: int, min_height: float, max_num: int) -> Tensor:
-    """Local maxima of heat maps by max pooling, highest first.
+    """Local maxima of heat maps ``(M, h, w)`` by max pooling, highest first.
 
-    Args:
-        heat: ``(M, h, w)``.
-        kernel: Side of the window, odd. Equal maxima of a window all count, as in Panoptic-DeepLab.
-        min_height: Height from which a maximum counts.
-        max_num: How many are kept.
+    At most ``max_num`` from ``min_height`` on. Equal maxima of a window all count, as in
+    Panoptic-DeepLab.
 
     Returns:
         Tensor: ``(K, 3)`` int64 map, row and column of each.
@@ -119,15 +195,10 @@ def find_peaks(heat: Tensor, kernel: int, min_height: float, max_num: int) -> Te
 
 
 def nearest_peak(centres: Tensor, which: Tensor, peaks: Tensor) -> Tensor:
-    """The peak of its own map that lies nearest to each centre.
+    """The peak of its own map that lies nearest to each centre: ``(n,)`` int64, -1 for none.
 
-    Args:
-        centres: ``(n, 2)`` x, y in cells.
-        which: ``(n,)`` int64 map of each.
-        peaks: ``(K, 3)`` map, row and column; a peak lies in the middle of its cell.
-
-    Returns:
-        Tensor: ``(n,)`` int64 index of the peak, -1 where the map has none.
+    ``centres`` and ``which`` are those of :func:`centre_heat`, ``peaks`` those of
+    :func:`find_peaks`; a peak lies in the middle of its cell.
     """
     if len(peaks) == 0:
         return torch.full_like(which, -1)

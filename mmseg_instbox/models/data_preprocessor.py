@@ -5,12 +5,14 @@ from mmseg.models import SegDataPreProcessor
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
+from mmseg_instbox.core.feature_grid import VOID
+
 
 @MODELS.register_module()
 class InstBoxDataPreProcessor(SegDataPreProcessor):
     """mmseg's data preprocessor that carries ``gt_inst_map`` and batches images of any size.
 
-    Padding is at the right and the bottom: 255 (void) in ``gt_inst_map`` as in ``gt_sem_seg``. In
+    Padding is at the right and the bottom: void in ``gt_inst_map`` as in ``gt_sem_seg``. In
     testing too the input is padded to a multiple of ``size_divisor``, so that a feature cell covers
     the same number of pixels everywhere.
 
@@ -47,8 +49,12 @@ class InstBoxDataPreProcessor(SegDataPreProcessor):
         """
         if training:
             data = super().forward(data, training=True)
+            height, width = data['inputs'].shape[-2:]
             for sample in data['data_samples']:
-                self._pad_inst_map(sample, data['inputs'].shape[-2:])
+                if 'gt_inst_map' in sample:
+                    inst_map = sample.gt_inst_map.data
+                    padding = (0, width - inst_map.shape[2], 0, height - inst_map.shape[1])
+                    sample.gt_inst_map = PixelData(data=F.pad(inst_map, padding, value=VOID))
         else:
             data = self._forward_test(data)
         if self.channels_last:
@@ -59,26 +65,14 @@ class InstBoxDataPreProcessor(SegDataPreProcessor):
         """Preprocesses image by image (the parent wants one size), then pads to the largest."""
         samples = data.get('data_samples') or [SegDataSample() for _ in data['inputs']]
         forward = super().forward
-        batch = [
-            forward(dict(inputs=[img], data_samples=[sample]))
-            for img, sample in zip(data['inputs'], samples, strict=True)
-        ]
+        batch = [forward(dict(inputs=[img], data_samples=[sample]))
+                 for img, sample in zip(data['inputs'], samples, strict=True)]
         images = [single['inputs'] for single in batch]
         height, width = (max(img.shape[dim] for img in images) for dim in (2, 3))
-        inputs = [
-            F.pad(img, (0, width - img.shape[3], 0, height - img.shape[2]), value=self.pad_val)
-            for img in images
-        ]
+        inputs = [F.pad(img, (0, width - img.shape[3], 0, height - img.shape[2]),
+                        value=self.pad_val) for img in images]
         samples = [single['data_samples'][0] for single in batch]
         for img, sample in zip(data['inputs'], samples, strict=True):
             padding = (0, width - img.shape[2], 0, height - img.shape[1])
             sample.set_metainfo(dict(img_padding_size=padding, pad_shape=(height, width)))
         return dict(inputs=torch.cat(inputs), data_samples=samples)
-
-    @staticmethod
-    def _pad_inst_map(sample: SegDataSample, shape: tuple[int, int]) -> None:
-        if 'gt_inst_map' not in sample:
-            return
-        inst_map = sample.gt_inst_map.data
-        pad = (0, shape[1] - inst_map.shape[2], 0, shape[0] - inst_map.shape[1])
-        sample.gt_inst_map = PixelData(data=F.pad(inst_map, pad, value=255))

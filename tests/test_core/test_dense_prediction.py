@@ -2,7 +2,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from mmseg.structures import SegDataSample
+from box_field import FieldPredictor, inner_cells
 
 from mmseg_instbox.core.dense_prediction import (
     crop_to_image,
@@ -11,8 +11,6 @@ from mmseg_instbox.core.dense_prediction import (
     unflip_boxes,
 )
 from mmseg_instbox.core.feature_grid import cell_points
-
-from .conftest import inner_cells
 
 DIMS = dict(horizontal=[-1], vertical=[-2], diagonal=[-2, -1])
 
@@ -57,10 +55,9 @@ def test_padding_of_a_mirror_image_goes_where_it_was_flipped_away_from(direction
     assert torch.equal(back, F.pad(image, (0, 2, 0, 3)))
 
 
-def flipped_sample(img_shape, ori_shape, direction) -> SegDataSample:
-    meta = dict(img_shape=img_shape, ori_shape=ori_shape, flip=direction is not None,
+def metainfo(img_shape, ori_shape, direction) -> dict:
+    return dict(img_shape=img_shape, ori_shape=ori_shape, flip=direction is not None,
                 flip_direction=direction)
-    return SegDataSample(metainfo=meta)
 
 
 @pytest.mark.parametrize('test_cfg', [
@@ -71,12 +68,13 @@ def flipped_sample(img_shape, ori_shape, direction) -> SegDataSample:
 @pytest.mark.parametrize('img_shape, ori_shape', [
     ((96, 128), (96, 128)), ((93, 117), (93, 117)), ((90, 120), (45, 60)), ((75, 99), (150, 297))])
 def test_boxes_of_scaled_padded_mirrored_shifted_images(
-        field_model, img_shape, ori_shape, direction, test_cfg):
+        img_shape, ori_shape, direction, test_cfg):
     """Whatever was done to the picture, each cell has the box of its point of the original."""
-    model, field = field_model(test_cfg)
+    model = FieldPredictor(test_cfg)
+    field = model.field
     picture = field.picture(*img_shape, ori_shape).flip(DIMS.get(direction, []))
     padded = F.pad(picture, (0, -img_shape[1] % 32, 0, -img_shape[0] % 32))
-    dense, = model.predict_dense(padded[None], [flipped_sample(img_shape, ori_shape, direction)])
+    dense, = model.predict_cells(padded[None], [metainfo(img_shape, ori_shape, direction)])
     assert dense.ori_shape == ori_shape
     points = cell_points(dense.boxes.shape[1:], dense.extent)
     step = max(ori / img for ori, img in zip(ori_shape, img_shape, strict=True)) * 8
@@ -86,42 +84,14 @@ def test_boxes_of_scaled_padded_mirrored_shifted_images(
     assert torch.allclose(dense.logits[:2, inside], points.permute(2, 0, 1)[:, inside], atol=5e-3)
 
 
-def test_plain_and_mirrored_images_in_one_batch(field_model):
-    model, field = field_model()
+def test_plain_and_mirrored_images_in_one_batch():
+    model = FieldPredictor()
+    field = model.field
     pictures = [field.picture(93, 117), field.picture(93, 117).flip(-1), field.picture(61, 100)]
     inputs = torch.stack([F.pad(p, (0, 128 - p.shape[2], 0, 96 - p.shape[1])) for p in pictures])
-    samples = [flipped_sample((93, 117), (93, 117), None),
-               flipped_sample((93, 117), (93, 117), 'horizontal'),
-               flipped_sample((61, 100), (61, 100), None)]
-    plain, mirrored, other = model.predict_dense(inputs, samples)
+    samples = [metainfo((93, 117), (93, 117), None),
+               metainfo((93, 117), (93, 117), 'horizontal'),
+               metainfo((61, 100), (61, 100), None)]
+    plain, mirrored, other = model.predict_cells(inputs, samples)
     assert torch.allclose(plain.boxes[:, :11, :14], mirrored.boxes[:, :11, :14], atol=1e-3)
     assert plain.extent == mirrored.extent == (96, 120) and other.extent == (64, 104)
-
-
-def test_a_box_to_the_right_is_one_to_the_left_in_the_mirror(pooled_model):
-    """A network that says 'half a scale right and a quarter down' wherever it looks."""
-    conv = pooled_model.box_head.conv_seg
-    torch.nn.init.zeros_(conv.weight)
-    conv.bias.data = torch.tensor([0.5, 0.25, 0., 0.])  # in units of 16 pixels
-    image = torch.randn(1, 3, 64, 64)
-    centres = {}
-    for direction in (None, *DIMS):
-        dense, = pooled_model.predict_dense(
-            image, [flipped_sample((64, 64), (32, 128), direction)])
-        x1, y1, x2, y2 = dense.boxes
-        points = cell_points((8, 8), dense.extent)
-        assert torch.allclose(x2 - x1, torch.tensor(32.)) and torch.allclose(
-            y2 - y1, torch.tensor(8.))
-        offset = torch.stack([(x1 + x2) / 2, (y1 + y2) / 2], dim=-1) - points
-        assert torch.allclose(offset, offset[0, 0].expand_as(offset), atol=1e-4)
-        centres[direction] = [round(v, 3) for v in offset[0, 0].tolist()]
-    # 8 and 4 pixels of the input are 16 and 2 of the original
-    assert centres == {None: [16, 2], 'horizontal': [-16, 2], 'vertical': [16, -2],
-                       'diagonal': [-16, -2]}
-
-
-@pytest.mark.parametrize('direction', [None, 'sideways'])
-def test_unknown_directions_are_refused(pooled_model, direction):
-    sample = SegDataSample(metainfo=dict(flip=True, flip_direction=direction))
-    with pytest.raises(ValueError, match='flip_direction of a flipped test image is one of'):
-        pooled_model.predict_dense(torch.randn(1, 3, 40, 48), [sample])

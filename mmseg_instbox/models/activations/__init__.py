@@ -1,3 +1,0 @@
-from .lean_relu6 import LeanReLU6
-
-__all__ = ['LeanReLU6']

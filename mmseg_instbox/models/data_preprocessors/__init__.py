@@ -1,3 +1,0 @@
-from .inst_box_data_preprocessor import InstBoxDataPreProcessor
-
-__all__ = ['InstBoxDataPreProcessor']

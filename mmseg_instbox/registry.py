@@ -5,7 +5,6 @@ is inherited with ``mmseg_instbox::`` with that scope, and looks its classes up 
 the parents, whose modules it does not import. So the registries here are empty, but must exist and
 name their parents' modules.
 """
-from collections.abc import Iterator
 from typing import Any
 
 import mmengine.registry
@@ -31,7 +30,7 @@ def registered_names() -> dict[str, set[str]]:
     Packages whose classes are registered on first use are imported.
     """
     names = {scope: set() for scope in OWN_SCOPES}
-    for registry in list(_all_registries()):
+    for registry in _all_registries():
         if registry.scope in OWN_SCOPES:
             registry.import_from_location()
             for scope in OWN_SCOPES[OWN_SCOPES.index(registry.scope):]:
@@ -48,14 +47,9 @@ def registered_name(thing: Any) -> str | None:
     return None
 
 
-def _all_registries() -> Iterator[Registry]:
+def _all_registries() -> list[Registry]:
     """Every registry of MMEngine and of the packages that build on it."""
-    for value in vars(mmengine.registry).values():
-        if isinstance(value, Registry):
-            yield from _with_children(value)
-
-
-def _with_children(registry: Registry) -> Iterator[Registry]:
-    yield registry
-    for child in registry.children.values():
-        yield from _with_children(child)
+    found = [each for each in vars(mmengine.registry).values() if isinstance(each, Registry)]
+    for registry in found:  # grows while it is walked through
+        found += registry.children.values()
+    return found

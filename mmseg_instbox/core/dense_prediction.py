@@ -46,14 +46,8 @@ class DensePredictor:
     _strides: tuple[int, int] | None = None
 
     def forward_dense(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Category logits and boxes on their feature grids: one pass of the network.
-
-        Args:
-            inputs: ``(N, 3, H, W)`` float, normalised.
-
-        Returns:
-            tuple: Logits ``(N, C, h, w)`` and boxes ``(N, 4, h', w')`` in pixels of ``inputs``.
-        """
+        """Logits ``(N, C, h, w)``, and boxes ``(N, 4, h', w')`` in pixels of ``inputs``, from
+        normalised images ``(N, 3, H, W)``: one pass of the network."""
         raise NotImplementedError(f'{type(self).__name__} must implement forward_dense')
 
     def predict_cells(self, inputs: Tensor, metainfos: list[dict]) -> list[DensePrediction]:
@@ -120,11 +114,8 @@ def _pad_to_multiple(inputs: Tensor, divisor: int) -> Tensor:
 
 
 def flipped_dims(metainfo: dict) -> tuple[int, ...]:
-    """The dimensions along which a sample's image is flipped, negative.
-
-    Raises:
-        ValueError: A direction other than horizontal, vertical and diagonal.
-    """
+    """The dimensions along which a sample's image is flipped, negative; ValueError for an unknown
+    direction."""
     if not metainfo.get('flip'):
         return ()
     direction = metainfo.get('flip_direction')
@@ -145,27 +136,18 @@ def _align_flipped(inputs: Tensor, metainfos: list[dict]) -> Tensor:
 
 
 def move_padding(image: Tensor, img_shape: tuple[int, int], dims: tuple[int, ...]) -> Tensor:
-    """Brings the padding of a flipped image to the sides from which it was flipped away.
+    """Brings the padding of a flipped image ``(3, H, W)`` from the right and bottom to the sides
+    from which it was flipped away.
 
-    Unflipped, the image then lies at the top left as all others do, whatever its size, and its
-    feature grid is theirs.
-
-    Args:
-        image: ``(3, H, W)``, padded at the right and bottom.
-        img_shape: ``(h, w)`` of the image without padding.
-        dims: The flipped dimensions, negative.
+    Unflipped, the image of ``img_shape`` then lies at the top left as all others do, and its
+    feature grid is theirs. ``dims`` are the flipped dimensions, negative.
     """
     return torch.roll(image, [image.shape[dim] - img_shape[dim] for dim in dims], list(dims))
 
 
 def unflip_boxes(boxes: Tensor, dims: tuple[int, ...], extent: tuple[int, int]) -> Tensor:
-    """Boxes ``(4, h, w)`` of an image from those of its mirror image.
-
-    Args:
-        boxes: ``(4, h, w)`` in pixels.
-        dims: The flipped dimensions, negative.
-        extent: ``(H, W)`` of the area that the grid covers.
-    """
+    """Boxes ``(4, h, w)`` of an image from those of its mirror image, flipped along ``dims``
+    (negative); ``extent`` ``(H, W)`` are the pixels that the grid covers."""
     x1, y1, x2, y2 = boxes
     if -1 in dims:
         x1, x2 = extent[1] - x2, extent[1] - x1

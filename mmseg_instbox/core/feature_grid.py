@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mmseg_instbox.errors import InvalidInputError
 
-VOID = 255  # label of pixels without ground truth, in category and instance maps
+from . import VOID
 
 
 def cell_points(grid_shape: tuple[int, int],
@@ -24,9 +24,9 @@ def cell_points(grid_shape: tuple[int, int],
     return torch.stack([x[None, :].expand(h, w), y[:, None].expand(h, w)], dim=-1)
 
 
-def pixels_at_cells(label_map: Tensor, grid_shape: tuple[int, int],
-                    extent: tuple[float, float] | None = None) -> Tensor:
-    """Values ``(4, ..., h, w)`` of the four pixels around each cell's centre.
+def sample_at_cells(label_map: Tensor, grid_shape: tuple[int, int],
+                    extent: tuple[float, float] | None = None, void: int = VOID) -> Tensor:
+    """Value ``(..., h, w)`` of a map at each cell's centre: the one that most of its pixels have.
 
     Where the stride is even a centre is the corner of four pixels; inside a pixel all four are
     that one. Taking one of them would move labels by half a pixel against the image.
@@ -36,26 +36,14 @@ def pixels_at_cells(label_map: Tensor, grid_shape: tuple[int, int],
         grid_shape: ``(h, w)`` of the grid.
         extent: ``(H', W')`` pixels that the grid covers, at least the map and by default the map;
             beyond it the map's last row and column count.
+        void: Value of centres on a border, where no value has a majority.
     """
     shape = label_map.shape[-2:]
     points = cell_points(grid_shape, shape if extent is None else extent, label_map.device)
     rows, cols = (
         [each.long().clamp(0, size - 1) for each in (position.ceil() - 1, position.floor())]
         for position, size in zip((points[:, 0, 1], points[0, :, 0]), shape, strict=True))
-    return torch.stack([label_map[..., y[:, None], x] for y in rows for x in cols])
-
-
-def sample_at_cells(label_map: Tensor, grid_shape: tuple[int, int],
-                    extent: tuple[float, float] | None = None, void: int = VOID) -> Tensor:
-    """Value ``(..., h, w)`` of a map at each cell's centre: the one that most of its pixels have.
-
-    Args:
-        label_map: As of :func:`pixels_at_cells`, as are the others.
-        grid_shape: ``(h, w)`` of the grid.
-        extent: ``(H', W')`` pixels that the grid covers.
-        void: Value of centres on a border, where no value has a majority.
-    """
-    around = pixels_at_cells(label_map, grid_shape, extent)
+    around = torch.stack([label_map[..., y[:, None], x] for y in rows for x in cols])
     same = (around[:, None] == around[None]).sum(dim=0)
     most, index = same.max(dim=0)
     value = around.gather(0, index[None])[0]

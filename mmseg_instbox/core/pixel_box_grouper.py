@@ -62,18 +62,23 @@ class PixelBoxGrouper(BaseGrouper):
             raise InvalidInputError('PixelBoxGrouper needs bin_size > 0, merge_iou in [0, 1], '
                                     'coverage in (0, 1], max_candidates >= 1 and num_smooth, '
                                     f'min_votes, num_refine and min_gain >= 0, got {given}')
-        self.__dict__.update(given, relative_bins=relative_bins)
+        self.num_smooth = num_smooth
+        self.bin_size = bin_size
+        self.relative_bins = relative_bins
+        self.min_votes = min_votes
+        self.merge_iou = merge_iou
+        self.min_gain = min_gain
+        self.coverage = coverage
+        self.num_refine = num_refine
+        self.max_candidates = max_candidates
         self._warned = False
 
     def vote(self, cells: Cells) -> tuple[Tensor, Candidates]:
         """The first part of grouping: candidates before any are merged.
 
-        Args:
-            cells: At least one.
-
         Returns:
-            tuple: The boxes ``(n, 4)`` of the cells, averaged with those around them, and the local
-                maxima of their votes that have ``min_votes``, those with most votes first.
+            tuple: The boxes ``(n, 4)`` of the cells, at least one, averaged with those around them,
+                and the local maxima of their votes that have ``min_votes``, most votes first.
         """
         boxes, labels = cells.boxes, cells.labels
         around = grouping.neighbours(cells.index, cells.grid_shape)

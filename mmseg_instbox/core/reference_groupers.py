@@ -56,13 +56,10 @@ class BoxNMSGrouper(BaseGrouper):
 
 def suppress_boxes(boxes: Tensor, labels: Tensor, prob: Tensor,
                    iou_thr: float) -> tuple[Tensor, Tensor]:
-    """Greedy non-maximum suppression among the boxes of each category.
+    """Greedy non-maximum suppression among the boxes ``(n, 4)`` of each category.
 
-    Args:
-        boxes: ``(n, 4)``.
-        labels: ``(n,)`` int64.
-        prob: ``(n,)``, by which they are ordered; equal ones keep their order.
-        iou_thr: IoU above which a box suppresses one that comes later.
+    They are ordered by ``prob`` ``(n,)``, equal ones keep their order; a box suppresses those that
+    come later and have an IoU above ``iou_thr`` with it.
 
     Returns:
         tuple: Indices ``(K,)`` of the survivors, best first, and their regions ``(K, n)`` bool:
@@ -155,7 +152,7 @@ def grid_centres(cells: Cells) -> Tensor:
 
 def centre_heat(centres: Tensor, which: Tensor, shape: tuple[int, int, int],
                 sigma: float) -> Tensor:
-    """How many centres fall into each cell, blurred by a Gaussian.
+    """How many centres fall into each cell, blurred by a Gaussian: float32 of ``shape``.
 
     Args:
         centres: ``(n, 2)`` x, y in cells.
@@ -163,9 +160,6 @@ def centre_heat(centres: Tensor, which: Tensor, shape: tuple[int, int, int],
         shape: ``(M, h, w)`` of the maps.
         sigma: Standard deviation in cells; the kernel ends at 3 of them. Nothing comes in from
             outside the grid.
-
-    Returns:
-        Tensor: ``(M, h, w)`` float32.
     """
     num, h, w = shape
     x, y = (c.long().clamp(max=size - 1) for c, size in zip(centres.T, (w, h), strict=True))

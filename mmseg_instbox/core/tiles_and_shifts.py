@@ -26,12 +26,8 @@ _PROBE = 224  # a multiple of every feature stride up to 32, and of 14
 def feature_strides(forward: Forward, inputs: Tensor) -> tuple[int, int]:
     """Feature strides of the logits and of the boxes, found by a look at the grids.
 
-    Args:
-        forward: The network.
-        inputs: Any input, for its channels, dtype and device.
-
-    Raises:
-        ValueError: A grid that does not divide an input of 224 x 224 pixels evenly.
+    ``inputs`` may be any; its channels, dtype and device are taken. Raises a ValueError for a grid
+    that does not divide an input of 224 x 224 pixels evenly.
     """
     grids = forward(inputs.new_zeros((1, inputs.shape[1], _PROBE, _PROBE)))
     strides = [_PROBE // grid.shape[-1] for grid in grids]
@@ -100,12 +96,8 @@ def tile_starts(size: int, tile: int, step: int) -> list[int]:
 def border_distance(start: int, length: int, full: int) -> Tensor:
     """Distance ``(length,)`` of each cell's centre from the borders of its tile along one side.
 
-    A border of the image is none: it cuts every tile alike.
-
-    Args:
-        start: First cell of the tile.
-        length: Cells of the tile.
-        full: Cells of the image.
+    The tile has ``length`` cells from ``start`` on, the image ``full`` cells, whose border is none:
+    it cuts every tile alike.
     """
     centre = torch.arange(length) + 0.5
     before = centre if start > 0 else torch.full_like(centre, math.inf)

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from ..core import VOID
 from ..errors import InvalidInputError
 from ..utils.limits import check_limit
-
-VOID = 255
 
 
 def category_lookup(num_classes: int,

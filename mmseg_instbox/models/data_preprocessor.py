@@ -5,7 +5,7 @@ from mmseg.models import SegDataPreProcessor
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
-from mmseg_instbox.core.feature_grid import VOID
+from mmseg_instbox.core import VOID
 
 
 @MODELS.register_module()

@@ -10,7 +10,7 @@ from mmseg.structures import SegDataSample
 from mmseg.utils import get_classes, get_palette
 from mmseg.visualization import SegLocalVisualizer
 
-from mmseg_instbox.core.feature_grid import VOID
+from mmseg_instbox.core import VOID
 
 from ..errors import InvalidInputError
 from .drawing import (

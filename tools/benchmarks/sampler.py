@@ -17,9 +17,9 @@ from mmseg.models.losses import CrossEntropyLoss
 from mmseg.structures.sampler import OHEMPixelSampler
 from torch import Tensor, nn
 
+from mmseg_instbox.core import VOID
 from mmseg_instbox.models import BootstrapCrossEntropyLoss, BootstrapPixelSampler
 
-VOID = 255
 THRESH, MIN_KEPT = 0.6, 512  # t, and K in pixels of an image
 
 

@@ -11,10 +11,8 @@ class InputDropout:
     """A forward pre-hook that drops values of a module's input while the module trains.
 
     A dropout of its own inside a block would need a copy of the block's ``forward``, or change the
-    keys of its state dict; a hook does neither.
-
-    Args:
-        rate: Probability of a value to be dropped.
+    keys of its state dict; a hook does neither. ``rate`` is the probability of a value to be
+    dropped.
     """
 
     def __init__(self, rate: float) -> None:

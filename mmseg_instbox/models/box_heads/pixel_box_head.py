@@ -10,23 +10,20 @@ from mmseg.structures import SegDataSample
 from mmseg.utils import ConfigType, SampleList
 from torch import Tensor
 
+from mmseg_instbox.core import VOID
 from mmseg_instbox.core.box_iou import box_iou
-from mmseg_instbox.core.feature_grid import VOID, cell_points, sample_at_cells
+from mmseg_instbox.core.feature_grid import cell_points, sample_at_cells
 from mmseg_instbox.errors import InvalidInputError
 
 from ..task_modules.bootstrap_pixel_sampler import mean_weights
 
 
 def cell_boxes(sample: SegDataSample, grid_shape: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """The instance box that each cell of a grid has to regress.
+    """Which cells ``(h, w)`` bool of a grid lie on an instance, and the boxes ``(M, 4)`` of these.
 
     Args:
         sample: With ``gt_inst_map`` ``(1, H, W)`` and ``gt_instances`` (``ids``, ``bboxes``).
         grid_shape: ``(h, w)``.
-
-    Returns:
-        tuple: ``(h, w)`` bool, the cells that lie on an instance, and the ``(M, 4)`` boxes of
-            these.
 
     Raises:
         ValueError: An instance of the map that ``gt_instances`` does not list.
@@ -44,14 +41,8 @@ def cell_boxes(sample: SegDataSample, grid_shape: tuple[int, int]) -> tuple[Tens
 
 
 def describe_not_finite(values: Tensor, valid: Tensor, samples: SampleList) -> str | None:
-    """An error message that names the images whose numbers are NaN or infinite; None if all are
-    finite.
-
-    Args:
-        values: ``(M,)`` float, of the M cells that are true in ``valid``.
-        valid: ``(N, h, w)`` bool.
-        samples: The N data samples.
-    """
+    """An error message that names those of N samples whose ``values`` ``(M,)``, at the M true cells
+    of ``valid`` ``(N, h, w)``, are NaN or infinite; None if all are finite."""
     if torch.isfinite(values.sum()):
         return None
     broken = valid.new_zeros(valid.shape).masked_scatter(valid, ~torch.isfinite(values))
@@ -115,14 +106,8 @@ class PixelBoxHead(FCNHead):
                                     'least 1')
         dilation = self.convs[0].dilation
         return ConvModule(
-            self.in_channels,
-            self.channels,
-            kernel,
-            padding=kernel // 2 * dilation[0],
-            dilation=dilation,
-            conv_cfg=self.conv_cfg,
-            norm_cfg=self.norm_cfg,
-            act_cfg=self.act_cfg)
+            self.in_channels, self.channels, kernel, padding=kernel // 2 * dilation[0],
+            dilation=dilation, conv_cfg=self.conv_cfg, norm_cfg=self.norm_cfg, act_cfg=self.act_cfg)
 
     def _transform_inputs(self, inputs: tuple[Tensor] | Tensor) -> Tensor:
         """The parent's choice of features; a backbone that gives only one (PIDNet and DDRNet, when
@@ -180,15 +165,8 @@ class PixelBoxHead(FCNHead):
         return {self.loss_decode.loss_name: loss, 'iou': loss.detach()}
 
     def predict(self, inputs: tuple[Tensor], extent: tuple[int, int]) -> Tensor:
-        """Boxes of all cells.
-
-        Args:
-            inputs: Features of the backbone or neck.
-            extent: ``(H, W)`` of the network's input.
-
-        Returns:
-            Tensor: ``(N, 4, h, w)`` x1, y1, x2, y2 in pixels of the network's input.
-        """
+        """Boxes ``(N, 4, h, w)`` of all cells, in pixels of the network's input ``extent`` (H, W),
+        from the features of the backbone or neck."""
         deltas = self.forward(inputs).permute(0, 2, 3, 1).float()
         points = cell_points(deltas.shape[1:3], extent, deltas.device)
         return self.coder.decode(points, deltas).permute(0, 3, 1, 2)

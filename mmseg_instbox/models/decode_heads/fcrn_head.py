@@ -16,15 +16,8 @@ class CellLossMixin:
     """
 
     def loss_by_feat(self, seg_logits: Tensor, batch_data_samples: SampleList) -> dict:
-        """The parent's losses, with labels sampled at the cells of ``seg_logits``.
-
-        Args:
-            seg_logits: ``(N, C, h, w)``.
-            batch_data_samples: With ``gt_sem_seg`` of ``(1, H, W)``.
-
-        Returns:
-            dict[str, Tensor]: The losses and ``acc_seg``.
-        """
+        """The parent's losses, with labels ``gt_sem_seg`` ``(1, H, W)`` sampled at the cells of
+        ``seg_logits`` ``(N, C, h, w)``."""
         grid = seg_logits.shape[-2:]
         samples = [
             SegDataSample(gt_sem_seg=PixelData(data=sample_at_cells(sample.gt_sem_seg.data, grid)))

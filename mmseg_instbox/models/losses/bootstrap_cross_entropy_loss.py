@@ -3,7 +3,7 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from mmseg_instbox.core.feature_grid import VOID
+from mmseg_instbox.core import VOID
 from mmseg_instbox.errors import InvalidInputError
 
 from ..task_modules.bootstrap_pixel_sampler import BootstrapPixelSampler
@@ -89,19 +89,13 @@ class BootstrapCrossEntropyLoss(nn.Module):
                 label: Tensor,
                 weight: Tensor | None = None,
                 ignore_index: int = VOID) -> Tensor:
-        """The bootstrapped loss.
+        """The bootstrapped loss, a scalar.
 
         Args:
             cls_score: ``(N, C, H, W)`` category logits, C > 1.
             label: ``(N, H, W)`` int64.
-            weight: Must be None: this loss chooses its pixels itself.
+            weight: Must be None, as without a sampler of the head; else a ValueError is raised.
             ignore_index: Label of void.
-
-        Returns:
-            Tensor: A scalar.
-
-        Raises:
-            ValueError: Weights, which a sampler of the head would give.
         """
         if weight is not None:
             raise InvalidInputError('BootstrapCrossEntropyLoss chooses its pixels itself: give the '

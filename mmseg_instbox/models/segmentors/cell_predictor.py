@@ -50,26 +50,20 @@ class CellPredictor(DensePredictor):
         del inputs  # the largest tensor, if the caller holds it no longer
         data_samples = data_samples or [SegDataSample() for _ in dense]
         for sample, each in zip(data_samples, dense, strict=True):
-            size = (each.logits_extent, each.ori_shape)
+            logits = (each.logits, each.logits_extent, each.ori_shape)
             if self.test_cfg.get('keep_logits', True):
-                self.group(sample, resize_to_extent(each.logits, *size), each)
-            else:
-                self._group_cells(sample, best_categories(each.logits, *size), each)
+                sample.seg_logits = PixelData(data=resize_to_extent(*logits))
+            self.group(sample, best_categories(*logits), each)
         return data_samples
 
-    def group(self, sample: SegDataSample, seg_logits: Tensor, dense: DensePrediction) -> None:
-        """Groups the cells of an image and writes all predictions on its sample.
+    def group(self, sample: SegDataSample, seg_map: Tensor, dense: DensePrediction) -> None:
+        """Groups the cells of an image and writes category map and instances on its sample.
 
         Args:
             sample: Changed in place.
-            seg_logits: ``(C, H, W)`` at original size.
+            seg_map: ``(H, W)`` int64 category of each pixel.
             dense: Its ``probs`` and ``boxes`` are grouped.
         """
-        sample.seg_logits = PixelData(data=seg_logits)
-        self._group_cells(sample, seg_logits.argmax(dim=0), dense)
-
-    def _group_cells(self, sample: SegDataSample, seg_map: Tensor, dense: DensePrediction) -> None:
-        """Writes the category map ``(H, W)`` int64 and the instances on a sample."""
         sample.pred_sem_seg = PixelData(data=seg_map[None])
         sample.pred_instances = to_instance_data(self.grouper(
             dense.probs, dense.boxes, dense.ori_shape, self.thing_ids, dense.extent, seg_map))

@@ -9,8 +9,8 @@ from mmseg.structures import SegDataSample
 from mmseg.utils import ConfigType, OptConfigType, SampleList, add_prefix
 from torch import Tensor
 
+from mmseg_instbox.core import VOID
 from mmseg_instbox.core.dense_prediction import check_test_cfg
-from mmseg_instbox.core.feature_grid import VOID
 from mmseg_instbox.errors import InvalidInputError
 
 from .cell_predictor import CellPredictor

@@ -1,5 +1,6 @@
 import torch
 import torch.nn.functional as F
+from mmengine.structures import PixelData
 from mmseg.models.segmentors import SegTTAModel
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
@@ -63,19 +64,13 @@ class InstBoxTTAModel(SegTTAModel):
         return self.merge_preds(list(zip(*predictions, strict=True)))
 
     def merge_preds(self, data_samples_list: list[tuple[View, ...]]) -> SampleList:
-        """Merges the views of each image and groups them once.
-
-        Args:
-            data_samples_list: For each image its views, a sample and what was predicted for it.
-
-        Returns:
-            list[SegDataSample]: As of :meth:`test_step`.
-        """
+        """Merges the views of each image, samples with their predictions, and groups them once."""
         merged = []
         for views in data_samples_list:
             sample = views[0][0]
             seg_logits, dense = merge_views([view for _, view in views], self.box_merge)
-            self.module.group(sample, seg_logits, dense)
+            sample.seg_logits = PixelData(data=seg_logits)
+            self.module.group(sample, seg_logits.argmax(dim=0), dense)
             merged.append(sample)
         return merged
 
@@ -108,7 +103,7 @@ def merge_views(views: list[DensePrediction], box_merge: str) -> tuple[Tensor, D
 
 
 def merge_boxes(boxes: Tensor, probs: Tensor, rule: str) -> Tensor:
-    """One box a cell from those of V views.
+    """One box a cell ``(4, h, w)`` from those of V views.
 
     Args:
         boxes: ``(V, 4, h, w)``.
@@ -116,9 +111,6 @@ def merge_boxes(boxes: Tensor, probs: Tensor, rule: str) -> Tensor:
         rule: ``'mean'``; ``'weighted'``: mean weighted by the probability that the view gives the
             category that is best in all views together; ``'median'`` of each coordinate;
             ``'first'``: that of the first view.
-
-    Returns:
-        Tensor: ``(4, h, w)``.
     """
     if rule == 'first':
         return boxes[0]
@@ -133,17 +125,14 @@ def merge_boxes(boxes: Tensor, probs: Tensor, rule: str) -> Tensor:
 
 def sample_grid(grid: Tensor, extent: tuple[float, float], new_shape: tuple[int, int],
                 new_extent: tuple[float, float], mode: str) -> Tensor:
-    """Values of a feature grid at the cells of another one.
+    """Values ``(C, h', w')`` of a feature grid ``(C, h, w)`` at the cells of another one.
 
     Args:
-        grid: ``(C, h, w)`` float.
+        grid: ``(C, h, w)`` float; itself returned where the two grids are the same.
         extent: ``(H, W)`` pixels that it covers from the image's corner.
         new_shape: ``(h', w')`` of the other grid.
         new_extent: ``(H', W')`` pixels that the other covers from the same corner.
         mode: ``'bilinear'`` or ``'nearest'``; beyond the grid its border counts.
-
-    Returns:
-        Tensor: ``(C, h', w')``; ``grid`` itself where the two are the same.
     """
     if tuple(grid.shape[-2:]) == tuple(new_shape) and tuple(extent) == tuple(new_extent):
         return grid

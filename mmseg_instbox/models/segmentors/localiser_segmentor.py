@@ -53,6 +53,7 @@ class LocaliserSegmentor(InstBoxSegmentor):
                 part.requires_grad_(False)
 
     def _category_parts(self) -> list[nn.Module]:
+        """The modules of the category network."""
         names = ('backbone', 'neck', 'decode_head', 'auxiliary_head')
         return [getattr(self, name) for name in names if hasattr(self, name)]
 

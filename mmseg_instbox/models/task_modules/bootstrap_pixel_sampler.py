@@ -8,7 +8,7 @@ from mmseg.registry import TASK_UTILS
 from mmseg.structures.sampler.base_pixel_sampler import BasePixelSampler
 from torch import Tensor, nn
 
-from mmseg_instbox.core.feature_grid import VOID
+from mmseg_instbox.core import VOID
 from mmseg_instbox.errors import InvalidInputError
 
 
@@ -16,16 +16,14 @@ def hard_pixels(loss: Tensor, valid: Tensor, min_kept: int | float, min_loss: fl
                 easy_share: float = 0.) -> Tensor:
     """The valid pixels whose loss is at least ``min_loss``, and never fewer than the hardest K.
 
+    Pixels that tie with the K-th hardest are all kept, so the pixels' order does not matter.
+
     Args:
         loss: ``(P,)`` float, the loss of each pixel.
         valid: ``(P,)`` bool.
         min_kept: K as a count (int) or as a share of the valid pixels (float).
         min_loss: Loss from which a pixel is kept in any case; None keeps the K hardest alone.
         easy_share: How many of the other pixels K grows by, as a share of them.
-
-    Returns:
-        Tensor: ``(P,)`` bool. Pixels that tie with the K-th hardest are all kept, so the result
-            does not depend on the pixels' order.
     """
     num_valid = int(valid.sum())
     k = math.ceil(min_kept * num_valid) if isinstance(min_kept, float) else min_kept
@@ -41,16 +39,14 @@ def hard_pixels(loss: Tensor, valid: Tensor, min_kept: int | float, min_loss: fl
 
 
 def mean_weights(kept: Tensor, scope: str = 'image') -> Tensor:
-    """Weights under which a plain mean over all pixels is the bootstrapped loss.
+    """Weights ``(N, H, W)`` float32 under which a plain mean over all pixels is the bootstrapped
+    loss.
 
     Args:
         kept: ``(N, H, W)`` bool.
         scope: ``'image'``: the mean over the N images of each image's mean over its kept pixels, an
             image without any counting as 0. ``'batch'``: the mean over all kept pixels of all
             images on all processes.
-
-    Returns:
-        Tensor: ``(N, H, W)`` float32.
     """
     weights = kept.float()
     if scope == 'image':
@@ -113,15 +109,8 @@ class BootstrapPixelSampler(BasePixelSampler):
 
     @torch.no_grad()
     def sample(self, seg_logit: Tensor, seg_label: Tensor) -> Tensor:
-        """Weights of the pixels for the category loss.
-
-        Args:
-            seg_logit: ``(N, C, H, W)``, C > 1.
-            seg_label: ``(N, 1, H, W)`` category of each pixel.
-
-        Returns:
-            Tensor: ``(N, H, W)`` float32.
-        """
+        """Weights ``(N, H, W)`` float32 for the category loss of logits ``(N, C, H, W)``, C > 1,
+        and labels ``(N, 1, H, W)``."""
         label = seg_label.squeeze(1).long()
         ignore_index = getattr(self.context, 'ignore_index', VOID)
         loss = F.cross_entropy(seg_logit, label, ignore_index=ignore_index, reduction='none')
@@ -133,15 +122,7 @@ class BootstrapPixelSampler(BasePixelSampler):
 
     @torch.no_grad()
     def category_weights(self, loss: Tensor, valid: Tensor) -> Tensor:
-        """Weights of the pixels for a cross entropy that is known, by the threshold ``thresh``.
-
-        Args:
-            loss: ``(N, H, W)`` float, the cross entropy of each pixel.
-            valid: ``(N, H, W)`` bool, the pixels that may be kept.
-
-        Returns:
-            Tensor: ``(N, H, W)`` float32; ``(loss * weights).mean()`` is the bootstrapped loss.
-        """
+        """As :meth:`sample_loss`, of the cross entropy of each pixel and by ``thresh``."""
         min_loss = None if self.thresh is None else -math.log(self.thresh)
         return mean_weights(self._keep(loss, valid, min_loss), self.scope)
 

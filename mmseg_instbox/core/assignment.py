@@ -81,11 +81,10 @@ def assign_blocks(blocks: Iterable[Block], num: int, num_cells: Tensor, min_gain
     whose cells another candidate explains nearly as well.
 
     What a candidate is worth is the agreement that its cells would lose if it were taken away and
-    they went to their second best, relative to its size. The size is that of its box, but no more
-    than the cells that agree with it would fill at a coverage of ``coverage``: a thin object that
-    fills little of its box is worth as much as any other. The least worth is taken away until all
-    that are left are worth something, and at least ``min_gain``. Of those that share cells only one
-    goes at a time; others go together.
+    they went to their second best, relative to its size: that of its box, but no more than the
+    cells that agree with it would fill at ``coverage``, so that thin objects are worth as much as
+    others. The least worth is taken away until all that are left are worth at least ``min_gain``;
+    of those that share cells only one goes at a time.
 
     Args:
         blocks: From :func:`agreement_blocks`; the first candidate wins among equals. IoU are

@@ -160,7 +160,7 @@ class BaseGrouper:
         return CellGroups(owners, candidates.labels, score, label_scores, num_invalid)
 
     def _group(self, cells: Cells) -> tuple[Candidates, Tensor, Tensor]:
-        """Decides which cells, at least one, belong together.
+        """Decides which of the cells, at least one, belong together.
 
         Returns:
             tuple: K candidates that own a cell each, the owner ``(n,)`` of each cell or -1, and

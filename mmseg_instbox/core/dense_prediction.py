@@ -158,17 +158,8 @@ def unflip_boxes(boxes: Tensor, dims: tuple[int, ...], extent: tuple[int, int]) 
 
 def crop_to_image(grid: Tensor, input_shape: tuple[int, int], img_shape: tuple[int, int],
                   ori_shape: tuple[int, int]) -> tuple[Tensor, tuple[float, float]]:
-    """Cuts a feature grid to the cells that hold the image, without its padding.
-
-    Args:
-        grid: ``(C, h, w)`` over the padded network input.
-        input_shape: ``(H, W)`` of the padded input.
-        img_shape: ``(H, W)`` of the image in it, at the top left.
-        ori_shape: ``(H, W)`` of the original image.
-
-    Returns:
-        tuple: The ``(C, h', w')`` grid and the size ``(H', W')`` in original pixels that it covers.
-    """
+    """Cuts a feature grid ``(C, h, w)`` over the padded input to the cells ``(C, h', w')`` of the
+    image at its top left; also gives the size ``(H', W')`` in original pixels that they cover."""
     cells, extent = [], []
     for num, full, img, ori in zip(
             grid.shape[-2:], input_shape, img_shape, ori_shape, strict=True):

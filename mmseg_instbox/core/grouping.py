@@ -48,18 +48,11 @@ def neighbours(index: Tensor, grid_shape: tuple[int, int]) -> Tensor:
 
 
 def smooth_boxes(boxes: Tensor, labels: Tensor, around: Tensor) -> Tensor:
-    """Averages each cell's box with those around it of its category, weighted by their IoU squared.
+    """Averages each cell's box with those ``around`` it of its category, from :func:`neighbours`,
+    weighted by their IoU squared.
 
     Boxes of one object differ by noise and agree; those of a neighbouring object do not, and count
-    the less.
-
-    Args:
-        boxes: ``(n, 4)``.
-        labels: ``(n,)``.
-        around: ``(m, n)`` from :func:`neighbours`.
-
-    Returns:
-        Tensor: ``(n, 4)``.
+    less.
     """
     rows = F.pad(boxes.T, (0, 1))  # coordinates first is faster; the last box stands for no cell
     others = rows.index_select(1, around.flatten()).view(4, *around.shape)
@@ -74,8 +67,8 @@ def cast_votes(boxes: Tensor, labels: Tensor, img_shape: tuple[int, int], bin_si
     """Bins of the Hough space (category, size, centre) that each cell votes for.
 
     Args:
-        boxes: ``(n, 4)``.
-        labels: ``(n,)``.
+        boxes: Of the cells.
+        labels: Of the cells.
         img_shape: Bins are laid out from the image's centre, so that a flipped image votes in
             flipped bins.
         bin_size: Width of a bin, in sizes of the box (``relative``) or in pixels.
@@ -101,15 +94,8 @@ def cast_votes(boxes: Tensor, labels: Tensor, img_shape: tuple[int, int], bin_si
 
 
 def find_maxima(keys: Tensor, boxes: Tensor) -> Candidates:
-    """Local maxima of the votes, smoothed over 3 x 3 bins, as candidate instances.
-
-    Args:
-        keys: ``(L, n)`` bins that got a vote, from :func:`cast_votes`.
-        boxes: ``(n, 4)`` of the voters.
-
-    Returns:
-        Candidates: The box of each is the mean over the votes of its window.
-    """
+    """Local maxima of the votes ``keys`` ``(L, n)`` from :func:`cast_votes`, smoothed over 3 x 3
+    bins; the box of each is the mean over the votes of its window."""
     bins, inverse, counts = keys.unique(return_inverse=True, return_counts=True)
     sums = boxes.new_zeros((len(bins), 4), dtype=torch.float64)
     sums.index_add_(0, inverse.flatten(), boxes.double().repeat(len(keys), 1))
@@ -172,17 +158,11 @@ def greedy_keep(beats: Tensor) -> Tensor:
 
 
 def owned_sums(values: Tensor, owner: Tensor, num: int, weights: Tensor | None = None) -> Tensor:
-    """Weighted sums over the cells of each candidate.
-
-    Args:
-        values: ``(n, D)``.
-        owner: ``(n,)``.
-        num: K.
-        weights: ``(n,)``, ones by default.
+    """Sums of ``values`` ``(n, D)``, by ``weights`` ``(n,)``, over the cells of ``num`` candidates.
 
     Returns:
         Tensor: ``(K, D + 1)`` float64, so that the order of the cells does not matter; the last
-            column sums the weights.
+            column sums the weights, which are ones by default.
     """
     rows = F.pad(values, (0, 1), value=1).double()
     if weights is not None:

@@ -48,13 +48,12 @@ def best_categories(logits: Tensor, extent: tuple[float, float], img_shape: tupl
 
     Args:
         logits: ``(C, h, w)`` float.
-        extent: ``(H', W')``, the pixels that the grid covers, at least the image.
+        extent: ``(H', W')`` pixels that the grid covers, at least the image.
         img_shape: ``(H, W)``.
         chunk: How many logits are interpolated together.
 
     Returns:
-        Tensor: ``(H, W)`` int64. Where two categories are equal but for rounding, another one of
-            them than that of the interpolated whole may be the best.
+        Tensor: ``(H, W)`` int64; of categories that are equal but for rounding, any.
     """
     full = [max(round(whole), part) for whole, part in zip(extent, img_shape, strict=True)]
     rows, cols = (between_cells(size, cells, whole, logits.device)

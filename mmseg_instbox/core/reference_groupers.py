@@ -16,15 +16,11 @@ from .grouping import Candidates
 class BoxNMSGrouper(BaseGrouper):
     """Groups pixels by non-maximum suppression of their boxes (the paper's own procedure).
 
-    Greedy NMS over the boxes of a category's cells, the most probable cell first (the first in the
-    order of the grid's rows among equals). The box of a cell that survives is an instance, and the
-    cells that it suppresses are its mask. Regions may share cells, because a cell that one survivor
-    has suppressed may agree with a later one too; of regions that overlap much, only the first is
-    kept (region NMS). A cell goes to the first region left that has it. Cells of a region that was
-    dropped belong to none, unless another region has them.
-
-    The number of survivors grows quickly when the boxes are noisy. It is here to compare with;
-    :class:`PixelBoxGrouper` is faster and sturdier.
+    Greedy NMS over the boxes of a category's cells, the most probable cell first. The box of a cell
+    that survives is an instance, the cells that it suppresses are its region. Regions may share
+    cells; of those that overlap much only the first is kept (region NMS), and a cell goes to the
+    first region left that has it, or to none. With noisy boxes many survive:
+    :class:`.PixelBoxGrouper` is faster and sturdier.
 
     Args:
         box_iou_thr: IoU above which a box suppresses another.
@@ -58,8 +54,8 @@ def suppress_boxes(boxes: Tensor, labels: Tensor, prob: Tensor,
                    iou_thr: float) -> tuple[Tensor, Tensor]:
     """Greedy non-maximum suppression among the boxes ``(n, 4)`` of each category.
 
-    They are ordered by ``prob`` ``(n,)``, equal ones keep their order; a box suppresses those that
-    come later and have an IoU above ``iou_thr`` with it.
+    The most probable is the first, equal ones keep their order; a box suppresses later ones whose
+    IoU with it is above ``iou_thr``.
 
     Returns:
         tuple: Indices ``(K,)`` of the survivors, best first, and their regions ``(K, n)`` bool:
@@ -93,12 +89,11 @@ class CentreGrouper(BaseGrouper):
     arXiv 1911.10194, section 3.2).
 
     Panoptic-DeepLab predicts a heat map of object centres and each pixel's offset to its centre.
-    Here both come from the boxes: each cell's box has a centre, and the heat map of a category
-    counts how many of them fall into each cell of the grid, blurred. Local maxima, found by max
-    pooling, are the objects' centres, and each cell goes to the centre of its category that lies
-    nearest to its own. The boxes' sizes are not used; two objects of equal size whose centres lie
-    less than 2 ``sigma`` apart become one. It is here to compare with; of the settings tried, the
-    defaults have the best mean F1 in ``tools/benchmarks/grouping.py``.
+    Here both come from the boxes: the heat map of a category counts how many boxes' centres fall
+    into each cell, blurred. Local maxima are the objects' centres, and each cell goes to the one of
+    its category that lies nearest to its own. Sizes are not used; centres less than 2 ``sigma``
+    apart become one. Of the settings tried, the defaults have the best mean F1 in
+    ``tools/benchmarks/grouping.py``.
 
     Args:
         sigma: Standard deviation of the blur in cells.
@@ -152,14 +147,10 @@ def grid_centres(cells: Cells) -> Tensor:
 
 def centre_heat(centres: Tensor, which: Tensor, shape: tuple[int, int, int],
                 sigma: float) -> Tensor:
-    """How many centres fall into each cell, blurred by a Gaussian: float32 of ``shape``.
+    """How many ``centres`` ``(n, 2)``, x and y in cells, fall into each cell of the map ``which``
+    ``(n,)`` int64 of each, blurred by a Gaussian: float32 of ``shape`` ``(M, h, w)``.
 
-    Args:
-        centres: ``(n, 2)`` x, y in cells.
-        which: ``(n,)`` int64 map that each belongs to.
-        shape: ``(M, h, w)`` of the maps.
-        sigma: Standard deviation in cells; the kernel ends at 3 of them. Nothing comes in from
-            outside the grid.
+    The kernel ends at 3 ``sigma``, in cells; nothing comes in from outside the grid.
     """
     num, h, w = shape
     x, y = (c.long().clamp(max=size - 1) for c, size in zip(centres.T, (w, h), strict=True))

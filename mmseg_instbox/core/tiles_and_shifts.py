@@ -55,9 +55,6 @@ def forward_tiled(forward: Forward, inputs: Tensor, crop_size: tuple[int, int],
         crop_size: Height and width of a tile in pixels.
         step: Pixels from tile to tile, down and right.
         stride: Feature stride, of the coarser grid where there are two.
-
-    Returns:
-        tuple: Logits and boxes as ``forward`` would give for all of ``inputs``.
     """
     img_shape = tuple(inputs.shape[-2:])
     crop = [math.ceil(size / stride) * stride for size in crop_size]
@@ -131,10 +128,6 @@ def forward_shifted(forward: Forward, inputs: Tensor, stride: int,
         inputs: ``(N, 3, H, W)``, sizes multiples of ``stride``.
         stride: Feature stride of the boxes.
         num: Number of copies a direction.
-
-    Returns:
-        tuple: ``(N, C, H / stride * num, W / stride * num)`` logits, and boxes of that size in
-            pixels of ``inputs``.
     """
     logits, boxes = [], []
     offsets = shift_offsets(stride, num)

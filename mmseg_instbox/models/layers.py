@@ -37,9 +37,6 @@ class LeanReLU6(nn.ReLU6):
     torch's keeps a copy of its input for the backward pass, in place too: of three tensors that a
     layer of MobileNetV2 keeps (before normalisation, before and after the activation), one. For
     ``act_cfg`` of a backbone or head.
-
-    Args:
-        inplace: Whether the result takes the place of the input.
     """
 
     def forward(self, input: Tensor) -> Tensor:

@@ -12,9 +12,8 @@ from ..task_modules.bootstrap_pixel_sampler import BootstrapPixelSampler
 class WeightedNLL(torch.autograd.Function):
     """The mean of weighted cross entropies whose log-softmax is known already.
 
-    Takes logits and log-probabilities ``(N, C, H, W)``, labels ``(N, H, W)`` within the categories
-    and weights ``(N, H, W)``. The gradient goes to the logits; where few pixels have a weight, only
-    theirs is computed.
+    Takes logits and log-probabilities ``(N, C, H, W)``, labels and weights ``(N, H, W)``. The
+    gradient goes to the logits; where few pixels have a weight, only theirs is computed.
     """
 
     FEW = 1 / 8  # on a CPU as fast at 15 % of the pixels as for all of them

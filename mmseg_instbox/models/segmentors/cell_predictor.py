@@ -36,11 +36,7 @@ class CellPredictor(DensePredictor):
         return self.predict_cells(inputs, metainfos)
 
     def predict(self, inputs: Tensor, data_samples: OptSampleList = None) -> SampleList:
-        """Category map and instances of a batch.
-
-        Args:
-            inputs: ``(N, 3, H, W)``, padded at the right and bottom only.
-            data_samples: As for :meth:`predict_dense`, whose errors are raised.
+        """Category map and instances of a batch; arguments and errors as of :meth:`predict_dense`.
 
         Returns:
             list[SegDataSample]: The samples with ``seg_logits``, ``pred_sem_seg`` and

@@ -90,15 +90,12 @@ class InstBoxSegmentor(CellPredictor, EncoderDecoder):
         check_test_cfg(self.test_cfg)
 
     def loss(self, inputs: Tensor, data_samples: SampleList) -> dict:
-        """Losses of a batch, moved against the feature grid if ``train_cfg.label_shift`` says so.
+        """Losses of all heads, moved against the feature grid if ``train_cfg.label_shift`` says so.
 
         Args:
             inputs: ``(N, 3, H, W)``.
             data_samples: With ``gt_sem_seg``, ``gt_inst_map`` and ``gt_instances`` in pixels of
                 ``inputs``.
-
-        Returns:
-            dict[str, Tensor]: The losses of all heads.
         """
         shift = self.train_cfg.get('label_shift', 0)
         if shift:
@@ -114,26 +111,16 @@ class InstBoxSegmentor(CellPredictor, EncoderDecoder):
         return losses
 
     def forward_dense(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Category logits and boxes on their feature grids: one pass of the network.
-
-        Args:
-            inputs: ``(N, 3, H, W)``.
-
-        Returns:
-            tuple: ``(N, C, h, w)`` logits and ``(N, 4, h', w')`` boxes in pixels of ``inputs``.
-        """
+        """Logits ``(N, C, h, w)``, and boxes ``(N, 4, h', w')`` in pixels of ``inputs``, from
+        normalised images ``(N, 3, H, W)``: one pass of the network."""
         feats = self.extract_feat(inputs)
         boxes = self.box_head.predict(feats, inputs.shape[-2:])
         return category_logits(self.decode_head, feats).float(), boxes
 
 
 def check_decode_head(decode_head: ConfigType) -> None:
-    """Raises a ValueError for a decode head that gives no logits for each cell of a feature grid:
-    a cascade, or a head that classifies masks (Mask2Former, MaskFormer) or does something else.
-
-    Args:
-        decode_head: Its config. A type that is unknown here is left to the registry.
-    """
+    """Raises a ValueError for the config of a decode head that gives no logits for each cell of a
+    feature grid: a cascade, a head that classifies masks (Mask2Former) or does something else."""
     hint = ('InstBoxSegmentor groups the pixels of a category, so it takes one decode head that '
             "scores categories pixel by pixel, such as FCNHead or mmseg's UPerHead")
     if isinstance(decode_head, list | tuple):
@@ -143,7 +130,7 @@ def check_decode_head(decode_head: ConfigType) -> None:
     kind = decode_head.get('type')
     kind = MODELS.get(kind) if isinstance(kind, str) else kind
     if kind is None:
-        return
+        return  # the registry says that it is unknown
     if issubclass(kind, BaseCascadeDecodeHead):
         raise InvalidInputError(f'{kind.__name__} refines what another head of a cascade gives; '
                                 f'{hint}.')
@@ -153,11 +140,8 @@ def check_decode_head(decode_head: ConfigType) -> None:
 
 
 def with_instance_maps(data_preprocessor: OptConfigType) -> OptConfigType:
-    """The config of a data preprocessor that pads instance maps, too.
-
-    mmseg's ``SegDataPreProcessor`` becomes :class:`.InstBoxDataPreProcessor`, which extends it and
-    takes the same arguments; anything else stays.
-    """
+    """The config of a data preprocessor, mmseg's ``SegDataPreProcessor`` replaced by
+    :class:`.InstBoxDataPreProcessor`, which takes the same arguments."""
     if not isinstance(data_preprocessor, dict):
         return data_preprocessor
     kind = data_preprocessor.get('type')
@@ -168,30 +152,19 @@ def with_instance_maps(data_preprocessor: OptConfigType) -> OptConfigType:
 
 
 def category_logits(decode_head: BaseDecodeHead, feats: tuple[Tensor]) -> Tensor:
-    """Category logits ``(N, C, h, w)`` on the head's own grid.
-
-    Heads with several outputs (``DAHead``, ``EncHead``) put their logits first.
-    """
-    output = decode_head(feats)
+    """Category logits ``(N, C, h, w)`` on the head's own grid."""
+    output = decode_head(feats)  # heads with several (DAHead, EncHead) put their logits first
     return output if isinstance(output, Tensor) else output[0]
 
 
 def shift_training_batch(inputs: Tensor, data_samples: SampleList, offset: tuple[int, int],
                          growth: int) -> tuple[Tensor, SampleList]:
-    """Moves images and ground truth together against the feature grid.
+    """Moves images and ground truth together against the feature grid: the training form of
+    shifted copies.
 
-    The training form of shifted copies. Nothing is cut off, so every box stays that of its object:
-    the images grow.
-
-    Args:
-        inputs: ``(N, 3, H, W)``.
-        data_samples: Their pixel maps ``gt_*`` and boxes ``gt_instances.bboxes``.
-        offset: y, x in pixels from 0 to ``growth``, how far down and right.
-        growth: Pixels by which height and width grow.
-
-    Returns:
-        tuple: ``(N, 3, H + growth, W + growth)`` with zeros around the images, and new samples with
-            void around the maps.
+    Nothing is cut off, so every box stays that of its object: images ``(N, 3, H, W)`` grow by
+    ``growth`` pixels a side, with zeros around them and void around the maps of new samples.
+    ``offset`` y, x from 0 to ``growth`` is how far they move down and right.
     """
     y, x = offset
     padding = (x, growth - x, y, growth - y)

@@ -45,7 +45,7 @@ class InstBoxTTAModel(SegTTAModel):
         self.box_merge = box_merge
 
     def test_step(self, data: dict) -> SampleList:
-        """Predictions for a batch of augmented images.
+        """Predicts a batch of augmented images.
 
         Args:
             data: ``inputs`` and ``data_samples`` as ``TestTimeAug`` and the loader give them: a
@@ -76,16 +76,12 @@ class InstBoxTTAModel(SegTTAModel):
 
 
 def merge_views(views: list[DensePrediction], box_merge: str) -> tuple[Tensor, DensePrediction]:
-    """Merges what was predicted for several views of one image.
+    """Merges the predictions for several views, at least one, of an image.
 
     Category probabilities are averaged: at image resolution for the category map, as mmseg does,
     and on the finest of the views' grids for the grouping. To it boxes come by the nearest cell;
-    interpolation would blend them across borders of objects.
-
-    Args:
-        views: At least one, all of the same image.
-        box_merge: A rule of :func:`merge_boxes`; of views on the finest grid, the first is the
-            first.
+    interpolation would blend them across borders of objects. Of views on the finest grid, the first
+    is the first of :func:`merge_boxes`.
 
     Returns:
         tuple: ``(C, H, W)`` logarithms of category probabilities, and the merged prediction.

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from mmseg_instbox.core import VOID
+from mmseg_instbox.core.feature_grid import VOID
 from mmseg_instbox.datasets.transforms.load_inst_image import LoadInstImage
 from mmseg_instbox.utils import atomic_write
 from mmseg_instbox.visualization.error_pictures import draw_kinds

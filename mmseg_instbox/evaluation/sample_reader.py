@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmseg_instbox.core import VOID
+from mmseg_instbox.core.feature_grid import VOID
 
 from ..errors import InvalidInputError, InvalidTypeError
 from .functional.pixel_counts import RegionOverlap, find_runs, region_overlap

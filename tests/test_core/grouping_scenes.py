@@ -21,12 +21,12 @@ def assign(iou: Tensor, num_cells: Tensor, min_gain: float,
 
 def perfect_output(seg: Tensor, inst: Tensor, stride: int,
                    noise: float = 0) -> tuple[Tensor, Tensor]:
-    """Scores (C, h, w) and boxes (4, h, w) of a network that knows the scene."""
+    """Probabilities (C, h, w) and boxes (4, h, w) of a network that knows the scene."""
     grid = (math.ceil(seg.shape[0] / stride), math.ceil(seg.shape[1] / stride))
     owner = sample_at_cells(inst, grid, void=0)
     label = torch.stack([seg[inst == index][0] for index in inst.unique()])
     label = label[torch.searchsorted(inst.unique(), owner)]
-    scores = torch.nn.functional.one_hot(label, NUM_CLASSES).permute(2, 0, 1) * 0.8 + 0.04
+    probs = torch.nn.functional.one_hot(label, NUM_CLASSES).permute(2, 0, 1) * 0.8 + 0.04
     points = cell_points(grid, seg.shape)
     boxes = torch.cat([points - 6, points + 6], dim=-1)
     for index in inst.unique():
@@ -34,7 +34,7 @@ def perfect_output(seg: Tensor, inst: Tensor, stride: int,
         box = torch.stack([x.min(), y.min(), x.max() + 1, y.max() + 1]).float()
         boxes[owner == index] = box
     boxes += torch.randn(boxes.shape) * noise
-    return scores, boxes.permute(2, 0, 1)
+    return probs, boxes.permute(2, 0, 1)
 
 
 def scene(*rectangles: tuple[int, int, int, int, int], size=(64, 96)) -> tuple[Tensor, Tensor]:

@@ -63,10 +63,10 @@ def test_a_large_picture_is_grouped_as_in_one_table(in_blocks):
     torch.manual_seed(0)
     boxes, labels, index = random_cells(40)
     field = torch.zeros(4, GRID[0] * GRID[1])
-    scores = torch.zeros(4, GRID[0] * GRID[1])
-    scores[0] = 0.5
-    field[:, index], scores[labels + 1, index] = boxes.T, 0.9
-    arguments = (scores.view(4, *GRID), field.view(4, *GRID), (560, 720), [1, 2, 3], (560, 720))
+    probs = torch.zeros(4, GRID[0] * GRID[1])
+    probs[0] = 0.5
+    field[:, index], probs[labels + 1, index] = boxes.T, 0.9
+    arguments = (probs.view(4, *GRID), field.view(4, *GRID), (560, 720), [1, 2, 3], (560, 720))
     grouper = PixelBoxGrouper(min_gain=0.01)
     whole = grouper.group_cells(*arguments)
     in_blocks()

@@ -56,17 +56,17 @@ def test_a_grouper_must_say_how_it_groups():
 
 def own_cell_output() -> tuple[Tensor, Tensor]:
     """A grid of 4 x 5 cells of category 2 with probability 0.6, each with its own cell as box."""
-    scores = torch.full((NUM_CLASSES, 4, 5), 0.1)
-    scores[2] = 0.6
+    probs = torch.full((NUM_CLASSES, 4, 5), 0.1)
+    probs[2] = 0.6
     y, x = torch.meshgrid(torch.arange(4.), torch.arange(5.), indexing='ij')
-    return scores, torch.stack([x, y, x + 1, y + 1]) * 8
+    return probs, torch.stack([x, y, x + 1, y + 1]) * 8
 
 
 def test_the_hook_gets_the_thing_cells_in_the_order_of_rows():
-    scores, boxes = own_cell_output()
-    scores[3, 1, 2], scores[2, 1, 2] = 0.6, 0.1  # a category without instances
+    probs, boxes = own_cell_output()
+    probs[3, 1, 2], probs[2, 1, 2] = 0.6, 0.1  # a category without instances
     grouper = HalvesGrouper()
-    grouper(scores, boxes, (30, 36), THING_IDS, extent=(32., 40.))
+    grouper(probs, boxes, (30, 36), THING_IDS, extent=(32., 40.))
     cells = grouper.cells
     expected = torch.cat([boxes.flatten(1).T[:7], boxes.flatten(1).T[8:]])
     assert torch.equal(cells.boxes, expected)
@@ -76,10 +76,10 @@ def test_the_hook_gets_the_thing_cells_in_the_order_of_rows():
 
 
 def test_owners_become_masks_and_scores():
-    scores, boxes = own_cell_output()
+    probs, boxes = own_cell_output()
     seg_map = torch.full((32, 40), 2)
     seg_map[:, 30:] = 0
-    result = HalvesGrouper(PRODUCT)(scores, boxes, (32, 40), THING_IDS, seg_map=seg_map)
+    result = HalvesGrouper(PRODUCT)(probs, boxes, (32, 40), THING_IDS, seg_map=seg_map)
     check(result, (32, 40))
     assert result.labels.tolist() == [1, 1] and result.num_invalid == 0
     assert result.scores.tolist() == pytest.approx([0.3, 0.3])  # probability times agreement
@@ -92,14 +92,14 @@ def test_owners_become_masks_and_scores():
     ('probability', 0.6), ('agreement', 0.5), ('coverage', 0.5), ('size', 5 / 13)])
 def test_factors_of_the_score(factor, expected):
     """Five of the cells are one instance whose box has room for all 20."""
-    scores, boxes = own_cell_output()
+    probs, boxes = own_cell_output()
     boxes = torch.tensor([0., 0, 40, 32])[:, None, None].repeat(1, 4, 5)
     boxes[:, 1:] = float('nan')
     grouper = HalvesGrouper([factor])
     grouper._group = lambda cells: (
         Candidates(cells.boxes[:1], cells.labels[:1], cells.prob[:1]),
         torch.zeros_like(cells.labels), torch.full_like(cells.prob, 0.5))
-    result = grouper(scores, boxes, (32, 40), THING_IDS)
+    result = grouper(probs, boxes, (32, 40), THING_IDS)
     assert result.scores.tolist() == pytest.approx([expected])
 
 
@@ -111,12 +111,12 @@ def test_unknown_factors_are_refused(score):
 
 def test_the_two_steps_are_the_call(grouper):
     seg, inst = random_crowd(1)
-    scores, boxes = perfect_output(seg, inst, 4, noise=1)
+    probs, boxes = perfect_output(seg, inst, 4, noise=1)
     things = torch.tensor(THING_IDS)
-    groups = grouper.group_cells(scores, boxes, (64, 96), things, (64, 96))
+    groups = grouper.group_cells(probs, boxes, (64, 96), things, (64, 96))
     steps = draw_instances(groups, seg, things, (64, 96))
-    whole = grouper(scores, boxes, (64, 96), THING_IDS, seg_map=seg)
-    again = grouper(scores, boxes, (64, 96), THING_IDS, seg_map=seg)
+    whole = grouper(probs, boxes, (64, 96), THING_IDS, seg_map=seg)
+    again = grouper(probs, boxes, (64, 96), THING_IDS, seg_map=seg)
     for key in ('masks', 'labels', 'scores', 'bboxes'):
         assert torch.equal(steps[key], whole[key]) and torch.equal(again[key], whole[key])
     owned = groups.owners[groups.owners >= 0].unique().tolist()
@@ -125,10 +125,10 @@ def test_the_two_steps_are_the_call(grouper):
 
 def test_masks_take_no_more_memory_than_they_may(grouper):
     seg, inst = random_crowd(1)
-    scores, boxes = perfect_output(seg, inst, 4, noise=1)
-    every = grouper(scores, boxes, (64, 96), THING_IDS, seg_map=seg)
+    probs, boxes = perfect_output(seg, inst, 4, noise=1)
+    every = grouper(probs, boxes, (64, 96), THING_IDS, seg_map=seg)
     grouper.max_mask_bytes = 3 * 64 * 96 - 1
-    kept = grouper(scores, boxes, (64, 96), THING_IDS, seg_map=seg)
+    kept = grouper(probs, boxes, (64, 96), THING_IDS, seg_map=seg)
     assert every.num_left_out == 0 and kept.num_left_out == len(every) - 2 > 0
     for key in ('masks', 'labels', 'scores', 'bboxes'):
         assert torch.equal(kept[key], every[key][:2])
@@ -163,9 +163,9 @@ def test_no_foreground(grouper):
 
 
 def test_one_cell(grouper):
-    scores = torch.tensor([0.1, 0.1, 0.6, 0.1, 0.1])[:, None, None]
+    probs = torch.tensor([0.1, 0.1, 0.6, 0.1, 0.1])[:, None, None]
     boxes = torch.tensor([1., 2, 9, 8])[:, None, None]
-    result = grouper(scores, boxes, (8, 10), THING_IDS)
+    result = grouper(probs, boxes, (8, 10), THING_IDS)
     check(result, (8, 10))
     assert result.labels.tolist() == [1] and result.masks.all()
     assert result.scores.tolist() == pytest.approx([0.6 / 9])  # one cell
@@ -179,8 +179,8 @@ def test_a_category_that_fills_the_image(grouper):
 
 def test_boxes_outside_the_image(grouper):
     seg, inst = scene((1, 8, 8, 40, 48))
-    scores, boxes = perfect_output(seg, inst, 8)
-    result = grouper(scores, boxes + 5000, (64, 96), THING_IDS)
+    probs, boxes = perfect_output(seg, inst, 8)
+    result = grouper(probs, boxes + 5000, (64, 96), THING_IDS)
     check(result, (64, 96))
     assert result.num_invalid == 0
 
@@ -196,39 +196,39 @@ def test_the_grid_may_cover_more_than_the_image(grouper):
 @pytest.mark.parametrize('seed', range(3))
 def test_any_output_gives_a_sound_result(grouper, seed):
     torch.manual_seed(seed)
-    scores = (torch.randn(NUM_CLASSES, 9, 13) * 2).softmax(dim=0)
+    probs = (torch.randn(NUM_CLASSES, 9, 13) * 2).softmax(dim=0)
     boxes = torch.randn(4, 9, 13) * 40 + 30  # also inside out
     boxes[:, :2] *= 1e4
     boxes[:, 5] = boxes[:, 5].masked_fill(torch.rand(4, 13) < 0.2, torch.nan)
-    result = grouper(scores, boxes, (70, 100), THING_IDS, extent=(72., 104.))
+    result = grouper(probs, boxes, (70, 100), THING_IDS, extent=(72., 104.))
     check(result, (70, 100))
-    things = torch.isin(scores.argmax(dim=0), torch.tensor(THING_IDS))
+    things = torch.isin(probs.argmax(dim=0), torch.tensor(THING_IDS))
     assert result.num_invalid == int((things & ~has_area(boxes)).sum()) > 0
 
 
 @pytest.mark.parametrize('box', INVALID.values(), ids=INVALID.keys())
 def test_cells_with_an_unsound_box_are_left_out_and_counted(grouper, box):
     seg, inst = scene((2, 8, 8, 40, 48), (2, 40, 8, 72, 48))
-    scores, boxes = perfect_output(seg, inst, 4)
+    probs, boxes = perfect_output(seg, inst, 4)
     things = torch.tensor(THING_IDS)
     boxes[:, :3] = torch.tensor(box)[:, None, None]
-    groups = grouper.group_cells(scores, boxes, (64, 96), things, (64, 96))
+    groups = grouper.group_cells(probs, boxes, (64, 96), things, (64, 96))
     assert groups.num_invalid == 16  # row 2 has 16 cells with an object, rows 0 and 1 none
     assert (groups.owners[:3] == -1).all()
-    without = scores.clone()
+    without = probs.clone()
     without[0, :3] = 1  # background there
     expected = grouper.group_cells(without, boxes, (64, 96), things, (64, 96))
     assert expected.num_invalid == 0 and len(groups.scores) == 2
     assert torch.equal(groups.owners, expected.owners)
     assert torch.equal(groups.scores, expected.scores)
-    result = grouper(scores, boxes, (64, 96), THING_IDS)
+    result = grouper(probs, boxes, (64, 96), THING_IDS)
     assert result.num_invalid == 16 and 'num_invalid' in result.metainfo
 
 
 def test_nothing_but_unsound_boxes(grouper):
     seg, inst = scene((1, 8, 8, 40, 48))
-    scores, boxes = perfect_output(seg, inst, 8)
-    result = grouper(scores, torch.full_like(boxes, torch.nan), (64, 96), THING_IDS)
+    probs, boxes = perfect_output(seg, inst, 8)
+    result = grouper(probs, torch.full_like(boxes, torch.nan), (64, 96), THING_IDS)
     check(result, (64, 96))
     assert len(result.labels) == 0 and result.num_invalid == 20
 
@@ -236,31 +236,31 @@ def test_nothing_but_unsound_boxes(grouper):
 def test_half_precision_does_not_overflow(grouper):
     """300 x 300 pixels are more than float16 holds."""
     seg, inst = scene((1, 0, 0, 300, 300), (1, 300, 0, 600, 300), size=(300, 600))
-    scores, boxes = perfect_output(seg, inst, 20)
-    result = grouper(scores.half(), boxes.half(), (300, 600), THING_IDS, seg_map=seg)
+    probs, boxes = perfect_output(seg, inst, 20)
+    result = grouper(probs.half(), boxes.half(), (300, 600), THING_IDS, seg_map=seg)
     assert result.num_invalid == 0 and best_ious(inst, result) == [1, 1]
     assert result.scores.dtype == torch.float32
 
 
 def test_scores_and_boxes_on_different_grids_are_refused(grouper):
-    scores, boxes = perfect_output(*scene((1, 8, 8, 40, 48)), 8)
+    probs, boxes = perfect_output(*scene((1, 8, 8, 40, 48)), 8)
     with pytest.raises(ValueError, match=r'probabilities \(5, 8, 12\) and boxes \(4, 8, 11\)'):
-        grouper(scores, boxes[:, :, 1:], (64, 96), THING_IDS)
+        grouper(probs, boxes[:, :, 1:], (64, 96), THING_IDS)
 
 
 def test_half_precision_scores_give_the_same_categories(grouper):
     seg, inst = random_crowd(2)
-    scores, boxes = perfect_output(seg, inst, 4)
-    scores = (scores == scores.amax(dim=0)).float()  # zeros, whose logarithm half cannot hold
-    exact, half = (grouper(each, boxes, (64, 96), THING_IDS) for each in (scores, scores.half()))
+    probs, boxes = perfect_output(seg, inst, 4)
+    probs = (probs == probs.amax(dim=0)).float()  # zeros, whose logarithm half cannot hold
+    exact, half = (grouper(each, boxes, (64, 96), THING_IDS) for each in (probs, probs.half()))
     assert torch.equal(exact.masks, half.masks)
 
 
 def test_cells_with_nan_probabilities_are_left_out_and_counted(grouper):
     seg, inst = scene((1, 8, 8, 40, 48))
-    scores, boxes = perfect_output(seg, inst, 8)
-    scores[:, 2, 2:4] = float('nan')
-    result = grouper(scores, boxes, (64, 96), THING_IDS, seg_map=seg)
+    probs, boxes = perfect_output(seg, inst, 8)
+    probs[:, 2, 2:4] = float('nan')
+    result = grouper(probs, boxes, (64, 96), THING_IDS, seg_map=seg)
     assert result.num_invalid == 2 and len(result) == 1
 
 

@@ -104,18 +104,18 @@ def test_mask_boxes_by_loops():
     ((32, 32), (9, 9), (9, 9)), ((1, 1), (8, 8), (7, 8)), ((20, 30), (160, 240), (150, 239))])
 @pytest.mark.parametrize('chunk', [999, 2**18])
 @pytest.mark.parametrize('smooth', [False, True])
-def test_best_categories_are_those_of_the_interpolated_scores(grid, extent, size, chunk, smooth):
+def test_best_categories_are_those_of_the_interpolated_logits(grid, extent, size, chunk, smooth):
     logits = torch.randn(5, *grid)
     if smooth:  # regions of one category, as a network gives them
         logits = F.interpolate(torch.randn(1, 5, 3, 3), grid, mode='bilinear')[0]
-    scores = resize_to_extent(logits, extent, size)
+    full = resize_to_extent(logits, extent, size)
     best = painting.best_categories(logits, extent, size, chunk)
     assert best.dtype == torch.int64 and best.shape == size
-    chosen = scores.gather(0, best[None])[0]
-    assert torch.allclose(chosen, scores.amax(dim=0), atol=1e-5)
-    first, second = scores.topk(2, dim=0).values
+    chosen = full.gather(0, best[None])[0]
+    assert torch.allclose(chosen, full.amax(dim=0), atol=1e-5)
+    first, second = full.topk(2, dim=0).values
     clear = first > second + 1e-5
-    assert clear.float().mean() > 0.99 and torch.equal(best[clear], scores.argmax(0)[clear])
+    assert clear.float().mean() > 0.99 and torch.equal(best[clear], full.argmax(0)[clear])
 
 
 def test_masks_of_some_instances():

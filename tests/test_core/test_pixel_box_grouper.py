@@ -18,22 +18,22 @@ from mmseg_instbox.models import PixelBoxGrouper
 @pytest.mark.parametrize('grouper', [PixelBoxGrouper(), PixelBoxGrouper(8, relative_bins=False)])
 def test_two_touching_objects_of_one_category(grouper):
     seg, inst = scene((2, 8, 8, 40, 48), (2, 40, 8, 72, 48))
-    scores, boxes = perfect_output(seg, inst, stride=8)
-    result = grouper(scores, boxes, (64, 96), THING_IDS)
+    probs, boxes = perfect_output(seg, inst, stride=8)
+    result = grouper(probs, boxes, (64, 96), THING_IDS)
     check(result, (64, 96))
     assert result.labels.tolist() == [1, 1]  # index into thing_ids
     assert min(best_ious(inst, result)) > 0.9
-    exact = grouper(scores, boxes, (64, 96), THING_IDS, seg_map=seg)
+    exact = grouper(probs, boxes, (64, 96), THING_IDS, seg_map=seg)
     assert best_ious(inst, exact) == [1, 1]
 
 
 def test_score_is_category_probability_times_agreement_of_the_boxes():
     seg, inst = scene((1, 8, 8, 40, 48))
-    scores, boxes = perfect_output(seg, inst, stride=8)
+    probs, boxes = perfect_output(seg, inst, stride=8)
     grouper = PixelBoxGrouper(score=['probability', 'agreement'])
-    result = grouper(scores, boxes, (64, 96), THING_IDS)
+    result = grouper(probs, boxes, (64, 96), THING_IDS)
     assert result.scores.tolist() == pytest.approx([0.84], abs=1e-4)
-    noisy = grouper(scores, boxes + torch.randn(boxes.shape) * 2, (64, 96), THING_IDS)
+    noisy = grouper(probs, boxes + torch.randn(boxes.shape) * 2, (64, 96), THING_IDS)
     assert 0.5 < noisy.scores[0] < 0.84
 
 
@@ -55,8 +55,8 @@ def test_an_object_inside_another():
 def test_noisy_boxes_still_group(seed):
     torch.manual_seed(seed)
     seg, inst = scene((1, 8, 8, 40, 48), (1, 40, 8, 72, 48), (2, 0, 48, 88, 64))
-    scores, boxes = perfect_output(seg, inst, 4, noise=3)
-    result = PixelBoxGrouper()(scores, boxes, (64, 96), THING_IDS, seg_map=seg)
+    probs, boxes = perfect_output(seg, inst, 4, noise=3)
+    result = PixelBoxGrouper()(probs, boxes, (64, 96), THING_IDS, seg_map=seg)
     check(result, (64, 96))
     assert min(best_ious(inst, result)) > 0.8
 
@@ -67,13 +67,13 @@ def test_noisy_boxes_still_group(seed):
 def test_flipping_the_image_flips_the_masks(seed, noise, axis):
     seg, inst = random_crowd(seed)
     torch.manual_seed(seed)
-    scores, boxes = perfect_output(seg, inst, 4, noise=noise)
-    result = PixelBoxGrouper()(scores, boxes, (64, 96), THING_IDS)
+    probs, boxes = perfect_output(seg, inst, 4, noise=noise)
+    result = PixelBoxGrouper()(probs, boxes, (64, 96), THING_IDS)
     mirrored = boxes.clone()
     low, high, size = (1, 3, 64) if axis == 0 else (0, 2, 96)
     mirrored[low], mirrored[high] = size - boxes[high], size - boxes[low]
     flipped = PixelBoxGrouper()(
-        scores.flip(axis + 1), mirrored.flip(axis + 1), (64, 96), THING_IDS)
+        probs.flip(axis + 1), mirrored.flip(axis + 1), (64, 96), THING_IDS)
     assert len(flipped) == len(result) >= 3
     back = flipped.masks.flip(axis + 1)
     for mask in result.masks:
@@ -84,10 +84,10 @@ def test_flipping_the_image_flips_the_masks(seed, noise, axis):
 @pytest.mark.parametrize('seed', range(4))
 def test_any_output_gives_a_sound_result(seed):
     torch.manual_seed(seed)
-    scores = (torch.randn(NUM_CLASSES, 9, 13) * 2).softmax(dim=0)
+    probs = (torch.randn(NUM_CLASSES, 9, 13) * 2).softmax(dim=0)
     boxes = torch.randn(4, 9, 13) * 40 + 30  # also inside out
     boxes[:, :2] *= 1e4
-    check(PixelBoxGrouper()(scores, boxes, (70, 100), THING_IDS, extent=(72., 104.)), (70, 100))
+    check(PixelBoxGrouper()(probs, boxes, (70, 100), THING_IDS, extent=(72., 104.)), (70, 100))
 
 
 def test_no_foreground():
@@ -99,16 +99,16 @@ def test_no_foreground():
 
 def test_foreground_that_the_given_map_does_not_have():
     seg, inst = scene((1, 8, 8, 40, 48))
-    scores, boxes = perfect_output(seg, inst, 8)
-    result = PixelBoxGrouper()(scores, boxes, (64, 96), THING_IDS, seg_map=torch.zeros_like(seg))
+    probs, boxes = perfect_output(seg, inst, 8)
+    result = PixelBoxGrouper()(probs, boxes, (64, 96), THING_IDS, seg_map=torch.zeros_like(seg))
     check(result, (64, 96))
     assert len(result.labels) == 0
 
 
 def test_one_cell():
-    scores = torch.tensor([0.1, 0.1, 0.6, 0.1, 0.1])[:, None, None]
+    probs = torch.tensor([0.1, 0.1, 0.6, 0.1, 0.1])[:, None, None]
     boxes = torch.tensor([1., 2, 9, 8])[:, None, None]
-    result = PixelBoxGrouper()(scores, boxes, (8, 10), THING_IDS)
+    result = PixelBoxGrouper()(probs, boxes, (8, 10), THING_IDS)
     check(result, (8, 10))
     assert result.labels.tolist() == [1] and result.masks.all()
 
@@ -132,9 +132,9 @@ def test_hundreds_of_small_objects():
 def test_the_grid_may_cover_more_than_the_image():
     """27 x 45 pixels of which padding made 32 x 48; the last cells lie half outside."""
     seg, inst = scene((2, 0, 0, 24, 27), (2, 24, 0, 45, 27), size=(32, 48))
-    scores, boxes = perfect_output(seg, inst, 8)
+    probs, boxes = perfect_output(seg, inst, 8)
     result = PixelBoxGrouper()(
-        scores, boxes, (27, 45), THING_IDS, extent=(32, 48), seg_map=seg[:27, :45])
+        probs, boxes, (27, 45), THING_IDS, extent=(32, 48), seg_map=seg[:27, :45])
     check(result, (27, 45))
     assert best_ious(inst[:27, :45], result) == [1, 1]
 
@@ -168,21 +168,21 @@ def test_boxes_that_do_not_agree_are_bounded():
     """Each cell has a box of its own around it, so that nearly every cell is a candidate."""
     points = torch.stack(torch.meshgrid(torch.arange(64.), torch.arange(64.), indexing='xy')) * 8
     boxes = torch.cat([points - 32, points + 32]) + torch.randn(4, 64, 64)
-    scores = torch.zeros(NUM_CLASSES, 64, 64)
-    scores[1] = 1
+    probs = torch.zeros(NUM_CLASSES, 64, 64)
+    probs[1] = 1
     for limit in (20, 500):
-        result = PixelBoxGrouper(max_candidates=limit)(scores, boxes, (512, 512), THING_IDS)
+        result = PixelBoxGrouper(max_candidates=limit)(probs, boxes, (512, 512), THING_IDS)
         check(result, (512, 512))
         assert 1 < len(result) <= limit
 
 
 def test_min_gain_drops_candidates_that_own_little_of_their_box():
     seg, inst = scene((1, 8, 8, 24, 24))
-    scores, boxes = perfect_output(seg, inst, 8)
+    probs, boxes = perfect_output(seg, inst, 8)
     boxes[:] = torch.tensor([0., 0, 96, 64])[:, None, None]  # 4 of 96 cells claim all of the image
     for min_gain, num in ((0.1, 0), (0.02, 1)):
         grouper = PixelBoxGrouper(min_gain=min_gain, coverage=0.01)
-        assert len(grouper(scores, boxes, (64, 96), THING_IDS).labels) == num
+        assert len(grouper(probs, boxes, (64, 96), THING_IDS).labels) == num
 
 
 @pytest.mark.parametrize('arguments', [
@@ -245,8 +245,8 @@ def test_a_thousand_touching_squares_are_a_thousand_instances():
 
 def test_scores_of_every_label():
     seg, inst = scene((1, 8, 8, 40, 48), (4, 48, 8, 88, 48))
-    scores, boxes = perfect_output(seg, inst, 8)
-    result = PixelBoxGrouper()(scores, boxes, (64, 96), THING_IDS)
+    probs, boxes = perfect_output(seg, inst, 8)
+    result = PixelBoxGrouper()(probs, boxes, (64, 96), THING_IDS)
     own = result.label_scores.gather(1, result.labels[:, None])[:, 0]
     assert torch.allclose(own, result.scores)
     others = result.label_scores / result.scores[:, None]

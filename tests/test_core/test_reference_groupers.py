@@ -111,8 +111,8 @@ def test_undisturbed_boxes_are_grouped_perfectly(seed):
 def test_noise_breaks_an_object_into_pieces():
     """Why it is here to compare with: survivors multiply."""
     seg, inst = scene((1, 8, 8, 88, 56))
-    scores, boxes = perfect_output(seg, inst, 4, noise=12)
-    result = BoxNMSGrouper()(scores, boxes, (64, 96), THING_IDS, seg_map=seg)
+    probs, boxes = perfect_output(seg, inst, 4, noise=12)
+    result = BoxNMSGrouper()(probs, boxes, (64, 96), THING_IDS, seg_map=seg)
     check(result, (64, 96))
     assert len(result) > 3 and result.masks.sum(dim=(1, 2)).max() < (inst > 0).sum()
 
@@ -197,8 +197,8 @@ def test_only_the_highest_centres_are_kept():
 def test_noisy_boxes_still_group(seed):
     torch.manual_seed(seed)
     seg, inst = scene((1, 8, 8, 40, 48), (1, 40, 8, 72, 48), (2, 0, 48, 88, 64))
-    scores, boxes = perfect_output(seg, inst, 4, noise=2)
-    result = CentreGrouper()(scores, boxes, (64, 96), THING_IDS, seg_map=seg)
+    probs, boxes = perfect_output(seg, inst, 4, noise=2)
+    result = CentreGrouper()(probs, boxes, (64, 96), THING_IDS, seg_map=seg)
     check(result, (64, 96))
     assert len(result) == 3 and min(best_ious(inst, result)) > 0.95
 

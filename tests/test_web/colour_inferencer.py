@@ -9,7 +9,7 @@ import torch
 from mmengine.structures import InstanceData, PixelData
 from mmseg.structures import SegDataSample
 
-from mmseg_instbox.models.task_modules import PixelBoxGrouper
+from mmseg_instbox.models.task_modules import PixelBoxGrouper, to_instance_data
 
 CLASSES = ('background', 'square <b>', 'disc')  # this name must not be parsed as HTML
 STRIDE = 4
@@ -63,9 +63,9 @@ class ColourInferencer:
     def regroup(self, sample: SegDataSample, **options: float) -> InstanceData:
         """Groups with :class:`PixelBoxGrouper` of these options."""
         self.groupings += 1
-        return PixelBoxGrouper(**options)(
+        return to_instance_data(PixelBoxGrouper(**options)(
             sample.pred_probs.data, sample.pred_boxes.data, sample.ori_shape,
-            self.model.thing_ids, sample.grid_extent, sample.pred_sem_seg.data[0])
+            self.model.thing_ids, sample.grid_extent, sample.pred_sem_seg.data[0]))
 
 
 def draw_scene() -> tuple[np.ndarray, dict[str, np.ndarray]]:

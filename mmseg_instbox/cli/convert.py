@@ -1,15 +1,14 @@
-"""``instbox convert``."""
+"""``instbox convert``; nothing that it imports needs torch or MMSegmentation, so it starts fast."""
 from pathlib import Path
 
 import click
 
 from .options import formats
-from .startup import load_package
 
 
 @click.command()
 @click.argument('file', type=click.Path(dir_okay=False))
-@formats('--to', required=True)
+@formats(required=True)
 @click.option('--out', metavar='DIR', required=True, help='Directory for the results.')
 @click.option('--images', metavar='DIR', help='Directory that the names of the images in FILE are '
               'relative to, for formats that hold the path of an image.')
@@ -24,10 +23,9 @@ def convert(file: str, formats: tuple[str, ...], out: str, images: str | None,
 
     \b
     Examples:
-      instbox convert predictions/coco/annotations.json --to yolo --out converted
-      instbox convert annotations/instances_val.json --to labelme --images val2017 --out converted
+      instbox convert predictions/coco/annotations.json --format yolo --out converted
+      instbox convert instances_val.json --format labelme --images val2017 --out converted
     """
-    load_package()
     from ..apis.formats import FORMATS, samples_from_coco
     samples, meta = samples_from_coco(file)
     writers = [FORMATS[name](Path(out) / name, meta, score_thr) for name in formats]

@@ -1,6 +1,7 @@
 """The command ``instbox``: subcommands are loaded on first use and report errors in one line."""
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
@@ -10,55 +11,51 @@ from ..errors import InstBoxError
 from ..utils import distributed_exit
 from ..version import __version__
 
-COMMANDS = ('predict', 'convert', 'train', 'test', 'browse', 'export', 'info', 'models', 'serve')
+# command -> the module of this package with the function of its name, in the order of the help
+COMMANDS = dict(
+    predict='predict', convert='convert', train='runs', test='runs', browse='runs',
+    export='models', info='models', models='models', serve='serve')
 USER_ERRORS = (InstBoxError, OSError)
-INTERRUPTED = 130  # what shells report of a program that Ctrl-C ended
+INTERRUPTED = 130  # exit code that shells report of a program that Ctrl-C ended
 
 
 class Interrupted(click.ClickException):
-    """The user stopped a command with Ctrl-C.
-
-    Args:
-        message: What is done, and how to resume.
-    """
+    """The user stopped a command with Ctrl-C; the message says what is done and how to resume."""
     exit_code = INTERRUPTED
 
     def show(self, file: Any = None) -> None:
-        """Write the message to ``file``, by default to the standard error stream."""
+        """Writes the message to ``file``, by default to the standard error stream."""
         click.echo(f'\nStopped. {self.message}'.rstrip(), file=file, err=True)
 
 
 class LazyGroup(click.Group):
-    """Loads a command when it is used, and reports its exceptions in one line.
+    """Imports the module of a command when it is used, and reports its exceptions in one line.
 
     Args:
-        package: The package that has a module for each command; the module's function is named
-            like the command.
-        names: Names of the commands, in the order of the help.
-        **kwargs: See ``click.Group``. An option ``traceback`` (bool) lets exceptions pass.
+        modules: Module of this package for each command, in the order of the help.
+        **kwargs: See ``click.Group``. The option ``traceback`` (bool) lets all exceptions pass, an
+            ``obj`` of the context that is true lets those pass that are bugs.
     """
 
-    def __init__(self, *args: Any, package: str = '', names: Sequence[str] = (),
-                 **kwargs: Any) -> None:
+    def __init__(self, *args: Any, modules: Mapping[str, str] = {}, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.package = package
-        self.names = list(names)
+        self.modules = modules
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names of the commands, in the order of the help."""
-        return self.names
+        """Returns the names of the commands, in the order of the help."""
+        return list(self.modules)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of a name, or None; its module is imported here."""
-        if cmd_name not in self.names:
+        """Imports a command by its name; None if there is no such command."""
+        if cmd_name not in self.modules:
             return None
-        return getattr(import_module(f'{self.package}.{cmd_name}'), cmd_name)
+        return getattr(import_module(f'.{self.modules[cmd_name]}', __package__), cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; its exceptions become one line and an exit code.
+        """Runs a command.
 
         Raises:
-            click.ClickException: With the line as its message.
+            click.ClickException: The command failed; the message is one line.
         """
         try:
             return super().invoke(ctx)
@@ -67,17 +64,13 @@ class LazyGroup(click.Group):
         except KeyboardInterrupt:
             raise Interrupted('') from None
         except Exception as error:
-            if ctx.params.get('traceback'):
+            if ctx.params.get('traceback') or ctx.obj and not isinstance(error, USER_ERRORS):
                 raise
             raise click.ClickException(error_line(error)) from error
 
 
 def error_line(error: Exception) -> str:
-    """The message of an exception on one line.
-
-    Errors that the user can fix stand for themselves; others are named by their type, and the line
-    says how to see the traceback.
-    """
+    """Formats an exception as one line; a bug with its type and how to see the traceback."""
     text = ' '.join(str(error).split()) or type(error).__name__
     if isinstance(error, OSError) and error.strerror and error.filename:
         text = f'{os.fspath(error.filename)}: {error.strerror}.'
@@ -89,8 +82,7 @@ def error_line(error: Exception) -> str:
 
 @click.group(
     cls=LazyGroup,
-    package='mmseg_instbox.cli',
-    names=COMMANDS,
+    modules=COMMANDS,
     context_settings=dict(help_option_names=['-h', '--help'], show_default=True,
                           max_content_width=100))
 @click.option('--traceback', is_flag=True, envvar='INSTBOX_DEBUG', show_default=False,
@@ -114,10 +106,15 @@ def cli(traceback: bool) -> None:
     """
 
 
-def main() -> None:
-    """Runs the command line of this process and exits."""
+def main(*words: str) -> None:
+    """Runs the command line of this process and exits.
+
+    Args:
+        *words: Inserted before the arguments by a script of ``tools/``, for example ``'train'``;
+            bugs then keep their traceback.
+    """
     with distributed_exit():
-        cli(prog_name='instbox')
+        cli([*words, *sys.argv[1:]], prog_name='instbox', obj=bool(words))
 
 
 if __name__ == '__main__':

@@ -1,5 +1,17 @@
-"""``instbox models``."""
+"""``instbox models``, ``instbox info`` and ``instbox export``: what concerns a model itself."""
+import os
+from concurrent.futures import ProcessPoolExecutor
+from importlib import metadata
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
 import click
+
+from .options import CommandWithConfig, load_package, options
+
+SUFFIXES = dict(onnx='.onnx', openvino='.xml')  # of the formats' files
+MAX_CALIBRATION = 100  # images
 
 
 @click.command()
@@ -21,5 +33,134 @@ def models(words: tuple[str, ...], weights: bool) -> None:
              if all(word in name for word in words) and (find_model(name)[1] or not weights)]
     if not names:
         raise click.ClickException('No model fits; `instbox models` lists all of them.')
-    for name in names:
-        click.echo(name)
+    click.echo('\n'.join(names))
+
+
+@click.command(short_help='Print the environment, or the size and cost of a model.')
+@click.argument('config', required=False)
+@click.option('--shape', type=click.IntRange(1), nargs=2, default=(512, 512), metavar='H W',
+              help='Height and width of the input image.')
+def info(config: str | None, shape: tuple[int, int]) -> None:
+    """Print the environment for bug reports, or the parameters, FLOPs and memory of a model.
+
+    CONFIG is the path of a config file, a name that `instbox models` lists, or a config of a
+    package such as mmseg::fcn/NAME.py; without it, the environment is printed.
+
+    \b
+    Examples:
+      instbox info
+      instbox info my_config.py
+      instbox info instbox_fcrn-r50-d8_8xb2-20k_voc12-sbd-500x500 --shape 500 500
+    """
+    if config is None:
+        click.echo(environment())
+        return
+    # The C library of a new process then returns freed memory: its peak is what the model uses.
+    os.environ.setdefault('MALLOC_MMAP_THRESHOLD_', '65536')
+    with ProcessPoolExecutor(1, mp_context=get_context('spawn')) as pool:
+        click.echo(pool.submit(measure_model, config, shape).result())
+    click.echo(f'One image of {shape[0]} x {shape[1]} pixels; memory is the growth of the process.')
+
+
+def environment() -> str:
+    """Lists the versions of the packages that a run depends on, one per line."""
+    load_package()
+    from mmengine.utils.dl_utils import collect_env
+
+    from ..utils.openmmlab import DISTRIBUTIONS
+    from ..version import __version__
+    rows = dict(mmseg_instbox=__version__)
+    for name in (*DISTRIBUTIONS['mmseg'], *DISTRIBUTIONS['mmdet'], 'onedl-mmcv', 'mmcv', 'numpy',
+                 'pycocotools', 'gradio'):
+        if any(metadata.distributions(name=name)):
+            rows[name] = metadata.version(name)
+    rows |= {key: str(value).strip() for key, value in collect_env().items()
+             if key != 'numpy_random_seed'}
+    return '\n'.join(f'{key}: {value}' for key, value in rows.items())
+
+
+def measure_model(config: str, shape: tuple[int, int]) -> str:
+    """Formats the parameters, FLOPs and memory of a config's model as a table."""
+    load_package()
+    from ..engine import find_config
+    from .scripts.model_stats import format_rows, measure
+    return format_rows([measure(config if '::' in config else find_config(config), shape)])
+
+
+@click.command(cls=CommandWithConfig, short_help='Export a model to ONNX or OpenVINO.')
+@click.argument('files', nargs=-1, required=True, metavar='[MODEL [WEIGHTS]] OUT')
+@click.option('--format', 'kind', type=click.Choice(list(SUFFIXES)),
+              help='Format of the file.  [default: by the suffix of OUT]')
+@click.option('--int8', is_flag=True,
+              help='Quantize the convolutions to int8; needs --calibration.')
+@click.option('--calibration', metavar='INPUT',
+              help='Folder or pattern of images to calibrate int8 with; at most '
+              f'{MAX_CALIBRATION} are used, evenly chosen.')
+@options('cfg_options', 'allow_pickle')
+def export(files: tuple[str, ...], kind: str | None, int8: bool, calibration: str | None,
+           **settings: Any) -> None:
+    """Export a model to a file that runs without OpenMMLab: ONNX (.onnx) or OpenVINO (.xml, .bin).
+
+    MODEL is a checkpoint of ours, a config, or a name that `instbox models` lists, and WEIGHTS the
+    checkpoint if MODEL has none; by default the model of the package. The file contains the names
+    of the categories, how images are scaled and normalised, and the settings of grouping. It is run
+    and compared with the model, and written only if the outputs agree.
+
+    \b
+    Examples:
+      instbox export model.onnx
+      instbox export work_dirs/my_config/iter_2000.pth model.onnx
+      instbox export my_config.py iter_2000.pth model.xml
+      instbox export iter_2000.pth small.onnx --int8 --calibration photos
+      instbox predict photos --model model.onnx
+    """
+    *source, out = files
+    if len(source) > 2:
+        raise click.UsageError(f'Expected MODEL, WEIGHTS and OUT, got {len(files)} names.')
+    path = output_path(out, kind)
+    if int8 != (calibration is not None):
+        raise click.UsageError('--int8 and --calibration INPUT go together.')
+    load_package()
+    from ..apis.inferencer_settings import default_weights
+    from ..apis.model_loading import load_model
+    from ..deploy import export_model
+    images = None if calibration is None else calibration_images(calibration)
+    model, weights = [*source, None, None][:2]
+    network = load_model(model or default_weights(), weights, 'cpu', **settings)
+    written = export_model(network, path, images)
+    files_written = {written, written.with_suffix('.bin') if written.suffix == '.xml' else written}
+    size = sum(each.stat().st_size for each in files_written)
+    click.echo(f'{written} is written ({size / 2**20:.1f} MB) and agrees with the model.')
+
+
+def output_path(out: str, kind: str | None) -> Path:
+    """Returns the path of ``OUT`` with the suffix of its format.
+
+    Raises:
+        UsageError: The suffix belongs to no format, or to another one than ``kind``.
+    """
+    path = Path(out)
+    if kind is not None and path.suffix not in SUFFIXES.values():
+        return path.with_name(path.name + SUFFIXES[kind])
+    if path.suffix not in SUFFIXES.values():
+        raise click.UsageError(f'{out} ends neither in .onnx nor in .xml: name OUT last, or give '
+                               '--format.')
+    if kind is not None and path.suffix != SUFFIXES[kind]:
+        raise click.UsageError(f'{out} does not end in {SUFFIXES[kind]}, as {kind} does.')
+    return path
+
+
+def calibration_images(inputs: str) -> list:
+    """Reads at most ``MAX_CALIBRATION`` images of a folder or pattern, evenly chosen.
+
+    Returns:
+        list[np.ndarray]: ``(H, W, 3)`` uint8 BGR.
+
+    Raises:
+        FileNotFoundError: There are none.
+        ValueError: One cannot be read.
+    """
+    from ..utils.inputs import read_inputs
+    images = list(read_inputs(inputs))
+    count = min(len(images), MAX_CALIBRATION)
+    return [images[index * len(images) // count].load() for index in range(count)]

@@ -1,5 +1,12 @@
-"""Options that several commands have."""
+"""The options that several commands share, and the import of the package for a command."""
+import argparse
+import io
+import logging
+import os
+import warnings
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
+from importlib import import_module
 from typing import Any
 
 import click
@@ -18,13 +25,13 @@ class CommandWithConfig(click.Command):
 
 def spread_settings(args: Sequence[str]) -> list[str]:
     """Turns ``--cfg-options a=1 b=2`` into ``--cfg-options a=1 --cfg-options b=2``."""
-    spread, inside = [], False
-    for position, arg in enumerate(args):
-        after = position > 0 and args[position - 1] == CFG_OPTIONS
-        inside = after or (inside and '=' in arg and not arg.startswith('-'))
-        if inside and not after:
+    spread, inside, before = [], False, None
+    for arg in args:
+        inside = before == CFG_OPTIONS or (inside and '=' in arg and not arg.startswith('-'))
+        if inside and before != CFG_OPTIONS:
             spread.append(CFG_OPTIONS)
         spread.append(arg)
+        before = arg
     return spread
 
 
@@ -36,8 +43,6 @@ def _parse_settings(_ctx: click.Context, _param: click.Parameter,
     for setting in settings:
         if not setting.partition('=')[1]:
             raise click.BadParameter(f'{setting!r} is not of the form KEY=VALUE.')
-    import argparse
-
     from mmengine.config import DictAction
     parser = argparse.ArgumentParser()
     parser.add_argument(CFG_OPTIONS, nargs='+', action=DictAction)
@@ -45,44 +50,6 @@ def _parse_settings(_ctx: click.Context, _param: click.Parameter,
         return parser.parse_args([CFG_OPTIONS, *settings]).cfg_options
     except AssertionError as error:  # brackets that do not close
         raise click.BadParameter(f'{error}.') from error
-
-
-def cfg_options(example: str) -> Callable:
-    """Adds the option ``--cfg-options``; ``example`` is a setting for its help."""
-    return click.option(
-        CFG_OPTIONS, multiple=True, metavar='KEY=VALUE ...', callback=_parse_settings,
-        help=f'Settings of the config to override, for example {example}; lists as '
-        'key="[a,b]" or key=a,b.')
-
-
-def launcher(command: Callable) -> Callable:
-    """Adds the option ``--launcher``."""
-    return click.option(
-        '--launcher', type=click.Choice(['none', 'pytorch', 'slurm', 'mpi']), default='none',
-        help='How the processes of a run on several GPUs were started.')(command)
-
-
-def allow_pickle(command: Callable) -> Callable:
-    """Adds the option ``--allow-pickle``."""
-    return click.option(
-        '--allow-pickle', is_flag=True,
-        help='Also load a checkpoint that needs full pickle, which can run any code: only for '
-        'files that you trust.')(command)
-
-
-def model_options(command: Callable) -> Callable:
-    """Adds the options ``--model``, ``--weights`` and ``--device``."""
-    for option in (
-            click.option('--device', metavar='DEVICE', help='cpu, cuda, cuda:1, ...  '
-                         '[default: a GPU if there is one]'),
-            click.option('--weights', metavar='FILE',
-                         help='Checkpoint, where MODEL is a config or a name.'),
-            click.option('--model', metavar='MODEL',
-                         help='A checkpoint of ours (.pth, brings its config), an exported model '
-                         '(.onnx, .xml), a config, or a name of `instbox models`.  [default: the '
-                         'model of the package]')):
-        command = option(command)
-    return command
 
 
 def _parse_formats(_ctx: click.Context, _param: click.Parameter, names: str) -> tuple[str, ...]:
@@ -94,7 +61,70 @@ def _parse_formats(_ctx: click.Context, _param: click.Parameter, names: str) -> 
     return tuple(chosen)
 
 
-def formats(name: str, **settings: Any) -> Callable:
-    """Adds an option for formats, separated by commas; ``settings`` are click's."""
-    return click.option(name, 'formats', metavar='FORMAT,...', callback=_parse_formats,
+def _set_local_rank(_ctx: click.Context, _param: click.Parameter, rank: int | None) -> None:
+    """Passes an argument of ``torch.distributed.launch`` on as torchrun does."""
+    if rank is not None:
+        os.environ.setdefault('LOCAL_RANK', str(rank))
+
+
+OPTIONS = dict(
+    model=click.option(
+        '--model', metavar='MODEL', help='A checkpoint of ours (.pth, with its config), an '
+        'exported model (.onnx, .xml), a config, or a name of `instbox models`.  [default: the '
+        'model of the package]'),
+    weights=click.option('--weights', metavar='FILE',
+                         help='Checkpoint, where MODEL is a config or a name.'),
+    device=click.option('--device', metavar='DEVICE',
+                        help='cpu, cuda, cuda:1, ...  [default: a GPU if there is one]'),
+    work_dir=click.option('--work-dir', metavar='DIR', help='Directory for checkpoints, metrics '
+                          'and logs.  [default: work_dirs/NAME_OF_THE_CONFIG]'),
+    cfg_options=click.option(
+        CFG_OPTIONS, multiple=True, metavar='KEY=VALUE ...', callback=_parse_settings,
+        help='Settings of the config to override, for example model.grouper.min_gain=0.2; lists '
+        'as key="[a,b]" or key=a,b.'),
+    launcher=click.option(
+        '--launcher', type=click.Choice(['none', 'pytorch', 'slurm', 'mpi']), default='none',
+        help='How the processes of a run on several GPUs were started.'),
+    local_rank=click.option('--local-rank', '--local_rank', type=int, hidden=True,
+                            expose_value=False, callback=_set_local_rank),
+    allow_pickle=click.option(
+        '--allow-pickle', is_flag=True, help='Also load a checkpoint that needs full pickle, which '
+        'can run any code: only for files that you trust.'))
+
+
+def options(*names: str) -> Callable:
+    """Adds options of the table ``OPTIONS`` to a command, in the order of their names."""
+    def add(command: Callable) -> Callable:
+        for name in reversed(names):
+            command = OPTIONS[name](command)
+        return command
+    return add
+
+
+def formats(**settings: Any) -> Callable:
+    """Adds ``--format``: names separated by commas; ``settings`` are click's."""
+    return click.option('--format', '--to', 'formats', metavar='FORMAT,...',
+                        callback=_parse_formats,
                         help=f'Formats of the results: {", ".join(FORMAT_NAMES)}.', **settings)
+
+
+def load_package(*modules: str) -> None:
+    """Imports modules of the package, ``models`` by default, and prepares the process for a run.
+
+    The registries import further modules when they need them. Hides the notices of MMSegmentation
+    and MMDetection about optional parts that are not installed, which this package does not need.
+    """
+    import cv2
+    from mmengine.logging import MMLogger
+    MMLogger.get_current_instance()  # so that its handler writes to the current stream
+    logging.disable(logging.WARNING)
+    try:
+        with redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            for module in modules or ('models', ):
+                import_module(f'mmseg_instbox.{module}')
+    finally:
+        logging.disable(logging.NOTSET)
+    # their warnings when a model is built concern defaults that our configs set
+    warnings.filterwarnings('ignore', category=UserWarning, module=r'mm(cv|seg|det)\.')
+    cv2.setNumThreads(0)  # OpenCV's own threads deadlock in forked data loader workers

@@ -6,21 +6,25 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..utils import DEFAULT_SCORE_THR
 from .main import Interrupted
-from .options import CommandWithConfig, allow_pickle, cfg_options, formats, model_options
-from .startup import load_package
+from .options import CommandWithConfig, formats, load_package, options
 
 if TYPE_CHECKING:
+    from ..apis import InstBoxInferencer
     from ..apis.jobs.prediction_job import PredictionJob
+
+Failed = list[dict[str, str]]  # ``input`` and ``reason`` of each
 
 
 @click.command(cls=CommandWithConfig)
 @click.argument('inputs', nargs=-1, required=True)
-@model_options
+@options('model', 'weights', 'device')
 @click.option('--out', metavar='DIR', default='predictions', help='Directory for the results.')
-@formats('--format', default='coco')
-@click.option('--score-thr', type=click.FloatRange(0, 1), default=0.2,
-              help='Lowest score of an instance in drawings and formats.')
+@formats(default='coco')
+@click.option('--score-thr', type=click.FloatRange(0, 1), default=DEFAULT_SCORE_THR,
+              help='Lowest score of an instance in drawings and formats. A score is the share of '
+              'instances of such a score that are right.')
 @click.option('--batch-size', type=click.IntRange(1), default=1,
               help='Number of images in a forward pass.')
 @click.option('--tile', type=click.IntRange(64), metavar='PIXELS',
@@ -28,7 +32,7 @@ if TYPE_CHECKING:
               'tiles. Needs less memory.')
 @click.option('--precision', type=click.Choice(['fp32', 'bf16', 'fp16']), default='fp32',
               help='Precision of the network; fp16 needs a GPU.')
-@click.option('--no-pictures', is_flag=True, help='Draw no images.')
+@click.option('--no-pictures', is_flag=True, help='Write no drawings.')
 @click.option('--keep-colors/--no-keep-colors', default=True,
               help='Whether an object keeps its colour through a video.')
 @click.option('--overwrite', is_flag=True,
@@ -37,8 +41,7 @@ if TYPE_CHECKING:
               help='ray: many workers on this machine or a cluster, for very many images.')
 @click.option('--workers', type=click.IntRange(1), metavar='NUMBER',
               help='Number of workers of ray.  [default: one per GPU, or one per CPU]')
-@cfg_options('model.grouper.min_gain=0.2')
-@allow_pickle
+@options('cfg_options', 'allow_pickle')
 def predict(inputs: tuple[str, ...], out: str, overwrite: bool, batch_size: int, engine: str,
             workers: int | None, formats: tuple[str, ...], score_thr: float, no_pictures: bool,
             keep_colors: bool, **model: Any) -> None:
@@ -51,12 +54,12 @@ def predict(inputs: tuple[str, ...], out: str, overwrite: bool, batch_size: int,
     DIR then has:
       vis/NAME.jpg                a drawing of each prediction (vis/NAME_video.mp4 of a video)
       coco/annotations.json       masks with categories and scores; other formats likewise
-      parquet/                    all predictions, one image per row; says what is done
-      failed.json                 what could not be predicted, and why
+      parquet/                    all predictions, one image per row, for resuming
+      failed.json                 inputs that could not be predicted, and why
 
     After a stop, the same command resumes. An image that is done is not predicted again unless it
-    has changed; --format and --score-thr can be changed in between. What cannot be read is left
-    out, listed at the end, and makes the exit code 1.
+    has changed; --format and --score-thr can be changed in between. Inputs that cannot be read are
+    skipped and listed at the end; the exit code is then 1.
 
     DIR may be an address of an object store, too; then, and with --engine ray, nothing is drawn.
     The engine needs pip install 'mmseg_instbox[ray]'.
@@ -70,55 +73,49 @@ def predict(inputs: tuple[str, ...], out: str, overwrite: bool, batch_size: int,
       instbox predict holiday.mp4
       instbox predict s3://bucket/photos --out s3://bucket/found --engine ray
     """
-    if workers is not None and engine == 'local':
+    local = engine == 'local'
+    if workers is not None and local:
         raise click.UsageError('--workers is for --engine ray; the local engine is one process.')
-    if engine == 'local' and not no_pictures and '://' in out:
+    if local and not no_pictures and '://' in out:
         raise click.UsageError(f'{out} is no directory on this machine, where drawings go: add '
                                '--no-pictures.')
-    load_package()
+    if str(model['model']).endswith('.py') and model['weights'] is None:
+        raise click.UsageError(f'{model["model"]} is a config: give its --weights, too.')
+    load_package('apis.inst_box_inferencer')
     from ..apis.jobs.listing import list_inputs
     from ..apis.jobs.prediction_job import PredictionJob
     from ..apis.jobs.storage import Storage
+    from ..apis.jobs.worker import open_inferencer
     images, videos = list_inputs(inputs)
-    if videos and (engine == 'ray' or '://' in out):
+    if videos and (not local or '://' in out):
         raise click.UsageError(f'{videos[0].image}: videos need the local engine and a directory '
                                'on this machine; leave them out.')
     storage = Storage(out)
-    inferencer, settings = _open_model(engine, model)
+    # with Ray, this process, which may have no GPU, only needs the categories and the settings
+    here = {} if local else dict(device='cpu', precision='fp32')
+    inferencer, settings = open_inferencer(**model | here)
+    settings['precision'] = model['precision']
     job = PredictionJob(storage, settings, images, videos, overwrite,
-                        **({} if engine == 'ray' else dict(shard_size=batch_size)))
+                        **(dict(shard_size=batch_size) if local else {}))
     worker = dict(model=model, expected=settings, out=out, batch_size=batch_size)
+    drawings: list[str] = []
     try:
-        if engine == 'ray':
-            drawn, failed = [], _predict_on_ray(job, workers, worker)
+        if local:
+            drawings, failed = _predict_here(job, inferencer, worker, score_thr, not no_pictures,
+                                             keep_colors)
         else:
-            drawn, failed = _predict_here(job, inferencer, worker, score_thr, not no_pictures,
-                                          keep_colors)
+            failed = _predict_on_ray(job, workers, worker)
         written = _with_bar('Writing', job.num_done, 0, partial(
             job.compile, formats, inferencer.dataset_meta, score_thr))
     except KeyboardInterrupt:
         raise Interrupted(f'{job.num_done} of {len(images)} images are done; the same command '
                           'resumes from there.') from None
-    _report(job, failed, [*drawn, job.shards, *written])
+    _report(job, failed, [*drawings, job.shards, *written])
 
 
-def _open_model(engine: str, model: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """Opens the inferencer, and tells what predictions depend on.
-
-    With Ray this process, which may have no GPU, only needs the categories and the settings.
-    """
-    from ..apis.jobs.worker import open_inferencer
-    if str(model['model']).endswith('.py') and model['weights'] is None:
-        raise click.UsageError(f'{model["model"]} is a config: give its --weights, too.')
-    if engine == 'local':
-        return open_inferencer(**model)
-    inferencer, settings = open_inferencer(**dict(model, device='cpu', precision='fp32'))
-    return inferencer, dict(settings, precision=model['precision'])
-
-
-def _predict_here(job: 'PredictionJob', inferencer: Any, worker: dict[str, Any], score_thr: float,
-                  pictures: bool, keep_colors: bool) -> tuple[list[str], list[dict[str, str]]]:
-    """Predicts and draws in this process; returns where the drawings are, and the failures."""
+def _predict_here(job: 'PredictionJob', inferencer: 'InstBoxInferencer', worker: dict[str, Any],
+                  score_thr: float, pictures: bool, keep_colors: bool) -> tuple[list[str], Failed]:
+    """Predicts and draws in this process; returns the folder of the drawings, and the failures."""
     from ..apis.jobs.drawings import Drawings
     from ..apis.jobs.worker import ShardWorker, WorkerSettings
     drawings = Drawings(job, inferencer, score_thr) if pictures or job.videos else None
@@ -134,8 +131,7 @@ def _predict_here(job: 'PredictionJob', inferencer: Any, worker: dict[str, Any],
     return [str(drawings.folder)], failed
 
 
-def _predict_on_ray(job: 'PredictionJob', workers: int | None,
-                    worker: dict[str, Any]) -> list[dict[str, str]]:
+def _predict_on_ray(job: 'PredictionJob', workers: int | None, worker: dict[str, Any]) -> Failed:
     """Predicts with the workers of Ray; returns the failures."""
     from ..apis.jobs.ray_executor import RayExecutor
     from ..apis.jobs.worker import WorkerSettings
@@ -153,12 +149,15 @@ def _with_bar(label: str, length: int, done: int, work: Callable[[Callable], Any
         return work(bar.update)
 
 
-def _report(job: 'PredictionJob', failed: list[dict[str, str]], written: list[str]) -> None:
-    """Prints the results' places; exit code 1 if something could not be predicted."""
+def _report(job: 'PredictionJob', failed: Failed, written: list[str]) -> None:
+    """Prints where the results are.
+
+    Raises:
+        ClickException: Some inputs could not be predicted.
+    """
     inputs = len(job.images) + len(job.videos)
-    click.echo(f'{inputs - len(failed)} of {inputs} inputs are done. Written:')
-    for path in written:
-        click.echo(f'  {path}')
+    click.echo('\n  '.join([f'{inputs - len(failed)} of {inputs} inputs are done. Written:',
+                            *written]))
     failures = job.write_failed(failed)
     if failed:
         for each in failed:

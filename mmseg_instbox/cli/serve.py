@@ -1,22 +1,23 @@
 """``instbox serve``."""
 import signal
 from importlib.util import find_spec
+from typing import Any
 
 import click
 
-from .options import CommandWithConfig, allow_pickle, cfg_options, model_options
-from .startup import load_package
+from .options import CommandWithConfig, load_package, options
 
 
 @click.command(cls=CommandWithConfig)
-@model_options
+@options('model', 'weights', 'device')
 @click.option('--host', default='127.0.0.1', help='Address to listen at. The default is reachable '
               'from this machine only; the page has no password.')
 @click.option('--port', type=click.IntRange(1, 65535),
               help='Port.  [default: the first free one from 7860 on]')
 @click.option('--max-pixels', type=click.IntRange(1), default=16_000_000,
-              help='Images of more pixels are refused.')
-@click.option('--max-upload-mb', type=click.FloatRange(0, min_open=True), default=20,
+              help='Images of more pixels are scaled down; of more than four times as many, '
+              'refused.')
+@click.option('--max-upload-mb', type=click.FloatRange(0, min_open=True), default=40,
               help='Larger files are refused.')
 @click.option('--max-stored-mb', type=click.FloatRange(0, min_open=True), default=1000,
               help='Limit of all stored uploads and downloads; the oldest are deleted first.')
@@ -25,11 +26,9 @@ from .startup import load_package
 @click.option('--allowed-host', 'allowed_hosts', multiple=True, metavar='NAME',
               help='Host name under which visitors reach the page through a reverse proxy, for '
               'example demo.example.org or *.example.org; may be repeated.')
-@cfg_options('model.grouper.min_gain=0.2')
-@allow_pickle
-def serve(model: str | None, weights: str | None, device: str | None, host: str, port: int | None,
-          max_pixels: int, max_upload_mb: float, max_stored_mb: float, queue_size: int,
-          allowed_hosts: tuple[str, ...], cfg_options: dict | None, allow_pickle: bool) -> None:
+@options('cfg_options', 'allow_pickle')
+def serve(model: str | None, weights: str | None, device: str | None, cfg_options: dict | None,
+          allow_pickle: bool, host: str, **limits: Any) -> None:
     """Show the instances of images on a web page.
 
     Drop an image, point at objects, move sliders that group again without running the network,
@@ -44,7 +43,7 @@ def serve(model: str | None, weights: str | None, device: str | None, host: str,
     if find_spec('gradio') is None:
         raise click.ClickException("The page needs Gradio, which is not installed: "
                                    "pip install 'mmseg_instbox[demo]'")
-    load_package()
+    load_package('apis.inst_box_inferencer')
     from ..apis import InstBoxInferencer
     from ..web import LOOPBACK
     from ..web import serve as serve_page
@@ -53,6 +52,4 @@ def serve(model: str | None, weights: str | None, device: str | None, host: str,
     if host not in LOOPBACK:
         click.echo(f'Anyone who can reach {host} can use the page.', err=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that temporary files are removed
-    serve_page(inferencer, host=host, port=port, max_pixels=max_pixels,
-               max_upload_mb=max_upload_mb, max_stored_mb=max_stored_mb, queue_size=queue_size,
-               allowed_hosts=allowed_hosts)
+    serve_page(inferencer, host=host, **limits)

@@ -27,7 +27,8 @@ def coco_file(tmp_path):
 def test_masks_come_out_as_they_went_in(succeed, coco_file, tmp_path):
     file, masks = coco_file
     out = tmp_path / 'out'
-    done = succeed('convert', file, '--to', 'png,labelme,yolo', '--out', out, '--images', tmp_path)
+    done = succeed('convert', file, '--format', 'png,labelme,yolo', '--out', out, '--images',
+                   tmp_path)
     assert all(str(out / name) in done.output for name in ('png', 'labelme', 'yolo'))
     ids = np.array(Image.open(out / 'png' / 'SegmentationObject' / 'a.png'))
     assert np.array_equal(ids, masks[0] + 2 * masks[1])
@@ -46,6 +47,6 @@ def test_low_scores_are_left_out(succeed, coco_file, tmp_path):
 def test_a_wrong_file_is_answered_with_one_sentence(fails, tmp_path):
     (tmp_path / 'text.json').write_text('no JSON')
     for name in ('gone.json', 'text.json'):
-        sentence = fails('convert', tmp_path / name, '--to', 'png', '--out', tmp_path / 'out')
+        sentence = fails('convert', tmp_path / name, '--format', 'png', '--out', tmp_path / 'out')
         assert name in sentence and 'unexpected' not in sentence
     assert not (tmp_path / 'out').exists()

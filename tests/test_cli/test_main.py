@@ -7,7 +7,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from mmseg_instbox.cli import models, train
+from mmseg_instbox.cli import models, runs
 from mmseg_instbox.cli.main import COMMANDS, cli
 from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.version import __version__
@@ -98,6 +98,9 @@ def test_an_exception_becomes_a_sentence(fails, instbox, monkeypatch, error, sen
     shown = instbox('--traceback', 'models')
     assert shown.exit_code == 1 and shown.exception is error
     assert CliRunner().invoke(cli, ['models'], env=dict(INSTBOX_DEBUG='1')).exception is error
+    script = CliRunner().invoke(cli, ['models'], obj=True)  # as main('models') of a tool does
+    bug = not isinstance(error, InvalidInputError | OSError)
+    assert (script.exception is error) == bug and script.exit_code == 1
 
 
 def test_ctrl_c_ends_with_a_sentence(fails, monkeypatch):
@@ -116,4 +119,4 @@ def test_a_stopped_training_says_how_to_go_on(fails, monkeypatch, tiny_config, t
     assert fails(*arguments, exit_code=130) == (
         'Stopped. To resume from the last checkpoint: '
         f'instbox train {tiny_config} --work-dir {tmp_path} --resume')
-    assert train.train.name == 'train'
+    assert runs.train.name == 'train'

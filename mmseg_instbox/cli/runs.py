@@ -1,0 +1,126 @@
+"""``instbox train``, ``instbox test`` and ``instbox browse``: what runs a config."""
+from pathlib import Path
+
+import click
+
+from .main import Interrupted
+from .options import CommandWithConfig, load_package, options
+
+# so that the notices of all packages of a run are hidden
+PACKAGES = ('datasets', 'engine.hooks', 'engine.optim_wrappers', 'engine.samplers',
+            'engine.training', 'evaluation.metrics', 'models', 'visualization')
+
+
+@click.command(cls=CommandWithConfig)
+@click.argument('config')
+@options('work_dir')
+@click.option('--resume', is_flag=False, flag_value='auto', metavar='[CHECKPOINT]',
+              help='Resume from this checkpoint; without a value, from the last one in the work '
+              'directory.')
+@click.option('--amp', is_flag=True, help='Train in mixed precision (bfloat16 on a CPU).')
+@options('cfg_options', 'launcher', 'local_rank', 'allow_pickle')
+def train(config: str, work_dir: str | None, **settings: object) -> None:
+    """Train a model.
+
+    CONFIG is the path of a config file or a name that `instbox models` lists.
+
+    \b
+    Examples:
+      instbox train my_config.py
+      instbox train my_config.py --amp --work-dir runs/first
+      instbox train my_config.py --resume          continue after a stop
+      instbox train my_config.py --cfg-options train_cfg.max_iters=100 train_dataloader.batch_size=4
+      torchrun --nproc_per_node 8 -m mmseg_instbox.cli train my_config.py --launcher pytorch
+
+    The last line, or tools/dist_train.sh CONFIG 8, trains on 8 GPUs.
+    """
+    load_package(*PACKAGES)
+    from ..engine import run_training, training_config
+    cfg = training_config(config, work_dir=work_dir, **settings)
+    _announce_cpu()
+    try:
+        run_training(cfg)
+    except KeyboardInterrupt:
+        place = f' --work-dir {work_dir}' if work_dir else ''
+        raise Interrupted(
+            f'To resume from the last checkpoint: instbox train {config}{place} --resume'
+            if Path(cfg.work_dir, 'last_checkpoint').is_file() else
+            'There is no checkpoint yet.') from None
+
+
+@click.command(cls=CommandWithConfig)
+@click.argument('config')
+@click.argument('checkpoint')
+@options('work_dir')
+@click.option('--out', metavar='DIR', help='Directory for the category probabilities and boxes of '
+              'each image, which tools/analysis_tools read.')
+@click.option('--tta', is_flag=True, help='Test-time augmentation: tta_pipeline of the config, or '
+              'mirror images.')
+@click.option('--show-dir', metavar='DIR',
+              help='Directory for drawings of ground truth and predictions.')
+@click.option('--show', is_flag=True, help='Show each drawing in a window.')
+@click.option('--wait-time', type=click.FloatRange(min=0), default=2,
+              help='Seconds that a window stays (--show).')
+@options('cfg_options', 'launcher', 'local_rank', 'allow_pickle')
+def test(config: str, checkpoint: str, allow_pickle: bool, **settings: object) -> None:
+    """Evaluate a checkpoint.
+
+    CONFIG is the path of a config file or a name that `instbox models` lists; its test set is
+    used. The metrics, fractions from 0 to 1, are printed and written to metrics.json.
+
+    \b
+    Examples:
+      instbox test my_config.py work_dirs/my_config/iter_2000.pth
+      instbox test my_config.py iter_2000.pth --show-dir drawings
+      instbox test my_config.py iter_2000.pth --tta --out dump
+    """
+    load_package(*PACKAGES)
+    from ..engine import check_architecture, start_runner, testing_config, write_metrics
+    cfg = testing_config(config, checkpoint, allow_pickle=allow_pickle, **settings)
+    _announce_cpu()
+    runner = start_runner(cfg)
+    check_architecture(runner, allow_pickle)
+    write_metrics(runner, runner.test())
+
+
+@click.command(cls=CommandWithConfig)
+@click.argument('config')
+@click.option('--out', metavar='DIR', help='Directory for the drawings.')
+@click.option('--number', type=click.IntRange(min=1), default=10,
+              help='Number of samples, from the first on.')
+@click.option('--split', type=click.Choice(['train', 'val', 'test']), default='train',
+              help='Which data set of the config.')
+@click.option('--seed', type=click.IntRange(min=0), default=0,
+              help='Seed of the random transforms.')
+@click.option('--show', is_flag=True, help='Show each drawing in a window.')
+@click.option('--wait-time', type=click.FloatRange(min=0), default=0,
+              help='Seconds that a window stays; 0 waits for a key (--show).')
+@options('cfg_options')
+def browse(config: str, out: str | None, show: bool, **settings: object) -> None:
+    """Show training samples as the network gets them.
+
+    CONFIG is the path of a config file or a name that `instbox models` lists. Each drawing
+    shows the image after all transforms, its masks and boxes, and the box targets: the cells with a
+    box loss, with a line to the centre of the box that each has to predict, and as numbers. They
+    are computed by the functions of the loss; no weights are needed.
+
+    \b
+    Examples:
+      instbox browse my_config.py --out samples
+      instbox browse my_config.py --show --number 100 --seed 1
+      instbox browse my_config.py --split val --out samples
+    """
+    if out is None and not show:
+        raise click.UsageError('Give --out DIR, or --show for windows.')
+    load_package('datasets', 'models', 'visualization')
+    from ..apis.dataset_browser import browse_dataset
+    count = browse_dataset(config, out, show=show, **settings)
+    if out is not None:
+        click.echo(f'\n{count} drawings are in {out}')
+
+
+def _announce_cpu() -> None:
+    """Prints a note if there is no GPU."""
+    from mmengine.device import get_device
+    if get_device() == 'cpu':
+        click.echo('No GPU here: this runs on the CPU.', err=True)

@@ -1,0 +1,102 @@
+"""``instbox train``, ``test`` and ``browse``: what they leave, and mistakes."""
+import json
+import shutil
+
+import cv2
+import pytest
+import torch
+from mmengine.logging import HistoryBuffer
+
+
+def iteration(checkpoint):
+    return torch.load(checkpoint, map_location='cpu', weights_only=True)['meta']['iter']
+
+
+def test_a_run_leaves_a_checkpoint_that_carries_its_config(trained, checkpoint):
+    assert iteration(checkpoint) == 16
+    assert 'config_json' in torch.load(checkpoint, weights_only=True)['meta']
+
+
+def test_resume_goes_on_in_the_work_directory(succeed, trained, tiny_config, tmp_path, apart):
+    work_dir = shutil.copytree(trained, tmp_path / 'work')
+    (work_dir / 'last_checkpoint').write_text(str(work_dir / 'iter_16.pth'))
+    done = succeed('train', tiny_config, '--work-dir', work_dir, '--resume', *apart,
+                   'train_cfg.max_iters=18', 'train_cfg.val_interval=18')
+    assert iteration(work_dir / 'iter_18.pth') == 18
+    if not torch.cuda.is_available():
+        assert 'No GPU here: this runs on the CPU.' in done.output
+
+
+@pytest.mark.parametrize('name, answer', [
+    ('tinny.py', "no config file 'tinny.py'; near it are tiny.py."),
+    ('gone/tiny.py', "no config file 'gone/tiny.py'; there is no folder 'gone' either."),
+    ('instbox_fcrn-r18-d8_1xb8-2k_shapes', 'instbox_fcrn-r18-d8_1xb8-2k_shapes-160x160'),
+])
+def test_an_unknown_config_is_answered_with_near_names(fails, monkeypatch, tiny_config, name,
+                                                       answer):
+    monkeypatch.chdir(tiny_config.parent)
+    assert answer in fails('train', name)
+
+
+def test_a_missing_checkpoint(fails, tiny_config, trained):
+    sentence = fails('train', tiny_config, '--resume', trained / 'iter_17.pth')
+    assert "no checkpoint '" in sentence and 'iter_17.pth' in sentence
+
+
+def test_figures_and_drawings_are_those_of_the_run(succeed, trained, checkpoint, tiny_config,
+                                                   tmp_path, apart):
+    succeed('test', tiny_config, checkpoint, '--work-dir', tmp_path, '--show-dir',
+            tmp_path / 'drawings', *apart)
+    metrics = json.loads((tmp_path / 'metrics.json').read_text())
+    scalars = next(trained.glob('*/vis_data/scalars.json')).read_text().splitlines()
+    validated = [json.loads(line) for line in scalars if 'mIoU' in line][-1]
+    assert metrics == pytest.approx({key: validated[key] for key in metrics}, abs=1e-6)
+    drawings = list((tmp_path / 'drawings').iterdir())
+    assert len(drawings) == 4 and all(cv2.imread(str(file)) is not None for file in drawings)
+
+
+def test_a_checkpoint_of_another_architecture_names_the_keys(fails, checkpoint, tiny_config,
+                                                             tmp_path, apart):
+    wide = tmp_path / 'wide.py'
+    wide.write_text(f"_base_ = '{tiny_config}'\nmodel = dict(backbone=dict(depth=34))\n")
+    sentence = fails('test', wide, checkpoint, '--work-dir', tmp_path, *apart)
+    assert 'of another architecture' in sentence
+    assert 'missing (backbone.' in sentence and 'unexpected (backbone.' in sentence
+
+
+def test_a_checkpoint_with_pickled_objects_needs_a_flag(fails, succeed, checkpoint, tiny_config,
+                                                        tmp_path, apart):
+    content = torch.load(checkpoint, weights_only=True)
+    torch.save(dict(content, log=HistoryBuffer()), tmp_path / 'old.pth')
+    arguments = ['test', tiny_config, tmp_path / 'old.pth', '--work-dir', tmp_path, *apart]
+    assert '--allow-pickle' in fails(*arguments)
+    succeed(*arguments, '--allow-pickle')
+    assert (tmp_path / 'metrics.json').is_file()
+
+
+def test_writes_the_drawings_asked_for(succeed, tiny_config, tmp_path):
+    result = succeed('browse', tiny_config, '--out', tmp_path / 'out', '--number', 2)
+    assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == [
+        '0000_000.jpg', '0001_001.jpg']
+    assert f'2 drawings are in {tmp_path / "out"}' in result.output
+
+
+def test_split_seed_and_settings_count(succeed, tiny_config, tmp_path):
+    succeed('browse', tiny_config, '--out', tmp_path, '--split', 'val', '--seed', 3, '--number', 1,
+            '--cfg-options', 'val_dataloader.dataset.ann_file=ImageSets/Segmentation/train.txt')
+    assert [path.name for path in tmp_path.iterdir()] == ['0000_000.jpg']
+
+
+def test_mistakes_end_with_a_sentence(fails, tiny_config, tmp_path):
+    assert '--out DIR' in fails('browse', tiny_config, exit_code=2)
+    fails('browse', tiny_config, '--out', tmp_path, '--number', 0, exit_code=2)
+    fails('browse', tiny_config, '--out', tmp_path, '--split', 'dev', exit_code=2)
+    assert 'missing.py' in fails('browse', tmp_path / 'missing.py', '--out', tmp_path)
+    sentence = fails('browse', tiny_config, '--out', tmp_path, '--cfg-options',
+                     'train_dataloader.dataset.data_root=/nowhere')
+    assert '/nowhere' in sentence and 'no such folder' in sentence
+
+
+def test_help_has_examples_and_defaults(succeed):
+    text = succeed('browse', '--help').output
+    assert 'instbox browse my_config.py --out samples' in text and '[default:' in text

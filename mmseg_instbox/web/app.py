@@ -1,7 +1,6 @@
 """The Gradio app: what happens when a visitor uploads an image, changes a setting or saves."""
 import logging
 import uuid
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,13 +9,11 @@ import gradio as gr
 from gradio_client.utils import is_file_obj, traverse
 
 from .backend import PageBackend, PageError
-from .layout import Page, find_samples
+from .layout import Page
 from .request_guard import UNEXPECTED
 
-TITLE = 'Instances from pixel boxes'
 FILE_GONE = 'This file is not stored on the server, or no longer. Upload the image again.'
 CLICK_DOWNLOAD = "() => setTimeout(() => document.querySelector('#instbox-file').click(), 100)"
-DELETE_FILES = (300, 1800)  # seconds between two rounds, and age of the files that are deleted
 logger = logging.getLogger('mmseg_instbox.web')
 
 
@@ -57,34 +54,22 @@ def check_files(part: Any) -> bool:
     return False
 
 
-def build_app(inferencer: Any,
-              samples: Sequence[str | Path] | None = None,
-              score_thr: float = 0.2,
-              **limits: int) -> gr.Blocks:
-    """Builds the page: upload an image, see its instances, move sliders, download.
-
-    Args:
-        inferencer: An ``InstBoxInferencer``.
-        samples: Images to choose from; those of the package by default.
-        score_thr: Initial value of the slider for the score.
-        **limits: Of :class:`.backend.PageBackend`.
-
-    Returns:
-        gr.Blocks: :func:`.server.serve` launches it with further limits and without telemetry.
-
-    Raises:
-        InvalidInputError: A limit is below 1.
-    """
-    backend = PageBackend(inferencer, **limits)
-    samples = find_samples() if samples is None else samples
-    with SafeBlocks(title=TITLE, analytics_enabled=False, delete_cache=DELETE_FILES,
-                    fill_width=True) as app:
-        connect(Page(inferencer.model.grouper, samples, score_thr), backend)
-    return app
+def message_for_visitor(error: Exception) -> str:
+    """The message of an expected error; an unexpected one is logged and gets a general message."""
+    if isinstance(error, PageError):
+        return str(error)
+    logger.error('Unexpected error behind the page', exc_info=error)
+    return UNEXPECTED
 
 
 def connect(page: Page, backend: PageBackend) -> None:
     """Attaches the event handlers to the components."""
+
+    def show(key: str, *values: Any) -> dict[str, Any]:
+        try:
+            return backend.view(key, page.read_settings(*values))
+        except Exception as error:
+            return dict(error=message_for_visitor(error))
 
     def open_image(file: gr.FileData | None, old_key: str | None, *values: Any) -> list[Any]:
         backend.forget(old_key)
@@ -92,18 +77,15 @@ def connect(page: Page, backend: PageBackend) -> None:
         if file is not None and file.path:
             try:
                 key = backend.open(file.path, file.orig_name or file.path)
-                view = backend.view(key, page.read_settings(*values))
+                view = show(key, *values)
             except Exception as error:
-                key, view = None, dict(error=message_for_visitor(error))
-        return [key, view, *(gr.Button(interactive=key is not None) for _ in page.save_buttons)]
+                view = dict(error=message_for_visitor(error))
+        ready = view is not None and 'error' not in view
+        return [key if ready else None, view,
+                *(gr.Button(interactive=ready) for _ in page.save_buttons)]
 
-    def update_view(key: str | None, *values: Any) -> dict[str, Any] | None:
-        if key is None:
-            return gr.skip()
-        try:
-            return backend.view(key, page.read_settings(*values))
-        except Exception as error:
-            return dict(error=message_for_visitor(error))
+    def update(key: str | None, *values: Any) -> dict[str, Any] | None:
+        return gr.skip() if key is None else show(key, *values)
 
     def save(kind: str, key: str | None, *values: Any) -> str:
         folder = Path(page.file.GRADIO_CACHE, uuid.uuid4().hex)
@@ -117,18 +99,10 @@ def connect(page: Page, backend: PageBackend) -> None:
                       [page.key, page.viewer, *page.save_buttons.values()],
                       show_progress_on=[page.viewer], concurrency_limit=1,
                       api_visibility='private')
-    gr.on([each.input for each in page.settings], update_view, inputs, page.viewer,
+    gr.on([each.input for each in page.settings], update, inputs, page.viewer,
           trigger_mode='always_last', concurrency_limit=2, **hidden)
     page.reset.click(lambda: defaults, None, [*page.sliders.values()], **hidden).then(
-        update_view, inputs, page.viewer, **hidden)
+        update, inputs, page.viewer, **hidden)
     for kind, button in page.save_buttons.items():
         button.click(partial(save, kind), inputs, page.file, **hidden).success(
             None, js=CLICK_DOWNLOAD)
-
-
-def message_for_visitor(error: Exception) -> str:
-    """The message of an expected error; an unexpected one is logged and gets a general message."""
-    if isinstance(error, PageError):
-        return str(error)
-    logger.error('Unexpected error behind the page', exc_info=error)
-    return UNEXPECTED

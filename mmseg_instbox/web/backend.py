@@ -1,5 +1,6 @@
 """The work behind the page, independent of Gradio: images in, views and files out."""
 import base64
+import math
 import shutil
 import tempfile
 import threading
@@ -16,12 +17,15 @@ from mmseg.structures import SegDataSample
 
 from ..apis.formats import FORMATS, file_name
 from ..errors import InstBoxError, InvalidInputError, TooLargeError
-from ..utils.decoding import decode_image
+from ..utils import DEFAULT_SCORE_THR
+from ..utils.decoding import pil_to_bgr
+from ..utils.foreign_errors import convert_errors
 from ..utils.image_header import open_image
 from .scene import Scene, make_scene, shown_instances
 from .view import LAYERS, render
 
 MAX_NAME = 60  # characters of a file name, of up to 4 bytes each
+MAX_REDUCTION = 4  # times as many pixels as allowed are scaled down; more are not decoded
 IMAGE_GONE = 'This image is no longer kept on the server. Upload it again.'
 
 
@@ -38,7 +42,7 @@ class Settings:
         layers (tuple[str, ...]): What is drawn, of :data:`.view.LAYERS`.
         grouping (dict): Options of the grouper.
     """
-    score_thr: float = 0.2
+    score_thr: float = DEFAULT_SCORE_THR
     layers: tuple[str, ...] = LAYERS[:3]
     grouping: dict[str, Any] = field(default_factory=dict)
 
@@ -49,7 +53,7 @@ class PageBackend:
     Args:
         inferencer: An ``InstBoxInferencer``, or an object with its ``stream``, ``regroup``,
             ``dataset_meta`` and ``model``.
-        max_pixels: Limit of an image's pixels.
+        max_pixels: Images of more pixels are scaled down, see :func:`read_upload`.
         max_objects: Number of instances that are shown of an image, best score first.
         capacity: Number of images kept in memory; the one unused for longest is dropped first.
 
@@ -77,11 +81,11 @@ class PageBackend:
             name: Of the file on the visitor's machine.
 
         Raises:
-            PageError: The file is not a readable image, or has more than ``max_pixels``.
+            PageError: The file is not an image that can be read, or is too large.
         """
-        image = read_upload(Path(path), Path(name).name, self.max_pixels)
+        image, note = read_upload(Path(path), Path(name).name, self.max_pixels)
         sample = next(iter(self.inferencer.stream([image], keep_boxes=True)))
-        scene = make_scene(file_name(Path(name).stem)[:MAX_NAME], image, sample)
+        scene = make_scene(file_name(Path(name).stem)[:MAX_NAME], image, sample, note)
         key = uuid.uuid4().hex
         with self._lock:
             self._scenes[key] = scene
@@ -132,10 +136,10 @@ class PageBackend:
             file = folder / f'{scene.name}_instances.jpg'
             file.write_bytes(base64.b64decode(self.view(key, settings)['image'].split(',')[1]))
             return file
-        instances = self.inferencer.regroup(scene.sample, **settings.grouping)
-        categories = PixelData(data=scene.sample.pred_sem_seg.data.long())
-        sample = SegDataSample(metainfo=scene.sample.metainfo, pred_sem_seg=categories,
-                               pred_instances=instances)
+        sample = SegDataSample(
+            metainfo=scene.sample.metainfo,
+            pred_sem_seg=PixelData(data=scene.sample.pred_sem_seg.data.long()),
+            pred_instances=self.inferencer.regroup(scene.sample, **settings.grouping))
         with tempfile.TemporaryDirectory() as temporary:
             with FORMATS[kind](Path(temporary, kind), self.inferencer.dataset_meta,
                                settings.score_thr) as writer:
@@ -154,25 +158,33 @@ class PageBackend:
             return self._scenes[key]
 
 
-def read_upload(path: Path, name: str, max_pixels: int) -> np.ndarray:
-    """Decodes an uploaded image, unless its header gives too large a size.
+def read_upload(path: Path, name: str, max_pixels: int) -> tuple[np.ndarray, str]:
+    """Decodes an uploaded image; one of more than ``max_pixels`` is scaled down.
 
     Returns:
-        np.ndarray: ``(H, W, 3)`` uint8 BGR.
+        tuple[np.ndarray, str]: ``(H, W, 3)`` uint8 BGR, and a note for the visitor or ''.
 
     Raises:
-        PageError: The file is not a readable image, or has more than ``max_pixels``.
+        PageError: The file is not an image that can be read, or its header gives more than
+            ``MAX_REDUCTION`` times ``max_pixels``.
     """
-    content, size = path.read_bytes(), 'too many'
+    size = 'too many'
     try:
-        with open_image(content, name) as header:
-            width, height = header.size
-        if width * height <= max_pixels:
-            return decode_image(content, name)
-        size = f'{width} x {height}'
+        with open_image(path.read_bytes(), name) as image:
+            size, pixels = '{} x {}'.format(*image.size), math.prod(image.size)
+            if max_pixels < pixels <= MAX_REDUCTION * max_pixels:
+                share = math.sqrt(max_pixels / pixels)
+                with convert_errors(f'{name}: the image is broken or truncated'):
+                    image.thumbnail([max(1, int(side * share)) for side in image.size])
+            left = math.prod(image.size)
+            if left <= max_pixels:
+                note = (f'The image was scaled down from {pixels / 1e6:.3g} to {left / 1e6:.3g} '
+                        'megapixels; saved files have the smaller size.')
+                return pil_to_bgr(image, name), note if left < pixels else ''
     except TooLargeError:  # its message is for the operator of the server
         pass
     except InstBoxError as error:
         raise PageError(str(error)) from error
     raise PageError(f'{name}: the image is too large: it has {size} pixels, the page accepts up '
-                    f'to {max_pixels / 1e6:g} million. Scale it down and upload it again.')
+                    f'to {MAX_REDUCTION * max_pixels / 1e6:g} million. Scale it down and upload it '
+                    'again.')

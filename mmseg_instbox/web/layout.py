@@ -46,8 +46,7 @@ class Page:
 
     def __init__(self, grouper: object, samples: Sequence[str | Path], score_thr: float) -> None:
         self.key = gr.State(None)
-        gr.HTML((HERE / 'header.html').read_text(), js_on_load=(HERE / 'header.js').read_text(),
-                apply_default_css=False, elem_id='instbox-header')
+        add_html('header')
         with gr.Row(elem_id='instbox-columns'):
             with gr.Column(scale=4, min_width=300, elem_id='instbox-input'):
                 self.image = gr.Image(label='Image', sources=['upload', 'clipboard'], height=260,
@@ -57,41 +56,41 @@ class Page:
                 if samples:
                     add_samples(samples, self.image)
             with gr.Column(scale=7, min_width=300, elem_id='instbox-output'):
-                self._add_results()
+                self.viewer = add_html('viewer', css_template=(HERE / 'viewer.css').read_text())
+                with gr.Row(elem_id='instbox-saves'):
+                    self.save_buttons = {
+                        kind: gr.Button(text, interactive=False, size='md', min_width=90,
+                                        elem_id=f'instbox-save-{kind}')
+                        for kind, text in DOWNLOADS.items()}
+                self.file = gr.DownloadButton(visible='hidden', elem_id='instbox-file')
             with gr.Column(scale=4, min_width=300, elem_id='instbox-settings'):
-                self._add_settings(grouper, score_thr)
+                self.layers = gr.CheckboxGroup(
+                    list(LAYERS), value=list(Settings().layers), label='Show',
+                    elem_id='instbox-layers', info='Categories: the semantic map. Votes: the '
+                    'centre that each cell of a thing votes for.')
+                self.score = gr.Slider(
+                    0, 1, score_thr, step=0.01, label='Minimum score', buttons=[],
+                    elem_id='instbox-score',
+                    info='The share of instances of such a score that are right.')
+                with gr.Accordion('Grouping', open=True):
+                    gr.Markdown("Groups the network's outputs again without running it.")
+                    self.sliders = grouping_sliders(grouper)
+                    self.reset = gr.Button("Back to the model's settings", size='sm',
+                                           elem_id='instbox-reset')
         self.settings = [self.layers, self.score, *self.sliders.values()]
-
-    def _add_results(self) -> None:
-        self.viewer = gr.HTML(
-            None, html_template=(HERE / 'viewer.html').read_text(),
-            css_template=(HERE / 'viewer.css').read_text(),
-            js_on_load=(HERE / 'viewer.js').read_text(), apply_default_css=False,
-            elem_id='instbox-viewer')
-        with gr.Row(elem_id='instbox-saves'):
-            self.save_buttons = {
-                kind: gr.Button(text, interactive=False, size='md', min_width=90,
-                                elem_id=f'instbox-save-{kind}')
-                for kind, text in DOWNLOADS.items()}
-        self.file = gr.DownloadButton(visible='hidden', elem_id='instbox-file')
-
-    def _add_settings(self, grouper: object, score_thr: float) -> None:
-        self.layers = gr.CheckboxGroup(
-            list(LAYERS), value=list(Settings().layers), label='Show', elem_id='instbox-layers',
-            info='Categories: the semantic map. Votes: where the cells of things point.')
-        self.score = gr.Slider(0, 1, score_thr, step=0.01, label='Minimum score', buttons=[],
-                               elem_id='instbox-score')
-        with gr.Accordion('Grouping', open=True):
-            gr.Markdown("Groups the network's outputs again without running it.")
-            self.sliders = grouping_sliders(grouper)
-            self.reset = gr.Button("Back to the model's settings", size='sm',
-                                   elem_id='instbox-reset')
 
     def read_settings(self, layers: list[str], score_thr: float, *values: float) -> Settings:
         """Reads the values of :attr:`settings`; whole numbers where a slider's step is one."""
         options = {name: int(value) if slider.step == 1 else float(value)
                    for (name, slider), value in zip(self.sliders.items(), values, strict=True)}
         return Settings(score_thr, tuple(layers), options)
+
+
+def add_html(name: str, **options: str) -> gr.HTML:
+    """Adds a component made of ``NAME.html`` and ``NAME.js``."""
+    return gr.HTML(html_template=(HERE / f'{name}.html').read_text(),
+                   js_on_load=(HERE / f'{name}.js').read_text(), apply_default_css=False,
+                   elem_id=f'instbox-{name}', **options)
 
 
 def grouping_sliders(grouper: object) -> dict[str, gr.Slider]:

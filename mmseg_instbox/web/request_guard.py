@@ -75,11 +75,11 @@ class RequestGuard:
 
 async def discard_body(receive: Receive, max_bytes: int) -> None:
     """Reads a body of up to ``max_bytes``: many clients read no answer while they are sending."""
-    more = True
-    while more and max_bytes > 0:
+    while max_bytes > 0:
         message = await receive()
         max_bytes -= len(message.get('body', b''))
-        more = message.get('more_body', False)
+        if not message.get('more_body', False):
+            return
 
 
 def remove_oldest(folder: Path, max_bytes: int) -> None:

@@ -21,6 +21,7 @@ class Scene:
         image (np.ndarray): ``(h, w, 3)`` uint8 RGB at display size.
         categories (np.ndarray): ``(h, w)`` category of each pixel at display size.
         sample (SegDataSample): ``pred_boxes``, ``pred_probs``, ``pred_sem_seg`` and metainfo.
+        note (str): What the visitor has to know of the image, or ''.
         grouped (tuple, optional): The last options of the grouper and what :func:`shown_instances`
             gives for them, so that a change of layers does not group again.
         vote_field (np.ndarray, optional): ``(h, w, 3)`` uint8, once it was drawn.
@@ -29,6 +30,7 @@ class Scene:
     image: np.ndarray
     categories: np.ndarray
     sample: SegDataSample
+    note: str = ''
     grouped: tuple[dict[str, Any], tuple[np.ndarray, InstanceData]] | None = None
     vote_field: np.ndarray | None = None
 
@@ -44,13 +46,14 @@ class Scene:
         return self.size[1] / width, self.size[0] / height
 
 
-def make_scene(name: str, image: np.ndarray, sample: SegDataSample) -> Scene:
+def make_scene(name: str, image: np.ndarray, sample: SegDataSample, note: str = '') -> Scene:
     """Keeps of a prediction what grouping and drawing need.
 
     Args:
         name: Of the image, without suffix.
         image: ``(H, W, 3)`` uint8 BGR.
         sample: With ``pred_sem_seg``, ``pred_boxes``, ``pred_probs`` and ``grid_extent``.
+        note: For the visitor.
     """
     size = display_size(image.shape[:2])
     small = torch.uint8 if len(sample.pred_probs.data) <= 256 else torch.int16
@@ -61,7 +64,7 @@ def make_scene(name: str, image: np.ndarray, sample: SegDataSample) -> Scene:
     interpolation = cv2.INTER_AREA if size[0] < image.shape[0] else cv2.INTER_CUBIC
     shown = cv2.resize(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), size[::-1],
                        interpolation=interpolation)
-    return Scene(name, shown, resize_map(kept.pred_sem_seg.data[0].numpy(), size), kept)
+    return Scene(name, shown, resize_map(kept.pred_sem_seg.data[0].numpy(), size), kept, note)
 
 
 def shown_instances(instances: InstanceData,
@@ -92,17 +95,12 @@ def instance_map(masks: np.ndarray) -> np.ndarray:
 
 
 def display_size(shape: tuple[int, int]) -> tuple[int, int]:
-    """Height and width at which an image of ``shape`` (H, W) is shown.
-
-    The longer side is scaled down to ``MAX_SIDE`` or up to ``MIN_SIDE`` pixels.
-    """
+    """Height and width of ``shape`` (H, W) with a longer side of ``MIN_SIDE`` to ``MAX_SIDE``."""
     longer = max(shape)
     shown = min(max(longer, MIN_SIDE), MAX_SIDE)
     return tuple(max(1, round(side * shown / longer)) for side in shape)
 
 
 def resize_map(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A map of numbers (H, W) at ``size`` (h, w), each pixel the value at its centre."""
-    rows, cols = (((np.arange(new) + 0.5) * old / new).astype(np.int64)
-                  for new, old in zip(size, values.shape, strict=True))
-    return values[rows[:, None], cols]
+    """Resizes a map (H, W) of at most 32 bits to ``size`` (h, w), by the nearest pixel centre."""
+    return cv2.resize(values, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)

@@ -1,25 +1,33 @@
 """Serves the page: Gradio's server with limits, no telemetry and a temporary folder."""
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import gradio as gr
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from ..errors import FileAccessError, InvalidInputError
-from .app import build_app
+from ..utils import DEFAULT_SCORE_THR
+from .app import SafeBlocks, connect
+from .backend import PageBackend
+from .layout import Page, find_samples
 from .request_guard import ERROR_RESPONSES, RequestGuard
 
 LOOPBACK = ('127.0.0.1', 'localhost', '::1', '[::1]')
+DELETE_FILES = (300, 1800)  # seconds between two rounds, and age of the files that are deleted
 MAX_SESSIONS = 500  # visitors whose settings Gradio remembers
 # Gradio keeps timings of ten thousand requests and evaluates all of them after each one
 NO_ANALYTICS = dict(GRADIO_ANALYTICS_ENABLED='False', GRADIO_ANALYTICS_MAX_EVENTS='1',
                     GRADIO_ANALYTICS_CACHE_FREQUENCY='1000000000')
+# what the page does not use of Gradio
+SWITCHED_OFF = dict(
+    share=False, inbrowser=False, show_error=False, footer_links=[], run_history=False,
+    enable_monitoring=False, ssr_mode=False, mcp_server=False, pwa=False)
 FONTS = ('system-ui', '-apple-system', 'Segoe UI', 'Roboto', 'DejaVu Sans', 'sans-serif')
 MONO_FONTS = ('ui-monospace', 'DejaVu Sans Mono', 'monospace')
 
@@ -36,13 +44,16 @@ def running(inferencer: Any,
             host: str = '127.0.0.1',
             port: int | None = None,
             allowed_hosts: Sequence[str] = (),
-            max_upload_mb: float = 20,
+            max_upload_mb: float = 40,
             max_stored_mb: float = 1000,
             queue_size: int = 64,
-            **options: Any) -> Iterator[gr.Blocks]:
+            samples: Sequence[str | Path] | None = None,
+            score_thr: float = DEFAULT_SCORE_THR,
+            **limits: int) -> Iterator[gr.Blocks]:
     """Serves the page in a background thread while the context lasts.
 
-    The page loads nothing from other hosts and sends nothing to them. Uploads and downloads lie in
+    A visitor uploads an image, sees its instances, moves sliders and saves the results. The page
+    loads nothing from other hosts and sends nothing to them. Uploads and downloads lie in
     a temporary folder that is removed with the server.
 
     Args:
@@ -55,7 +66,9 @@ def running(inferencer: Any,
         max_upload_mb: Limit of an uploaded file, in MiB.
         max_stored_mb: Limit of all stored files together, in MiB; the oldest are removed first.
         queue_size: Number of requests that may wait; further ones are refused.
-        **options: Of :func:`.app.build_app`.
+        samples: Images to choose from; those of the package by default.
+        score_thr: Initial value of the slider for the score.
+        **limits: Of :class:`.backend.PageBackend`.
 
     Yields:
         gr.Blocks: The page, with its address in ``local_url``.
@@ -74,51 +87,30 @@ def running(inferencer: Any,
         raise InvalidInputError(f'Got allowed_hosts={list(allowed_hosts)}; expected names such as '
                                 'demo.example.org or *.example.org.')
     max_upload, max_stored = (round(size * 2**20) for size in (max_upload_mb, max_stored_mb))
-    folder = Path(tempfile.mkdtemp(prefix='instbox-')).resolve()
     hosts = [*LOOPBACK, host, *allowed_hosts] if allowed_hosts or host in LOOPBACK else ['*']
-    guards = [Middleware(TrustedHostMiddleware, allowed_hosts=hosts),
-              Middleware(RequestGuard, folder, max_upload, max_stored)]
-    try:
-        with environment(GRADIO_TEMP_DIR=str(folder), **NO_ANALYTICS):
-            app = build_app(inferencer, **options)
+    theme = gr.themes.Default(
+        primary_hue='indigo', neutral_hue='slate', font=FONTS, font_mono=MONO_FONTS)
+    with tempfile.TemporaryDirectory(prefix='instbox-', ignore_cleanup_errors=True) as temporary:
+        folder = Path(temporary).resolve()
+        guards = [Middleware(TrustedHostMiddleware, allowed_hosts=hosts),
+                  Middleware(RequestGuard, folder, max_upload, max_stored)]
+        with patch.dict(os.environ, GRADIO_TEMP_DIR=str(folder), **NO_ANALYTICS):
+            with SafeBlocks(title='Instances from pixel boxes', analytics_enabled=False,
+                            delete_cache=DELETE_FILES, fill_width=True) as app:
+                connect(Page(inferencer.model.grouper, find_samples() if samples is None
+                             else samples, score_thr), PageBackend(inferencer, **limits))
             app.queue(max_size=queue_size, api_open=False)
-            launch(app, host, port, max_upload,
-                   dict(middleware=guards, exception_handlers=ERROR_RESPONSES))
+            try:
+                app.launch(
+                    server_name=host, server_port=port, max_file_size=max_upload, theme=theme,
+                    css_paths=Path(__file__).parent / 'page.css', quiet=True,
+                    state_session_capacity=MAX_SESSIONS, prevent_thread_lock=True, **SWITCHED_OFF,
+                    app_kwargs=dict(middleware=guards, exception_handlers=ERROR_RESPONSES))
+            except OSError as error:
+                raise FileAccessError(
+                    f'Port {port or "7860 to 7959"} of {host} cannot be used: it is taken, or '
+                    f'{host} is not an address of this machine. Choose another one.') from error
             try:
                 yield app
             finally:
                 app.close(verbose=False)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def environment(**variables: str) -> Iterator[None]:
-    """Sets environment variables while the context lasts."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name)
-            if value is not None:
-                os.environ[name] = value
-
-
-def launch(app: gr.Blocks, host: str, port: int | None, max_file_size: int,
-           app_kwargs: dict[str, Any]) -> None:
-    """Starts Gradio's server in a thread, without the features that the page does not use."""
-    theme = gr.themes.Default(
-        primary_hue='indigo', neutral_hue='slate', font=FONTS, font_mono=MONO_FONTS)
-    try:
-        app.launch(
-            server_name=host, server_port=port, max_file_size=max_file_size, app_kwargs=app_kwargs,
-            state_session_capacity=MAX_SESSIONS, theme=theme,
-            css_paths=Path(__file__).parent / 'page.css', prevent_thread_lock=True, share=False,
-            quiet=True, inbrowser=False, show_error=False, footer_links=[], run_history=False,
-            enable_monitoring=False, ssr_mode=False, mcp_server=False, pwa=False)
-    except OSError as error:
-        raise FileAccessError(
-            f'Port {port or "7860 to 7959"} of {host} cannot be used: it is taken, or {host} is '
-            'not an address of this machine. Choose another one.') from error

@@ -1,7 +1,6 @@
 """Draws an image with its instances and describes them for ``viewer.js``."""
 import base64
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import cv2
@@ -37,16 +36,15 @@ def render(scene: Scene, ids: np.ndarray, found: InstanceData, layers: Sequence[
         dict: ``image`` a ``data:`` URL, ``width`` and ``height`` in pixels, ``runs`` the instance
             of each pixel (see :func:`run_lengths`), ``instances`` a dict each (name, score, box as
             x, y, width, height in pixels of the full image, area, RGB color), ``categories`` (name,
-            share, RGB color), ``note`` a sentence or ''.
+            share, RGB color), ``note`` sentences or ''.
     """
     passing = int((found.scores >= score_thr).sum())
     num = min(passing, max_objects)
     colors = instance_colors(num)
     ids = np.where(ids <= num, ids, 0)
     names = [dataset_meta['thing_classes'][label] for label in found.labels[:num]]
-    palette = category_colors(dataset_meta)
-    background = [index for index, name in enumerate(dataset_meta['classes'])
-                  if name == 'background']
+    classes, palette = dataset_meta['classes'], category_colors(dataset_meta)
+    background = [index for index, name in enumerate(classes) if name == 'background']
     canvas = draw_votes(scene, thing_ids) if 'Votes' in layers else scene.image
     if 'Categories' in layers:
         canvas = blend_categories(canvas, scene.categories, palette, background)
@@ -57,21 +55,22 @@ def render(scene: Scene, ids: np.ndarray, found: InstanceData, layers: Sequence[
                            texts if 'Labels' in layers else None, colors)
     canvas = draw_objects(canvas, objects, 1, MASK_ALPHA, with_boxes='Boxes' in layers)
     jpeg = cv2.imencode('.jpg', canvas[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])[1]
+    too_many = '' if num == passing else (
+        f'Too many objects to show: {passing} at these settings. Here are the {num} with the '
+        'highest scores. Raise the minimum score or the evidence an object needs.')
     return dict(
         image='data:image/jpeg;base64,' + base64.b64encode(jpeg).decode(),
         width=scene.size[1],
         height=scene.size[0],
         runs=run_lengths(ids),
         instances=describe_instances(found, names, colors),
-        categories=describe_categories(scene.categories, dataset_meta['classes'], palette,
-                                       background) if 'Categories' in layers else [],
-        note='' if passing <= max_objects else
-        f'Too many objects to show: {passing} at these settings. Here are the {max_objects} with '
-        'the highest scores. Raise the minimum score or the evidence an object needs.')
+        categories=describe_categories(scene.categories, classes, palette, background)
+        if 'Categories' in layers else [],
+        note=f'{scene.note} {too_many}'.strip())
 
 
 def draw_votes(scene: Scene, thing_ids: Sequence[int]) -> np.ndarray:
-    """Draws where the cells of things point: ``(h, w, 3)`` uint8; drawn once for an image."""
+    """Draws the centre that each cell of a thing votes for, once: ``(h, w, 3)`` uint8."""
     if scene.vote_field is None:
         (x, y), sample = scene.scale, scene.sample
         boxes = sample.pred_boxes.data
@@ -100,9 +99,7 @@ def run_lengths(ids: np.ndarray) -> list[int]:
     """``ids`` (H, W) row by row as value, length, value, length, ... of equal neighbours."""
     flat = ids.reshape(-1)
     starts = np.concatenate([[0], np.flatnonzero(np.diff(flat)) + 1, [flat.size]])
-    lengths = [end - start for start, end in pairwise(starts.tolist())]
-    pairs = zip(flat[starts[:-1]].tolist(), lengths, strict=True)
-    return [number for pair in pairs for number in pair]
+    return np.stack([flat[starts[:-1]], np.diff(starts)], axis=1).reshape(-1).tolist()
 
 
 def describe_instances(found: InstanceData, names: Sequence[str],

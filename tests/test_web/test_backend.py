@@ -192,9 +192,35 @@ def test_a_truncated_image_is_refused_with_a_message(backend, scene_file, tmp_pa
 
 def test_an_image_of_too_many_pixels_is_not_decoded(inferencer, scene_file):
     with pytest.raises(PageError, match='it has 128 x 96 pixels, the page accepts'):
-        PageBackend(inferencer, max_pixels=128 * 96 - 1).open(scene_file, 'a.png')
+        PageBackend(inferencer, max_pixels=128 * 96 // 4 - 1).open(scene_file, 'a.png')
     assert inferencer.passes == 0
-    PageBackend(inferencer, max_pixels=128 * 96).open(scene_file, 'a.png')
+
+
+@pytest.mark.parametrize('suffix', ['png', 'jpg'])
+def test_a_photograph_of_a_phone_is_scaled_down_with_a_note(inferencer, scene_file, tmp_path,
+                                                            suffix):
+    file = tmp_path / f'large.{suffix}'
+    photograph = Image.open(scene_file).resize((256, 192), Image.Resampling.NEAREST)
+    exif = photograph.getexif()
+    exif[0x0112] = 6  # turned to the right when it is shown
+    photograph.save(file, exif=exif, quality=95)
+    backend = PageBackend(inferencer, max_pixels=128 * 96)
+    key = backend.open(file, file.name)
+    view = backend.view(key, Settings(0.1, ALL))
+    assert view['note'] == ('The image was scaled down from 0.0492 to 0.0123 megapixels; saved '
+                            'files have the smaller size.')
+    assert (view['height'], view['width']) == (800, 600)
+    assert [each['name'] for each in view['instances']][:2] == ['square <b>'] * 2
+    coco = COCO(backend.export(key, Settings(0.1), 'coco', tmp_path))
+    assert [(each['height'], each['width']) for each in coco.imgs.values()] == [(128, 96)]
+
+
+def test_an_image_within_the_limit_keeps_its_size(inferencer, scene_file, truth, tmp_path):
+    backend = PageBackend(inferencer, max_pixels=128 * 96)
+    key = backend.open(scene_file, 'a.png')
+    assert backend.view(key, Settings(0.1, ALL))['note'] == ''
+    coco = COCO(backend.export(key, Settings(0.1), 'coco', tmp_path))
+    assert (coco.annToMask(coco.anns[1]) == truth[0]).all()
 
 
 def test_an_image_that_is_no_longer_kept_is_reported(inferencer, scene_file, tmp_path):

@@ -45,7 +45,7 @@ class FailingInferencer(ColourInferencer):
 
 @pytest.fixture(scope='module')
 def server():
-    with running(FailingInferencer(), max_upload_mb=1, queue_size=3) as app:
+    with running(FailingInferencer(), max_upload_mb=1, queue_size=3, score_thr=0.2) as app:
         yield app
 
 

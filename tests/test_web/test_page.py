@@ -225,11 +225,19 @@ def test_a_broken_file_ends_in_a_message_and_the_next_one_works(open_page, scene
 
 def test_too_many_pixels_end_in_a_message(open_page, tmp_path, inferencer):
     page, passes = open_page(), inferencer.passes
-    Image.new('RGB', (401, 250)).save(tmp_path / 'wide.png')
+    Image.new('RGB', (801, 500)).save(tmp_path / 'wide.png')
     upload(page, tmp_path / 'wide.png')
     page.wait_for_selector(ERROR, timeout=WAIT)
-    assert '401 x 250 pixels' in page.inner_text(ERROR)
+    assert '801 x 500 pixels' in page.inner_text(ERROR)
     assert inferencer.passes == passes
+
+
+def test_a_large_image_is_scaled_down_with_a_note(open_page, tmp_path):
+    page = open_page()
+    Image.new('RGB', (401, 250)).save(tmp_path / 'wide.png')
+    upload(page, tmp_path / 'wide.png')
+    page.wait_for_selector(RESULT, timeout=WAIT)
+    sync_api.expect(page.locator('.ib-note')).to_contain_text('scaled down from 0.1')
 
 
 def test_too_large_a_file_ends_in_a_message(open_page, tmp_path, inferencer):

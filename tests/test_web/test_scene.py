@@ -17,7 +17,7 @@ def test_display_size(shape, shown):
 
 
 def test_a_map_enlarged_by_a_whole_factor_repeats_its_values():
-    values = np.arange(12).reshape(3, 4)
+    values = np.arange(12, dtype=np.int32).reshape(3, 4)
     assert (scene.resize_map(values, (6, 12)) == values.repeat(2, 0).repeat(3, 1)).all()
     assert (scene.resize_map(values.repeat(3, 0).repeat(3, 1), (3, 4)) == values).all()
 

@@ -53,7 +53,7 @@ def test_analytics_and_sharing_are_off(inferencer, free_port):
     with running(inferencer, port=free_port) as app:
         assert not app.analytics_enabled and not app.share and app.share_url is None
         assert not app.run_history and app.footer_links == []
-        assert app.max_file_size == 20 * 2**20
+        assert app.max_file_size == 40 * 2**20
         assert app._queue.ANALYTICS_MAX_EVENTS == 1 and app.state_session_capacity == 500
 
 

@@ -20,7 +20,7 @@ from ..core.base_grouper import BaseGrouper
 from ..core.groupers import build_grouper
 from ..deploy.predictor import Predictor, limit_masks, prediction_dict, tile_test_cfg
 from ..models.task_modules import to_instance_data
-from ..utils import write_json
+from ..utils import DEFAULT_SCORE_THR, write_json
 from ..utils.inputs import read_inputs
 from ..visualization import InstBoxLocalVisualizer
 from .inferencer_settings import (
@@ -122,7 +122,7 @@ class InstBoxInferencer(Predictor, BaseInferencer):
                  return_datasamples: bool = False,
                  return_vis: bool = False,
                  out_dir: str | Path = '',
-                 score_thr: float = 0.2,
+                 score_thr: float = DEFAULT_SCORE_THR,
                  show: bool = False,
                  wait_time: float = 0,
                  on_error: str = 'raise') -> dict:
@@ -215,7 +215,7 @@ class InstBoxInferencer(Predictor, BaseInferencer):
                   show: bool = False,
                   wait_time: float = 0,
                   vis_dir: Path | None = None,
-                  score_thr: float = 0.2) -> list[np.ndarray]:
+                  score_thr: float = DEFAULT_SCORE_THR) -> list[np.ndarray]:
         """Draws predictions.
 
         Args:

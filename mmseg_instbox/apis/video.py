@@ -11,7 +11,7 @@ from mmseg.structures import SegDataSample
 from rich.progress import track
 
 from ..errors import InvalidInputError
-from ..utils import replacing
+from ..utils import DEFAULT_SCORE_THR, replacing
 from ..utils.decoding import VideoFrames, read_video
 from ..visualization.drawing import DrawnObjects, draw_objects, instance_colors
 from .track_colors import TrackColors
@@ -22,7 +22,7 @@ _CODECS = {'.mp4': 'mp4v', '.m4v': 'mp4v', '.mov': 'mp4v', '.avi': 'MJPG', '.mkv
 def annotate_video(inferencer: Any,
                    video: str | Path,
                    out_file: str | Path,
-                   score_thr: float = 0.2,
+                   score_thr: float = DEFAULT_SCORE_THR,
                    keep_colors: bool = True,
                    batch_size: int = 1,
                    alpha: float = 0.45) -> Path:

@@ -13,6 +13,7 @@ from ..core.groupers import build_grouper
 from ..core.instances import Instances
 from ..core.painting import best_categories
 from ..errors import BrokenExportError
+from ..utils import DEFAULT_SCORE_THR
 from .export_settings import ExportSettings
 from .predictor import Predictor, limit_masks, prediction_dict, tile_test_cfg
 from .preprocessing import normalise, resize_image
@@ -136,7 +137,7 @@ class ExportedModel(Predictor, DensePredictor):
         own = {} if 'type' in options else self.settings.grouper
         return build_grouper({**own, **options})
 
-    def __call__(self, inputs: Any, batch_size: int = 1, score_thr: float = 0.2,
+    def __call__(self, inputs: Any, batch_size: int = 1, score_thr: float = DEFAULT_SCORE_THR,
                  on_error: str = 'raise') -> dict[str, list[dict]]:
         """Predicts all inputs and returns the results as numbers and strings.
 

@@ -13,6 +13,7 @@ from mmseg.visualization import SegLocalVisualizer
 from mmseg_instbox.core import VOID
 
 from ..errors import InvalidInputError
+from ..utils import DEFAULT_SCORE_THR
 from .drawing import (
     DrawnObjects,
     draw_objects,
@@ -38,7 +39,7 @@ class InstBoxLocalVisualizer(SegLocalVisualizer):
 
     Args:
         name (str): Name of the visualizer.
-        score_thr (float): Predicted instances below this score are not drawn. Defaults to 0.2.
+        score_thr (float): Predicted instances of a lower score are not drawn.
         min_size (int): Images whose longer side has fewer pixels are drawn on a canvas enlarged
             by a whole factor, so that labels can be read. Defaults to 720.
         classes, palette, dataset_name: As in the parent; colours of categories, not of instances.
@@ -51,7 +52,7 @@ class InstBoxLocalVisualizer(SegLocalVisualizer):
     def __init__(self,
                  name: str = 'visualizer',
                  *,
-                 score_thr: float = 0.2,
+                 score_thr: float = DEFAULT_SCORE_THR,
                  min_size: int = 720,
                  classes: Sequence[str] | None = None,
                  palette: Sequence | None = None,

@@ -8,7 +8,7 @@ from .options import formats
 
 @click.command()
 @click.argument('file', type=click.Path(dir_okay=False))
-@formats(required=True)
+@formats('--format', '--to', required=True)
 @click.option('--out', metavar='DIR', required=True, help='Directory for the results.')
 @click.option('--images', metavar='DIR', help='Directory that the names of the images in FILE are '
               'relative to, for formats that hold the path of an image.')

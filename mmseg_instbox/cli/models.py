@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from .options import CommandWithConfig, load_package, options
+from .options import CommandWithConfig, options
+from .startup import load_package
 
 SUFFIXES = dict(onnx='.onnx', openvino='.xml')  # of the formats' files
 MAX_CALIBRATION = 100  # images
@@ -64,7 +65,7 @@ def info(config: str | None, shape: tuple[int, int]) -> None:
 
 def environment() -> str:
     """Lists the versions of the packages that a run depends on, one per line."""
-    load_package()
+    load_package('models')
     from mmengine.utils.dl_utils import collect_env
 
     from ..utils.openmmlab import DISTRIBUTIONS
@@ -81,7 +82,7 @@ def environment() -> str:
 
 def measure_model(config: str, shape: tuple[int, int]) -> str:
     """Formats the parameters, FLOPs and memory of a config's model as a table."""
-    load_package()
+    load_package('models')
     from ..engine import find_config
     from .scripts.model_stats import format_rows, measure
     return format_rows([measure(config if '::' in config else find_config(config), shape)])
@@ -120,7 +121,7 @@ def export(files: tuple[str, ...], kind: str | None, int8: bool, calibration: st
     path = output_path(out, kind)
     if int8 != (calibration is not None):
         raise click.UsageError('--int8 and --calibration INPUT go together.')
-    load_package()
+    load_package('models')
     from ..apis.inferencer_settings import default_weights
     from ..apis.model_loading import load_model
     from ..deploy import export_model

@@ -1,12 +1,7 @@
-"""The options that several commands share, and the import of the package for a command."""
+"""The options that several commands share."""
 import argparse
-import io
-import logging
 import os
-import warnings
 from collections.abc import Callable, Sequence
-from contextlib import redirect_stdout
-from importlib import import_module
 from typing import Any
 
 import click
@@ -101,30 +96,7 @@ def options(*names: str) -> Callable:
     return add
 
 
-def formats(**settings: Any) -> Callable:
-    """Adds ``--format``: names separated by commas; ``settings`` are click's."""
-    return click.option('--format', '--to', 'formats', metavar='FORMAT,...',
-                        callback=_parse_formats,
+def formats(*names: str, **settings: Any) -> Callable:
+    """Adds an option for formats, separated by commas; ``settings`` are click's."""
+    return click.option(*names, 'formats', metavar='FORMAT,...', callback=_parse_formats,
                         help=f'Formats of the results: {", ".join(FORMAT_NAMES)}.', **settings)
-
-
-def load_package(*modules: str) -> None:
-    """Imports modules of the package, ``models`` by default, and prepares the process for a run.
-
-    The registries import further modules when they need them. Hides the notices of MMSegmentation
-    and MMDetection about optional parts that are not installed, which this package does not need.
-    """
-    import cv2
-    from mmengine.logging import MMLogger
-    MMLogger.get_current_instance()  # so that its handler writes to the current stream
-    logging.disable(logging.WARNING)
-    try:
-        with redirect_stdout(io.StringIO()), warnings.catch_warnings():
-            warnings.simplefilter('ignore')
-            for module in modules or ('models', ):
-                import_module(f'mmseg_instbox.{module}')
-    finally:
-        logging.disable(logging.NOTSET)
-    # their warnings when a model is built concern defaults that our configs set
-    warnings.filterwarnings('ignore', category=UserWarning, module=r'mm(cv|seg|det)\.')
-    cv2.setNumThreads(0)  # OpenCV's own threads deadlock in forked data loader workers

@@ -8,7 +8,8 @@ import click
 
 from ..utils import DEFAULT_SCORE_THR
 from .main import Interrupted
-from .options import CommandWithConfig, formats, load_package, options
+from .options import CommandWithConfig, formats, options
+from .startup import load_package
 
 if TYPE_CHECKING:
     from ..apis import InstBoxInferencer
@@ -21,7 +22,7 @@ Failed = list[dict[str, str]]  # ``input`` and ``reason`` of each
 @click.argument('inputs', nargs=-1, required=True)
 @options('model', 'weights', 'device')
 @click.option('--out', metavar='DIR', default='predictions', help='Directory for the results.')
-@formats(default='coco')
+@formats('--format', default='coco')
 @click.option('--score-thr', type=click.FloatRange(0, 1), default=DEFAULT_SCORE_THR,
               help='Lowest score of an instance in drawings and formats. A score is the share of '
               'instances of such a score that are right.')
@@ -81,7 +82,7 @@ def predict(inputs: tuple[str, ...], out: str, overwrite: bool, batch_size: int,
                                '--no-pictures.')
     if str(model['model']).endswith('.py') and model['weights'] is None:
         raise click.UsageError(f'{model["model"]} is a config: give its --weights, too.')
-    load_package('apis.inst_box_inferencer')
+    load_package('datasets', 'apis.inst_box_inferencer')
     from ..apis.jobs.listing import list_inputs
     from ..apis.jobs.prediction_job import PredictionJob
     from ..apis.jobs.storage import Storage

@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from .options import CommandWithConfig, load_package, options
+from .options import CommandWithConfig, options
+from .startup import load_package
 
 
 @click.command(cls=CommandWithConfig)
@@ -43,7 +44,7 @@ def serve(model: str | None, weights: str | None, device: str | None, cfg_option
     if find_spec('gradio') is None:
         raise click.ClickException("The page needs Gradio, which is not installed: "
                                    "pip install 'mmseg_instbox[demo]'")
-    load_package('apis.inst_box_inferencer')
+    load_package('datasets', 'apis.inst_box_inferencer')
     from ..apis import InstBoxInferencer
     from ..web import LOOPBACK
     from ..web import serve as serve_page

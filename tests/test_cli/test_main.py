@@ -7,7 +7,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from mmseg_instbox.cli import models, runs
+from mmseg_instbox.cli import models, train
 from mmseg_instbox.cli.main import COMMANDS, cli
 from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.version import __version__
@@ -119,4 +119,4 @@ def test_a_stopped_training_says_how_to_go_on(fails, monkeypatch, tiny_config, t
     assert fails(*arguments, exit_code=130) == (
         'Stopped. To resume from the last checkpoint: '
         f'instbox train {tiny_config} --work-dir {tmp_path} --resume')
-    assert runs.train.name == 'train'
+    assert train.train.name == 'train'

@@ -27,7 +27,7 @@ from prettytable import PrettyTable
 from ...engine.config_io import load_config
 from ...errors import InvalidInputError
 from ...utils.foreign_errors import convert_errors
-from ..options import load_package
+from ..startup import load_package
 from .arguments import quiet_and_single
 
 STATUS = Path('/proc/self/status')

@@ -4,11 +4,8 @@ from pathlib import Path
 import click
 
 from .main import Interrupted
-from .options import CommandWithConfig, load_package, options
-
-# so that the notices of all packages of a run are hidden
-PACKAGES = ('datasets', 'engine.hooks', 'engine.optim_wrappers', 'engine.samplers',
-            'engine.training', 'evaluation.metrics', 'models', 'visualization')
+from .options import CommandWithConfig, options
+from .startup import announce_device, load_package
 
 
 @click.command(cls=CommandWithConfig)
@@ -34,10 +31,10 @@ def train(config: str, work_dir: str | None, **settings: object) -> None:
 
     The last line, or tools/dist_train.sh CONFIG 8, trains on 8 GPUs.
     """
-    load_package(*PACKAGES)
+    load_package()
     from ..engine import run_training, training_config
     cfg = training_config(config, work_dir=work_dir, **settings)
-    _announce_cpu()
+    announce_device()
     try:
         run_training(cfg)
     except KeyboardInterrupt:
@@ -74,10 +71,10 @@ def test(config: str, checkpoint: str, allow_pickle: bool, **settings: object) -
       instbox test my_config.py iter_2000.pth --show-dir drawings
       instbox test my_config.py iter_2000.pth --tta --out dump
     """
-    load_package(*PACKAGES)
+    load_package()
     from ..engine import check_architecture, start_runner, testing_config, write_metrics
     cfg = testing_config(config, checkpoint, allow_pickle=allow_pickle, **settings)
-    _announce_cpu()
+    announce_device()
     runner = start_runner(cfg)
     check_architecture(runner, allow_pickle)
     write_metrics(runner, runner.test())
@@ -112,15 +109,8 @@ def browse(config: str, out: str | None, show: bool, **settings: object) -> None
     """
     if out is None and not show:
         raise click.UsageError('Give --out DIR, or --show for windows.')
-    load_package('datasets', 'models', 'visualization')
+    load_package()
     from ..apis.dataset_browser import browse_dataset
     count = browse_dataset(config, out, show=show, **settings)
     if out is not None:
         click.echo(f'\n{count} drawings are in {out}')
-
-
-def _announce_cpu() -> None:
-    """Prints a note if there is no GPU."""
-    from mmengine.device import get_device
-    if get_device() == 'cpu':
-        click.echo('No GPU here: this runs on the CPU.', err=True)

@@ -1,0 +1,40 @@
+"""Imports the package, which takes seconds, without the notices of its dependencies."""
+import io
+import logging
+import warnings
+from contextlib import redirect_stdout
+from importlib import import_module
+
+import click
+
+PACKAGES = ('registry', 'datasets', 'engine.hooks', 'engine.optim_wrappers', 'engine.samplers',
+            'engine.training', 'evaluation', 'models', 'visualization')
+
+
+def load_package(*modules: str) -> None:
+    """Imports modules of the package, ``PACKAGES`` by default, and prepares the process for a run.
+
+    Hides the notices of MMSegmentation and MMDetection about optional parts that are not installed,
+    which this package does not need. The registries import further modules when they need them.
+    """
+    import cv2
+    from mmengine.logging import MMLogger
+    MMLogger.get_current_instance()  # so that its handler writes to the current stream
+    logging.disable(logging.WARNING)
+    try:
+        with redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            for module in modules or PACKAGES:
+                import_module(f'mmseg_instbox.{module}')
+    finally:
+        logging.disable(logging.NOTSET)
+    # their warnings when a model is built concern defaults that our configs set
+    warnings.filterwarnings('ignore', category=UserWarning, module=r'mm(cv|seg|det)\.')
+    cv2.setNumThreads(0)  # OpenCV's own threads deadlock in forked data loader workers
+
+
+def announce_device() -> None:
+    """Prints a note if there is no GPU."""
+    from mmengine.device import get_device
+    if get_device() == 'cpu':
+        click.echo('No GPU here: this runs on the CPU.', err=True)

@@ -5,6 +5,7 @@ is inherited with ``mmseg_instbox::`` with that scope, and looks its classes up 
 the parents, whose modules it does not import. So the registries here are empty, but must exist and
 name their parents' modules.
 """
+from collections.abc import Container
 from typing import Any
 
 import mmengine.registry
@@ -24,15 +25,17 @@ SCOPED = {
 }
 
 
-def registered_names() -> dict[str, set[str]]:
+def registered_names(not_imported: Container[str] = ()) -> dict[str, set[str]]:
     """The names that each scope in ``OWN_SCOPES`` knows, its parents' among them.
 
-    Packages whose classes are registered on first use are imported.
+    Packages whose classes are registered on first use are imported, but for those of the registries
+    ``not_imported``.
     """
     names = {scope: set() for scope in OWN_SCOPES}
     for registry in _all_registries():
         if registry.scope in OWN_SCOPES:
-            registry.import_from_location()
+            if registry.name not in not_imported:
+                registry.import_from_location()
             for scope in OWN_SCOPES[OWN_SCOPES.index(registry.scope):]:
                 names[scope].update(registry.module_dict)
     return names

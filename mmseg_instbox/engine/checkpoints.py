@@ -6,6 +6,7 @@ import os
 import pickle
 import re
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -116,7 +117,8 @@ def _download(address: str) -> Path:
     return file
 
 
-def checkpoint_config(checkpoint: dict, allow_pickle: bool = False) -> Config | None:
+def checkpoint_config(checkpoint: dict, allow_pickle: bool = False,
+                      without: Iterable[str] = ()) -> Config | None:
     """The resolved config that a checkpoint carries as JSON in ``meta['config_json']``.
 
     The config as Python that MMEngine writes (``meta['cfg']``) is never executed, and does not
@@ -126,6 +128,7 @@ def checkpoint_config(checkpoint: dict, allow_pickle: bool = False) -> Config | 
         checkpoint: What :func:`read_checkpoint` gives.
         allow_pickle: Trust the checkpoint: import what its config asks for, and let it name any
             type. Otherwise it may name registered types alone.
+        without: Keys of the config that are left out.
 
     Returns:
         Config | None: None if the checkpoint carries no config.
@@ -137,6 +140,8 @@ def checkpoint_config(checkpoint: dict, allow_pickle: bool = False) -> Config | 
     if text is None:
         return None
     cfg = config_from_json(text)
+    for key in without:
+        cfg.pop(key, None)
     if allow_pickle:
         if cfg.get('custom_imports'):
             import_modules_from_strings(**cfg.custom_imports)

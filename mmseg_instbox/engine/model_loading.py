@@ -15,6 +15,7 @@ from ..errors import InvalidInputError
 from ..utils import walk
 from ..utils.foreign_errors import convert_errors
 from .checkpoints import checkpoint_config, read_checkpoint
+from .config_check import EVALUATORS
 from .config_io import find_config, load_config
 from .dataset_meta import complete_dataset_meta
 from .model_index import find_model
@@ -88,7 +89,7 @@ def _is_checkpoint(model: str | Path) -> bool:
 
 def _read_alone(file: str | Path, allow_pickle: bool) -> tuple[Config, dict, str]:
     checkpoint = read_checkpoint(file, allow_pickle)
-    cfg = checkpoint_config(checkpoint, allow_pickle)
+    cfg = checkpoint_config(checkpoint, allow_pickle, without=EVALUATORS)
     if cfg is None:
         python = ('its config only as Python, which is not run'
                   if 'cfg' in (checkpoint.get('meta') or {}) else 'no config')

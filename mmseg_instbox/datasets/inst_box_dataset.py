@@ -1,5 +1,6 @@
 import logging
 import os.path as osp
+from collections import Counter
 from collections.abc import Sequence
 
 import mmengine.fileio as fileio
@@ -85,6 +86,13 @@ class InstBoxDataset(BaseSegDataset):
 
     def _choose_thing_classes(self, metainfo: dict) -> tuple[str, ...]:
         classes = self._metainfo['classes']
+        # the background is told by its name, whatever its case
+        names = Counter('background' if name.lower() == 'background' else name for name in classes)
+        repeated = [name for name, count in names.items() if count > 1]
+        if repeated:
+            raise InvalidInputError(f'{type(self).__name__} got the classes {tuple(classes)}: '
+                                    f'{repeated} stand there more than once. Give each category a '
+                                    'name of its own.')
         if 'thing_classes' not in metainfo:
             known = self._metainfo.get('thing_classes', classes)
             return tuple(name for name in known if name in classes and name != 'background')

@@ -82,6 +82,21 @@ def test_categories_may_be_renamed_and_joined(root):
     assert dataset[2]['data_samples'].gt_instances.labels.tolist() == [0, 0]
 
 
+def test_two_categories_of_one_name_are_one(tmp_path):
+    table = content()
+    table['categories'][1]['name'] = 'cell'  # that of id 7 was dust
+    dataset = build(write(tmp_path, table))
+    assert dataset.metainfo['category_ids'] == {3: 0, 7: 0, 90: 1}
+    assert dataset[2]['data_samples'].gt_instances.labels.tolist() == [1, 0, 0]
+
+
+def test_objects_of_a_category_named_background_are_background(tmp_path):
+    table = content()
+    table['categories'][1]['name'] = 'background'
+    seg_map, inst_map = maps(build(write(tmp_path, table))[2]['data_samples'])
+    assert (seg_map[20:33, 40:51] == 0).all() and (inst_map[20:33, 40:51] == 0).all()
+
+
 def test_background_need_not_be_the_first_category(root):
     dataset = build(root, metainfo=dict(classes=('spore', 'background')))
     seg_map, _ = maps(dataset[2]['data_samples'])

@@ -93,6 +93,8 @@ def test_a_category_left_out_makes_its_objects_void(tiny_voc):
     (dict(metainfo=None), ValueError, 'InstBoxDataset needs the names'),
     (dict(metainfo=dict(classes=CLASSES, thing_classes=('cat',))), ValueError, 'thing_classes'),
     (dict(metainfo=dict(classes=CLASSES, thing_classes=('disc', 'disc'))), ValueError, 'once'),
+    (dict(metainfo=dict(classes=(*CLASSES, 'disc'))), ValueError, "'disc'. stand there more"),
+    (dict(metainfo=dict(classes=(*CLASSES, 'Background'))), ValueError, 'name of its own'),
     (dict(on_error='ignore'), ValueError, "'ignore'.*'raise' or 'skip'"),
     (dict(ann_file='none.txt'), FileNotFoundError, 'none.txt: no such list'),
     (dict(data_prefix=dict(img_path='Nowhere')), FileNotFoundError, 'Nowhere: no such folder'),

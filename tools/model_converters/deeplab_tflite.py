@@ -21,16 +21,8 @@ from mmseg_instbox.utils import atomic_write
 from mmseg_instbox.utils.foreign_errors import convert_errors
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('file', type=Path, metavar='FILE', help='published .tflite file')
-    parser.add_argument('out', type=Path, metavar='OUT', help='checkpoint to write')
-    return parser.parse_args()
-
-
 def expected_convolutions() -> dict[str, tuple[int, ...]]:
-    """Names in mmseg and weight shapes of all convolutions, in the order of the graph."""
+    """Returns mmseg's name and the weight shape of each convolution, in the order of the graph."""
     shapes = {'backbone.conv1': (32, 3, 3, 3)}
     channels = 32
     for stage, (expansion, out_channels, blocks) in enumerate(MobileNetV2.arch_settings, 1):
@@ -50,14 +42,10 @@ def expected_convolutions() -> dict[str, tuple[int, ...]]:
 
 
 def read_convolutions(content: bytes, tflite: ModuleType) -> list[tuple[Tensor, Tensor]]:
-    """Dequantised weights ``(O, I, kH, kW)`` and biases ``(O,)``, in the order of the graph.
-
-    Args:
-        content: Of a TensorFlow Lite file quantised to uint8.
-        tflite: The package that reads it.
+    """Dequantises weights ``(O, I, kH, kW)`` and biases ``(O,)``, in the order of the graph.
 
     Raises:
-        Exception: Of any kind, if the content is broken or not quantised.
+        Exception: Of any kind, if the content is broken or not quantised to uint8.
     """
     model = tflite.Model.GetRootAs(content)
     graph = model.Subgraphs(0)
@@ -82,13 +70,13 @@ def read_convolutions(content: bytes, tflite: ModuleType) -> list[tuple[Tensor, 
 
 
 def quantisation(tensor) -> tuple[float, int]:
-    """Scale and zero point, the same for all channels, of a ``tflite.Tensor``."""
+    """Returns scale and zero point of a ``tflite.Tensor``, the same for all channels."""
     given = tensor.Quantization()
     return given.ScaleAsNumpy().item(), given.ZeroPointAsNumpy().item()
 
 
 def dequantise(model, tensor, dtypes: dict[int, type]) -> Tensor:
-    """The float32 values of a ``tflite.Tensor`` of a ``tflite.Model``."""
+    """Returns the float32 values of a ``tflite.Tensor`` of a ``tflite.Model``."""
     values = model.Buffers(tensor.Buffer()).DataAsNumpy().view(dtypes[tensor.Type()])
     scale, zero_point = quantisation(tensor)
     real = (values.astype(np.float64) - zero_point) * scale
@@ -96,13 +84,10 @@ def dequantise(model, tensor, dtypes: dict[int, type]) -> Tensor:
 
 
 def convert(file: Path) -> dict:
-    """The checkpoint that a published file becomes.
+    """Converts a published file to a checkpoint.
 
     The file has batch normalisation folded into the convolutions. mmseg's modules have it, so it
     comes back as one that only adds the bias: mean 0, variance 1 less eps, weight 1.
-
-    Args:
-        file: The published ``.tflite`` file.
 
     Returns:
         dict: ``state_dict`` with float32 weights, and an empty ``meta``.
@@ -138,15 +123,19 @@ def convert(file: Path) -> dict:
         norm = nn.BatchNorm2d(len(bias))
         norm.bias.data = bias
         norm.running_var -= norm.eps
-        state[f'{name}.conv.weight'] = weight
-        state |= {f'{name}.bn.{key}': value for key, value in norm.state_dict().items()}
+        state |= {f'{name}.conv.weight': weight} | {
+            f'{name}.bn.{key}': value for key, value in norm.state_dict().items()}
     return dict(state_dict=state, meta={})
 
 
 def main() -> None:
-    args = parse_args()
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('file', type=Path, metavar='FILE', help='published .tflite file')
+    parser.add_argument('out', type=Path, metavar='OUT', help='checkpoint to write')
+    args = parser.parse_args()
+    buffer = io.BytesIO()
     with user_errors():
-        buffer = io.BytesIO()
         torch.save(convert(args.file), buffer)
         atomic_write(buffer.getvalue(), args.out)
     print(f'{args.out}: {len(buffer.getvalue()) / 1e6:.2f} MB')

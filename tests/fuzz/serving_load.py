@@ -38,12 +38,12 @@ sys.path[:0] = [str(ROOT), str(ROOT / 'tests' / 'fuzz')]
 from page_client import PageClient, Refused  # noqa: E402
 
 from mmseg_instbox.apis import InstBoxInferencer  # noqa: E402
+from mmseg_instbox.utils import DEFAULT_SCORE_THR  # noqa: E402
 from mmseg_instbox.web.scene import display_size, instance_map, resize_map  # noqa: E402
 
 SAMPLES = ROOT / 'demo' / 'samples'
 UPLOAD_MB = 2
 SAVED = 5  # of that many answered images one is also saved
-SCORE = 0.2  # the page's default threshold
 GROWTH = 0.05  # of the server's memory after the warm-up
 LEAKS = ('Traceback', 'site-packages', str(ROOT), str(Path.home()))
 
@@ -108,7 +108,7 @@ def expected_view(inferencer: InstBoxInferencer, content: bytes) -> dict[str, An
     with tempfile.NamedTemporaryFile() as file:
         file.write(content)
         file.flush()
-        found = inferencer(file.name, score_thr=SCORE)['predictions'][0]
+        found = inferencer(file.name, score_thr=DEFAULT_SCORE_THR)['predictions'][0]
     masks = [coco_mask.decode(mask).astype(bool) for mask in found['masks']]
     height, width = Image.open(io.BytesIO(content)).size[::-1]
     ids = instance_map(np.array(masks).reshape(-1, height, width))

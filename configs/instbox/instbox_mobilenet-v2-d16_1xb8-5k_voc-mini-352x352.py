@@ -4,13 +4,5 @@ _base_ = [
     '../_base_/schedules/schedule_adamw-poly_5k.py', '../_base_/default_runtime.py'
 ]
 model = dict(box_head=dict(first_kernel=1))
-train_pipeline = [
-    dict(type='LoadInstImage'),
-    dict(type='LoadInstAnnotations'),
-    dict(type='RandomResize', scale=(416, 416), ratio_range=(0.5, 1.5), keep_ratio=True),
-    dict(type='RandomCrop', crop_size=(352, 352)),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='PhotoMetricDistortion'),
-    dict(type='PackInstInputs')
-]
-train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+_base_.train_pipeline[2].ratio_range = (0.5, 1.5)
+train_dataloader = dict(dataset=dict(pipeline=_base_.train_pipeline))

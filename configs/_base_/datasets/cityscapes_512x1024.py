@@ -1,21 +1,12 @@
 # Cityscapes, read from its own files
-_base_ = '../dataloaders.py'
+_base_ = '../inst_dataset.py'
 dataset_type = 'CityscapesInstDataset'
 data_root = 'data/cityscapes'
 crop_size = (512, 1024)
 train_pipeline = [
-    dict(type='LoadInstImage'),
-    dict(type='LoadInstAnnotations'),
+    *_base_.load,
     dict(type='RandomResize', scale=(2048, 1024), ratio_range=(0.5, 2.0), keep_ratio=True),
-    dict(type='RandomCrop', crop_size=crop_size),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='PhotoMetricDistortion'),
-    dict(type='PackInstInputs')
-]
-test_pipeline = [
-    dict(type='LoadInstImage'),
-    dict(type='LoadInstAnnotations'),
-    dict(type='PackInstInputs')
+    dict(type='RandomCrop', crop_size=crop_size), *_base_.augment
 ]
 train_dataloader = dict(
     batch_size=1,
@@ -28,8 +19,5 @@ val_dataloader = dict(
     dataset=dict(
         type=dataset_type,
         data_root=data_root,
-        data_prefix=dict(img_path='leftImg8bit/val', seg_map_path='gtFine/val'),
-        pipeline=test_pipeline))
+        data_prefix=dict(img_path='leftImg8bit/val', seg_map_path='gtFine/val')))
 test_dataloader = val_dataloader
-val_evaluator = dict(type='InstBoxMetric')
-test_evaluator = [val_evaluator, dict(type='InstCocoMetric'), dict(type='InstPanopticMetric')]

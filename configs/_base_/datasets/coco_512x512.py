@@ -1,22 +1,16 @@
 # COCO 2017, read from its own files
-_base_ = '../dataloaders.py'
+_base_ = '../inst_dataset.py'
 dataset_type = 'CocoInstDataset'
 data_root = 'data/coco'
 crop_size = (512, 512)
 train_pipeline = [
-    dict(type='LoadInstImage'),
-    dict(type='LoadInstAnnotations'),
+    *_base_.load,
     dict(type='RandomResize', scale=(2048, 512), ratio_range=(0.5, 2.0), keep_ratio=True),
-    dict(type='RandomCrop', crop_size=crop_size),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='PhotoMetricDistortion'),
-    dict(type='PackInstInputs')
+    dict(type='RandomCrop', crop_size=crop_size), *_base_.augment
 ]
 test_pipeline = [
-    dict(type='LoadInstImage'),
-    dict(type='Resize', scale=(2048, 512), keep_ratio=True),
-    dict(type='LoadInstAnnotations'),
-    dict(type='PackInstInputs')
+    _base_.load[0],
+    dict(type='Resize', scale=(2048, 512), keep_ratio=True), *_base_.test_pipeline[1:]
 ]
 train_dataloader = dict(
     dataset=dict(

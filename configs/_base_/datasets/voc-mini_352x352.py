@@ -1,22 +1,16 @@
 # some 1,000 images in PASCAL VOC's layout; the list val_coco holds crowded ones
-_base_ = '../dataloaders.py'
+_base_ = '../inst_dataset.py'
 dataset_type = 'VOCInstDataset'
 data_root = 'data/voc_mini/VOCdevkit/VOC2012'
 crop_size = (352, 352)
 train_pipeline = [
-    dict(type='LoadInstImage'),
-    dict(type='LoadInstAnnotations'),
+    *_base_.load,
     dict(type='RandomResize', scale=(416, 416), ratio_range=(0.7, 1.35), keep_ratio=True),
-    dict(type='RandomCrop', crop_size=crop_size),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='PhotoMetricDistortion'),
-    dict(type='PackInstInputs')
+    dict(type='RandomCrop', crop_size=crop_size), *_base_.augment
 ]
 test_pipeline = [
-    dict(type='LoadInstImage'),
-    dict(type='Resize', scale=(416, 416), keep_ratio=True),
-    dict(type='LoadInstAnnotations'),
-    dict(type='PackInstInputs')
+    _base_.load[0],
+    dict(type='Resize', scale=(416, 416), keep_ratio=True), *_base_.test_pipeline[1:]
 ]
 train_dataloader = dict(
     batch_size=8,
@@ -33,5 +27,3 @@ val_dataloader = dict(
         ann_file='ImageSets/Segmentation/val.txt',
         pipeline=test_pipeline))
 test_dataloader = val_dataloader
-val_evaluator = dict(type='InstBoxMetric')
-test_evaluator = [val_evaluator, dict(type='InstCocoMetric'), dict(type='InstPanopticMetric')]

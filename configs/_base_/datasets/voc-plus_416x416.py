@@ -3,8 +3,7 @@
 _base_ = './voc-mini_352x352.py'
 crop_size = (416, 416)
 train_pipeline = [
-    dict(type='LoadInstImage'),
-    dict(type='LoadInstAnnotations'),
+    *_base_.load,
     dict(
         type='RandomChoice',
         prob=[0.45, 0.55],
@@ -15,16 +14,11 @@ train_pipeline = [
                      keep_ratio=True),
                 dict(type='RandomCrop', crop_size=crop_size)
             ],
-        ]),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='PhotoMetricDistortion'),
-    dict(type='PackInstInputs')
+        ]), *_base_.augment
 ]
 test_pipeline = [
-    dict(type='LoadInstImage'),
-    dict(type='Resize', scale=(512, 512), keep_ratio=True),
-    dict(type='LoadInstAnnotations'),
-    dict(type='PackInstInputs')
+    _base_.load[0],
+    dict(type='Resize', scale=(512, 512), keep_ratio=True), *_base_.test_pipeline[2:]
 ]
 train_dataloader = dict(
     dataset=dict(ann_file='ImageSets/Segmentation/trainplus.txt', pipeline=train_pipeline))

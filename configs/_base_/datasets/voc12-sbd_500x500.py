@@ -1,21 +1,12 @@
 # PASCAL VOC 2012 with SBD's annotations, put together by tools/dataset_converters/sbd.py
-_base_ = '../dataloaders.py'
+_base_ = '../inst_dataset.py'
 dataset_type = 'VOCInstDataset'
 data_root = 'data/VOCdevkit/VOC2012'
 crop_size = (500, 500)
 train_pipeline = [
-    dict(type='LoadInstImage'),
-    dict(type='LoadInstAnnotations'),
+    *_base_.load,
     dict(type='RandomResize', scale=crop_size, ratio_range=(0.7, 1.3), keep_ratio=True),
-    dict(type='RandomCrop', crop_size=crop_size),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='PhotoMetricDistortion'),
-    dict(type='PackInstInputs')
-]
-test_pipeline = [
-    dict(type='LoadInstImage'),
-    dict(type='LoadInstAnnotations'),
-    dict(type='PackInstInputs')
+    dict(type='RandomCrop', crop_size=crop_size), *_base_.augment
 ]
 train_dataloader = dict(
     dataset=dict(
@@ -29,15 +20,8 @@ train_dataloader = dict(
         pipeline=train_pipeline))
 val_dataloader = dict(
     dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        ann_file='ImageSets/Segmentation/val.txt',
-        pipeline=test_pipeline))
+        type=dataset_type, data_root=data_root, ann_file='ImageSets/Segmentation/val.txt'))
 test_dataloader = val_dataloader
-# names the figures apart from those of SBD's masks, see InstBoxMetric
-val_evaluator = dict(type='InstBoxMetric', prefix='voc')
-test_evaluator = [
-    val_evaluator,
-    dict(type='InstCocoMetric', prefix='voc'),
-    dict(type='InstPanopticMetric', prefix='voc')
-]
+# the prefix tells these figures from those of SBD's masks, see InstBoxMetric
+val_evaluator = dict(prefix='voc')
+test_evaluator = [dict(metric, prefix='voc') for metric in _base_.test_evaluator]

@@ -1,6 +1,3 @@
 _base_ = './schedule_adamw-poly_2k.py'
-param_scheduler = [
-    dict(type='LinearLR', start_factor=1e-3, begin=0, end=100, by_epoch=False),
-    dict(type='PolyLR', eta_min=0.0, power=0.9, begin=100, end=5000, by_epoch=False)
-]
+param_scheduler = [_base_.param_scheduler[0], dict(_base_.param_scheduler[1], end=5000)]
 train_cfg = dict(max_iters=5000, val_interval=1000)

@@ -7,8 +7,4 @@ test_dataloader = dict(
             seg_map_path='SegmentationClassSBD',
             inst_map_path='SegmentationObjectSBD'),
         ann_file='ImageSets/Segmentation/val_sbd.txt'))
-test_evaluator = [
-    dict(type='InstBoxMetric', prefix='sbd'),
-    dict(type='InstCocoMetric', prefix='sbd'),
-    dict(type='InstPanopticMetric', prefix='sbd')
-]
+test_evaluator = [dict(metric, prefix='sbd') for metric in _base_.test_evaluator]

@@ -1,14 +1,5 @@
 # for tools/test.py --tta: three scales, each image and its mirror image
-_base_ = '../instbox_mobilenet-v2-d16_1xb8-2k_voc-mini-352x352.py'
-tta_model = dict(type='InstBoxTTAModel', box_merge='mean')
-tta_pipeline = [
-    dict(type='LoadInstImage'),
-    dict(
-        type='TestTimeAug',
-        transforms=[
-            [dict(type='Resize', scale=(side, side), keep_ratio=True) for side in (320, 416, 512)],
-            [dict(type='RandomFlip', prob=prob, direction='horizontal') for prob in (0., 1.)],
-            [dict(type='LoadInstAnnotations')],
-            [dict(type='PackInstInputs')]
-        ])
+_base_ = './instbox_mobilenet-v2-d16_1xb8-2k_voc-mini-352x352_tta-flip.py'
+_base_.tta_pipeline[1].transforms[0] = [
+    dict(type='Resize', scale=(side, side), keep_ratio=True) for side in (320, 416, 512)
 ]

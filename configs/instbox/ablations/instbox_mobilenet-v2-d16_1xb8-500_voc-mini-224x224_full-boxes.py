@@ -1,11 +1,9 @@
+# boxes of whole objects instead of their visible parts
 _base_ = './instbox_mobilenet-v2-d16_1xb8-500_voc-mini-224x224.py'
 train_pipeline = [
-    dict(type='LoadInstImage'),
-    dict(type='LoadInstAnnotations'),
-    dict(type='RandomResize', scale=(256, 256), ratio_range=(0.7, 1.35), keep_ratio=True),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='FullBoxRandomCrop', crop_size=(224, 224)),
-    dict(type='PhotoMetricDistortion'),
-    dict(type='PackInstInputs')
+    *_base_.train_pipeline[:3],
+    _base_.train_pipeline[4],  # the flip, before the crop
+    dict(_base_.train_pipeline[3], type='FullBoxRandomCrop'),
+    *_base_.train_pipeline[5:]
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

@@ -2,8 +2,4 @@ _base_ = ['mmseg::_base_/models/fcn_hr18.py', '../../_base_/any_model.py']
 model = dict(
     type='InstBoxSegmentor',
     decode_head=dict(num_classes=21),
-    box_head=dict(
-        _base_.pop('box_head'),
-        in_channels=[36, 72, 144],
-        in_index=[1, 2, 3],
-        input_transform='resize_concat'))
+    box_head=dict(_base_.pop('box_head'), in_channels=[36, 72, 144]))

@@ -4,4 +4,4 @@ model = dict(
     data_preprocessor=dict(size=None, size_divisor=32),
     decode_head=dict(num_classes=21),
     auxiliary_head=dict(num_classes=21),
-    box_head=dict(_base_.pop('box_head'), in_channels=320, in_index=3))
+    box_head=dict(_base_.pop('box_head'), in_channels=320, in_index=3, input_transform=None))

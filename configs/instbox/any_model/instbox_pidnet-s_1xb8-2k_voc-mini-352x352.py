@@ -9,7 +9,7 @@ model = dict(
         loss_decode=[{k: v for k, v in loss.items() if k != 'class_weight'}
                      for loss in _base_.model.decode_head.loss_decode]),
     # in training the backbone gives three branches: that of details, the integral one, borders
-    box_head=dict(_base_.pop('box_head'), in_channels=128, in_index=1))
+    box_head=dict(_base_.pop('box_head'), in_channels=128, in_index=1, input_transform=None))
 # as in the data set's file, and the edges that PIDNet learns
 train_pipeline = [
     *_base_.train_pipeline[:-1],

@@ -3,4 +3,4 @@ model = dict(
     type='InstBoxSegmentor',
     decode_head=dict(num_classes=21),
     auxiliary_head=dict(num_classes=21),
-    box_head=dict(_base_.pop('box_head'), in_channels=2048, in_index=3))
+    box_head=dict(_base_.pop('box_head'), in_channels=2048, in_index=3, input_transform=None))

@@ -3,8 +3,4 @@ model = dict(
     type='InstBoxSegmentor',
     data_preprocessor=dict(size=None, size_divisor=32),
     decode_head=dict(num_classes=21),
-    box_head=dict(
-        _base_.pop('box_head'),
-        in_channels=[64, 160, 256],
-        in_index=[1, 2, 3],
-        input_transform='resize_concat'))
+    box_head=dict(_base_.pop('box_head'), in_channels=[64, 160, 256]))

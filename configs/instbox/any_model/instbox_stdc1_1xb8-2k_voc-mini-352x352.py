@@ -8,4 +8,4 @@ model = dict(
         *(dict(head, num_classes=21) for head in _base_.model.auxiliary_head[:2]),
         _base_.model.auxiliary_head[2]
     ],
-    box_head=dict(_base_.pop('box_head'), in_channels=256, in_index=3))
+    box_head=dict(_base_.pop('box_head'), in_channels=256, in_index=3, input_transform=None))

@@ -4,8 +4,4 @@ model = dict(
     data_preprocessor=dict(size=None, size_divisor=32),
     decode_head=dict(num_classes=21),
     auxiliary_head=dict(num_classes=21),
-    box_head=dict(
-        _base_.pop('box_head'),
-        in_channels=[192, 384, 768],
-        in_index=[1, 2, 3],
-        input_transform='resize_concat'))
+    box_head=dict(_base_.pop('box_head'), in_channels=[192, 384, 768]))

@@ -15,9 +15,9 @@ class CocoInstDataset(InstBoxDataset):
     Polygons and run-length encodings are painted when a sample is loaded: a smaller object lies
     over a larger one, crowds are void in both maps, and pixels of no object are background. The
     metainfo gets ``category_ids``: from the ids of the JSON to indices into ``thing_classes``; the
-    samples get ``img_id``, the id of the image in the JSON. Categories of the JSON are told by their
-    names: two of one name are one category, and objects of one named 'background' are background
-    (or ``others``).
+    samples get ``img_id``, the id of the image in the JSON. The JSON's categories are identified by
+    name: two of one name are one category, and objects of one named 'background' are background (or
+    ``others``).
 
     Args:
         ann_file: The JSON, relative to ``data_root``.

@@ -3,6 +3,7 @@ import cv2
 import pytest
 
 import mmseg_instbox.apis
+from mmseg_instbox.utils import DEFAULT_SCORE_THR
 from mmseg_instbox.visualization import PixelBoxVisualizer
 
 
@@ -32,7 +33,7 @@ def test_the_settings_are_those_of_the_visualizer(python_blocks):
         settings.pop('vis_backends', None)
         PixelBoxVisualizer('page', **settings)
     visualizer = PixelBoxVisualizer('page_2', stages=('votes', 'instances'), columns=4)
-    assert visualizer.score_thr == 0.2
+    assert visualizer.score_thr == DEFAULT_SCORE_THR == 0.4  # as the page says
 
 
 def test_pictures_of_the_page_are_there_and_small(repo):

@@ -77,6 +77,22 @@ def test_results_are_those_of_the_inferencer(succeed, checkpoint, few, tmp_path)
         assert cv2.imdecode(np.fromfile(out / 'vis' / name, np.uint8), -1) is not None
 
 
+def test_no_evaluation_is_imported(checkpoint, few, repo, tmp_path):
+    """mmdet's takes a second of the start; the checkpoint's config names metrics of it."""
+    code = f"""
+import sys
+from mmseg_instbox.cli.main import cli
+cli(['predict', {str(few)!r}, '--model', {str(checkpoint)!r}, '--out', {str(tmp_path)!r}],
+    standalone_mode=False)
+needless = {{'mmdet.evaluation', 'mmdet.datasets', 'mmseg_instbox.engine.training'}}
+assert not needless & set(sys.modules)
+"""
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True,
+                          env=dict(os.environ, PYTHONPATH=str(repo)))
+    assert done.returncode == 0, done.stderr
+    assert 'OneDL' not in done.stdout + done.stderr and 'not compiled' not in done.stderr
+
+
 def test_what_cannot_be_read_is_listed_and_left_out(instbox, succeed, checkpoint, few, tmp_path):
     (few / 'broken.jpg').write_bytes(b'no picture')
     out = tmp_path / 'out'

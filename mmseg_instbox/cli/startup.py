@@ -1,11 +1,10 @@
 """Imports the package, which takes seconds, without the notices of its dependencies."""
-import io
-import logging
 import warnings
-from contextlib import redirect_stdout
 from importlib import import_module
 
 import click
+
+from ..utils.openmmlab import quiet_imports
 
 PACKAGES = ('registry', 'datasets', 'engine.hooks', 'engine.optim_wrappers', 'engine.samplers',
             'engine.training', 'evaluation', 'models', 'visualization')
@@ -20,14 +19,9 @@ def load_package(*modules: str) -> None:
     import cv2
     from mmengine.logging import MMLogger
     MMLogger.get_current_instance()  # so that its handler writes to the current stream
-    logging.disable(logging.WARNING)
-    try:
-        with redirect_stdout(io.StringIO()), warnings.catch_warnings():
-            warnings.simplefilter('ignore')
-            for module in modules or PACKAGES:
-                import_module(f'mmseg_instbox.{module}')
-    finally:
-        logging.disable(logging.NOTSET)
+    with quiet_imports():
+        for module in modules or PACKAGES:
+            import_module(f'mmseg_instbox.{module}')
     # their warnings when a model is built concern defaults that our configs set
     warnings.filterwarnings('ignore', category=UserWarning, module=r'mm(cv|seg|det)\.')
     cv2.setNumThreads(0)  # OpenCV's own threads deadlock in forked data loader workers

@@ -72,12 +72,10 @@ def test(config: str, checkpoint: str, allow_pickle: bool, **settings: object) -
       instbox test my_config.py iter_2000.pth --tta --out dump
     """
     load_package()
-    from ..engine import check_architecture, start_runner, testing_config, write_metrics
+    from ..engine import run_testing, testing_config
     cfg = testing_config(config, checkpoint, allow_pickle=allow_pickle, **settings)
     announce_device()
-    runner = start_runner(cfg)
-    check_architecture(runner, allow_pickle)
-    write_metrics(runner, runner.test())
+    run_testing(cfg, allow_pickle)
 
 
 @click.command(cls=CommandWithConfig)

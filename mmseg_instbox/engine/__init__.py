@@ -6,71 +6,34 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .checkpoints import (
-        check_pretrained,
-        check_weights,
-        checkpoint_config,
-        last_checkpoint,
-        read_checkpoint,
-    )
+    from .checkpoints import last_checkpoint, read_checkpoint
     from .config_check import check_config_is_data
-    from .config_io import (
-        config_from_json,
-        config_to_json,
-        find_config,
-        load_config,
-        near_files,
-    )
-    from .hooks import (
-        DurableBackend,
-        DurableCheckpointHook,
-        LossGuardHook,
-        PixelBoxVisualizationHook,
-        PlainCheckpointHook,
-        ResumableSeedHook,
-    )
+    from .config_io import config_from_json, config_to_json, find_config, load_config
     from .model_index import find_model, list_models
-    from .model_loading import build_network, load_model, load_weights
-    from .optim_wrappers import CPUAmpOptimWrapper, use_amp
-    from .run_building import (
-        check_architecture,
-        start_runner,
-        testing_config,
-        training_config,
-        write_metrics,
-    )
-    from .run_config import (
-        adapt_to_cpu,
-        draw_pictures,
-        dump_boxes,
-        set_resume,
-        set_work_dir,
-        watch_training,
-        write_plain_checkpoints,
-    )
-    from .samplers import SeededDefaultSampler, SeededInfiniteSampler
-    from .training import check_work_dir, run_training
-    from .tta import augmented_pipeline, use_tta
+    from .model_loading import build_network, load_model
+    from .run_config import adapt_to_cpu, start_runner
+    from .testing import run_testing, testing_config
+    from .training import run_training, training_config
 
-_NAMES = {
-    'checkpoints': ('check_pretrained', 'check_weights', 'checkpoint_config', 'last_checkpoint',
-                    'read_checkpoint'),
-    'config_check': ('check_config_is_data', ),
-    'config_io': ('config_from_json', 'config_to_json', 'find_config', 'load_config', 'near_files'),
-    'hooks': ('DurableBackend', 'DurableCheckpointHook', 'LossGuardHook',
-              'PixelBoxVisualizationHook', 'PlainCheckpointHook', 'ResumableSeedHook'),
-    'model_index': ('find_model', 'list_models'),
-    'model_loading': ('build_network', 'load_model', 'load_weights'),
-    'optim_wrappers': ('CPUAmpOptimWrapper', 'use_amp'),
-    'run_building': ('check_architecture', 'start_runner', 'testing_config', 'training_config',
-                     'write_metrics'),
-    'run_config': ('adapt_to_cpu', 'draw_pictures', 'dump_boxes', 'set_resume', 'set_work_dir',
-                   'watch_training', 'write_plain_checkpoints'),
-    'samplers': ('SeededDefaultSampler', 'SeededInfiniteSampler'),
-    'training': ('check_work_dir', 'run_training'),
-    'tta': ('augmented_pipeline', 'use_tta'),
+_PLACES = {
+    'adapt_to_cpu': 'run_config',
+    'build_network': 'model_loading',
+    'check_config_is_data': 'config_check',
+    'config_from_json': 'config_io',
+    'config_to_json': 'config_io',
+    'find_config': 'config_io',
+    'find_model': 'model_index',
+    'last_checkpoint': 'checkpoints',
+    'list_models': 'model_index',
+    'load_config': 'config_io',
+    'load_model': 'model_loading',
+    'read_checkpoint': 'checkpoints',
+    'run_testing': 'testing',
+    'run_training': 'training',
+    'start_runner': 'run_config',
+    'testing_config': 'testing',
+    'training_config': 'training',
 }
-_PLACES = {name: module for module, names in _NAMES.items() for name in names}
 
 __all__ = list(_PLACES)
 

@@ -13,6 +13,7 @@ from urllib.parse import urlparse
 import torch
 from mmengine.config import Config
 from mmengine.logging import print_log
+from mmengine.runner import checkpoint as zoo
 from mmengine.runner import find_latest_checkpoint
 from mmengine.utils import import_modules_from_strings
 
@@ -27,6 +28,9 @@ TRUST = ('if you trust where it comes from, pass allow_pickle=True (--allow-pick
 # what torch.load raises on a file that is no checkpoint, or no longer one
 UNREADABLE = (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, ImportError,
               TypeError, IndexError)
+# the addresses of MMEngine's model zoos, by the scheme of their names
+ZOOS = {'open-mmlab': zoo.get_external_models, 'openmmlab': zoo.get_external_models,
+        'mmcls': zoo.get_mmcls_models, 'torchvision': zoo.get_torchvision_models}
 
 
 def read_checkpoint(path: str | Path, allow_pickle: bool = False) -> dict:
@@ -77,43 +81,51 @@ def _unpickling_error(file: Path, error: Exception) -> InvalidInputError:
                              f'({culprit}), so reading it could run code: {TRUST}.')
 
 
-def local_checkpoint(path: str | Path) -> Path:
-    """The file of a checkpoint, downloaded first if it is an address.
+def local_checkpoint(path: str | Path, hint: str = '') -> Path:
+    """The file of a checkpoint; an address is downloaded once, into PyTorch's cache.
+
+    Args:
+        path: A path, or an http or https address.
+        hint: What else can be done without the network, for the error message.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: ``path`` is a folder, or an address of another kind, or it does not answer.
+        ValueError: ``path`` is a folder, an address of another kind, or one that does not answer.
     """
-    if '://' in str(path):
-        return _download(str(path))
+    address = str(path)
+    if address.startswith(('http://', 'https://')):
+        # two addresses may end in the same file name
+        digest = hashlib.sha256(address.encode()).hexdigest()[:8]
+        return _download(address, f'{digest}-{_file_name(address)}', hint)
+    if '://' in address:
+        raise InvalidInputError(f'{address} is no http or https address: download the file and '
+                                'give its path.')
     file = Path(path).expanduser()
     if file.is_dir():
         found = ', '.join(sorted(each.name for each in file.glob('*.pth'))) or 'none'
         raise InvalidInputError(f'{file} is a folder; give a .pth file, of which it holds: '
                                 f'{found}.')
     if not file.is_file():
-        raise MissingFileError(f'There is no checkpoint {str(path)!r}{near_files(file)}')
+        raise MissingFileError(f'There is no checkpoint {address!r}{near_files(file)}')
     return file
 
 
-def _download(address: str) -> Path:
-    """Fetch an address once into PyTorch's cache, whole or not at all."""
-    if not address.startswith(('http://', 'https://')):
-        raise InvalidInputError(f'{address} is no http or https address: download the file and '
-                                'give its path.')
-    # two addresses may end in the same file name
-    digest = hashlib.sha256(address.encode()).hexdigest()[:8]
-    name = os.path.basename(urlparse(address).path) or 'checkpoint.pth'
-    file = Path(torch.hub.get_dir()) / 'checkpoints' / f'{digest}-{name}'
+def _file_name(address: str) -> str:
+    return os.path.basename(urlparse(address).path) or 'checkpoint.pth'
+
+
+def _download(address: str, name: str, hint: str = '') -> Path:
+    """Download an address to the file ``name`` of PyTorch's cache, unless it is there."""
+    file = Path(torch.hub.get_dir()) / 'checkpoints' / name
     if not file.is_file():
         file.parent.mkdir(parents=True, exist_ok=True)
         print_log(f'Downloading {address} to {file}', 'current')
         try:
             torch.hub.download_url_to_file(address, str(file), progress=False)
         except OSError as error:
-            raise InvalidInputError(f'{address} cannot be downloaded ({reason(error)}): check '
-                                    'the address and the network, or download it and give the '
-                                    'path.') from error
+            raise InvalidInputError(
+                f'{address} cannot be downloaded ({reason(error)}): check the address and the '
+                f'network, or put the file at {file}{hint}.') from error
     return file
 
 
@@ -121,8 +133,7 @@ def checkpoint_config(checkpoint: dict, allow_pickle: bool = False,
                       without: Iterable[str] = ()) -> Config | None:
     """The resolved config that a checkpoint carries as JSON in ``meta['config_json']``.
 
-    The config as Python that MMEngine writes (``meta['cfg']``) is never executed, and does not
-    count.
+    The config as Python that MMEngine writes (``meta['cfg']``) is never executed.
 
     Args:
         checkpoint: What :func:`read_checkpoint` gives.
@@ -131,7 +142,7 @@ def checkpoint_config(checkpoint: dict, allow_pickle: bool = False,
         without: Keys of the config that are left out.
 
     Returns:
-        Config | None: None if the checkpoint carries no config.
+        Config | None: None if the checkpoint carries no config as JSON.
 
     Raises:
         ValueError: The JSON is broken, or the config is not data alone.
@@ -181,10 +192,11 @@ def check_weights(cfg: Config, allow_pickle: bool = False) -> None:
 
 
 def check_pretrained(cfg: Config, allow_pickle: bool = False) -> None:
-    """Read the files that ``init_cfg`` and ``pretrained`` of a model name, weights-only.
+    """Read the weights that ``init_cfg`` and ``pretrained`` of a model name, as data.
 
-    As :func:`check_weights`. Names of MMEngine's model zoos (``open-mmlab://...``) are left to
-    MMEngine: who runs MMEngine trusts its authors.
+    As :func:`check_weights`. Names of MMEngine's model zoos (``open-mmlab://...``) are downloaded
+    here, so that a missing network is reported at once, and read by MMEngine: who runs MMEngine
+    trusts its authors.
 
     Args:
         cfg: The config of a training, changed in place.
@@ -192,25 +204,37 @@ def check_pretrained(cfg: Config, allow_pickle: bool = False) -> None:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: A file holds pickled objects or is broken.
+        ValueError: A file holds pickled objects or is broken, or cannot be downloaded; the message
+            says where to put it and how to train without it.
     """
-    for _, _, node in walk(cfg.get('model')):
+    for place, _, node in walk(cfg.get('model'), 'model'):
         if not isinstance(node, dict):
             continue
         for key in ('checkpoint', 'pretrained'):
             source = node.get(key)
             unused = key == 'checkpoint' and node.get('type') != 'Pretrained'
-            if unused or not source or not isinstance(source, str) or _is_of_zoo(source):
+            if unused or not isinstance(source, str) or not source:
                 continue
-            if not _is_trusted(source, allow_pickle):
-                file = local_checkpoint(source)
+            setting = f'{place}.pretrained' if key == 'pretrained' else re.sub(
+                r'\[\d+\]$', '', place)
+            option = re.sub(r'\[(\d+)\]', r'.\1', setting)
+            hint = f', or leave it out with --cfg-options {option}=None'
+            if '://' in source and not source.startswith(('http://', 'https://')):
+                _download_from_zoo(source, hint)
+            elif not _is_trusted(source, allow_pickle):
+                file = local_checkpoint(source, hint)
                 read_checkpoint(file)
                 node[key] = str(file)
 
 
-def _is_of_zoo(source: str) -> bool:
-    """Whether this is a name in one of MMEngine's model zoos."""
-    return '://' in source and not source.startswith(('http://', 'https://'))
+def _download_from_zoo(source: str, hint: str) -> None:
+    """Download ``SCHEME://NAME`` to where MMEngine looks for it; others are left to MMEngine."""
+    scheme, name = source.split('://', 1)
+    if scheme in ZOOS:
+        name = zoo.get_deprecated_model_names().get(name, name)
+        address = ZOOS[scheme]().get(name, '')
+        if address.startswith(('http://', 'https://')):
+            _download(address, _file_name(address), hint)
 
 
 def _is_trusted(source: str, allow_pickle: bool) -> bool:
@@ -232,7 +256,7 @@ def last_checkpoint(work_dir: str | Path) -> Path | None:
         work_dir: Directory of the run, with ``iter_N.pth`` or ``epoch_N.pth``, or with
             ``last_checkpoint``, a file that holds the path of the last one.
     """
-    for file in _candidates(Path(work_dir)):
+    for file in candidates(work_dir):
         try:
             _check_sums(file)
             read_checkpoint(file)
@@ -251,11 +275,6 @@ def last_checkpoint(work_dir: str | Path) -> Path | None:
     return None
 
 
-def named_checkpoint(work_dir: str | Path) -> Path | None:
-    """The checkpoint that :func:`last_checkpoint` tries first, not read, or None."""
-    return next(iter(_candidates(Path(work_dir))), None)
-
-
 def _check_sums(file: Path) -> None:
     """Raise BrokenCheckpointError if a part of the archive does not fit its checksum."""
     if not zipfile.is_zipfile(file):
@@ -269,10 +288,10 @@ def _check_sums(file: Path) -> None:
                                     'not fit.')
 
 
-def _candidates(work_dir: Path) -> list[Path]:
-    """Checkpoints that may be there, the one that the run names first, then the latest first."""
-    pointer, named = work_dir / 'last_checkpoint', ''
-    if pointer.is_file():
+def candidates(work_dir: str | Path) -> list[Path]:
+    """Checkpoints of a run, not read: the one that the run names first, then the latest first."""
+    work_dir, named = Path(work_dir), ''
+    if (work_dir / 'last_checkpoint').is_file():
         named = find_latest_checkpoint(str(work_dir))
     numbers = {}
     for file in work_dir.glob('*.pth'):

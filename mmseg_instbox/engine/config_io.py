@@ -47,13 +47,14 @@ def near_files(path: Path) -> str:
     return f'; near it are {", ".join(near)}.' if near else '.'
 
 
-def load_config(path: str, options: dict | None = None, launcher: str = 'none') -> Config:
+def load_config(path: str, options: dict | None = None) -> Config:
     """Read a config file and merge ``--cfg-options`` into it.
+
+    Settings of data loaders that only workers have are dropped where ``num_workers`` is 0.
 
     Args:
         path: The config file.
         options: Dotted keys with their values, as ``mmengine.DictAction`` gives them.
-        launcher: ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -64,10 +65,14 @@ def load_config(path: str, options: dict | None = None, launcher: str = 'none') 
                                'for example one below configs/.')
     with convert_errors(f'The config {path} cannot be read'):
         cfg = Config.fromfile(path)
-    cfg.launcher = launcher
     if options:
         with convert_errors(f'--cfg-options do not fit the config {path}'):
             cfg.merge_from_dict(options)
+    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        loader = cfg.get(name)
+        if isinstance(loader, dict) and not loader.get('num_workers'):
+            for key in ('persistent_workers', 'prefetch_factor', 'timeout'):
+                loader.pop(key, None)
     return cfg
 
 

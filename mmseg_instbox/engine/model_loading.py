@@ -37,7 +37,7 @@ def load_model(model: str | Path | Config,
         model: A name of the model index, the path of a config file, a ``Config``, or a checkpoint
             that carries its config.
         weights: Checkpoint, as path or http(s) address; by default what the model index has.
-        device: For example 'cuda:0' or 'cpu'; None takes a GPU if there is one, else the CPU.
+        device: As for :func:`choose_device`.
         cfg_options: Settings that override the config's, by dotted keys.
         allow_pickle: Trust the checkpoint: let it hold pickled objects, and let a config in it
             import modules and name any type. All of that can run code.
@@ -48,9 +48,11 @@ def load_model(model: str | Path | Config,
 
     Raises:
         FileNotFoundError: The config or the checkpoint is missing.
-        ValueError: The name is unknown, the checkpoint is none, is not to be trusted, carries no
-            config or is of another architecture, or the names of the categories are missing.
+        ValueError: The name or the device is unknown, the checkpoint is none, is not to be trusted,
+            carries no config or is of another architecture, or the names of the categories are
+            missing.
     """
+    device = choose_device(device)
     cfg, checkpoint, source = _read(model, weights, allow_pickle)
     if cfg_options:
         cfg.merge_from_dict(cfg_options)
@@ -63,7 +65,7 @@ def load_model(model: str | Path | Config,
     meta = (checkpoint or {}).get('meta') or {}
     network.dataset_meta = complete_dataset_meta(meta, cfg, network)
     network.cfg = cfg
-    return network.to(_choose_device(device)).eval()
+    return network.to(device).eval()
 
 
 def _read(model: str | Path | Config, weights: str | Path | None,
@@ -174,10 +176,21 @@ def _some(keys: list[str], count: int = 3) -> str:
     return ', '.join(keys[:count]) + (', ...' if len(keys) > count else '')
 
 
-def _choose_device(device: str | torch.device | None) -> str | torch.device:
-    if device is not None:
-        return device
+def choose_device(device: str | torch.device | None) -> torch.device:
+    """The device of this name; for None the accelerator of this machine, else the CPU.
+
+    Raises:
+        ValueError: This machine has no such device; the message names those it has.
+    """
     found = get_device()
-    if found == 'cpu':
+    if device is None and found == 'cpu':
         print_log('There is no GPU here: the model predicts on the CPU.', 'current')
-    return found
+    try:
+        torch.zeros(1, device=device or found)
+    except (RuntimeError, AssertionError) as error:
+        names = ['cpu', *(f'cuda:{i}' for i in range(torch.cuda.device_count()))]
+        if found not in ('cpu', 'cuda'):
+            names.append(found)
+        raise InvalidInputError(f'There is no device {str(device)!r} here: give one of '
+                                f'{", ".join(names)}.') from error
+    return torch.device(device or found)

@@ -1,74 +1,46 @@
-"""Changes a config as the command line of a run asks for."""
-import os
+"""Reads the config of a run, fits it to the machine, and builds its runner."""
+import logging
 from datetime import timedelta
 from pathlib import Path
 
 import torch.distributed
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.logging import print_log
+from mmengine.logging import MMLogger, print_log
+from mmengine.runner import Runner
+from mmseg.registry import METRICS, RUNNERS
 
 from ..errors import InvalidInputError
 from ..utils import walk
-from .checkpoints import last_checkpoint
+from ..utils.foreign_errors import convert_errors
+from ..utils.openmmlab import quiet_imports
+from .config_io import find_config, load_config
 
-LOADER_TIMEOUT = 300  # seconds without data from a loader's workers
-
-
-def set_work_dir(cfg: Config, work_dir: str | None) -> None:
-    """Set where a run writes: the argument, else the config, else ``work_dirs/CONFIG_NAME``."""
-    if work_dir is not None:
-        cfg.work_dir = work_dir
-    elif cfg.get('work_dir') is None:
-        cfg.work_dir = str(Path('work_dirs') / Path(cfg.filename).stem)
+# the terminal shows neither longer reports of MMEngine's runner, nor lines for each parameter, nor
+# notices that ask nothing of a user
+TERMINAL_LINES = 5
+FILE_ONLY = ('paramwise_options', '"FileClient" will', '"HardDiskBackend" is', 'The prefix is not')
 
 
-def set_resume(cfg: Config, resume: str | None) -> None:
-    """Resume from a checkpoint.
+def read_run_config(config: str, work_dir: str | None = None, cfg_options: dict | None = None,
+                    launcher: str = 'none') -> Config:
+    """Read the config of a run.
 
     Args:
-        cfg: The config, with its work directory, changed in place.
-        resume: ``'auto'`` takes the last checkpoint in the work directory that can be read; where
-            there is none, the run starts as the config says, ``load_from`` included. Anything else
-            is the path or address of a checkpoint. None leaves it to the config, whose ``resume =
-            True`` without ``load_from`` means ``'auto'``.
+        config: A config file, or a name in the model index.
+        work_dir: Where the run writes; None: as the config says, else ``work_dirs/CONFIG_NAME``.
+        cfg_options: Dotted keys with their values.
+        launcher: ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is no config, or the options do not fit it.
     """
-    if resume is None and cfg.get('resume') and cfg.get('load_from') is None:
-        resume, cfg.resume = 'auto', False
-    if resume is None:
-        return
-    found = last_checkpoint(cfg.work_dir) if resume == 'auto' else resume
-    if found is not None:
-        cfg.load_from, cfg.resume = str(found), True
-
-
-def write_plain_checkpoints(cfg: Config) -> None:
-    """Let a training write checkpoints that load weights-only.
-
-    Args:
-        cfg: The config, changed in place unless it has ``default_hooks.plain_checkpoint``.
-    """
-    _add_default_hook(cfg, 'plain_checkpoint', 'PlainCheckpointHook')
-
-
-def watch_training(cfg: Config) -> None:
-    """Let a training skip losses that are not finite, and end when its data loader hangs.
-
-    Args:
-        cfg: The config, changed in place unless it has ``default_hooks.loss_guard``, or
-            ``timeout`` (seconds; 0 waits for ever) for the loaders with workers.
-    """
-    _add_default_hook(cfg, 'loss_guard', 'LossGuardHook')
-    for name in ('train_dataloader', 'val_dataloader'):
-        loader = cfg.get(name)
-        if isinstance(loader, dict) and loader.get('num_workers'):
-            loader.setdefault('timeout', LOADER_TIMEOUT)
-
-
-def _add_default_hook(cfg: Config, name: str, kind: str) -> None:
-    hooks = cfg.get('default_hooks') or {}
-    hooks.setdefault(name, dict(type=kind))
-    cfg.default_hooks = hooks
+    cfg = load_config(find_config(config), cfg_options)
+    cfg.launcher = launcher
+    cfg.work_dir = work_dir or cfg.get('work_dir') or str(
+        Path('work_dirs') / Path(cfg.filename).stem)
+    return cfg
 
 
 def adapt_to_cpu(cfg: Config) -> None:
@@ -92,7 +64,7 @@ def adapt_to_cpu(cfg: Config) -> None:
     if synchronized:
         print_log(f'No GPU here: {len(synchronized)} SyncBN of the model become BN, so each '
                   'process normalizes with its own batch.', 'current')
-    if cfg.launcher != 'none':
+    if cfg.get('launcher', 'none') != 'none':
         _start_gloo(cfg)
 
 
@@ -112,48 +84,34 @@ def _start_gloo(cfg: Config) -> None:
         find_unused_parameters=cfg.get('find_unused_parameters', False))
 
 
-def draw_pictures(cfg: Config, show_dir: str | None, show: bool, wait_time: float) -> None:
-    """Turn on the drawing of predictions while testing.
+class BriefRunner(Runner):
+    """A runner that logs environment, config and table of hooks to the log file only."""
 
-    Args:
-        cfg: The config, changed in place.
-        show_dir: Directory for the pictures, or None to write none.
-        show: Open a window for each picture.
-        wait_time: Seconds that a window stays.
-
-    Raises:
-        ValueError: The config has no visualization hook to turn on.
-    """
-    if not (show_dir or show):
-        return
-    hook = cfg.get('default_hooks', {}).get('visualization')
-    if hook is None:
-        raise InvalidInputError('--show and --show-dir need a hook in the config: default_hooks = '
-                                "dict(visualization=dict(type='SegVisualizationHook'), ...).")
-    hook.update(draw=True, show=show, wait_time=wait_time)
-    if show_dir:
-        backend = dict(type='LocalVisBackend', img_save_dir=os.path.abspath(show_dir))
-        others = [b for b in cfg.visualizer.get('vis_backends') or [] if b.type != backend['type']]
-        cfg.visualizer.vis_backends = [*others, backend]
+    def build_logger(self, *args, **kwargs) -> MMLogger:
+        """The parent's logger, with a filter on the terminal."""
+        logger = super().build_logger(*args, **kwargs)
+        for handler in logger.handlers:
+            if isinstance(handler, logging.FileHandler):
+                logger.info(f'The full log is written to {handler.baseFilename}')
+            else:
+                handler.addFilter(_is_brief)
+        return logger
 
 
-def dump_boxes(cfg: Config, out_dir: str | None) -> None:
-    """Let a test also dump the category scores and boxes of each image.
+def _is_brief(record: logging.LogRecord) -> bool:
+    """Whether the terminal shows a message."""
+    message, by_runner = record.getMessage(), Path(record.pathname).name == 'runner.py'
+    return not (message.startswith(FILE_ONLY)
+                or by_runner and message.count('\n') > TERMINAL_LINES)
 
-    Args:
-        cfg: The config, changed in place; ``filename`` and ``load_from`` go into the dump's index.
-        out_dir: Directory of the dump, or None for no dump.
+
+def start_runner(cfg: Config) -> Runner:
+    """The runner of a config; with ``runner_type`` in it, of that class.
 
     Raises:
-        ValueError: There is a file of that name.
+        ValueError: The config names a class that is not registered, or arguments that it lacks.
     """
-    if out_dir is None:
-        return
-    if Path(out_dir).is_file():
-        raise InvalidInputError(f'--out {out_dir} is a file: give a directory for the dump.')
-    cfg.model.test_cfg = {'mode': 'whole', **(cfg.model.get('test_cfg') or {}), 'keep_boxes': True}
-    metrics = cfg.test_evaluator
-    metrics = [metrics] if isinstance(metrics, dict) else metrics
-    dump = dict(type='DumpPixelBoxes', out_dir=out_dir, config=str(cfg.filename),
-                checkpoint=str(cfg.load_from))
-    cfg.test_evaluator = [*metrics, dump]
+    with convert_errors('The config describes no run that can be built', KeyError, TypeError):
+        with quiet_imports():
+            METRICS.import_from_location()  # imports MMDetection
+        return RUNNERS.build(cfg) if 'runner_type' in cfg else BriefRunner.from_cfg(cfg)

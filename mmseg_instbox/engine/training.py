@@ -1,13 +1,8 @@
-"""Trains, and turns the expected ways in which a training can fail into ``TrainingError``."""
+"""Trains: prepares the config, and reports expected failures as ``TrainingError``."""
 import logging
 import re
-import signal
 import tempfile
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch.distributed
 from mmengine.config import Config
@@ -15,22 +10,87 @@ from mmengine.dist import get_dist_info
 from mmengine.logging import print_log
 
 from ..errors import FileAccessError, InstBoxError, TrainingError
-from .checkpoints import named_checkpoint
-from .run_building import start_runner
+from .checkpoints import candidates, check_pretrained, check_weights, last_checkpoint
+from .optim_wrappers import use_amp
+from .run_config import adapt_to_cpu, read_run_config, start_runner
 
+LOADER_TIMEOUT = 300  # seconds without data from a loader's workers
 LOG_BYTES = 2**20  # that a work directory must have room for
 KILLED_LOADER = re.compile(r'DataLoader worker \(pid.*')
 HANGING_LOADER = re.compile(r'DataLoader timed out after (\d+) seconds')
 LOST_PROCESS = re.compile(
     r'Connection (closed|reset) by|Broken pipe|[Tt]imed out|[Tt]imeout|NCCL|gloo|rendezvous')
+# hooks that every training gets unless its config has one of the name
+DEFAULT_HOOKS = dict(plain_checkpoint='PlainCheckpointHook', loss_guard='LossGuardHook')
 
 
-class _Terminated(BaseException):
-    """SIGTERM came: from torchrun because another process ended, from a cluster's scheduler, ..."""
+def training_config(config: str, *, resume: str | None = None, amp: bool = False,
+                    allow_pickle: bool = False, **settings) -> Config:
+    """The config of a training run.
+
+    Args:
+        config: A config file, or a name in the model index.
+        resume: ``'auto'``, a checkpoint, or None: see :func:`set_resume`.
+        amp: Train in mixed precision.
+        allow_pickle: Trust the checkpoint that the run starts from: see :func:`check_weights`.
+        **settings: ``work_dir``, ``cfg_options`` and ``launcher`` of :func:`read_run_config`.
+
+    Raises:
+        FileNotFoundError: The config or the checkpoint is missing.
+        ValueError: The settings cannot be met: see the functions above.
+    """
+    cfg = read_run_config(config, **settings)
+    set_resume(cfg, resume)
+    check_weights(cfg, allow_pickle)
+    check_pretrained(cfg, allow_pickle)
+    add_safeguards(cfg)
+    if amp:
+        use_amp(cfg)
+    adapt_to_cpu(cfg)
+    return cfg
+
+
+def set_resume(cfg: Config, resume: str | None) -> None:
+    """Resume from a checkpoint.
+
+    Args:
+        cfg: The config, with its work directory, changed in place.
+        resume: ``'auto'`` takes the last checkpoint in the work directory that can be read; where
+            there is none, the run starts as the config says, ``load_from`` included. Anything else
+            is the path or address of a checkpoint. None leaves it to the config, whose ``resume =
+            True`` without ``load_from`` means ``'auto'``.
+    """
+    if resume is None and cfg.get('resume') and cfg.get('load_from') is None:
+        resume, cfg.resume = 'auto', False
+    if resume is None:
+        return
+    found = last_checkpoint(cfg.work_dir) if resume == 'auto' else resume
+    if found is None:
+        print_log(f'--resume: there is no checkpoint in {cfg.work_dir}, so the training starts '
+                  'from its first iteration.', 'current', logging.WARNING)
+    else:
+        cfg.load_from, cfg.resume = str(found), True
+
+
+def add_safeguards(cfg: Config) -> None:
+    """Add the hooks of ``DEFAULT_HOOKS``, and a timeout to data loaders with workers.
+
+    Args:
+        cfg: The config, changed in place where it does not set them (``timeout`` in seconds; 0
+            waits for ever).
+    """
+    hooks = cfg.get('default_hooks') or {}
+    for name, kind in DEFAULT_HOOKS.items():
+        hooks.setdefault(name, dict(type=kind))
+    cfg.default_hooks = hooks
+    for name in ('train_dataloader', 'val_dataloader'):
+        loader = cfg.get(name)
+        if isinstance(loader, dict) and loader.get('num_workers'):
+            loader.setdefault('timeout', LOADER_TIMEOUT)
 
 
 def run_training(cfg: Config) -> None:
-    """Train with a config that ``training_config`` gave.
+    """Train with a config that :func:`training_config` gave.
 
     Raises:
         TrainingError: The training ended early for a reason outside the code: data, disk, loss, a
@@ -39,17 +99,20 @@ def run_training(cfg: Config) -> None:
     """
     check_work_dir(cfg.work_dir)
     runner = start_runner(cfg)
-    with _on_sigterm(_raise_terminated):
-        try:
-            runner.train()
-        except (Exception, _Terminated) as error:
-            with _on_sigterm(signal.SIG_IGN):  # torchrun sends it while this process explains
-                reason = _reason(_interruption(error) or error)
-                if reason is None:
-                    raise
-                message = f'{_process()}{reason} {_how_to_resume(cfg.work_dir)}'
-                print_log(message, 'current', logging.ERROR)
-            raise TrainingError(message) from error
+    try:
+        runner.train()
+    except Exception as error:
+        cause = _reason(error)
+        if cause is None:
+            raise
+        rank, count = get_dist_info()
+        process = f'Process {rank} of {count}: ' if count > 1 else ''
+        last = next(iter(candidates(cfg.work_dir)), None)
+        advice = ('There is no checkpoint yet.' if last is None else f'The last checkpoint is '
+                  f'{last}; the same command with --resume goes on from it.')
+        message = f'{process}{cause} {advice}'
+        print_log(message, 'current', logging.ERROR)
+        raise TrainingError(message) from error
 
 
 def check_work_dir(work_dir: str | Path) -> None:
@@ -69,33 +132,22 @@ def check_work_dir(work_dir: str | Path) -> None:
                               '--work-dir.') from error
 
 
-def _interruption(error: BaseException | None) -> BaseException | None:
-    """What a signal's handler raised, where other code replaced it by an error of its own.
-
-    MMEngine, interrupted while it formats a config for a checkpoint, reports a syntax error.
-    """
-    while error is not None:
-        if isinstance(error, _Terminated) or (
-                isinstance(error, RuntimeError) and KILLED_LOADER.search(str(error))):
-            return error
-        error = error.__cause__ or error.__context__
-    return None
-
-
 def _reason(error: BaseException) -> str | None:
     """Why a training ended, in sentences; None for a bug."""
+    # PyTorch reports a killed worker from a signal handler, so anywhere: MMEngine, interrupted
+    # while it formats a config, makes a SyntaxError of it
+    cause = error
+    while cause is not None:
+        if isinstance(cause, RuntimeError) and (found := KILLED_LOADER.search(str(cause))):
+            return (f'A {found[0].strip().rstrip(".")}. Systems kill workers when memory runs out: '
+                    'lower train_dataloader.num_workers or batch_size if that was it.')
+        cause = cause.__cause__ or cause.__context__
     text = str(error)
-    if isinstance(error, _Terminated):
-        hint = ' torchrun does that when another process ended.' if get_dist_info()[1] > 1 else ''
-        return f'The training was told to end (SIGTERM).{hint}'
     if isinstance(error, InstBoxError | OSError):
         # an error of a loader's worker comes with the worker's traceback before its message
         return text.rsplit(f'{type(error).__name__}: ', 1)[-1].strip().rstrip('.') + '.'
     if not isinstance(error, RuntimeError):
         return None
-    if found := KILLED_LOADER.search(text):
-        return (f'A {found[0].strip().rstrip(".")}. Systems kill workers when memory runs out: '
-                'lower train_dataloader.num_workers or batch_size if that was it.')
     if found := HANGING_LOADER.search(text):
         return (f"No data came from the data loader's workers for {found[1]} seconds: check "
                 'whether the disk with the data answers, or set timeout in train_dataloader and '
@@ -104,34 +156,3 @@ def _reason(error: BaseException) -> str | None:
         return ('Another process of this training ended or cannot be reached; its own message says '
                 f'why ({text.splitlines()[0]}).')
     return None
-
-
-def _how_to_resume(work_dir: str | Path) -> str:
-    """A sentence about the last checkpoint of a run."""
-    last = named_checkpoint(work_dir)
-    if last is None:
-        return 'There is no checkpoint yet.'
-    return f'The last checkpoint is {last}; the same command with --resume goes on from it.'
-
-
-def _process() -> str:
-    """Which process reports, if there are several."""
-    rank, count = get_dist_info()
-    return f'Process {rank} of {count}: ' if count > 1 else ''
-
-
-def _raise_terminated(*_: Any) -> None:
-    raise _Terminated
-
-
-@contextmanager
-def _on_sigterm(handler: Any) -> Iterator[None]:
-    """Handle SIGTERM by ``handler`` in the block; in other threads than the main one do nothing."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    previous = signal.signal(signal.SIGTERM, handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)

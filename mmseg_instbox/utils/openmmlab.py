@@ -1,4 +1,9 @@
-"""Lets OpenMMLab find this package: its configs by ``_base_``, its classes in the registries."""
+"""Lets OpenMMLab find this package's configs and classes, and silences notices of its imports."""
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from importlib import import_module, metadata
 from types import ModuleType
 
@@ -65,3 +70,15 @@ def offer_classes(registries: ModuleType) -> None:
             import_module(location)
         elif location not in registry._locations:
             registry._locations = [*registry._locations, location]
+
+
+@contextmanager
+def quiet_imports() -> Iterator[None]:
+    """Hide the notices of OpenMMLab's packages about optional parts that are not installed."""
+    logging.disable(logging.WARNING)
+    try:
+        with redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            yield
+    finally:
+        logging.disable(logging.NOTSET)

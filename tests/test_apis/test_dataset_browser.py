@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from mmseg_instbox.apis import DatasetBrowser, browse_dataset
-from mmseg_instbox.engine import SeededInfiniteSampler, load_config
+from mmseg_instbox.engine import load_config
+from mmseg_instbox.engine.samplers import SeededInfiniteSampler
 
 AUGMENTED = """
 _base_ = '{base}'

@@ -10,7 +10,8 @@ import pytest
 from mmengine.runner import Runner
 from mmseg.registry import RUNNERS
 
-from mmseg_instbox.engine import adapt_to_cpu, load_config, set_resume
+from mmseg_instbox.engine import adapt_to_cpu, load_config
+from mmseg_instbox.engine.training import set_resume
 
 sys.path.insert(0, str(Path(__file__).parent))  # makes recorded_runs importable
 

@@ -98,5 +98,14 @@ def test_a_missing_config_is_named():
 def test_options_override_the_config(tmp_path):
     file = tmp_path / 'plain.py'
     file.write_text('train_cfg = dict(max_iters=5)\n')
-    cfg = load_config(str(file), {'train_cfg.max_iters': 7}, 'pytorch')
-    assert (cfg.train_cfg.max_iters, cfg.launcher) == (7, 'pytorch')
+    assert load_config(str(file), {'train_cfg.max_iters': 7}).train_cfg.max_iters == 7
+
+
+def test_settings_of_workers_go_where_there_are_none(tmp_path):
+    file = tmp_path / 'plain.py'
+    file.write_text('train_dataloader = dict(batch_size=2, num_workers=2, persistent_workers=True, '
+                    'prefetch_factor=4, timeout=9)\n')
+    assert load_config(str(file)).train_dataloader.persistent_workers
+    loader = load_config(str(file), {'train_dataloader.num_workers': 0}).train_dataloader
+    assert loader == dict(batch_size=2, num_workers=0)
+    torch.utils.data.DataLoader([1, 2], **loader)

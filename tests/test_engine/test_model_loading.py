@@ -8,7 +8,7 @@ from mmseg.registry import MODELS
 
 from mmseg_instbox.engine import build_network, config_to_json, load_config, load_model
 from mmseg_instbox.engine import model_loading as module
-from mmseg_instbox.errors import InstBoxError
+from mmseg_instbox.errors import InstBoxError, InvalidInputError
 
 CLASSES = ('background', 'square', 'disc')
 META = dict(classes=CLASSES, thing_classes=('square', 'disc'),
@@ -89,6 +89,13 @@ def test_the_cpu_is_taken_and_told_where_there_is_no_gpu(alone, told):
     assert told == ['There is no GPU here: the model predicts on the CPU.']
     load_model(alone, device='cpu')
     assert len(told) == 1  # who asks for the CPU need not be told
+
+
+@pytest.mark.parametrize('device', ['cuda', 'cuda:7', 'gpu'])
+@pytest.mark.skipif(torch.cuda.is_available(), reason='is about machines without a GPU')
+def test_a_device_that_is_not_there_is_answered_with_those_that_are(alone, device):
+    with pytest.raises(InvalidInputError, match=f"no device '{device}' here: give one of cpu.$"):
+        load_model(alone, device=device)
 
 
 def test_random_weights_are_told(tiny_config, told):

@@ -2,7 +2,7 @@ import pytest
 from mmcv.transforms import Compose
 from mmengine.config import Config
 
-from mmseg_instbox.engine import augmented_pipeline, use_tta
+from mmseg_instbox.engine.tta import augmented_pipeline, use_tta
 
 LOAD, ANNOTATIONS, PACK = (
     dict(type=name) for name in ('LoadInstImage', 'LoadInstAnnotations', 'PackInstInputs'))

@@ -7,7 +7,8 @@ import subprocess
 import pytest
 from reliability_runs import iteration
 
-from mmseg_instbox.engine import check_work_dir, last_checkpoint
+from mmseg_instbox.engine import last_checkpoint
+from mmseg_instbox.engine.training import check_work_dir
 from mmseg_instbox.errors import FileAccessError
 
 

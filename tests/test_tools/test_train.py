@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
+MAX_LINES = 40  # on the terminal before the first iteration
+ALARMS = ('OneDL', 'CUDA', 'Warning', 'deprecat')
+
 
 def log_lines(work_dir: Path) -> list[dict]:
     """The training losses that the newest run in ``work_dir`` logged."""
@@ -79,3 +82,16 @@ def test_a_wrong_path_is_answered_with_one_sentence(run_tool, tiny_config):
         assert done.returncode == 1
         assert answer in done.stdout.splitlines()[-1]
         assert 'Traceback' not in done.stdout
+
+
+def test_the_terminal_stays_short_and_the_log_has_all(run_tool, tiny_config, tmp_path):
+    done = run_tool('train.py', tiny_config, '--work-dir', tmp_path, '--resume', '--cfg-options',
+                    'train_cfg.max_iters=1', 'train_dataloader.persistent_workers=True')
+    assert done.returncode == 0, done.stdout[-4000:]
+    lines = done.stdout.splitlines()
+    first = next(i for i, line in enumerate(lines) if 'Iter(train)' in line)
+    assert first <= MAX_LINES, '\n'.join(lines[:first])
+    assert not [line for line in lines if any(word in line for word in ALARMS)]
+    log, = tmp_path.glob('*/*.log')
+    assert any(str(log) in line for line in lines)
+    assert 'System environment' in log.read_text() and 'train_pipeline' not in done.stdout

@@ -4,7 +4,8 @@ import sys
 import pytest
 from mmengine.config import Config
 
-from mmseg_instbox.engine import checkpoint_config, config_to_json
+from mmseg_instbox.engine import config_to_json
+from mmseg_instbox.engine.checkpoints import checkpoint_config
 
 
 def carrying(**content) -> dict:

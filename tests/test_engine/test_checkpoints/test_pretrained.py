@@ -1,11 +1,13 @@
 """Weights that a training starts from run no code, wherever the config names them."""
+import urllib.error
 from pathlib import Path
 
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.runner.checkpoint import get_external_models
 
-from mmseg_instbox.engine import check_pretrained
+from mmseg_instbox.engine.checkpoints import check_pretrained
 from mmseg_instbox.errors import InvalidInputError, MissingFileError
 
 
@@ -62,8 +64,43 @@ def test_plain_weights_pass_and_a_missing_file_is_named(tmp_path, which):
     assert cfg.to_dict() == before
 
 
-def test_trust_and_the_names_of_model_zoos_leave_the_file_to_mmengine(malicious):
-    check_pretrained(configs(malicious)[0], allow_pickle=True)
+@pytest.fixture
+def offline(tmp_path, monkeypatch) -> Path:
+    """A computer without network; PyTorch's cache."""
+
+    def fail(address, file, progress):
+        raise urllib.error.URLError('no network')
+
+    monkeypatch.setattr(torch.hub, 'download_url_to_file', fail)
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path / 'hub'))
+    return tmp_path / 'hub' / 'checkpoints'
+
+
+ADDRESS = get_external_models()['resnet18_v1c']
+
+
+@pytest.mark.parametrize('node, option', [
+    (dict(pretrained='open-mmlab://resnet18_v1c'), 'model.pretrained'),
+    (dict(backbone=dict(init_cfg=dict(type='Pretrained', checkpoint='open-mmlab://resnet18_v1c'))),
+     'model.backbone.init_cfg'),
+    (dict(heads=[dict(pretrained=ADDRESS)]), 'model.heads.0.pretrained')])
+def test_without_a_network_address_file_and_option_are_named(offline, node, option):
+    with pytest.raises(InvalidInputError) as caught:
+        check_pretrained(Config(dict(model=node)))
+    message = str(caught.value)
+    assert message.startswith(f'{ADDRESS} cannot be downloaded (<urlopen error no network>)')
+    assert message.endswith(f'leave it out with --cfg-options {option}=None.')
+    assert f'put the file at {offline}/' in message
+
+
+def test_a_file_that_is_put_into_the_cache_needs_no_network(offline):
+    offline.mkdir(parents=True)
+    (offline / 'resnet18_v1c-b5776b93.pth').touch()
     check_pretrained(Config(dict(model=dict(pretrained='open-mmlab://resnet18_v1c'))))
+
+
+def test_trust_and_other_schemes_leave_the_file_to_mmengine(malicious):
+    check_pretrained(configs(malicious)[0], allow_pickle=True)
+    check_pretrained(Config(dict(model=dict(pretrained='s3://bucket/file.pth'))))
     check_pretrained(Config(dict(model=dict(type='A', pretrained=True, checkpoint='no_file'))))
     check_pretrained(Config(dict()))

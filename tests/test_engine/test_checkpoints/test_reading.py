@@ -12,8 +12,7 @@ import torch
 from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
 
-from mmseg_instbox.engine import check_weights, read_checkpoint
-from mmseg_instbox.engine.checkpoints import local_checkpoint
+from mmseg_instbox.engine.checkpoints import check_weights, local_checkpoint, read_checkpoint
 
 WEIGHTS = OrderedDict(weight=torch.arange(6.).reshape(2, 3), steps=torch.tensor(4))
 

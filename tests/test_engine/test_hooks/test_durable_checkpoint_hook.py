@@ -6,7 +6,8 @@ import pytest
 from mmengine.fileio import get_file_backend
 from recorded_runs import load
 
-from mmseg_instbox.engine import DurableBackend, last_checkpoint
+from mmseg_instbox.engine import last_checkpoint
+from mmseg_instbox.engine.hooks import DurableBackend
 
 LINES = """
 model = dict(backbone=dict(frozen_stages=4))
@@ -80,16 +81,6 @@ def test_a_full_disk_leaves_the_old_file(tmp_path, monkeypatch):
     with pytest.raises(OSError, match=r'No space left.*untouched.*iter_2\.pth') as caught:
         backend.put(b'new', file)
     assert caught.value.errno == errno.ENOSPC
-    assert file.read_bytes() == b'old' and os.listdir(tmp_path) == ['iter_2.pth']
-
-
-def test_what_the_disk_gives_back_is_compared(tmp_path, monkeypatch):
-    file = tmp_path / 'iter_2.pth'
-    DurableBackend().put(b'old', file)
-    monkeypatch.setattr('pathlib.Path.read_bytes', lambda self: b'nex')
-    with pytest.raises(OSError, match='something else than was written'):
-        DurableBackend().put(b'new', file)
-    monkeypatch.undo()
     assert file.read_bytes() == b'old' and os.listdir(tmp_path) == ['iter_2.pth']
 
 

@@ -7,7 +7,8 @@ import torch
 from faults import FAULTS
 from recorded_runs import load, recorded_losses
 
-from mmseg_instbox.engine import LossGuardHook, last_checkpoint, load_config, training_config
+from mmseg_instbox.engine import last_checkpoint, load_config, training_config
+from mmseg_instbox.engine.hooks import LossGuardHook
 from mmseg_instbox.errors import InvalidInputError, TrainingError
 
 # four images in batches of two: one iteration of each pass over them has image 002

@@ -13,14 +13,9 @@ from mmengine.logging import HistoryBuffer, MessageHub
 from mmseg.apis import inference_model, init_model
 from recorded_runs import FROZEN, load, recorded_losses
 
-from mmseg_instbox.engine import (
-    PlainCheckpointHook,
-    adapt_to_cpu,
-    check_weights,
-    checkpoint_config,
-    load_config,
-)
-from mmseg_instbox.engine.hooks import plain_checkpoint_hook
+from mmseg_instbox.engine import adapt_to_cpu, load_config
+from mmseg_instbox.engine.checkpoints import check_weights, checkpoint_config
+from mmseg_instbox.engine.hooks import PlainCheckpointHook, plain_checkpoint_hook
 from mmseg_instbox.engine.hooks.plain_checkpoint_hook import from_plain, not_plain, to_plain
 
 RUN = FROZEN + """

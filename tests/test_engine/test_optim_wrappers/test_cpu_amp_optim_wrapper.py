@@ -2,7 +2,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmseg_instbox.engine import CPUAmpOptimWrapper, use_amp
+from mmseg_instbox.engine.optim_wrappers import CPUAmpOptimWrapper, use_amp
 from mmseg_instbox.engine.optim_wrappers import cpu_amp_optim_wrapper as module
 
 

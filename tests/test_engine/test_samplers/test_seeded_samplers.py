@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmengine.dataset import DefaultSampler, InfiniteSampler
 from torch.utils.data import ConcatDataset, DataLoader
 
-from mmseg_instbox.engine import SeededDefaultSampler, SeededInfiniteSampler
+from mmseg_instbox.engine.samplers import SeededDefaultSampler, SeededInfiniteSampler
 from mmseg_instbox.engine.samplers.seeded_samplers import (
     SeededIndex,
     derived_seed,

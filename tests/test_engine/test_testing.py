@@ -1,10 +1,12 @@
-"""Runs of the tools read checkpoints as data, unless they are told to trust them."""
+"""Evaluations, and how both kinds of runs read checkpoints: as data, unless they are trusted."""
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
 
 from mmseg_instbox.engine import testing_config as config_for_testing
 from mmseg_instbox.engine import training_config
+from mmseg_instbox.engine.testing import draw_predictions
 
 
 @pytest.fixture
@@ -35,9 +37,18 @@ def test_a_missing_checkpoint_is_named(tiny_config):
         config_for_testing(str(tiny_config), 'gone.pth')
 
 
-def test_every_training_writes_plain_checkpoints(tiny_config, tmp_path):
-    file = tmp_path / 'own.py'
-    hooks = "default_hooks = dict(_delete_=True, logger=dict(type='LoggerHook'))"
-    file.write_text(f"_base_ = '{tiny_config}'\n{hooks}\n")
-    cfg = training_config(str(file))
-    assert cfg.default_hooks.plain_checkpoint == dict(type='PlainCheckpointHook')
+def test_drawings_go_to_the_directory_asked_for(tmp_path):
+    cfg = Config(dict(
+        default_hooks=dict(visualization=dict(type='SegVisualizationHook')),
+        visualizer=dict(vis_backends=[dict(type='LocalVisBackend'),
+                                      dict(type='TensorboardVisBackend')])))
+    draw_predictions(cfg, str(tmp_path), False, 2)
+    assert cfg.default_hooks.visualization.draw is True
+    assert cfg.visualizer.vis_backends == [
+        dict(type='TensorboardVisBackend'),
+        dict(type='LocalVisBackend', img_save_dir=str(tmp_path))]
+
+
+def test_drawings_need_the_hook():
+    with pytest.raises(ValueError, match='SegVisualizationHook'):
+        draw_predictions(Config(dict(default_hooks=dict())), 'pictures', False, 2)

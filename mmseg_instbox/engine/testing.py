@@ -1,0 +1,112 @@
+"""Evaluates a checkpoint: prepares the config, adds what the command line asks for, and runs it."""
+import os
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.dist import is_main_process
+from mmengine.logging import print_log
+
+from ..errors import InvalidInputError
+from ..utils import write_json
+from .checkpoints import check_weights, read_checkpoint
+from .model_loading import load_weights
+from .run_config import adapt_to_cpu, read_run_config, start_runner
+from .tta import use_tta
+
+
+def testing_config(config: str, checkpoint: str, *, out: str | None = None, tta: bool = False,
+                   show: bool = False, show_dir: str | None = None, wait_time: float = 2,
+                   allow_pickle: bool = False, **settings) -> Config:
+    """The config of an evaluation.
+
+    Args:
+        config: A config file, or a name in the model index.
+        checkpoint: The weights.
+        out: Directory for a dump of the category probabilities and boxes, which
+            ``tools/analysis_tools`` read.
+        tta: Augment each image: see :func:`use_tta`.
+        show: Open a window for each prediction.
+        show_dir: Directory for drawings of the predictions.
+        wait_time: Seconds that a window stays.
+        allow_pickle: Trust the checkpoint: see :func:`check_weights`.
+        **settings: ``work_dir``, ``cfg_options`` and ``launcher`` of :func:`read_run_config`.
+
+    Raises:
+        FileNotFoundError: The config or the checkpoint is missing.
+        ValueError: The settings cannot be met: see the functions above.
+    """
+    cfg = read_run_config(config, **settings)
+    cfg.load_from = checkpoint
+    cfg.resume = False
+    check_weights(cfg, allow_pickle)
+    if show_dir or show:
+        draw_predictions(cfg, show_dir, show, wait_time)
+    if out is not None:
+        dump_boxes(cfg, out)
+    if tta:
+        use_tta(cfg)
+    adapt_to_cpu(cfg)
+    return cfg
+
+
+def draw_predictions(cfg: Config, show_dir: str | None, show: bool, wait_time: float) -> None:
+    """Turn on the drawing of predictions while testing; see :func:`testing_config`.
+
+    Raises:
+        ValueError: The config has no visualization hook to turn on.
+    """
+    hook = cfg.get('default_hooks', {}).get('visualization')
+    if hook is None:
+        raise InvalidInputError('--show and --show-dir need a hook in the config: default_hooks = '
+                                "dict(visualization=dict(type='SegVisualizationHook'), ...).")
+    hook.update(draw=True, show=show, wait_time=wait_time)
+    if show_dir:
+        backend = dict(type='LocalVisBackend', img_save_dir=os.path.abspath(show_dir))
+        others = [b for b in cfg.visualizer.get('vis_backends') or [] if b.type != backend['type']]
+        cfg.visualizer.vis_backends = [*others, backend]
+
+
+def dump_boxes(cfg: Config, out_dir: str) -> None:
+    """Let a test also dump the category probabilities and boxes of each image.
+
+    Args:
+        cfg: The config, changed in place; ``filename`` and ``load_from`` go into the dump's index.
+        out_dir: Directory of the dump.
+
+    Raises:
+        ValueError: There is a file of that name.
+    """
+    if Path(out_dir).is_file():
+        raise InvalidInputError(f'--out {out_dir} is a file: give a directory for the dump.')
+    cfg.model.test_cfg = {'mode': 'whole', **(cfg.model.get('test_cfg') or {}), 'keep_boxes': True}
+    metrics = cfg.test_evaluator
+    metrics = [metrics] if isinstance(metrics, dict) else metrics
+    dump = dict(type='DumpPixelBoxes', out_dir=out_dir, config=str(cfg.filename),
+                checkpoint=str(cfg.load_from))
+    cfg.test_evaluator = [*metrics, dump]
+
+
+def run_testing(cfg: Config, allow_pickle: bool = False) -> dict[str, float]:
+    """Evaluate with a config that :func:`testing_config` gave.
+
+    Args:
+        cfg: The config.
+        allow_pickle: Trust the checkpoint.
+
+    Returns:
+        dict: The metrics, which are also in ``metrics.json`` of the work directory.
+
+    Raises:
+        ValueError: The checkpoint is of another architecture; MMEngine would only warn, and
+            evaluate random weights.
+    """
+    runner = start_runner(cfg)
+    model = runner.model
+    while hasattr(model, 'module'):  # of several processes, or of test-time augmentation
+        model = model.module
+    load_weights(model, read_checkpoint(cfg.load_from, allow_pickle), cfg.load_from)
+    metrics = runner.test()
+    if is_main_process():
+        path = write_json(metrics, Path(runner.work_dir) / 'metrics.json')
+        print_log(f'The metrics are in {path}', 'current')
+    return metrics

@@ -1,19 +1,25 @@
-"""The settings of an exported model beside its graph; they are stored in the file as JSON."""
+"""The settings of an exported model beside its graph, and how they prepare images for it.
+
+They are stored in the file as JSON, and checked when they are read.
+"""
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from torch import nn
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from ..core.dense_prediction import check_test_cfg
-from ..core.groupers import GROUPERS, build_grouper
-from ..errors import BrokenExportError, ExportError, InvalidInputError
+from ..core.groupers import build_grouper
+from ..errors import BrokenExportError, InvalidInputError
+from ..utils.foreign_errors import reason
 
 VERSION = 1
-_TEST_CFG = ('mode', 'crop_size', 'stride', 'shifts')
-_LOADING = ('LoadImageFromFile', 'LoadInstImage', 'LoadImageFromNDArray', 'LoadAnnotations',
-            'LoadInstAnnotations', 'PackSegInputs', 'PackInstInputs')
+TEST_CFG = ('mode', 'crop_size', 'stride', 'shifts')
 
 
 @dataclass(frozen=True)
@@ -48,14 +54,10 @@ class ExportSettings:
 
     @classmethod
     def from_json(cls, text: str, source: str) -> 'ExportSettings':
-        """Reads settings from JSON.
-
-        Args:
-            text: What :meth:`to_json` returned.
-            source: The file, for the error.
+        """Reads what :meth:`to_json` returned; ``source`` names the file in errors.
 
         Raises:
-            ValueError: The text is of another version, or a value is invalid.
+            BrokenExportError: The text is of another version, or a value is invalid.
         """
         try:
             content = json.loads(text)
@@ -71,156 +73,90 @@ class ExportSettings:
         return settings
 
     def check(self, source: str) -> None:
-        """Raises a ValueError that names ``source`` if a value is invalid."""
-        for name, fits in _CHECKS.items():
-            try:
-                found = fits(self)
-            except (TypeError, KeyError, AttributeError, ValueError):
-                found = False
-            if not found:
-                raise BrokenExportError(f'{source}: its settings have an invalid {name}; export '
-                                        'the model again.')
+        """Raises a BrokenExportError that names ``source`` if a value is invalid."""
         try:
+            for name, holds in self._conditions():
+                if not holds:
+                    raise InvalidInputError(f'its settings have an invalid {name}; export the '
+                                            'model again.')
             check_test_cfg(self.test_cfg)
             build_grouper(self.grouper)
         except InvalidInputError as error:
             raise BrokenExportError(f'{source}: {error}') from error
+        except (TypeError, LookupError, AttributeError, ValueError) as error:
+            raise BrokenExportError(f'{source}: its settings are invalid ({reason(error)}); export '
+                                    'the model again.') from error
+
+    def _conditions(self) -> Iterator[tuple[str, bool]]:
+        """Names of values, and whether these are valid; values of other types may raise errors."""
+        meta, padding, resize = self.dataset_meta, self.padding, self.resize
+        classes, palette, ids = meta['classes'], meta['palette'], self.thing_ids
+        yield 'classes', len(classes) > 1 and all(isinstance(each, str) for each in classes)
+        yield 'palette', len(palette) == len(classes) and all(
+            _are_numbers(each, 3) and 0 <= min(each) and max(each) <= 255 for each in palette)
+        yield 'thing_ids', bool(ids) and _are_numbers(ids) and min(ids) >= 0
+        yield 'thing_classes', list(meta['thing_classes']) == [classes[index] for index in ids]
+        yield 'mean', _are_numbers(self.mean, 3)
+        yield 'std', _are_numbers(self.std, 3) and min(self.std) > 0
+        yield 'bgr_to_rgb', isinstance(self.bgr_to_rgb, bool)
+        key, = set(padding) - {'value'}
+        yield 'padding', _are_numbers([padding['value']]) and (
+            key == 'size' and _is_size(padding[key])
+            or key == 'size_divisor' and 1 <= padding[key] <= 4096 and type(padding[key]) is int)
+        yield 'resize', resize is None or (
+            set(resize) == {'scale', 'keep_ratio'} and _is_size(resize['scale'])
+            and isinstance(resize['keep_ratio'], bool))
+        yield 'test_cfg', isinstance(self.test_cfg, dict) and set(self.test_cfg) <= set(TEST_CFG)
+        yield 'grouper', isinstance(self.grouper['type'], str)
 
 
-def _numbers(values: Any, count: int | None = None) -> bool:
+def _are_numbers(values: Any, count: int | None = None) -> bool:
     """Whether these are finite numbers, as many as ``count`` says."""
     return (isinstance(values, list) and count in (None, len(values))
             and all(type(each) in (int, float) and abs(each) < 1e9 for each in values))
 
 
-def _sides(values: Any) -> bool:
+def _is_size(values: Any) -> bool:
     """Whether these are two sides of an image."""
-    return _numbers(values, 2) and all(type(side) is int and 1 <= side < 1e5 for side in values)
+    return _are_numbers(values, 2) and all(
+        type(side) is int and 1 <= side < 1e5 for side in values)
 
 
-def _valid_meta(settings: ExportSettings) -> bool:
-    meta = settings.dataset_meta
-    classes, palette = meta['classes'], meta['palette']
-    return (len(classes) == len(palette) > 1
-            and all(isinstance(name, str) for name in [*classes, *meta['thing_classes']])
-            and all(_numbers(colour, 3) and 0 <= min(colour) and max(colour) <= 255
-                    for colour in palette)
-            and list(meta['thing_classes']) == [classes[index] for index in settings.thing_ids])
+def resize_image(image: np.ndarray, settings: ExportSettings) -> np.ndarray:
+    """Resizes an image (H, W, 3) uint8 as MMCV's ``Resize`` does."""
+    if settings.resize is None:
+        return image
+    width, height = settings.resize['scale']
+    if settings.resize['keep_ratio']:
+        sides, scale = image.shape[:2], (width, height)
+        factor = min(max(scale) / max(sides), min(scale) / min(sides))
+        height, width = (max(int(side * factor + 0.5), 1) for side in sides)
+    if image.shape[:2] == (height, width):
+        return image
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
-def _valid_things(settings: ExportSettings) -> bool:
-    ids, num = settings.thing_ids, len(settings.dataset_meta['classes'])
-    return bool(ids) and _numbers(ids) and all(type(i) is int and 0 <= i < num for i in ids)
+def normalise(images: Sequence[np.ndarray], settings: ExportSettings) -> Tensor:
+    """Normalises and pads images (H, W, 3) uint8 BGR of one size.
 
-
-def _valid_padding(settings: ExportSettings) -> bool:
-    padding = settings.padding
-    if set(padding) == {'size', 'value'}:
-        return _sides(padding['size']) and _numbers([padding['value']])
-    divisor = padding['size_divisor']
-    return (set(padding) == {'size_divisor', 'value'} and type(divisor) is int
-            and 1 <= divisor <= 4096 and _numbers([padding['value']]))
-
-
-def _valid_resize(settings: ExportSettings) -> bool:
-    resize = settings.resize
-    return resize is None or (set(resize) == {'scale', 'keep_ratio'} and _sides(resize['scale'])
-                              and isinstance(resize['keep_ratio'], bool))
-
-
-def _valid_test_cfg(settings: ExportSettings) -> bool:
-    return (isinstance(settings.test_cfg, dict)
-            and set(settings.test_cfg) <= {'mode', 'crop_size', 'stride', 'shifts'})
-
-
-_CHECKS: dict[str, Callable[[ExportSettings], bool]] = dict(
-    thing_ids=_valid_things,
-    dataset_meta=_valid_meta,
-    mean=lambda settings: _numbers(settings.mean, 3),
-    std=lambda settings: _numbers(settings.std, 3) and min(settings.std) > 0,
-    bgr_to_rgb=lambda settings: isinstance(settings.bgr_to_rgb, bool),
-    padding=_valid_padding,
-    resize=_valid_resize,
-    test_cfg=_valid_test_cfg,
-    grouper=lambda settings: isinstance(settings.grouper['type'], str))
-
-
-def settings_of(model: nn.Module) -> ExportSettings:
-    """Collects the settings of a model from its config.
-
-    Args:
-        model: As ``load_model`` returns it, with ``cfg`` and ``dataset_meta``.
-
-    Raises:
-        ValueError: The model finds no instances, its grouper is not one of ours, or its test
-            pipeline has a step that exported models do not support.
+    Returns:
+        Tensor: ``(N, 3, H', W')`` float32, padded at the right and bottom.
     """
-    if not hasattr(model, 'forward_dense'):
-        raise ExportError(f'{type(model).__name__} finds no instances: only an InstBoxSegmentor '
-                          'can be exported.')
-    meta = dict(model.dataset_meta)
-    meta.update(classes=list(meta['classes']), thing_classes=list(meta['thing_classes']),
-                palette=[[int(value) for value in colour] for colour in meta['palette']])
-    settings = ExportSettings(
-        dataset_meta=meta,
-        thing_ids=list(model.thing_ids),
-        resize=_resize(_pipeline(model.cfg)),
-        test_cfg={key: _plain(model.test_cfg[key]) for key in _TEST_CFG
-                  if key in (model.test_cfg or {})},
-        grouper=_grouper(model),
-        **_preprocessing(model.data_preprocessor))
-    settings.check('This model')
-    return settings
+    batch = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
+    if settings.bgr_to_rgb:
+        batch = batch.flip(1)
+    mean, std = (torch.tensor(each, dtype=torch.float32)[:, None, None]
+                 for each in (settings.mean, settings.std))
+    batch = (batch.to(torch.float32, memory_format=torch.contiguous_format) - mean) / std
+    height, width = padded_shape(batch.shape[-2:], settings)
+    padding = (0, width - batch.shape[3], 0, height - batch.shape[2])
+    return F.pad(batch, padding, value=settings.padding['value'])
 
 
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple | list) else value
-
-
-def _pipeline(cfg: Any) -> list[dict]:
-    pipeline = cfg.get('test_pipeline')
-    if pipeline is None and 'test_dataloader' in cfg:
-        pipeline = cfg.test_dataloader.dataset.get('pipeline')
-    return list(pipeline or ())
-
-
-def _resize(pipeline: Iterable[dict]) -> dict[str, Any] | None:
-    """Returns how the test pipeline scales images."""
-    resize = None
-    for step in pipeline:
-        kind = str(step['type']).split('.')[-1]
-        known = kind == 'Resize' and resize is None and set(step) <= {'type', 'scale', 'keep_ratio'}
-        if known and 'scale' in step:
-            scale = step['scale']
-            scale = [scale, scale] if isinstance(scale, int) else list(scale)
-            resize = dict(scale=scale, keep_ratio=bool(step.get('keep_ratio', False)))
-        elif kind not in _LOADING:
-            raise ExportError(f'The test pipeline has the step {dict(step)}, which exported models '
-                              'do not support: only one Resize with scale and keep_ratio may be '
-                              'between loading and packing.')
-    return resize
-
-
-def _preprocessing(preprocessor: nn.Module) -> dict[str, Any]:
-    """Returns normalisation and padding of mmseg's data preprocessor."""
-    if getattr(preprocessor, 'channel_conversion', None) is None and not hasattr(
-            preprocessor, '_channel_conversion'):
-        raise ExportError(f'{type(preprocessor).__name__} is no SegDataPreProcessor, whose '
-                          'normalisation could be exported.')
-    test_cfg = dict(preprocessor.test_cfg or {})
-    padding = dict(size=list(test_cfg['size'])) if test_cfg.get('size') else dict(
-        size_divisor=test_cfg.get('size_divisor') or 1)
-    normalises = preprocessor._enable_normalize
-    mean, std = ((getattr(preprocessor, name).flatten().tolist() if normalises else [start] * 3)
-                 for name, start in (('mean', 0.), ('std', 1.)))
-    return dict(mean=mean, std=std, bgr_to_rgb=bool(preprocessor._channel_conversion),
-                padding=dict(padding, value=preprocessor.pad_val))
-
-
-def _grouper(model: nn.Module) -> dict[str, Any]:
-    grouper = dict((model.cfg.get('model') or {}).get('grouper') or dict(type='PixelBoxGrouper'))
-    grouper['type'] = str(grouper['type']).split('.')[-1]
-    if grouper['type'] not in GROUPERS:
-        raise ExportError(f'{grouper["type"]} is a custom grouper, which exported models do not '
-                          f'support; they support {", ".join(GROUPERS)}.')
-    return grouper
+def padded_shape(shape: Sequence[int], settings: ExportSettings) -> tuple[int, int]:
+    """Returns the (height, width) of the network's input for images of a (height, width)."""
+    if 'size' in settings.padding:
+        return tuple(max(side, full)
+                     for side, full in zip(shape, settings.padding['size'], strict=True))
+    divisor = settings.padding['size_divisor']
+    return tuple(-(-side // divisor) * divisor for side in shape)

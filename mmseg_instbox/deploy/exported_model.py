@@ -14,9 +14,8 @@ from ..core.instances import Instances
 from ..core.painting import best_categories
 from ..errors import BrokenExportError
 from ..utils import DEFAULT_SCORE_THR
-from .export_settings import ExportSettings
+from .export_settings import ExportSettings, normalise, resize_image
 from .predictor import Predictor, limit_masks, prediction_dict, tile_test_cfg
-from .preprocessing import normalise, resize_image
 from .sessions import open_session
 
 

@@ -11,7 +11,6 @@ from torch import Tensor
 from ..core.dense_prediction import check_test_cfg
 from ..errors import InvalidInputError
 from ..models.segmentors.cell_predictor import CellPredictor
-from .export_settings import ExportSettings
 from .exported_model import ExportedModel
 
 
@@ -39,11 +38,17 @@ class ExportedSegmentor(CellPredictor, BaseModel):
                  cfg_options: dict | None = None) -> None:
         exported = ExportedModel(path, device)
         settings = exported.settings
-        super().__init__(MODELS.build(preprocessor_config(settings)))
+        padding = dict(settings.padding)
+        super().__init__(MODELS.build(dict(
+            type='InstBoxDataPreProcessor', mean=settings.mean, std=settings.std,
+            bgr_to_rgb=settings.bgr_to_rgb, pad_val=padding.pop('value'), test_cfg=padding)))
+        steps = [] if settings.resize is None else [dict(
+            type='Resize', scale=tuple(settings.resize['scale']),
+            keep_ratio=settings.resize['keep_ratio'])]
         self.cfg = Config(dict(
             model=dict(grouper=settings.grouper, test_cfg=settings.test_cfg),
-            test_pipeline=pipeline_of(settings)))
-        _merge(self.cfg, cfg_options or {})
+            test_pipeline=[dict(type='LoadInstImage'), *steps, dict(type='PackInstInputs')]))
+        self._merge(cfg_options or {})
         self.exported = exported
         self.dataset_meta = dict(settings.dataset_meta,
                                  classes=tuple(settings.dataset_meta['classes']),
@@ -55,6 +60,15 @@ class ExportedSegmentor(CellPredictor, BaseModel):
         self.grouper = TASK_UTILS.build(self.cfg.model.grouper)
         # identifies the model where weights are compared
         self.register_buffer('digest', torch.tensor(list(bytes.fromhex(exported.digest))))
+
+    def _merge(self, options: dict[str, Any]) -> None:
+        """Overrides settings; raises InvalidInputError for those that an exported model lacks."""
+        fixed = [key for key in options
+                 if not key.startswith(('model.grouper', 'model.test_cfg'))]
+        if fixed:
+            raise InvalidInputError(f'An exported model takes overrides of model.grouper and '
+                                    f'model.test_cfg only, not of {", ".join(fixed)}.')
+        self.cfg.merge_from_dict(options)
 
     def forward_dense(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Category logits and boxes on their feature grids, see :class:`.ExportedModel`."""
@@ -76,29 +90,3 @@ class ExportedSegmentor(CellPredictor, BaseModel):
             raise InvalidInputError(f'An exported model only predicts, it has no mode {mode!r}: '
                                     'train the original model, and export it again.')
         return self.predict(inputs, data_samples)
-
-
-def preprocessor_config(settings: ExportSettings) -> dict[str, Any]:
-    """Returns the config of the data preprocessor."""
-    padding = dict(settings.padding)
-    value = padding.pop('value')
-    return dict(type='InstBoxDataPreProcessor', mean=settings.mean, std=settings.std,
-                bgr_to_rgb=settings.bgr_to_rgb, pad_val=value, test_cfg=padding)
-
-
-def pipeline_of(settings: ExportSettings) -> list[dict]:
-    """Returns the test pipeline."""
-    resize = settings.resize
-    steps = [] if resize is None else [
-        dict(type='Resize', scale=tuple(resize['scale']), keep_ratio=resize['keep_ratio'])]
-    return [dict(type='LoadInstImage'), *steps, dict(type='PackInstInputs')]
-
-
-def _merge(cfg: Config, options: dict[str, Any]) -> None:
-    """Overrides settings; raises a ValueError for those that an exported model lacks."""
-    fixed = [key for key in options
-             if not key.startswith(('model.grouper', 'model.test_cfg'))]
-    if fixed:
-        raise InvalidInputError(f'An exported model takes overrides of model.grouper and '
-                                f'model.test_cfg only, not of {", ".join(fixed)}.')
-    cfg.merge_from_dict(options)

@@ -6,8 +6,7 @@ from torch import Tensor, nn
 
 from ..core.box_iou import box_iou
 from ..errors import BrokenExportError, ExportError
-from .export_settings import ExportSettings
-from .preprocessing import padded_shape
+from .export_settings import ExportSettings, padded_shape
 from .sessions import Session
 
 # Test inputs: batch size, and height and width in units of 64 pixels.
@@ -23,7 +22,7 @@ def noise(settings: ExportSettings, num: int, cells: tuple[int, int]) -> Tensor:
 
 
 def check_repeatable(network: nn.Module, settings: ExportSettings) -> None:
-    """Raises a ValueError if the network is not deterministic."""
+    """Raises an ExportError if the network is not deterministic."""
     inputs = noise(settings, *CELLS[0])
     for first, second in zip(network(inputs), network(inputs), strict=True):
         if not torch.allclose(first, second, rtol=0, atol=TOLERANCE * float(first.abs().max())):
@@ -34,7 +33,7 @@ def check_repeatable(network: nn.Module, settings: ExportSettings) -> None:
 
 def check_fidelity(session: Session, network: nn.Module, settings: ExportSettings,
                    images: Sequence[Tensor] | None = None) -> None:
-    """Raises a ValueError if the exported model gives other outputs than the network.
+    """Raises an ExportError if the exported model gives other outputs than the network.
 
     Args:
         session: The exported model.
@@ -59,7 +58,7 @@ def check_fidelity(session: Session, network: nn.Module, settings: ExportSetting
 
 
 def _run(session: Session, inputs: Tensor) -> list[Tensor]:
-    """Runs the exported model; raises a ValueError if it fails."""
+    """Runs the exported model; raises an ExportError if it fails."""
     try:
         return [torch.from_numpy(each) for each in session(inputs.numpy())]
     except BrokenExportError as error:

@@ -1,4 +1,10 @@
-"""Runs exported models with ONNX Runtime or OpenVINO."""
+"""Runs exported models with ONNX Runtime or OpenVINO, and signs their files.
+
+A file ends with a SHA-256 of its content, so that a broken file is refused before it is parsed: as
+an entry of ONNX's ``metadata_props``, or as an XML comment.
+"""
+import hashlib
+from abc import ABC, abstractmethod
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -9,11 +15,44 @@ import numpy as np
 import torch
 
 from ..errors import BrokenExportError, InvalidInputError, MissingFileError, MissingPackageError
-from .checksum import check_checksum
+from ..utils.foreign_errors import reason
 
 SUFFIXES = ('.onnx', '.xml')
 SETTINGS = 'instbox'  # the key of the settings in the file
 INPUT, OUTPUTS = 'image', ('scores', 'boxes')
+# what surrounds the 64 digits of the checksum; for ONNX the protobuf of the entry: field 14 of the
+# model, 82 bytes; its field 1, a key of 14 bytes; its field 2, a value of 64 bytes
+CHECKSUMS = {'.onnx': (b'\x72\x52\x0a\x0einstbox_sha256\x12\x40', b''),
+             '.xml': (b'<!-- instbox_sha256 ', b' -->\n')}
+
+
+def add_checksum(content: bytes, suffix: str, weights: bytes = b'') -> bytes:
+    """Appends a checksum to the content of a file.
+
+    Args:
+        content: An ONNX model (``suffix`` is '.onnx') or the XML of an OpenVINO one ('.xml').
+        suffix: The kind of file.
+        weights: The content of OpenVINO's second file.
+    """
+    before, after = CHECKSUMS[suffix]
+    return content + before + hashlib.sha256(content + weights).hexdigest().encode() + after
+
+
+def check_checksum(content: bytes, suffix: str, source: str, weights: bytes = b'') -> str:
+    """Checks and returns the hexadecimal digest that :func:`add_checksum` appended.
+
+    Raises:
+        BrokenExportError: There is none, or the file has changed.
+    """
+    before, after = CHECKSUMS[suffix]
+    body = content[:-(len(before) + 64 + len(after))]
+    if before not in content[len(body):]:
+        raise BrokenExportError(f'{source}: this file was not written by `instbox export`, or its '
+                                'end is missing; export the model again.')
+    if content != add_checksum(body, suffix, weights):
+        raise BrokenExportError(f'{source}: the file is broken or has changed since it was '
+                                'exported; export the model again.')
+    return content[len(body) + len(before):][:64].decode()
 
 
 def is_exported(model: Any) -> bool:
@@ -25,7 +64,7 @@ def import_runtime(name: str) -> ModuleType:
     """Imports a library that runs or writes exported models.
 
     Raises:
-        ImportError: It is not installed.
+        MissingPackageError: It is not installed.
     """
     try:
         return import_module(name)
@@ -34,13 +73,7 @@ def import_runtime(name: str) -> ModuleType:
                                   "'mmseg_instbox[export]'.") from error
 
 
-def read_file(path: Path) -> bytes:
-    """Reads a file.
-
-    Raises:
-        FileNotFoundError: It does not exist.
-        ValueError: It cannot be read.
-    """
+def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError as error:
@@ -49,8 +82,8 @@ def read_file(path: Path) -> bytes:
         raise InvalidInputError(f'{path}: the file cannot be read ({error.strerror}).') from error
 
 
-class Session:
-    """The base class of sessions.
+class Session(ABC):
+    """Runs an exported model.
 
     Attributes:
         settings: The settings in the file, as JSON.
@@ -64,13 +97,23 @@ class Session:
 
     def __call__(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Returns logits ``(N, C, h, w)`` and boxes ``(N, 4, h', w')``, float32, of normalised
-        images ``(N, 3, H, W)`` float32."""
-        raise NotImplementedError
+        images ``(N, 3, H, W)`` float32.
+
+        Raises:
+            BrokenExportError: The graph cannot be run.
+        """
+        try:
+            return self._run(images)
+        except Exception as error:  # the libraries have no common class of their exceptions
+            raise self._broken(error) from error
+
+    @abstractmethod
+    def _run(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Runs the graph."""
 
     def _broken(self, error: Exception) -> BrokenExportError:
-        reason = ' '.join(str(error).split())[:200] or type(error).__name__
-        return BrokenExportError(f'{self.path}: its graph cannot be run ({reason}); export the '
-                                 'model again.')
+        return BrokenExportError(f'{self.path}: its graph cannot be run ({reason(error)}); export '
+                                 'the model again.')
 
 
 class OnnxSession(Session):
@@ -87,38 +130,28 @@ class OnnxSession(Session):
     def __init__(self, path: Path, device: str = 'cpu') -> None:
         super().__init__(path)
         runtime = import_runtime('onnxruntime')
-        content = read_file(path)
+        content = _read(path)
         self.digest = check_checksum(content, '.onnx', str(path))
+        kind, _, number = device.partition(':')
+        provider = {'cpu': 'CPUExecutionProvider', 'cuda': 'CUDAExecutionProvider'}.get(kind)
+        if provider not in runtime.get_available_providers():
+            raise InvalidInputError(f'This ONNX Runtime cannot compute on {device!r}: use cpu, or '
+                                    'install onnxruntime-gpu for cuda.')
         options = runtime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         # threads that spin while they wait for the next image slow down the grouping of this one
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')
         options.log_severity_level = 4
+        settings = dict(device_id=number or 0) if kind == 'cuda' else {}
         try:
             self._session = runtime.InferenceSession(
-                content, options, providers=_onnx_providers(runtime, device))
+                content, options, providers=[(provider, settings)])
             self.settings = self._session.get_modelmeta().custom_metadata_map[SETTINGS]
-        except InvalidInputError:
-            raise
-        except Exception as error:  # the library has no common class of its exceptions
-            raise self._broken(error) from error
-
-    def __call__(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        try:
-            return tuple(self._session.run(OUTPUTS, {INPUT: images}))
         except Exception as error:
             raise self._broken(error) from error
 
-
-def _onnx_providers(runtime: ModuleType, device: str) -> list:
-    """Returns the execution providers for a device."""
-    kind, _, number = device.partition(':')
-    if kind == 'cpu':
-        return ['CPUExecutionProvider']
-    if kind == 'cuda' and 'CUDAExecutionProvider' in runtime.get_available_providers():
-        return [('CUDAExecutionProvider', dict(device_id=int(number or 0)))]
-    raise InvalidInputError(f'This ONNX Runtime cannot compute on {device!r}: use cpu, or install '
-                            'onnxruntime-gpu for cuda.')
+    def _run(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return tuple(self._session.run(OUTPUTS, {INPUT: images}))
 
 
 @cache
@@ -129,7 +162,7 @@ def openvino_core() -> Any:
     unmaps the signal stack of the latter, and the next signal ends the process.
 
     Raises:
-        ImportError: OpenVINO is not installed.
+        MissingPackageError: OpenVINO is not installed.
     """
     return import_runtime('openvino').Core()
 
@@ -148,10 +181,9 @@ class OpenVinoSession(Session):
 
     def __init__(self, path: Path, device: str = 'cpu') -> None:
         super().__init__(path)
-        runtime = import_runtime('openvino')
-        content, weights = read_file(path), read_file(path.with_suffix('.bin'))
+        core, runtime = openvino_core(), import_runtime('openvino')
+        content, weights = _read(path), _read(path.with_suffix('.bin'))
         self.digest = check_checksum(content, '.xml', str(path), weights)
-        core = openvino_core()
         if device.upper().partition(':')[0] not in {each.partition('.')[0]
                                                     for each in core.available_devices}:
             raise InvalidInputError(f'This OpenVINO cannot compute on {device!r}; it has '
@@ -164,15 +196,12 @@ class OpenVinoSession(Session):
                 np.frombuffer(weights, np.uint8)))
             self.settings = str(model.get_rt_info([SETTINGS, 'settings']).value)
             self._compiled = core.compile_model(model, device.upper().replace(':', '.'), hints)
-        except Exception as error:  # the library raises RuntimeError and others
-            raise self._broken(error) from error
-
-    def __call__(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        try:
-            found = self._compiled.create_infer_request().infer({INPUT: images})
-            return tuple(found[name] for name in OUTPUTS)
         except Exception as error:
             raise self._broken(error) from error
+
+    def _run(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        found = self._compiled.create_infer_request().infer({INPUT: images})
+        return tuple(found[name] for name in OUTPUTS)
 
 
 def open_session(path: str | Path, device: str | None = None) -> Session:

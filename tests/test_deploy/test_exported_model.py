@@ -10,7 +10,8 @@ from mmseg.apis import inference_model
 from mmseg_instbox.apis import InstBoxInferencer, load_model
 from mmseg_instbox.apis.jobs.worker import fingerprints
 from mmseg_instbox.deploy import ExportedModel
-from mmseg_instbox.deploy.preprocessing import normalise, resize_image
+from mmseg_instbox.deploy.export_settings import normalise, resize_image
+from mmseg_instbox.deploy.model_settings import settings_of
 from mmseg_instbox.errors import InvalidInputError, MissingFileError, MissingPackageError
 
 from .same import same_instances, same_maps
@@ -100,7 +101,6 @@ def test_what_cannot_be_read_is_skipped_and_listed(onnx_file, photos, tmp_path):
 
 
 def test_input_is_prepared_as_the_pipeline_does(network, eager, noise):
-    from mmseg_instbox.deploy.export_settings import settings_of
     settings = settings_of(network)
     for picture in (noise, noise[:, :50], cv2.resize(noise, (333, 217))):
         data = eager.collate_fn([eager.pipeline(dict(img=picture))])

@@ -171,8 +171,7 @@ class Exported:
     def _with_checksum(self, settings: str) -> bytes:
         import onnx
 
-        from mmseg_instbox.deploy.checksum import add_checksum
-        from mmseg_instbox.deploy.sessions import SETTINGS
+        from mmseg_instbox.deploy.sessions import SETTINGS, add_checksum
         graph = onnx.load_from_string(self.sound)
         del graph.metadata_props[:]
         graph.metadata_props.add(key=SETTINGS, value=settings)

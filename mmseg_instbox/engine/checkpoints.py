@@ -26,8 +26,9 @@ from .config_io import config_from_json, near_files
 TRUST = ('if you trust where it comes from, pass allow_pickle=True (--allow-pickle on the command '
          'line)')
 # what torch.load raises on a file that is no checkpoint, or no longer one
-UNREADABLE = (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, ImportError,
-              TypeError, IndexError)
+UNREADABLE = (RuntimeError, EOFError, OSError, ValueError, LookupError, AttributeError,
+              ImportError, TypeError)
+HTTP = ('http://', 'https://')
 # the addresses of MMEngine's model zoos, by the scheme of their names
 ZOOS = {'open-mmlab': zoo.get_external_models, 'openmmlab': zoo.get_external_models,
         'mmcls': zoo.get_mmcls_models, 'torchvision': zoo.get_torchvision_models}
@@ -44,16 +45,23 @@ def read_checkpoint(path: str | Path, allow_pickle: bool = False) -> dict:
         dict: What the file holds: ``state_dict``, ``meta`` and more, or bare weights by name.
 
     Raises:
-        FileNotFoundError: There is no such file; the message names similar files.
+        MissingFileError: There is no such file; the message names similar files.
         BrokenCheckpointError: The file is cut off or no checkpoint.
-        ValueError: It holds pickled objects and ``allow_pickle`` is off, or the address does not
-            answer.
+        InvalidInputError: It holds pickled objects and ``allow_pickle`` is off, or the address does
+            not answer.
     """
     file = local_checkpoint(path)
     try:
         checkpoint = torch.load(file, map_location='cpu', weights_only=not allow_pickle)
     except pickle.UnpicklingError as error:
-        raise _unpickling_error(file, error) from error
+        if not zipfile.is_zipfile(file) and file.read_bytes()[:1] != b'\x80':
+            raise BrokenCheckpointError(f'{file} is no checkpoint: give a .pth file that a training '
+                                        'or tools/model_converters/publish_model.py wrote.'
+                                        ) from error
+        found = re.search(r'GLOBAL (\S+)', str(error))  # in a long message
+        raise InvalidInputError(f'{file} holds more than weights and plain data '
+                                f'({found[1] if found else "pickled objects"}), so reading it '
+                                f'could run code: {TRUST}.') from error
     except UNREADABLE as error:
         raise BrokenCheckpointError(
             f'{file} cannot be read as a checkpoint: it may be cut off, or another kind of file '
@@ -69,18 +77,6 @@ def read_checkpoint(path: str | Path, allow_pickle: bool = False) -> dict:
     return checkpoint
 
 
-def _unpickling_error(file: Path, error: Exception) -> InvalidInputError:
-    with file.open('rb') as stream:
-        is_pickle = stream.read(1) == b'\x80'
-    if not (is_pickle or zipfile.is_zipfile(file)):
-        return BrokenCheckpointError(f'{file} is no checkpoint: give a .pth file that a training '
-                                     'run or tools/model_converters/publish_model.py wrote.')
-    found = re.search(r'GLOBAL (\S+)', str(error))  # in the long message of weights-only loading
-    culprit = found.group(1) if found else 'pickled objects'
-    return InvalidInputError(f'{file} holds more than weights and plain data '
-                             f'({culprit}), so reading it could run code: {TRUST}.')
-
-
 def local_checkpoint(path: str | Path, hint: str = '') -> Path:
     """The file of a checkpoint; an address is downloaded once, into PyTorch's cache.
 
@@ -89,11 +85,11 @@ def local_checkpoint(path: str | Path, hint: str = '') -> Path:
         hint: What else can be done without the network, for the error message.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: ``path`` is a folder, an address of another kind, or one that does not answer.
+        MissingFileError: There is no such file.
+        InvalidInputError: ``path`` is a folder, or an address that does not answer.
     """
     address = str(path)
-    if address.startswith(('http://', 'https://')):
+    if address.startswith(HTTP):
         # two addresses may end in the same file name
         digest = hashlib.sha256(address.encode()).hexdigest()[:8]
         return _download(address, f'{digest}-{_file_name(address)}', hint)
@@ -145,7 +141,7 @@ def checkpoint_config(checkpoint: dict, allow_pickle: bool = False,
         Config | None: None if the checkpoint carries no config as JSON.
 
     Raises:
-        ValueError: The JSON is broken, or the config is not data alone.
+        InvalidInputError: The JSON is broken, or the config is not data alone.
     """
     text = (checkpoint.get('meta') or {}).get('config_json')
     if text is None:
@@ -165,22 +161,19 @@ def checkpoint_config(checkpoint: dict, allow_pickle: bool = False,
 
 
 def check_weights(cfg: Config, allow_pickle: bool = False) -> None:
-    """Read the checkpoint that a run starts from as data before the runner reads it.
-
-    MMEngine falls back to unpickling, which runs what the file says. An address is downloaded, and
-    the run loads the file that was checked.
+    """Read the checkpoint that a run starts from as data, before MMEngine unpickles it.
 
     Args:
-        cfg: The config of a run, with ``load_from`` and ``resume``, changed in place.
+        cfg: The config of a run, changed in place: ``load_from`` becomes the file that was read.
         allow_pickle: Trust the file and leave it to MMEngine.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: The file holds pickled objects or is broken, or the run is to be resumed and the
-            file is not from a training run.
+        MissingFileError: There is no such file.
+        InvalidInputError: The file holds pickled objects or is broken, or the run is to be resumed
+            and the file is not from a training run.
     """
     source = cfg.get('load_from')
-    if source is None or _is_trusted(source, allow_pickle):
+    if source is None or allow_pickle:
         return
     file = local_checkpoint(source)
     checkpoint = read_checkpoint(file)
@@ -194,54 +187,38 @@ def check_weights(cfg: Config, allow_pickle: bool = False) -> None:
 def check_pretrained(cfg: Config, allow_pickle: bool = False) -> None:
     """Read the weights that ``init_cfg`` and ``pretrained`` of a model name, as data.
 
-    As :func:`check_weights`. Names of MMEngine's model zoos (``open-mmlab://...``) are downloaded
-    here, so that a missing network is reported at once, and read by MMEngine: who runs MMEngine
-    trusts its authors.
+    Names of MMEngine's model zoos (``open-mmlab://...``) are only downloaded, so that a missing
+    network is reported at once: who runs MMEngine trusts its authors.
 
     Args:
-        cfg: The config of a training, changed in place.
+        cfg: The config of a training; addresses become the files that were read.
         allow_pickle: Trust the files and leave them to MMEngine.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: A file holds pickled objects or is broken, or cannot be downloaded; the message
-            says where to put it and how to train without it.
+        MissingFileError: There is no such file.
+        InvalidInputError: A file holds pickled objects or is broken, or cannot be downloaded; the
+            message says where to put it and how to train without it.
     """
     for place, _, node in walk(cfg.get('model'), 'model'):
         if not isinstance(node, dict):
             continue
-        for key in ('checkpoint', 'pretrained'):
-            source = node.get(key)
-            unused = key == 'checkpoint' and node.get('type') != 'Pretrained'
-            if unused or not isinstance(source, str) or not source:
-                continue
-            setting = f'{place}.pretrained' if key == 'pretrained' else re.sub(
-                r'\[\d+\]$', '', place)
-            option = re.sub(r'\[(\d+)\]', r'.\1', setting)
-            hint = f', or leave it out with --cfg-options {option}=None'
-            if '://' in source and not source.startswith(('http://', 'https://')):
-                _download_from_zoo(source, hint)
-            elif not _is_trusted(source, allow_pickle):
-                file = local_checkpoint(source, hint)
-                read_checkpoint(file)
-                node[key] = str(file)
-
-
-def _download_from_zoo(source: str, hint: str) -> None:
-    """Download ``SCHEME://NAME`` to where MMEngine looks for it; others are left to MMEngine."""
-    scheme, name = source.split('://', 1)
-    if scheme in ZOOS:
-        name = zoo.get_deprecated_model_names().get(name, name)
-        address = ZOOS[scheme]().get(name, '')
-        if address.startswith(('http://', 'https://')):
-            _download(address, _file_name(address), hint)
-
-
-def _is_trusted(source: str, allow_pickle: bool) -> bool:
-    """Whether a file is left to MMEngine, which is logged."""
-    if allow_pickle:
-        print_log(f'{source} may run code while it is read: pickle was allowed.', 'current')
-    return allow_pickle
+        key = 'checkpoint' if node.get('type') == 'Pretrained' else 'pretrained'
+        source = node.get(key)
+        if not isinstance(source, str) or not source:
+            continue
+        setting = f'{place}.pretrained' if key == 'pretrained' else re.sub(r'\[\d+\]$', '', place)
+        option = re.sub(r'\[(\d+)\]', r'.\1', setting)
+        hint = f', or leave it out with --cfg-options {option}=None'
+        if '://' in source and not source.startswith(HTTP):
+            scheme, name = source.split('://', 1)
+            name = zoo.get_deprecated_model_names().get(name, name)
+            address = ZOOS[scheme]().get(name, '') if scheme in ZOOS else ''
+            if address.startswith(HTTP):
+                _download(address, _file_name(address), hint)
+        elif not allow_pickle:
+            file = local_checkpoint(source, hint)
+            read_checkpoint(file)
+            node[key] = str(file)
 
 
 def last_checkpoint(work_dir: str | Path) -> Path | None:
@@ -249,8 +226,7 @@ def last_checkpoint(work_dir: str | Path) -> Path | None:
 
     One that cannot be read, or whose content does not fit its checksums (PyTorch's reader does not
     compare them), is renamed to ``NAME.broken`` and named in the log, and the one before it is
-    tried. A checkpoint with pickled objects counts as sound: whether it may be unpickled is
-    decided elsewhere.
+    tried. A checkpoint with pickled objects counts as sound.
 
     Args:
         work_dir: Directory of the run, with ``iter_N.pth`` or ``epoch_N.pth``, or with
@@ -266,12 +242,12 @@ def last_checkpoint(work_dir: str | Path) -> Path | None:
                 file.replace(aside)
             print_log(f'{error} It is now called {aside.name}, and the one before it is tried.',
                       'current', logging.WARNING)
+            continue
         except FileNotFoundError:
             continue
         except InvalidInputError:
-            return file
-        else:
-            return file
+            pass  # pickled objects
+        return file
     return None
 
 

@@ -1,6 +1,5 @@
 """The names and colours of a model's categories."""
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from mmengine.config import Config
@@ -27,43 +26,35 @@ def complete_dataset_meta(meta: dict, cfg: Config, network: nn.Module) -> dict:
         from 0 to 255, and what else ``dataset_meta`` holds.
 
     Raises:
-        ValueError: There are no names, their number differs from that of the categories, they are
-            not strings, or the palette is not a list of colours.
+        InvalidInputError: There are no names, their number differs from that of the categories,
+            they are not strings, or the palette is not a list of colours.
     """
     with convert_errors('The names of the categories in the checkpoint or the config are not a '
                         'list of names', TypeError, ValueError, KeyError, AttributeError):
         found = dict(meta.get('dataset_meta') or {})
         if not found.get('classes'):
             found = next(_configured(cfg), {})
-        classes = _names(found.get('classes') or ())
-    num_classes = network.num_classes
-    if len(classes) != num_classes:
+        classes = found.get('classes') or ()
+        if not isinstance(classes, list | tuple) or not all(isinstance(c, str) for c in classes):
+            raise InvalidInputError('The names of the categories are '
+                                    f'{str(classes)[:100]!r}, expected a list of names.')
+    classes, count = tuple(classes), network.num_classes
+    if len(classes) != count:
         have = f'{len(classes)} names' if classes else 'no names'
-        raise InvalidInputError(f'The model has {num_classes} categories, but checkpoint and '
-                                f'config have {have} for them: add metainfo=dict(classes=(...)) to '
+        raise InvalidInputError(f'The model has {count} categories, but checkpoint and config have '
+                                f'{have} for them: add metainfo=dict(classes=(...)) to '
                                 'test_dataloader.dataset of the config.')
-    things = tuple(classes[index] for index in getattr(network, 'thing_ids', ()))
     palette = found.get('palette')
-    if not isinstance(palette, list | tuple | np.ndarray) or len(palette) != len(classes):
-        palette = np.random.RandomState(42).randint(0, 255, (len(classes), 3))  # as mmseg does
-    return found | dict(classes=classes, thing_classes=things, palette=_colours(palette))
-
-
-def _names(classes: Any) -> tuple[str, ...]:
-    if not isinstance(classes, list | tuple) or not all(isinstance(each, str) for each in classes):
-        raise InvalidInputError(f'The names of the categories are {str(classes)[:100]!r}, expected '
-                                'a list of names.')
-    return tuple(classes)
-
-
-def _colours(palette: Any) -> list[list[int]]:
+    if not isinstance(palette, list | tuple | np.ndarray) or len(palette) != count:
+        palette = np.random.RandomState(42).randint(0, 255, (count, 3))  # as mmseg does
     with convert_errors('The palette is not a list of RGB values', TypeError, ValueError,
                         OverflowError):
         colours = [[int(value) for value in colour] for colour in palette]
-    if not all(len(each) == 3 and 0 <= min(each) <= max(each) <= 255 for each in colours):
-        raise InvalidInputError(f'The palette is {str(palette)[:100]}, expected three numbers from '
-                                '0 to 255 for each category.')
-    return colours
+        if not all(len(each) == 3 and 0 <= min(each) <= max(each) <= 255 for each in colours):
+            raise InvalidInputError(f'The palette is {str(palette)[:100]}, expected three numbers '
+                                    'from 0 to 255 for each category.')
+    things = tuple(classes[index] for index in getattr(network, 'thing_ids', ()))
+    return found | dict(classes=classes, thing_classes=things, palette=colours)
 
 
 def _configured(cfg: Config) -> Iterator[dict]:

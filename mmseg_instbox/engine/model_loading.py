@@ -47,13 +47,23 @@ def load_model(model: str | Path | Config,
         ``thing_classes`` and ``palette``).
 
     Raises:
-        FileNotFoundError: The config or the checkpoint is missing.
-        ValueError: The name or the device is unknown, the checkpoint is none, is not to be trusted,
-            carries no config or is of another architecture, or the names of the categories are
-            missing.
+        MissingFileError: The config or the checkpoint is missing.
+        InvalidInputError: The name or the device is unknown, the checkpoint is none, is not to be
+            trusted, carries no config or is of another architecture, or the names of the categories
+            are missing.
     """
     device = choose_device(device)
-    cfg, checkpoint, source = _read(model, weights, allow_pickle)
+    checkpoint = None
+    if not isinstance(model, Config) and _is_checkpoint(model):
+        if weights is not None:
+            raise InvalidInputError(f'{model} and {weights} are checkpoints both: give the config '
+                                    'as model, or one of them alone.')
+        cfg, checkpoint = _read_alone(model, allow_pickle)
+        weights = model
+    else:
+        cfg, weights = _read_config(model, weights)
+        if weights is not None:
+            checkpoint = read_checkpoint(weights, allow_pickle)
     if cfg_options:
         cfg.merge_from_dict(cfg_options)
     network = build_network(cfg)
@@ -61,35 +71,19 @@ def load_model(model: str | Path | Config,
         print_log('No weights were given: the model predicts with random ones.', 'current',
                   logging.WARNING)
     else:
-        load_weights(network, checkpoint, source)
+        load_weights(network, checkpoint, str(weights))
     meta = (checkpoint or {}).get('meta') or {}
     network.dataset_meta = complete_dataset_meta(meta, cfg, network)
     network.cfg = cfg
     return network.to(device).eval()
 
 
-def _read(model: str | Path | Config, weights: str | Path | None,
-          allow_pickle: bool) -> tuple[Config, dict | None, str]:
-    """Config, checkpoint (None without weights) and where that is from."""
-    if isinstance(model, Config):
-        cfg = copy.deepcopy(model)
-    elif _is_checkpoint(model):
-        if weights is not None:
-            raise InvalidInputError(f'{model} and {weights} are checkpoints both: give the config '
-                                    'as model, or one of them alone.')
-        return _read_alone(model, allow_pickle)
-    else:
-        cfg, weights = _read_config(str(model), weights)
-    if weights is None:
-        return cfg, None, ''
-    return cfg, read_checkpoint(weights, allow_pickle), str(weights)
-
-
 def _is_checkpoint(model: str | Path) -> bool:
     return Path(model).suffix in CHECKPOINT_SUFFIXES or '://' in str(model)
 
 
-def _read_alone(file: str | Path, allow_pickle: bool) -> tuple[Config, dict, str]:
+def _read_alone(file: str | Path, allow_pickle: bool) -> tuple[Config, dict]:
+    """A checkpoint and the config that it carries."""
     checkpoint = read_checkpoint(file, allow_pickle)
     cfg = checkpoint_config(checkpoint, allow_pickle, without=EVALUATORS)
     if cfg is None:
@@ -97,15 +91,18 @@ def _read_alone(file: str | Path, allow_pickle: bool) -> tuple[Config, dict, str
                   if 'cfg' in (checkpoint.get('meta') or {}) else 'no config')
         raise InvalidInputError(f'{file} carries {python}: give the config, or its name in the '
                                 'model index, as model and this file as weights.')
-    return cfg, checkpoint, str(file)
+    return cfg, checkpoint
 
 
-def _read_config(model: str, weights: str | Path | None) -> tuple[Config, str | Path | None]:
+def _read_config(model: str | Path | Config,
+                 weights: str | Path | None) -> tuple[Config, str | Path | None]:
     """The config that is meant, and the weights that go with it."""
+    if isinstance(model, Config):
+        return copy.deepcopy(model), weights
     path = Path(model)
     if path.is_file() or path.suffix == '.py' or len(path.parts) > 1:
-        return load_config(find_config(model)), weights
-    config, known = find_model(model)
+        return load_config(find_config(str(model))), weights
+    config, known = find_model(str(model))
     if weights is None and known is None:
         raise InvalidInputError(f'The model index has no weights for {model}: train it, and give '
                                 'the checkpoint as weights.')
@@ -116,27 +113,22 @@ def build_network(cfg: Config) -> nn.Module:
     """The untrained model of a config, without weights that it would start a training from.
 
     Raises:
-        ValueError: The config has no model, or one that cannot be built.
+        InvalidInputError: The config has no model, or one that cannot be built.
     """
+    name = cfg.filename or 'The config'
     if 'model' not in cfg:
-        raise InvalidInputError(f'{cfg.filename or "The config"} has no model: give the config of '
-                                'a segmentor.')
-    with convert_errors(f'{cfg.filename or "The config"} has a model that cannot be built'):
-        model = _without_pretrained(copy.deepcopy(cfg.model))
+        raise InvalidInputError(f'{name} has no model: give the config of a segmentor.')
+    with convert_errors(f'{name} has a model that cannot be built'):
+        model = copy.deepcopy(cfg.model)
+        for _, _, node in walk(model):
+            if isinstance(node, dict):
+                if 'Pretrained' in str(node.get('init_cfg')):
+                    node['init_cfg'] = None
+                if node.get('pretrained') is not None:
+                    node['pretrained'] = None
         model['train_cfg'] = None
         init_default_scope(cfg.get('default_scope') or 'mmseg')
         return MODELS.build(model)
-
-
-def _without_pretrained(cfg: dict) -> dict:
-    """The config of a model, changed in place, without weights from files or addresses."""
-    for _, _, node in walk(cfg):
-        if isinstance(node, dict):
-            if 'Pretrained' in str(node.get('init_cfg')):
-                node['init_cfg'] = None
-            if node.get('pretrained') is not None:
-                node['pretrained'] = None
-    return cfg
 
 
 def load_weights(network: nn.Module, checkpoint: dict, source: str) -> None:
@@ -148,23 +140,24 @@ def load_weights(network: nn.Module, checkpoint: dict, source: str) -> None:
         source: The name of the checkpoint, for the error.
 
     Raises:
-        ValueError: Names or shapes of the weights differ from the model's, or they hold no numbers.
+        InvalidInputError: Names or shapes of the weights differ from the model's, or they are no
+            tensors.
     """
     state = checkpoint.get('state_dict', checkpoint)
     state = {key.removeprefix('module.'): value for key, value in state.items()}
     if not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise InvalidInputError(f'{source} has no weights: its entries are {_some(list(state))}.')
     own = network.state_dict()
-    other_shape = [f'{key} {tuple(state[key].shape)} instead of {tuple(value.shape)}'
-                   for key, value in own.items()
-                   if key in state and state[key].shape != value.shape]
-    fitting = {key: value for key, value in state.items()
-               if key not in own or own[key].shape == value.shape}
+    other = {key for key, value in own.items() if key in state and state[key].shape != value.shape}
+    fitting = {key: value for key, value in state.items() if key not in other}
     with convert_errors(f'{source} has weights that cannot be loaded'):
         missing, unexpected = network.load_state_dict(fitting, strict=False)
-    missing = [key for key in missing
-               if key not in state and not key.endswith('num_batches_tracked')]
-    problems = {'missing': missing, 'unexpected': unexpected, 'of another shape': other_shape}
+    problems = {
+        'missing': [key for key in missing
+                    if key not in state and not key.endswith('num_batches_tracked')],
+        'unexpected': unexpected,
+        'of another shape': [f'{key} {tuple(state[key].shape)} instead of {tuple(own[key].shape)}'
+                             for key in own if key in other]}
     found = [f'{len(keys)} {what} ({_some(keys)})' for what, keys in problems.items() if keys]
     if found:
         raise InvalidInputError(f'{source} is of another architecture than the config ({len(own)} '
@@ -180,7 +173,7 @@ def choose_device(device: str | torch.device | None) -> torch.device:
     """The device of this name; for None the accelerator of this machine, else the CPU.
 
     Raises:
-        ValueError: This machine has no such device; the message names those it has.
+        InvalidInputError: This machine has no such device; the message names those it has.
     """
     found = get_device()
     if device is None and found == 'cpu':
@@ -189,8 +182,6 @@ def choose_device(device: str | torch.device | None) -> torch.device:
         torch.zeros(1, device=device or found)
     except (RuntimeError, AssertionError) as error:
         names = ['cpu', *(f'cuda:{i}' for i in range(torch.cuda.device_count()))]
-        if found not in ('cpu', 'cuda'):
-            names.append(found)
         raise InvalidInputError(f'There is no device {str(device)!r} here: give one of '
-                                f'{", ".join(names)}.') from error
+                                f'{", ".join(dict.fromkeys([*names, found]))}.') from error
     return torch.device(device or found)

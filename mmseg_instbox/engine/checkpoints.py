@@ -55,9 +55,9 @@ def read_checkpoint(path: str | Path, allow_pickle: bool = False) -> dict:
         checkpoint = torch.load(file, map_location='cpu', weights_only=not allow_pickle)
     except pickle.UnpicklingError as error:
         if not zipfile.is_zipfile(file) and file.read_bytes()[:1] != b'\x80':
-            raise BrokenCheckpointError(f'{file} is no checkpoint: give a .pth file that a training '
-                                        'or tools/model_converters/publish_model.py wrote.'
-                                        ) from error
+            raise BrokenCheckpointError(
+                f'{file} is no checkpoint: give a .pth file that a training or '
+                'tools/model_converters/publish_model.py wrote.') from error
         found = re.search(r'GLOBAL (\S+)', str(error))  # in a long message
         raise InvalidInputError(f'{file} holds more than weights and plain data '
                                 f'({found[1] if found else "pickled objects"}), so reading it '

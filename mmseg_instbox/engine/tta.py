@@ -4,21 +4,16 @@ from mmengine.logging import print_log
 
 from ..errors import InvalidInputError
 
-RATIOS = (1.0, )
-
 
 def use_tta(cfg: Config) -> None:
-    """Test with several views of each image, as ``tools/test.py --tta`` does.
+    """Test with several views of each image, as mmseg's ``tools/test.py --tta`` does.
 
-    ``cfg.tta_model`` and ``cfg.tta_pipeline`` are used, as in mmseg. A config without the former
-    gets ``InstBoxTTAModel``, one without the latter :func:`augmented_pipeline` of its test
-    pipeline.
-
-    Args:
-        cfg: The config, changed in place.
+    ``cfg.tta_model`` and ``cfg.tta_pipeline`` are used. A config without the former gets
+    ``InstBoxTTAModel``, one without the latter :func:`augmented_pipeline` of its test pipeline.
 
     Raises:
-        ValueError: The test data set has no pipeline of its own, or the pipeline does not allow it.
+        InvalidInputError: The test data set has no pipeline of its own, or the pipeline does not
+            allow it.
     """
     dataset = cfg.test_dataloader.dataset
     if 'pipeline' not in dataset:
@@ -34,7 +29,7 @@ def use_tta(cfg: Config) -> None:
     cfg.model = dict(cfg.get('tta_model') or dict(type='InstBoxTTAModel'), module=cfg.model)
 
 
-def augmented_pipeline(pipeline: list[dict], ratios: tuple[float, ...] = RATIOS) -> list[dict]:
+def augmented_pipeline(pipeline: list[dict], ratios: tuple[float, ...] = (1.0, )) -> list[dict]:
     """A test pipeline that gives every image at each scale as it is and mirrored.
 
     By default there is one scale: on photographs in VOC's layout mirroring improved the instances,
@@ -48,25 +43,25 @@ def augmented_pipeline(pipeline: list[dict], ratios: tuple[float, ...] = RATIOS)
         list[dict]: The pipeline with ``TestTimeAug``, ``2 * len(ratios)`` views.
 
     Raises:
-        ValueError: Annotations are loaded before the image is resized, so that they would be
+        InvalidInputError: Annotations are loaded before the image is resized, so that they would be
             resized and mirrored with it.
     """
     types = [transform['type'] for transform in pipeline]
     loader = next((i for i, name in enumerate(types) if 'Annotations' in name), len(types) - 1)
-    resize = types.index('Resize') if 'Resize' in types else None
-    if resize is not None and resize > loader:
+    if 'Resize' in types:
+        position = types.index('Resize')
+        resize, after = pipeline[position], pipeline[position + 1:]
+    else:
+        position, after = loader, pipeline[loader:]
+        resize = dict(type='Resize', scale_factor=1.0, keep_ratio=True)
+    if position > loader:
         raise InvalidInputError('the test pipeline loads annotations before it resizes the image; '
                                 '--tta needs them after, at original size: move Resize up, or give '
                                 'a tta_pipeline in the config.')
-    if resize is None:
-        before, after = pipeline[:loader], pipeline[loader:]
-        scales = [dict(type='Resize', scale_factor=float(ratio), keep_ratio=True)
-                  for ratio in ratios]
-    else:
-        before, after = pipeline[:resize], pipeline[resize + 1:]
-        scales = [_scaled(pipeline[resize], ratio) for ratio in ratios]
+    scales = [_scaled(resize, ratio) for ratio in ratios]
     flips = [dict(type='RandomFlip', prob=prob, direction='horizontal') for prob in (0., 1.)]
-    return [*before, dict(type='TestTimeAug', transforms=[scales, flips, *([t] for t in after)])]
+    augmentation = dict(type='TestTimeAug', transforms=[scales, flips, *([t] for t in after)])
+    return [*pipeline[:position], augmentation]
 
 
 def _scaled(resize: dict, ratio: float) -> dict:
@@ -76,6 +71,6 @@ def _scaled(resize: dict, ratio: float) -> dict:
         scale = (scale, scale) if isinstance(scale, int) else scale
         return dict(resize, scale=tuple(round(side * ratio) for side in scale))
     factor = resize['scale_factor']
-    factor = factor * ratio if isinstance(factor, (int, float)) else tuple(
+    factor = factor * ratio if isinstance(factor, int | float) else tuple(
         part * ratio for part in factor)
     return dict(resize, scale_factor=factor)

@@ -1,7 +1,8 @@
 """Samplers whose random numbers depend on where a run stands, not on what was drawn before."""
 import random
 from collections.abc import Iterator, Sequence, Sized
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from functools import partial
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ def derived_seed(*numbers: int) -> int:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Seed ``random``, ``numpy.random`` and torch on the CPU, and put their states back at the end.
+    """Seed ``random``, ``numpy.random`` and torch on the CPU, and restore their states at the end.
 
     Args:
         seed: In [0, 2 ** 32).
@@ -57,34 +58,22 @@ class SeededIndex(int):
         return derived_seed(*self.drawn, self)
 
 
-class SeededItems:
-    """Loads the samples of a batch, each under the seed that its index carries.
-
-    Args:
-        dataset: Any map-style data set, wrappers such as ``ConcatDataset`` included.
-    """
-
-    def __init__(self, dataset: Sequence) -> None:
-        self.dataset = dataset
-
-    def __call__(self, indices: list[int]) -> list:
-        """The samples of ``indices``; a plain index leaves the random state as it is."""
-        return [self._load(index) for index in indices]
-
-    def _load(self, index: int) -> object:
-        if not isinstance(index, SeededIndex):
-            return self.dataset[index]
-        with seeded(index.seed):
-            return self.dataset[int(index)]
+def load_items(dataset: Sequence, indices: Sequence[int]) -> list:
+    """The samples of a batch, each under the seed of its :class:`SeededIndex`, if it has one."""
+    samples = []
+    for index in indices:
+        with seeded(index.seed) if isinstance(index, SeededIndex) else nullcontext():
+            samples.append(dataset[int(index)])
+    return samples
 
 
 def seed_items(dataset: Sequence) -> None:
     """Make data loaders of ``dataset`` seed each sample by its :class:`SeededIndex`.
 
-    PyTorch's loaders call ``__getitems__`` of a data set that has it. So this works in the main
-    process and in workers, and for every data set, without a wrapper around it.
+    PyTorch's loaders call ``__getitems__`` of a data set that has it, in the main process and in
+    workers.
     """
-    dataset.__getitems__ = SeededItems(dataset)
+    dataset.__getitems__ = partial(load_items, dataset)
 
 
 @DATA_SAMPLERS.register_module()
@@ -113,21 +102,13 @@ class SeededInfiniteSampler(InfiniteSampler):
 
 @DATA_SAMPLERS.register_module()
 class SeededDefaultSampler(DefaultSampler):
-    """MMEngine's ``DefaultSampler`` that seeds the transforms of each sample, for epochs.
-
-    As :class:`SeededInfiniteSampler`, with the epoch as the number of the pass.
+    """As :class:`SeededInfiniteSampler`, for epochs: the number of the pass is the epoch.
 
     Args:
-        dataset: The data set; its loader loads each sample under the sample's seed from now on.
-        shuffle: Whether each epoch has an order of its own.
-        seed: The run's seed; the ``Runner`` fills it in.
         round_up: Whether all processes get the same number of samples.
     """
 
-    def __init__(self,
-                 dataset: Sized,
-                 shuffle: bool = True,
-                 seed: int | None = None,
+    def __init__(self, dataset: Sized, shuffle: bool = True, seed: int | None = None,
                  round_up: bool = True) -> None:
         super().__init__(dataset, shuffle, seed, round_up)
         seed_items(dataset)

@@ -20,18 +20,17 @@ _GREY = (124, 117, 104)  # mmcv's background of a transparent grey image
 
 
 def read_image(path: Path) -> np.ndarray:
-    """Reads an image file, as the data sets' ``LoadInstImage`` does.
+    """Reads an image file, of several frames the first.
 
     Args:
-        path: Of the formats of :mod:`mmseg_instbox.utils.image_header`; of several frames the
-            first.
+        path: Of the formats of :mod:`mmseg_instbox.utils.image_header`.
 
     Returns:
         np.ndarray: (H, W, 3) uint8 BGR, rotated as its EXIF orientation says.
 
     Raises:
-        ValueError: A file that cannot be read, is no image, is truncated, has too many pixels, or
-            16 or more bits a pixel in one channel.
+        InvalidInputError: A file that cannot be read, is no image, is truncated, has too many
+            pixels, or 16 or more bits a pixel in one channel.
     """
     try:
         content = path.read_bytes()
@@ -48,18 +47,9 @@ def decode_image(content: bytes, name: str) -> np.ndarray:
 
 
 def pil_to_bgr(image: Image.Image, name: str) -> np.ndarray:
-    """Converts a PIL image to an array.
+    """Converts a PIL image of 8 bits a channel to an array, as :func:`read_image`.
 
-    Args:
-        image: Of any mode with 8 bits a channel; transparency is dropped as the data sets' loader
-            does.
-        name: Name for error messages.
-
-    Returns:
-        np.ndarray: (H, W, 3) uint8 BGR, rotated as its EXIF orientation says.
-
-    Raises:
-        ValueError: A broken or truncated image, or one with 16 or more bits a pixel in one channel.
+    Transparency is dropped as the data sets' loader does; ``name`` is for errors.
     """
     check_limit('pixels', image.width * image.height, f'{name}: the image')
     if image.mode in DEEP_MODES:
@@ -81,18 +71,17 @@ def pil_to_bgr(image: Image.Image, name: str) -> np.ndarray:
 
 
 def array_to_bgr(array: np.ndarray, name: str) -> np.ndarray:
-    """Converts an array to the shape that the network takes.
+    """Converts an array to what the network takes; ``name`` is for errors.
 
     Args:
         array: (H, W, 3) BGR, (H, W) or (H, W, 1) grey, or (H, W, 4) BGRA whose last channel is
             dropped; uint8.
-        name: Name for error messages.
 
     Returns:
         np.ndarray: (H, W, 3) uint8 BGR.
 
     Raises:
-        ValueError: Another shape or type, or no pixels.
+        InvalidInputError: Another shape or type, or no pixels.
     """
     if array.dtype != np.uint8 or array.ndim not in (2, 3) or array.size == 0:
         raise InvalidInputError(f'{name}: shape {array.shape} of {array.dtype}; expected (H, W, 3) '
@@ -117,7 +106,7 @@ def fetch_image(address: str, timeout: float = TIMEOUT, max_bytes: int = MAX_BYT
         np.ndarray: (H, W, 3) uint8 BGR.
 
     Raises:
-        ValueError: The address does not answer, or holds no image or too large a file.
+        InvalidInputError: The address does not answer, or holds no image or too large a file.
     """
     request = urllib.request.Request(address, headers={'User-Agent': 'mmseg_instbox'})
     try:
@@ -134,15 +123,12 @@ def fetch_image(address: str, timeout: float = TIMEOUT, max_bytes: int = MAX_BYT
 class VideoFrames:
     """The frames of a video file, one after another.
 
-    Args:
-        path: The file.
-
     Attributes:
         total: Number of frames as the header says, None if it does not.
         fps: Frames a second; 25 if the header does not say.
 
     Raises:
-        ValueError: OpenCV cannot open the file.
+        InvalidInputError: OpenCV cannot open the file, or a frame has too many pixels.
     """
 
     def __init__(self, path: Path) -> None:
@@ -166,11 +152,7 @@ class VideoFrames:
         return capture
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        """Frames (H, W, 3) uint8 BGR.
-
-        Raises:
-            ValueError: Not even the first frame decodes.
-        """
+        """Frames (H, W, 3) uint8 BGR; raises InvalidInputError if not even the first decodes."""
         capture, number = self._open(), 0
         try:
             while True:

@@ -11,8 +11,8 @@ MAX_REASON = 300  # characters of another package's message that an error quotes
 def convert_errors(problem: str, *kinds: type[Exception]) -> Iterator[None]:
     """Convert exceptions of other packages in the block to InvalidInputError.
 
-    For blocks that only hand the user's input to another package, whose readers and builders raise
-    all kinds of exceptions; the original one stays the cause. Errors of this package pass.
+    For blocks that only hand the user's input to another package. The original exception stays the
+    cause; errors of this package pass.
 
     Args:
         problem: What failed, and with which input; the reason follows in parentheses.
@@ -31,10 +31,9 @@ def convert_errors(problem: str, *kinds: type[Exception]) -> Iterator[None]:
 
 
 def reason(error: Exception) -> str:
-    """The message of an exception, on one line of bounded length.
+    """The message of an exception on one line of at most about 300 characters.
 
-    The exception's name comes first where the message alone says little, such as the key of a
-    ``KeyError``.
+    The exception's name comes first where the message alone says little, as of a ``KeyError``.
     """
     text = ' '.join(str(error).split()).rstrip('.')
     if not text or isinstance(error, KeyError | IndexError | AssertionError | SyntaxError):

@@ -1,8 +1,4 @@
-"""Limits on the size of inputs.
-
-Each limit has a default that ordinary images and data sets stay below, and an environment variable
-that replaces it, so that all processes of a run share it.
-"""
+"""Limits on the size of inputs; environment variables replace them for all processes of a run."""
 import os
 from typing import NamedTuple
 
@@ -10,11 +6,11 @@ from ..errors import InvalidInputError, TooLargeError
 
 
 class Limit(NamedTuple):
-    """A limit.
+    """The largest number of something, and the environment variable that replaces it.
 
     Attributes:
         default: The largest number that passes.
-        variable: The environment variable that replaces it, in units of ``unit``.
+        variable: The environment variable, in units of ``unit``.
         what: What is counted, in the plural.
         unit: How many of these are one unit of the variable.
     """
@@ -36,7 +32,7 @@ def limit(name: str) -> int:
     """The largest number that the limit ``name``, a key of ``LIMITS``, allows.
 
     Raises:
-        ValueError: The environment variable is not a positive integer.
+        InvalidInputError: The environment variable is not a positive integer.
     """
     default, variable, _, unit = LIMITS[name]
     text = os.environ.get(variable)
@@ -49,19 +45,15 @@ def limit(name: str) -> int:
 
 
 def check_limit(name: str, number: int, source: str) -> None:
-    """Check that an input is not too large.
+    """Raise TooLargeError, which says how to raise the limit, if ``number`` is above it.
 
     Args:
         name: A key of ``LIMITS``.
         number: What the input has, in the unit of the limit's default.
         source: What the error message calls the input.
-
-    Raises:
-        TooLargeError: ``number`` is above the limit; the message says how to raise the limit.
     """
-    largest = limit(name)
+    largest, (_, variable, what, unit) = limit(name), LIMITS[name]
     if number > largest:
-        _, variable, what, unit = LIMITS[name]
         raise TooLargeError(f'{source} has {number:,} {what}, more than the limit of {largest:,}. '
                             'If that is meant, raise the limit in the environment: '
                             f'{variable}={-(-number // unit)}')

@@ -4,18 +4,13 @@ from typing import Any
 
 
 def walk(value: Any, place: str = '', key: Any = None) -> Iterator[tuple[str, Any, Any]]:
-    """Every value in nested dictionaries, lists, tuples and sets, the outermost first.
+    """Every value in nested dictionaries, lists, tuples and sets, ``value`` first.
 
     A container is yielded before what is in it, so that the caller may change its values.
 
-    Args:
-        value: Where to begin; it is yielded, too.
-        place: What ``value`` is called.
-        key: The key or index under which ``value`` stands.
-
     Yields:
-        tuple[str, Any, Any]: The place, such as ``'cfg.model.heads[0]'``, the key or index, and the
-        value.
+        tuple[str, Any, Any]: The place, such as ``'cfg.model.heads[0]'`` where ``value`` is called
+        ``'cfg'``, the key or index, and the value.
     """
     yield place, key, value
     if isinstance(value, dict):

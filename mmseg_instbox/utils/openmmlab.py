@@ -3,7 +3,7 @@ import io
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from importlib import import_module, metadata
 from types import ModuleType
 
@@ -27,39 +27,28 @@ LOCATIONS = dict(
 
 
 def register_packages(table: dict[str, str]) -> None:
-    """Enter the installed distributions into MMEngine's table.
+    """Enter the installed distributions into MMEngine's table, for ``_base_ = 'mmseg::...'``.
 
     MMEngine looks the configs of a package up under one fixed distribution name. The maintained
-    OpenMMLab distributions have other names (``onedl-*``), and this package is not in the table.
-    Afterwards a config may inherit with ``mmseg::``, ``mmdet::`` and ``mmseg_instbox::``. A module
-    without an installed distribution keeps its entry; ``mmseg_instbox`` then goes by its module
-    name, which MMEngine resolves by import.
+    OpenMMLab distributions have other names, and this package is not in the table. A module without
+    an installed distribution keeps its entry.
 
     Args:
         table: ``mmengine.config.utils.MODULE2PACKAGE``, changed in place.
     """
     for module, names in DISTRIBUTIONS.items():
-        installed = [name for name in names if _is_distribution(name)]
-        if installed:
-            table[module] = installed[0]
-        else:
-            table.setdefault(module, names[0])
-
-
-def _is_distribution(name: str) -> bool:
-    """Whether pip knows a distribution of this name."""
-    try:
-        metadata.distribution(name)
-    except metadata.PackageNotFoundError:
-        return False
-    return True
+        table.setdefault(module, names[0])
+        for name in reversed(names):
+            with suppress(metadata.PackageNotFoundError):
+                metadata.distribution(name)
+                table[module] = name
 
 
 def offer_classes(registries: ModuleType) -> None:
     """Name our subpackages to the registries of MMSegmentation.
 
-    A registry imports its locations when the first class is looked up, as it does with
-    MMSegmentation's own. One that has done so already gets ours at once.
+    A registry imports its locations when the first class is looked up; one that has done so already
+    gets ours at once.
 
     Args:
         registries: The module ``mmseg.registry.registry``.

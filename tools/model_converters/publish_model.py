@@ -14,9 +14,13 @@ from pathlib import Path
 
 import torch
 
-from mmseg_instbox.apis.model_loading import load_model
 from mmseg_instbox.cli.scripts.arguments import user_errors
-from mmseg_instbox.engine import check_config_is_data, config_to_json, read_checkpoint
+from mmseg_instbox.engine import (
+    check_config_is_data,
+    config_to_json,
+    load_model,
+    read_checkpoint,
+)
 from mmseg_instbox.engine.hooks.plain_checkpoint_hook import to_plain
 from mmseg_instbox.errors import InvalidInputError, MissingFileError
 from mmseg_instbox.utils import atomic_write
@@ -57,9 +61,9 @@ def publish(checkpoint: str, config: str | None = None, half: bool = False,
         dict: ``state_dict`` and ``meta``, the latter with ``config_json`` and ``dataset_meta``.
 
     Raises:
-        FileNotFoundError: A file is missing.
-        ValueError: The checkpoint does not fit the config, or the config needs more than what
-            the registries of MMEngine, MMSegmentation and this package have.
+        MissingFileError: A file is missing.
+        InvalidInputError: The checkpoint does not fit the config, or the config needs more than
+            what the registries of MMEngine, MMSegmentation and this package have.
     """
     training = read_checkpoint(checkpoint, allow_pickle).get('meta') or {}
     if config is None and 'config_json' not in training:
@@ -86,12 +90,7 @@ def shrink(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def add_notes(meta: dict, figures: Path | None, card: Path | None) -> None:
-    """Put figures and description into ``meta``.
-
-    Raises:
-        FileNotFoundError: A file is missing.
-        ValueError: The figures are no JSON.
-    """
+    """Put figures and description into ``meta``."""
     for file in (figures, card):
         if file is not None and not file.is_file():
             raise MissingFileError(f'There is no file {str(file)!r}.')

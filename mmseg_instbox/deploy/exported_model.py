@@ -149,10 +149,6 @@ class ExportedModel(Predictor, DensePredictor):
         Returns:
             dict: ``predictions``, as ``InstBoxInferencer`` returns them: for each image a
             dictionary of :func:`~mmseg_instbox.deploy.predictor.prediction_dict`.
-
-        Raises:
-            ValueError: As :meth:`stream`.
-            FileNotFoundError: As :meth:`stream`.
         """
         things = self.dataset_meta['thing_classes']
         return dict(predictions=[prediction_dict(each, things, score_thr)

@@ -15,10 +15,7 @@ from .exported_model import ExportedModel
 
 
 class ExportedSegmentor(CellPredictor, BaseModel):
-    """An exported model as an mmseg segmentor.
-
-    Predicts as :class:`~mmseg_instbox.models.InstBoxSegmentor` does, in ``test_step`` and in
-    MMSegmentation's ``inference_model``; cannot be trained.
+    """An exported model as an mmseg segmentor, which predicts and cannot be trained.
 
     Args:
         path: A file that ``instbox export`` wrote, ``.onnx`` or ``.xml``.
@@ -76,15 +73,10 @@ class ExportedSegmentor(CellPredictor, BaseModel):
 
     def forward(self, inputs: Tensor, data_samples: OptSampleList = None,
                 mode: str = 'predict') -> SampleList:
-        """Predicts a batch.
-
-        Args:
-            inputs: ``(N, 3, H, W)``, normalised and padded.
-            data_samples: As of ``InstBoxSegmentor.predict``.
-            mode: Only 'predict' is supported.
+        """Predicts a batch as ``InstBoxSegmentor.predict``.
 
         Raises:
-            ValueError: The mode is not supported.
+            InvalidInputError: The mode is not 'predict'.
         """
         if mode != 'predict':
             raise InvalidInputError(f'An exported model only predicts, it has no mode {mode!r}: '

@@ -27,13 +27,7 @@ CHECKSUMS = {'.onnx': (b'\x72\x52\x0a\x0einstbox_sha256\x12\x40', b''),
 
 
 def add_checksum(content: bytes, suffix: str, weights: bytes = b'') -> bytes:
-    """Appends a checksum to the content of a file.
-
-    Args:
-        content: An ONNX model (``suffix`` is '.onnx') or the XML of an OpenVINO one ('.xml').
-        suffix: The kind of file.
-        weights: The content of OpenVINO's second file.
-    """
+    """Appends a checksum to the content of an ONNX file, or of OpenVINO's XML and ``weights``."""
     before, after = CHECKSUMS[suffix]
     return content + before + hashlib.sha256(content + weights).hexdigest().encode() + after
 
@@ -117,14 +111,9 @@ class Session(ABC):
 
 
 class OnnxSession(Session):
-    """An ONNX file, run by ONNX Runtime.
+    """An ONNX file, run by ONNX Runtime on 'cpu' with as many threads as torch has, or on 'cuda'.
 
-    Args:
-        path: The file. It is read whole, so it cannot refer to other files.
-        device: 'cpu', or 'cuda' for a GPU.
-
-    Raises:
-        ValueError: The file is broken, or ONNX Runtime lacks the device.
+    The file is read whole, so it cannot refer to other files.
     """
 
     def __init__(self, path: Path, device: str = 'cpu') -> None:
@@ -170,13 +159,7 @@ def openvino_core() -> Any:
 class OpenVinoSession(Session):
     """An OpenVINO model: an XML file and, beside it, one of the same name that ends in ``.bin``.
 
-    Args:
-        path: The XML file.
-        device: 'cpu', or a name that OpenVINO has, such as 'gpu'.
-
-    Raises:
-        ValueError: The file is broken, or OpenVINO lacks the device.
-        FileNotFoundError: A file does not exist.
+    ``device`` is 'cpu', or a name that OpenVINO has, such as 'gpu'.
     """
 
     def __init__(self, path: Path, device: str = 'cpu') -> None:
@@ -205,16 +188,12 @@ class OpenVinoSession(Session):
 
 
 def open_session(path: str | Path, device: str | None = None) -> Session:
-    """Opens an exported model.
-
-    Args:
-        path: A file that ends in ``.onnx`` or ``.xml``.
-        device: Where it runs; the CPU by default, with as many threads as torch has.
+    """Opens an exported model, ``.onnx`` or ``.xml``, on the CPU unless ``device`` is given.
 
     Raises:
-        ValueError: The file is broken, or the device is not available.
-        FileNotFoundError: The file does not exist.
-        ImportError: The library that runs it is not installed.
+        InvalidInputError: The file is broken, or the device is not available.
+        MissingFileError: The file does not exist.
+        MissingPackageError: The library that runs it is not installed.
     """
     kind = OnnxSession if Path(path).suffix.lower() == '.onnx' else OpenVinoSession
     return kind(Path(path), str(device or 'cpu'))

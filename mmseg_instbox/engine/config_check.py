@@ -1,9 +1,8 @@
 """Checks that a config from a checkpoint is data alone.
 
-A config names what is built from it. MMEngine imports what ``custom_imports``, a scope or a dotted
-``type`` names, and calls what it finds: ``dict(type='os.system', command=...)`` in a model runs
-that command. A user's own config file may do so, as it is a program anyway. One that travels in a
-checkpoint may not.
+MMEngine imports what ``custom_imports``, a scope or a dotted ``type`` names, and calls what it
+finds: ``dict(type='os.system', command=...)`` in a model runs that command. A user's own config
+file is a program anyway; one that travels in a checkpoint must not be.
 """
 from typing import Any
 
@@ -23,19 +22,15 @@ UNSAFE_SUFFIXES = ('.pickle', '.pkl', '.yaml', '.yml')
 
 
 def check_config_is_data(cfg: dict, source: str = 'The config') -> None:
-    """Refuse a config that would make MMEngine import or call anything but registered types.
+    """Raise InvalidInputError if MMEngine would import or call anything but registered types.
 
     Allowed are the types in the registries of MMEngine, MMSegmentation and this package, by name or
-    as ``scope.Name``, except those that run code which their arguments name (``UNSAFE_TYPES``);
-    these scopes; and ``custom_imports`` of this package. Types of other packages are refused, and
-    so are names of files whose reading runs code (``UNSAFE_SUFFIXES``).
+    as ``scope.Name``, except ``UNSAFE_TYPES``; these scopes; and ``custom_imports`` of this
+    package. Files whose reading runs code (``UNSAFE_SUFFIXES``) are refused.
 
     Args:
         cfg: The resolved config.
         source: What the error message calls it.
-
-    Raises:
-        ValueError: The config is not data alone; the message says what was found, and where.
     """
     # metrics import mmdet, which takes a second
     names = registered_names(() if EVALUATORS & cfg.keys() else ('metric', ))
@@ -48,22 +43,16 @@ def check_config_is_data(cfg: dict, source: str = 'The config') -> None:
 def _problem(key: Any, value: Any, names: dict[str, set[str]]) -> str | None:
     """What is wrong with one value of a config."""
     if key == 'custom_imports':
-        return _import_problem(value)
+        modules = value.get('imports') if isinstance(value, dict) else value
+        modules = [modules] if isinstance(modules, str) else modules or []
+        foreign = [each for each in modules if str(each).split('.')[0] != 'mmseg_instbox']
+        return f'imports {foreign[0]!r}' if foreign else None
     if key in SCOPE_KEYS:
         return None if value is None or value in OWN_SCOPES else f'is the scope {value!r}'
     if key in TYPE_KEYS:
         return _type_problem(value, names)
     if isinstance(value, str) and value.lower().endswith(UNSAFE_SUFFIXES):
         return f'is {value!r}, a file whose reading can run code'
-    return None
-
-
-def _import_problem(value: Any) -> str | None:
-    modules = value.get('imports', []) if isinstance(value, dict) else value
-    modules = [modules] if isinstance(modules, str) else list(modules or [])
-    for module in modules:
-        if str(module).split('.')[0] != 'mmseg_instbox':
-            return f'imports {module!r}'
     return None
 
 

@@ -1,7 +1,7 @@
 """Reads configs by path or name, and writes them as JSON, which nothing executes.
 
-JSON knows neither tuples nor keys that are no strings nor infinite numbers. They become objects
-with one key that begins with ``$``, so that the config that is read equals the one written.
+Tuples, keys that are no strings, and infinite numbers become objects with one key that begins with
+``$``, so that the config that is read equals the one written.
 """
 import json
 import math
@@ -22,13 +22,9 @@ from .model_index import find_model
 def find_config(name: str) -> str:
     """The path of a config, given by its path or by its name in the model index.
 
-    Args:
-        name: The path of a ``.py`` file, or a name such as
-            ``instbox_fcrn-r50-d8_8xb2-20k_voc12-sbd-500x500``.
-
     Raises:
-        FileNotFoundError: ``name`` is a path and there is no such file.
-        ValueError: The model index has no such name.
+        MissingFileError: ``name`` is a path and there is no such file.
+        InvalidInputError: The model index has no such name.
     """
     path = Path(name)
     if path.is_file():
@@ -57,8 +53,8 @@ def load_config(path: str, options: dict | None = None) -> Config:
         options: Dotted keys with their values, as ``mmengine.DictAction`` gives them.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It is no config, or the options do not fit it.
+        MissingFileError: There is no such file.
+        InvalidInputError: It is no config, or the options do not fit it.
     """
     if not Path(path).is_file():
         raise MissingFileError(f'There is no config file {path!r}: give the path of a .py file, '
@@ -77,12 +73,10 @@ def load_config(path: str, options: dict | None = None) -> Config:
 
 
 def config_to_json(cfg: Config) -> str:
-    """Write a resolved config as JSON text.
-
-    A class in place of a registered name (``type=ResNet``) becomes the name.
+    """Write a resolved config as JSON text; a class (``type=ResNet``) becomes its name.
 
     Raises:
-        ValueError: The config holds something that is not data, for example a function.
+        InvalidInputError: The config holds something that is not data, for example a function.
     """
     return json.dumps(_encode(cfg.to_dict(), 'cfg'), allow_nan=False)
 
@@ -91,7 +85,7 @@ def config_from_json(text: str) -> Config:
     """Read what :func:`config_to_json` wrote; nothing is imported, built or executed.
 
     Raises:
-        ValueError: The text is no such JSON.
+        InvalidInputError: The text is no such JSON.
     """
     try:
         content = json.loads(text, object_hook=_decode)
@@ -106,8 +100,14 @@ def _encode(value: Any, place: str, key: str = '') -> Any:
     """JSON of ``value``, which stands at ``place`` of the config under ``key``."""
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
-    if key == 'type' and (callable(value) or _is_path(value)):
-        return _type_name(value, place)
+    # a class, or the path of an object (torch.optim.SGD), which has more dots than scope.Name
+    if key == 'type' and (callable(value) or isinstance(value, str) and value.count('.') > 1):
+        thing = get_object_from_string(value) if isinstance(value, str) else value
+        name = registered_name(thing)
+        if name is None:
+            raise InvalidInputError(f'{place} is {value!r}, which is in no registry: register it '
+                                    'and give its name.')
+        return name
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float):
@@ -118,32 +118,13 @@ def _encode(value: Any, place: str, key: str = '') -> Any:
         items = [_encode(item, f'{place}[{i}]') for i, item in enumerate(value)]
         return items if isinstance(value, list) else {'$tuple': items}
     if isinstance(value, dict):
-        return _encode_dict(value, place)
+        if all(isinstance(key, str) and not key.startswith('$') for key in value):
+            return {key: _encode(item, f'{place}.{key}', key) for key, item in value.items()}
+        return {'$dict': [[_encode(key, place), _encode(item, f'{place}[{key!r}]')]
+                          for key, item in value.items()]}
     raise InvalidInputError(f'{place} is {value!r}, a {type(value).__name__}, which JSON cannot '
                             'express: give a registered name, a number, a string, a list or a '
                             'dictionary.')
-
-
-def _encode_dict(value: dict, place: str) -> dict:
-    if all(isinstance(key, str) and not key.startswith('$') for key in value):
-        return {key: _encode(item, f'{place}.{key}', key) for key, item in value.items()}
-    pairs = [[_encode(key, place), _encode(item, f'{place}[{key!r}]')]
-             for key, item in value.items()]
-    return {'$dict': pairs}
-
-
-def _is_path(value: Any) -> bool:
-    """Whether a type is the path of an object (``torch.optim.SGD``) and no ``scope.Name``."""
-    return isinstance(value, str) and value.count('.') > 1
-
-
-def _type_name(value: Any, place: str) -> str:
-    thing = get_object_from_string(value) if isinstance(value, str) else value
-    name = registered_name(thing)
-    if name is None:
-        raise InvalidInputError(f'{place} is {value!r}, which is in no registry: register it and '
-                                'give its name.')
-    return name
 
 
 def _decode(content: dict) -> Any:

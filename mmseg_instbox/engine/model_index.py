@@ -16,16 +16,10 @@ def list_models() -> list[str]:
 
 
 def find_model(name: str) -> tuple[str, str | None]:
-    """The config of a model, and its weights where the index has some.
-
-    Args:
-        name: A name that :func:`list_models` gives.
-
-    Returns:
-        tuple[str, str | None]: The path of the config file; path or address of the weights.
+    """The path of a model's config, and path or address of its weights where the index has some.
 
     Raises:
-        ValueError: There is no such model; the message has the nearest names.
+        InvalidInputError: There is no such model; the message has the nearest names.
     """
     models = _models()
     if name not in models:

@@ -53,17 +53,7 @@ def load_model(model: str | Path | Config,
             are missing.
     """
     device = choose_device(device)
-    checkpoint = None
-    if not isinstance(model, Config) and _is_checkpoint(model):
-        if weights is not None:
-            raise InvalidInputError(f'{model} and {weights} are checkpoints both: give the config '
-                                    'as model, or one of them alone.')
-        cfg, checkpoint = _read_alone(model, allow_pickle)
-        weights = model
-    else:
-        cfg, weights = _read_config(model, weights)
-        if weights is not None:
-            checkpoint = read_checkpoint(weights, allow_pickle)
+    cfg, checkpoint, source = read_model(model, weights, allow_pickle)
     if cfg_options:
         cfg.merge_from_dict(cfg_options)
     network = build_network(cfg)
@@ -71,19 +61,38 @@ def load_model(model: str | Path | Config,
         print_log('No weights were given: the model predicts with random ones.', 'current',
                   logging.WARNING)
     else:
-        load_weights(network, checkpoint, str(weights))
+        load_weights(network, checkpoint, source)
     meta = (checkpoint or {}).get('meta') or {}
     network.dataset_meta = complete_dataset_meta(meta, cfg, network)
     network.cfg = cfg
     return network.to(device).eval()
 
 
-def _is_checkpoint(model: str | Path) -> bool:
-    return Path(model).suffix in CHECKPOINT_SUFFIXES or '://' in str(model)
+def read_model(model: str | Path | Config, weights: str | Path | None = None,
+               allow_pickle: bool = False) -> tuple[Config, dict | None, str]:
+    """Config, checkpoint (None without weights) and where that is from; see :func:`load_model`."""
+    path, name = (Path(), '') if isinstance(model, Config) else (Path(model), str(model))
+    if path.suffix in CHECKPOINT_SUFFIXES or '://' in name:
+        if weights is not None:
+            raise InvalidInputError(f'{model} and {weights} are checkpoints both: give the config '
+                                    'as model, or one of them alone.')
+        return _read_alone(model, allow_pickle)
+    if isinstance(model, Config):
+        cfg = copy.deepcopy(model)
+    elif path.is_file() or path.suffix == '.py' or len(path.parts) > 1:
+        cfg = load_config(find_config(name))
+    else:
+        config, known = find_model(name)
+        if weights is None and known is None:
+            raise InvalidInputError(f'The model index has no weights for {model}: train it, and '
+                                    'give the checkpoint as weights.')
+        cfg, weights = load_config(config), weights or known
+    if weights is None:
+        return cfg, None, ''
+    return cfg, read_checkpoint(weights, allow_pickle), str(weights)
 
 
-def _read_alone(file: str | Path, allow_pickle: bool) -> tuple[Config, dict]:
-    """A checkpoint and the config that it carries."""
+def _read_alone(file: str | Path, allow_pickle: bool) -> tuple[Config, dict, str]:
     checkpoint = read_checkpoint(file, allow_pickle)
     cfg = checkpoint_config(checkpoint, allow_pickle, without=EVALUATORS)
     if cfg is None:
@@ -91,22 +100,7 @@ def _read_alone(file: str | Path, allow_pickle: bool) -> tuple[Config, dict]:
                   if 'cfg' in (checkpoint.get('meta') or {}) else 'no config')
         raise InvalidInputError(f'{file} carries {python}: give the config, or its name in the '
                                 'model index, as model and this file as weights.')
-    return cfg, checkpoint
-
-
-def _read_config(model: str | Path | Config,
-                 weights: str | Path | None) -> tuple[Config, str | Path | None]:
-    """The config that is meant, and the weights that go with it."""
-    if isinstance(model, Config):
-        return copy.deepcopy(model), weights
-    path = Path(model)
-    if path.is_file() or path.suffix == '.py' or len(path.parts) > 1:
-        return load_config(find_config(str(model))), weights
-    config, known = find_model(str(model))
-    if weights is None and known is None:
-        raise InvalidInputError(f'The model index has no weights for {model}: train it, and give '
-                                'the checkpoint as weights.')
-    return load_config(config), weights or known
+    return cfg, checkpoint, str(file)
 
 
 def build_network(cfg: Config) -> nn.Module:

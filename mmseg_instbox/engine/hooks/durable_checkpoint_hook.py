@@ -12,21 +12,16 @@ from ...utils import atomic_write
 
 @register_backend('durable')
 class DurableBackend(LocalBackend):
-    """Local files that are written whole or not at all, and removed late.
+    """Local files that are written whole or not at all, and removed by :meth:`remove_outdated`.
 
-    A file that is to be removed stays until :meth:`remove_outdated`. So a caller that removes the
-    old file before it writes the new one always has one of them.
+    So a caller that removes the old file before it writes the new one always has one of them.
     """
 
     def __init__(self) -> None:
         self._outdated: list[Path] = []
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
-        """Write a file; it takes its place when it is on the disk and was read back.
-
-        Raises:
-            OSError: It cannot be written; an old file of that name is still there.
-        """
+        """Write a file; raises FileAccessError, and keeps an old file of the name, on failure."""
         try:
             atomic_write(obj, filepath, durable=True)
         except OSError as error:
@@ -53,8 +48,7 @@ class DurableCheckpointHook(CheckpointHook):
     """Writes checkpoints whole or not at all, and removes old ones when the new one is on the disk.
 
     :class:`mmengine.hooks.CheckpointHook` deletes first and then writes in place: a run that is
-    stopped in between has neither. Here a checkpoint goes to a temporary file, is read back, and
-    takes its name in one step. It replaces the parent and takes its arguments::
+    stopped in between has neither. This hook replaces it and takes its arguments::
 
         default_hooks = dict(checkpoint=dict(type='DurableCheckpointHook', interval=500))
 

@@ -15,10 +15,9 @@ from ...errors import InvalidInputError
 class PixelBoxVisualizationHook(SegVisualizationHook):
     """Draws the same images at every validation, with what ``PixelBoxVisualizer`` needs.
 
-    Extends :class:`mmseg.engine.SegVisualizationHook`: it makes the model keep its boxes
-    (``test_cfg.keep_boxes``) and gives the visualizer the model's grouper. It draws the first image
-    of the validation set and each ``interval``-th after it, so that pictures of one image can be
-    compared over the iterations. In testing all images are drawn, as by the parent.
+    It makes the model keep its boxes (``test_cfg.keep_boxes``) and gives the visualizer the model's
+    grouper. In validation it draws the first image and each ``interval``-th after it, in testing
+    all images, as the parent.
 
     Args:
         draw: Whether to draw at all.
@@ -32,11 +31,8 @@ class PixelBoxVisualizationHook(SegVisualizationHook):
     def before_run(self, runner: Runner) -> None:
         """Make the model keep the box of each cell, and the visualizer group as the model does.
 
-        Args:
-            runner: Of a run whose model is an ``InstBoxSegmentor``, wrapped or not.
-
         Raises:
-            ValueError: The model has no box head.
+            InvalidInputError: The model, unwrapped, has no box head.
         """
         if not self.draw:
             return

@@ -23,9 +23,8 @@ class PlainCheckpointHook(Hook):
     """Writes checkpoints that can be read weights-only, resuming included.
 
     MMEngine pickles the histories of its logger into a checkpoint, and adds the config as Python.
-    This hook writes both as plain data: tensors, numbers, strings, lists and dictionaries; the
-    resolved config as JSON in ``meta['config_json']``. It undoes that when a run is resumed, and
-    leaves checkpoints without it as they are. It runs last, so that it sees what others add::
+    This hook writes both as plain data, the resolved config as JSON in ``meta['config_json']``, and
+    undoes that when a run is resumed. It runs last, so that it sees what others add::
 
         default_hooks = dict(plain_checkpoint=dict(type='PlainCheckpointHook'))
 
@@ -70,8 +69,7 @@ class PlainCheckpointHook(Hook):
 def to_plain(value: Any) -> Any:
     """Express histories, arrays, NumPy's numbers and paths by dictionaries, tensors and numbers.
 
-    Dictionaries, lists and tuples are copied, subclasses of theirs as what they derive from;
-    anything else stays as it is (see :func:`not_plain`).
+    Other objects stay as they are (see :func:`not_plain`).
     """
     if isinstance(value, HistoryBuffer):
         log, count = value.data

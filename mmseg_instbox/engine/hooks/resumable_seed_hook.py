@@ -14,11 +14,10 @@ from ..samplers.seeded_samplers import derived_seed
 class ResumableSeedHook(DistSamplerSeedHook):
     """Gives a resumed run the random numbers that it would have had without the interruption.
 
-    MMEngine saves the run's seed, but restores it after the order of the data is settled, and
-    saves no random state. This hook hands the restored seed to the sampler of the training data,
-    and before each iteration it seeds what the model draws from (dropout, for example) by the
-    run's seed, the iteration and the process. Transforms are seeded by
-    :class:`SeededInfiniteSampler` and :class:`SeededDefaultSampler`.
+    MMEngine restores the run's seed after the order of the data is settled, and saves no random
+    state. This hook hands the restored seed to the sampler of the training data, and seeds what the
+    model draws (dropout) before each iteration by the run's seed, the iteration and the process.
+    Transforms are seeded by :class:`SeededInfiniteSampler` and :class:`SeededDefaultSampler`.
 
     It replaces ``DistSamplerSeedHook``, whose work it also does::
 

@@ -14,12 +14,10 @@ from ...errors import InvalidInputError
 
 @OPTIM_WRAPPERS.register_module()
 class CPUAmpOptimWrapper(OptimWrapper):
-    """Mixed precision on a CPU: bfloat16 autocast, no loss scaling.
+    """Mixed precision on a CPU, for which MMEngine's ``AmpOptimWrapper`` needs an accelerator.
 
-    MMEngine's ``AmpOptimWrapper`` refuses to work without an accelerator. A CPU computes in
-    bfloat16, whose exponent has float32's range, so gradients need no scaling and the state that is
-    saved is that of the plain ``OptimWrapper``: a run may be resumed with or without mixed
-    precision.
+    bfloat16 has float32's range, so gradients need no scaling and the state that is saved is that
+    of the plain ``OptimWrapper``: a run may be resumed with or without mixed precision.
     """
 
     @contextmanager
@@ -30,13 +28,10 @@ class CPUAmpOptimWrapper(OptimWrapper):
 
 
 def use_amp(cfg: Config) -> None:
-    """Train in mixed precision: float16 on an accelerator, bfloat16 on a CPU.
-
-    Args:
-        cfg: The config of a training, changed in place.
+    """Set mixed precision in the config of a training: float16, or bfloat16 on a CPU.
 
     Raises:
-        ValueError: The config's optimizer wrapper has no counterpart with mixed precision.
+        InvalidInputError: The config's optimizer wrapper has no counterpart with mixed precision.
     """
     wrapper = cfg.optim_wrapper.get('type', 'OptimWrapper')
     if wrapper in ('AmpOptimWrapper', 'CPUAmpOptimWrapper'):

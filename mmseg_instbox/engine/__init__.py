@@ -6,12 +6,13 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .checkpoints import last_checkpoint, read_checkpoint
+    from .checkpoints import read_checkpoint
     from .config_check import check_config_is_data
     from .config_io import config_from_json, config_to_json, find_config, load_config
     from .model_index import find_model, list_models
     from .model_loading import build_network, load_model
     from .run_config import adapt_to_cpu, start_runner
+    from .start_weights import last_checkpoint
     from .testing import run_testing, testing_config
     from .training import run_training, training_config
 
@@ -23,7 +24,7 @@ _PLACES = {
     'config_to_json': 'config_io',
     'find_config': 'config_io',
     'find_model': 'model_index',
-    'last_checkpoint': 'checkpoints',
+    'last_checkpoint': 'start_weights',
     'list_models': 'model_index',
     'load_config': 'config_io',
     'load_model': 'model_loading',

@@ -8,9 +8,10 @@ from mmengine.logging import print_log
 
 from ..errors import InvalidInputError
 from ..utils import write_json
-from .checkpoints import check_weights, read_checkpoint
+from .checkpoints import read_checkpoint
 from .model_loading import load_weights
 from .run_config import adapt_to_cpu, read_run_config, start_runner
+from .start_weights import check_weights
 from .tta import use_tta
 
 

@@ -10,9 +10,9 @@ from mmengine.dist import get_dist_info
 from mmengine.logging import print_log
 
 from ..errors import FileAccessError, InstBoxError, TrainingError
-from .checkpoints import candidates, check_pretrained, check_weights, last_checkpoint
 from .optim_wrappers import use_amp
 from .run_config import adapt_to_cpu, read_run_config, start_runner
+from .start_weights import candidates, check_pretrained, check_weights, last_checkpoint
 
 LOADER_TIMEOUT = 300  # seconds without data from a loader's workers
 LOG_BYTES = 2**20  # that a work directory must have room for

@@ -12,7 +12,8 @@ import torch
 from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
 
-from mmseg_instbox.engine.checkpoints import check_weights, local_checkpoint, read_checkpoint
+from mmseg_instbox.engine.checkpoints import local_checkpoint, read_checkpoint
+from mmseg_instbox.engine.start_weights import check_weights
 
 WEIGHTS = OrderedDict(weight=torch.arange(6.).reshape(2, 3), steps=torch.tensor(4))
 

@@ -14,9 +14,10 @@ from mmseg.apis import inference_model, init_model
 from recorded_runs import FROZEN, load, recorded_losses
 
 from mmseg_instbox.engine import adapt_to_cpu, load_config
-from mmseg_instbox.engine.checkpoints import check_weights, checkpoint_config
+from mmseg_instbox.engine.checkpoints import checkpoint_config
 from mmseg_instbox.engine.hooks import PlainCheckpointHook, plain_checkpoint_hook
 from mmseg_instbox.engine.hooks.plain_checkpoint_hook import from_plain, not_plain, to_plain
+from mmseg_instbox.engine.start_weights import check_weights
 
 RUN = FROZEN + """
 train_cfg.update(max_iters=4, val_interval=2)

@@ -7,7 +7,7 @@ import torch
 from mmengine.config import Config
 from mmengine.runner.checkpoint import get_external_models
 
-from mmseg_instbox.engine.checkpoints import check_pretrained
+from mmseg_instbox.engine.start_weights import check_pretrained
 from mmseg_instbox.errors import InvalidInputError, MissingFileError
 
 

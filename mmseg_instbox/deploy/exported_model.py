@@ -73,9 +73,9 @@ class ExportedModel(Predictor, DensePredictor):
         failures: Name and reason of each input of the last call that was skipped.
 
     Raises:
-        ValueError: The file is broken, the device is not available, or ``tile`` is no size.
-        FileNotFoundError: The file does not exist.
-        ImportError: ONNX Runtime or OpenVINO is not installed.
+        InvalidInputError: The file is broken, the device is not available, or ``tile`` is no size.
+        MissingFileError: The file does not exist.
+        MissingPackageError: ONNX Runtime or OpenVINO is not installed.
     """
 
     def __init__(self,
@@ -102,7 +102,7 @@ class ExportedModel(Predictor, DensePredictor):
             tuple: Logits ``(N, C, h, w)`` and boxes ``(N, 4, h', w')`` in pixels of ``inputs``.
 
         Raises:
-            ValueError: The graph cannot be run, or returns other shapes.
+            InvalidInputError: The graph cannot be run, or returns other shapes.
         """
         found = self.session(np.ascontiguousarray(inputs.numpy()))
         logits, boxes = (torch.from_numpy(each) for each in found)

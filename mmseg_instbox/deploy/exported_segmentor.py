@@ -27,8 +27,8 @@ class ExportedSegmentor(CellPredictor, BaseModel):
         dataset_meta (dict): ``classes``, ``thing_classes`` and ``palette``.
 
     Raises:
-        ValueError: As :class:`.ExportedModel`, or for other options.
-        FileNotFoundError: As :class:`.ExportedModel`.
+        InvalidInputError: As :class:`.ExportedModel`, or for other options.
+        MissingFileError: As :class:`.ExportedModel`.
     """
 
     def __init__(self, path: str | Path, device: str | None = None,

@@ -38,7 +38,7 @@ def index_root() -> Path:
     """The folder with ``model-index.yml`` and ``configs``: of the installed package or a checkout.
 
     Raises:
-        FileNotFoundError: The installation carries no model index.
+        MissingFileError: The installation carries no model index.
     """
     for folder in (PACKAGE / '.mim', PACKAGE.parent):
         if (folder / 'model-index.yml').is_file():

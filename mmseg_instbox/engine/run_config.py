@@ -33,8 +33,8 @@ def read_run_config(config: str, work_dir: str | None = None, cfg_options: dict 
         launcher: ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It is no config, or the options do not fit it.
+        MissingFileError: There is no such file.
+        InvalidInputError: It is no config, or the options do not fit it.
     """
     cfg = load_config(find_config(config), cfg_options)
     cfg.launcher = launcher
@@ -50,7 +50,7 @@ def adapt_to_cpu(cfg: Config) -> None:
     with a launcher, the processes talk through gloo. Nothing changes where there is a GPU.
 
     Raises:
-        ValueError: The launcher or the strategy is one that needs a GPU.
+        InvalidInputError: The launcher or the strategy is one that needs a GPU.
     """
     if get_device() != 'cpu':
         return
@@ -109,7 +109,7 @@ def start_runner(cfg: Config) -> Runner:
     """The runner of a config; with ``runner_type`` in it, of that class.
 
     Raises:
-        ValueError: The config names a class that is not registered, or arguments that it lacks.
+        InvalidInputError: The config names an unregistered class, or arguments that it lacks.
     """
     with convert_errors('The config describes no run that can be built', KeyError, TypeError):
         with quiet_imports():

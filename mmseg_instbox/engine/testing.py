@@ -33,8 +33,8 @@ def testing_config(config: str, checkpoint: str, *, out: str | None = None, tta:
         **settings: ``work_dir``, ``cfg_options`` and ``launcher`` of :func:`read_run_config`.
 
     Raises:
-        FileNotFoundError: The config or the checkpoint is missing.
-        ValueError: The settings cannot be met: see the functions above.
+        MissingFileError: The config or the checkpoint is missing.
+        InvalidInputError: The settings cannot be met: see the functions above.
     """
     cfg = read_run_config(config, **settings)
     cfg.load_from = checkpoint
@@ -54,7 +54,7 @@ def draw_predictions(cfg: Config, show_dir: str | None, show: bool, wait_time: f
     """Turn on the drawing of predictions while testing; see :func:`testing_config`.
 
     Raises:
-        ValueError: The config has no visualization hook to turn on.
+        InvalidInputError: The config has no visualization hook to turn on.
     """
     hook = cfg.get('default_hooks', {}).get('visualization')
     if hook is None:
@@ -75,7 +75,7 @@ def dump_boxes(cfg: Config, out_dir: str) -> None:
         out_dir: Directory of the dump.
 
     Raises:
-        ValueError: There is a file of that name.
+        InvalidInputError: There is a file of that name.
     """
     if Path(out_dir).is_file():
         raise InvalidInputError(f'--out {out_dir} is a file: give a directory for the dump.')
@@ -98,7 +98,7 @@ def run_testing(cfg: Config, allow_pickle: bool = False) -> dict[str, float]:
         dict: The metrics, which are also in ``metrics.json`` of the work directory.
 
     Raises:
-        ValueError: The checkpoint is of another architecture; MMEngine would only warn, and
+        InvalidInputError: The checkpoint is of another architecture; MMEngine would only warn, and
             evaluate random weights.
     """
     runner = start_runner(cfg)

@@ -36,8 +36,8 @@ def training_config(config: str, *, resume: str | None = None, amp: bool = False
         **settings: ``work_dir``, ``cfg_options`` and ``launcher`` of :func:`read_run_config`.
 
     Raises:
-        FileNotFoundError: The config or the checkpoint is missing.
-        ValueError: The settings cannot be met: see the functions above.
+        MissingFileError: The config or the checkpoint is missing.
+        InvalidInputError: The settings cannot be met: see the functions above.
     """
     cfg = read_run_config(config, **settings)
     set_resume(cfg, resume)

@@ -143,10 +143,11 @@ def make_ours(args: argparse.Namespace) -> tuple[dict[str, int], dict[str, Calla
     """Returns how many instances the trained model finds, and what of ours is timed."""
     from mmseg_instbox.apis import InstBoxInferencer  # slow to import, not needed for the configs
     from mmseg_instbox.apis.model_loading import load_model
+    from mmseg_instbox.engine import find_config, load_config
     init_default_scope('mmseg')
     trained = InstBoxInferencer(device=args.device, show_progress=False)
     torch.manual_seed(0)
-    ours = InstBoxInferencer(load_model(OURS, device=args.device).to(
+    ours = InstBoxInferencer(load_model(load_config(find_config(OURS)), device=args.device).to(
         memory_format=torch.channels_last), show_progress=False)
     counts, dense = {}, {}
     for inferencer in (trained, ours):

@@ -34,8 +34,8 @@ def commands(folder: Path) -> dict[str, list[object]]:
         'instbox --help': [*CLI, '--help'],
         'instbox predict': predict,
         'instbox predict, exported model': [*predict, '--model', folder / 'model.onnx'],
-        'instbox convert': [*CLI, 'convert', found / 'coco' / 'annotations.json', '--to', 'yolo',
-                            '--out', folder / 'converted'],
+        'instbox convert': [*CLI, 'convert', found / 'coco' / 'annotations.json', '--format',
+                            'yolo', '--out', folder / 'converted'],
         'instbox info CONFIG': [*CLI, 'info', common.DEMO],
     }
 

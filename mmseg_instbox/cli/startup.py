@@ -6,8 +6,8 @@ import click
 
 from ..utils.openmmlab import quiet_imports
 
-PACKAGES = ('registry', 'datasets', 'engine.hooks', 'engine.optim_wrappers', 'engine.samplers',
-            'engine.training', 'evaluation', 'models', 'visualization')
+PACKAGES = ('registry', 'datasets.registered', 'engine.hooks', 'engine.optim_wrappers',
+            'engine.samplers', 'engine.training', 'evaluation', 'models', 'visualization')
 
 
 def load_package(*modules: str) -> None:

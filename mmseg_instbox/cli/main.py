@@ -13,7 +13,7 @@ from ..version import __version__
 
 # command -> the module of this package with the function of its name, in the order of the help
 COMMANDS = dict(
-    predict='predict', convert='convert', train='train', test='train', browse='train',
+    predict='predict', convert='convert', check='check', train='train', test='train', browse='train',
     export='models', info='models', models='models', serve='serve')
 USER_ERRORS = (InstBoxError, OSError)
 INTERRUPTED = 130  # exit code that shells report of a program that Ctrl-C ended
@@ -95,6 +95,7 @@ def cli(traceback: bool) -> None:
     Examples:
       instbox predict photos --out found           masks and drawings of a folder
       instbox serve                                the same on a web page
+      instbox check my_data                        check your own annotated images
       instbox train my_config.py                   train on your own data
       instbox test my_config.py iter_2000.pth      evaluate
       instbox export iter_2000.pth model.onnx      a file that runs without OpenMMLab

@@ -5,6 +5,7 @@ from mmengine.config import Config
 from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS, MODELS
 
+from ..datasets import InstBoxDataset
 from ..errors import InvalidInputError
 from ..models import InstBoxSegmentor
 from ..utils import walk
@@ -36,8 +37,10 @@ def settle_categories(cfg: Config) -> None:
                                         'metainfo.')
     model, classes = cfg.model, list(meta['classes'])
     for name, head in _heads(model):
-        if head.setdefault('num_classes', len(classes)) != len(classes):
-            raise InvalidInputError(f'{name}.num_classes is {head["num_classes"]}, but {place} has '
+        count = head.setdefault('num_classes', len(classes))
+        # an auxiliary head may learn something else, such as the borders of STDC
+        if name == 'model.decode_head' and count != len(classes):
+            raise InvalidInputError(f'{name}.num_classes is {count}, but {place} has '
                                     f'the {len(classes)} classes {_short(classes)}. Leave out '
                                     'num_classes, or correct one of them.')
     kind = MODELS.get(model.type) if isinstance(model.get('type'), str) else model.get('type')
@@ -59,7 +62,9 @@ def _metas(cfg: Config, loader: str) -> Iterator[tuple[str, dict]]:
         kind = node.get('type')
         kind = DATASETS.get(kind) if isinstance(kind, str) else kind
         if isinstance(kind, type) and issubclass(kind, BaseSegDataset):
-            meta = DATASETS.build(dict(node, pipeline=[], lazy_init=True)).metainfo
+            meta = dict(kind.METAINFO) | dict(node.get('metainfo') or {})
+            if issubclass(kind, InstBoxDataset):  # others may read files when they are built
+                meta = DATASETS.build(dict(node, pipeline=[], lazy_init=True)).metainfo
             if meta.get('classes'):
                 yield place, meta
 

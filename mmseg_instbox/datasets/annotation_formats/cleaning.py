@@ -202,6 +202,7 @@ class _Cleaner:
         seen: set[tuple] = set()
         renumbered = False
         for position, row in enumerate(self.part.annotations, 1):
+            self.part.annotations[position - 1] = None  # a large file would need its memory twice
             own = row if isinstance(row, dict) else {}
             name = f'annotation {own.get("id", own.get("number", position))}'
             try:
@@ -292,8 +293,8 @@ class _Cleaner:
         width, height = image['width'], image['height']
         if 'turn' in image:
             kept = [turn_points(each, image['turn'], (height, width)) for each in kept]
-        low = np.min([each.min(axis=0) for each in kept], axis=0).tolist()
-        high = np.max([each.max(axis=0) for each in kept], axis=0).tolist()
+        points = kept[0] if len(kept) == 1 else np.concatenate(kept)
+        low, high = points.min(axis=0).tolist(), points.max(axis=0).tolist()
         if high[0] <= 0 or high[1] <= 0 or low[0] >= width or low[1] >= height:
             raise Fault('outside image', 'lies outside its image; left out')
         if min(low) < -BEYOND or high[0] > width + BEYOND or high[1] > height + BEYOND:

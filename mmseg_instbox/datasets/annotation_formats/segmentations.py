@@ -23,24 +23,26 @@ def read_points(polygon: Any) -> np.ndarray:
         values = np.asarray(polygon, dtype=np.float64).ravel()
     except (TypeError, ValueError, OverflowError):
         values = np.array([np.nan])
-    if len(values) % 2 and np.isfinite(values).all():
-        raise Fault('broken annotation', f'has a polygon of {len(values)} coordinates, expected x '
-                     'and y of each point; left out')
-    if not (np.abs(values) <= MAX_COORDINATE).all():
+    low, high = (values.min(), values.max()) if len(values) else (0, 0)
+    if not (-MAX_COORDINATE <= low and high <= MAX_COORDINATE):  # also if one is no number
         raise Fault('broken annotation', 'has a polygon of other things than finite numbers up to '
-                     f'{MAX_COORDINATE:,.0f}; left out')
+                    f'{MAX_COORDINATE:,.0f}; left out')
+    if len(values) % 2:
+        raise Fault('broken annotation', f'has a polygon of {len(values)} coordinates, expected x '
+                    'and y of each point; left out')
     points = values.reshape(-1, 2)
-    if len(points) and len(points) * np.ptp(points, axis=0).max() > MAX_OUTLINE and (
+    if len(points) * (high - low) > MAX_OUTLINE and (
             np.abs(points - np.roll(points, 1, axis=0)).max(axis=1).sum() > MAX_OUTLINE):
         raise Fault('broken annotation', 'has an outline of more than '
-                     f'{MAX_OUTLINE:,.0f} pixels; left out')
+                    f'{MAX_OUTLINE:,.0f} pixels; left out')
     return points
 
 
 def polygon_area(points: np.ndarray) -> float:
     """Area inside a polygon (P, 2) in square pixels."""
     x, y = points.T
-    return abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2
+    inner = x[:-1] @ y[1:] - y[:-1] @ x[1:]
+    return abs(float(inner + x[-1] * y[0] - y[-1] * x[0])) / 2
 
 
 def read_code(code: dict, image: dict) -> tuple[dict, list[float], float]:
@@ -51,7 +53,7 @@ def read_code(code: dict, image: dict) -> tuple[dict, list[float], float]:
         rle = segmentation_rle(code, size[::-1] if turn else size, '')
     except InstBoxError as error:
         raise Fault('broken annotation', f'cannot be read ({reason(error).lstrip(": ")}); left '
-                     'out') from error
+                    'out') from error
     if turn:
         mask = mask_tools.decode(rle)
         mask = {5: mask.T, 6: np.rot90(mask, -1), 7: np.rot90(mask, 2).T, 8: np.rot90(mask)}[turn]

@@ -15,18 +15,13 @@ ID_DIVISOR = 1000
 class CityscapesInstDataset(InstBoxDataset):
     """Cityscapes with instances: 19 categories, the last 8 of them things, no background.
 
-    Reads ``*_gtFine_instanceIds.png`` as they are distributed: a value from 1000 on is ``label id *
-    1000 + number`` of an object, a smaller one the label id of stuff or of a group of objects. A
-    group keeps its category and is void in the instance map. Categories and palette are those of
-    mmseg's ``CityscapesDataset``; the model needs ``thing_ids=list(range(11, 19))``.
+    Reads ``*_gtFine_instanceIds.png`` as distributed: a value from 1000 on is ``label id * 1000 +
+    number`` of an object, a smaller one the label id of stuff or of a group of objects. A
+    group keeps its category and is void in the instance map.
 
-    Args:
-        ann_file: See ``InstBoxDataset``; by default all images below the folder.
-        data_prefix: Folders ``img_path`` and ``seg_map_path``, relative to ``data_root``; the
-            files lie below them in a folder a city.
-        img_suffix: Suffix of the images.
-        seg_map_suffix: Suffix of the masks.
-        **kwargs: See ``InstBoxDataset``.
+    ``data_prefix`` has the folders ``img_path`` and ``seg_map_path``, below which the files lie in
+    a folder a city; by default all images are read. The other arguments are those of
+    ``InstBoxDataset``.
     """
     METAINFO = dict(
         **CityscapesDataset.METAINFO, thing_classes=CityscapesDataset.METAINFO['classes'][11:])

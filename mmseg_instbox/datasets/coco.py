@@ -213,11 +213,7 @@ class CocoInstDataset(InstBoxDataset):
     def filter_data(self) -> list[dict]:
         """Leave out images without an object (``filter_cfg``) and faulty ones (``on_error``).
 
-        Returns:
-            list[dict]: The samples that remain.
-
-        Raises:
-            ValueError: If none remains.
+        Raises ValueError if none remains.
         """
         if (self.filter_cfg or {}).get('filter_empty_gt'):
             self.data_list = [info for info in self.data_list if _has_object(info)]

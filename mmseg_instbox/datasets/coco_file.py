@@ -17,14 +17,9 @@ TABLES = dict(
 
 
 def read_coco_file(path: str, backend_args: dict | None = None) -> dict[str, list[dict]]:
-    """Read the JSON file; segmentations are left as they are and not looked into.
+    """Read the JSON file: ``images``, ``categories`` and ``annotations``.
 
-    Args:
-        path: The file.
-        backend_args: Arguments of mmengine's file backend.
-
-    Returns:
-        dict[str, list[dict]]: ``images``, ``categories`` and ``annotations``.
+    Segmentations are left as they are and not looked into.
 
     Raises:
         FileNotFoundError: If there is no such file.

@@ -14,7 +14,7 @@ MAX_DIGITS = 12  # of a run length in a compressed encoding, five bits each
 
 
 def segmentation_rle(segmentation: list | dict, shape: tuple[int, int], where: str) -> dict:
-    """Run-length encode a segmentation as pycocotools does.
+    """Run-length encode a segmentation as pycocotools does: compressed, ``size`` and ``counts``.
 
     Args:
         segmentation: Polygons, each ``[x1, y1, x2, y2, ...]``; or a run-length encoding with
@@ -22,13 +22,9 @@ def segmentation_rle(segmentation: list | dict, shape: tuple[int, int], where: s
         shape: (H, W) of the image.
         where: File and annotation, for the error message.
 
-    Returns:
-        dict: Compressed run-length encoding, ``size`` and ``counts``.
-
     Raises:
         ValueError: If a polygon has fewer than three points or an odd number of coordinates, a
-            coordinate is not finite or far outside, or an encoding is broken or of another size
-            than the image.
+            coordinate is not finite or far outside, or an encoding is broken or of another size.
     """
     if isinstance(segmentation, list):
         _check_polygons(segmentation, where)
@@ -75,14 +71,10 @@ def _checked_counts(counts: list | str | None, shape: tuple[int, int], where: st
 
 
 def decompress_counts(text: str) -> list[int] | None:
-    """Run lengths of a compressed encoding (``rleFrString`` of COCO's ``maskApi.c``).
+    """Run lengths of a compressed encoding (``rleFrString`` of COCO's ``maskApi.c``), or None.
 
-    Args:
-        text: Five bits a character from '0' on, 32 marking that a run goes on in the next; from
-            the fourth on, runs are differences to the run two before.
-
-    Returns:
-        list[int]: The runs, or None if the text is no such encoding.
+    It has five bits a character from '0' on, 32 marking that a run goes on in the next; from the
+    fourth on, runs are differences to the run two before.
     """
     runs, value, shift = [], 0, 0
     for character in text:
@@ -158,12 +150,9 @@ def describe_object(rle: dict, label: int, crowd: int = 0, area: float | None = 
 
 
 def describe_objects(inst_map: np.ndarray, ids: np.ndarray, labels: np.ndarray) -> list[dict]:
-    """Describe the objects of an instance map, see :func:`describe_object`.
+    """Describe N objects of an instance map (H, W), see :func:`describe_object`.
 
-    Args:
-        inst_map: Instance map of shape (H, W).
-        ids: Ids of the objects (N,).
-        labels: Their categories (N,), indices into ``thing_classes``.
+    ``ids`` and ``labels``, indices into ``thing_classes``, are (N,).
     """
     return [
         describe_object(mask_tools.encode(np.asfortranarray(inst_map == number, np.uint8)), label)

@@ -112,14 +112,7 @@ class InstBoxDataset(BaseSegDataset):
         return [classes.index(name) for name in self._metainfo['thing_classes']]
 
     def get_cat_ids(self, idx: int) -> list[int]:
-        """Read which categories an image has, for mmengine's ``ClassBalancedDataset``.
-
-        Args:
-            idx: Index of the image.
-
-        Returns:
-            list[int]: Indices in ``classes``, without void.
-        """
+        """Indices in ``classes`` of an image, for mmengine's ``ClassBalancedDataset``."""
         loader = LoadInstAnnotations(backend_args=self.backend_args)
         seg_map = loader(dict(self.get_data_info(idx), seg_fields=[]))['gt_seg_map']
         return [int(label) for label in np.unique(seg_map) if label != VOID]
@@ -174,11 +167,7 @@ class InstBoxDataset(BaseSegDataset):
     def filter_data(self) -> list[dict]:
         """Leave out the samples that cannot be loaded, if ``on_error='skip'``.
 
-        Returns:
-            list[dict]: The samples that remain.
-
-        Raises:
-            ValueError: If none remains.
+        Raises ValueError if none remains.
         """
         if self.on_error == 'raise':
             return self.data_list

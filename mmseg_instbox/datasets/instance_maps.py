@@ -17,11 +17,9 @@ def category_lookup(num_classes: int,
                     reduce_zero_label: bool = False) -> np.ndarray:
     """Table from an index stored in a category mask to the category used in training.
 
-    Args:
-        num_classes: Number of categories of the data set.
-        label_map: From the categories of the masks to those of the data set, as built by
-            ``BaseSegDataset.get_label_map``. None means that they are the same.
-        reduce_zero_label: Whether a stored 0 is void and the categories begin at 1.
+    ``label_map`` leads from the categories of the masks to those of the data set, as
+    ``BaseSegDataset.get_label_map`` builds it; None means that they are the same. With
+    ``reduce_zero_label`` a stored 0 is void and the categories begin at 1.
 
     Returns:
         Array of shape (256,), int16: the category, 255 for void, -1 for an invalid index.
@@ -37,15 +35,12 @@ def category_lookup(num_classes: int,
 
 
 def map_categories(stored: np.ndarray, table: np.ndarray, file: str) -> np.ndarray:
-    """Turn a stored category mask into a category map.
+    """Turn a category mask (H, W) of any integer type into a category map (H, W) uint8.
 
     Args:
-        stored: Mask as decoded, shape (H, W), any integer type.
+        stored: The mask as decoded.
         table: See :func:`category_lookup`.
         file: Name of the mask, for the error message.
-
-    Returns:
-        Category map of shape (H, W), uint8.
 
     Raises:
         ValueError: If the mask holds an index that is no category.
@@ -67,13 +62,9 @@ def _valid_range(table: np.ndarray) -> str:
 
 
 def check_same_size(shape: Sequence[int], expected: Sequence[int], file: str, other: str) -> None:
-    """Raise ValueError unless a mask has the size (height, width) of what it belongs to.
+    """Raise ValueError unless a mask has the size of what it belongs to.
 
-    Args:
-        shape: (H, W) of the mask.
-        expected: (H, W) wanted.
-        file: Name of the mask.
-        other: What has the expected size.
+    Both begin with height and width; ``file`` names the mask, ``other`` what has the size.
     """
     if tuple(shape[:2]) != tuple(expected[:2]):
         raise InvalidInputError(f'{file}: the mask is {shape[1]} x {shape[0]} pixels (width x '
@@ -84,14 +75,9 @@ def check_same_size(shape: Sequence[int], expected: Sequence[int], file: str, ot
 def split_coded_ids(coded: np.ndarray, divisor: int) -> tuple[np.ndarray, np.ndarray]:
     """Take apart a mask whose values from ``divisor`` on are ``category * divisor + number``.
 
-    Args:
-        coded: Mask as decoded, shape (H, W), any integer type. A value below ``divisor`` is a
-            category without an object.
-        divisor: 1000 in Cityscapes.
-
     Returns:
         Categories and object ids, both (H, W) int32; the id of an object is its value in the mask,
-        0 for no object.
+        0 for no object. A value below ``divisor`` is a category without object.
     """
     is_object = coded >= divisor
     categories = np.where(is_object, coded // divisor, coded)
@@ -100,11 +86,6 @@ def split_coded_ids(coded: np.ndarray, divisor: int) -> tuple[np.ndarray, np.nda
 
 def void_groups(seg_map: np.ndarray, inst_map: np.ndarray, thing_ids: Iterable[int]) -> np.ndarray:
     """Make the pixels of things that belong to no object void, and clear the ids of stuff.
-
-    Args:
-        seg_map: Category map of shape (H, W).
-        inst_map: Instance map of shape (H, W).
-        thing_ids: The categories that have instances.
 
     Returns:
         Instance map of shape (H, W), int32.
@@ -119,10 +100,7 @@ def void_groups(seg_map: np.ndarray, inst_map: np.ndarray, thing_ids: Iterable[i
 
 
 def object_runs(inst_map: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Cut the objects of an instance map into horizontal runs.
-
-    Args:
-        inst_map: Instance map of shape (H, W).
+    """Cut the objects of an instance map (H, W) into horizontal runs.
 
     Returns:
         Four arrays of one entry a run: id, row, first column, column after the last.
@@ -138,10 +116,7 @@ def object_runs(inst_map: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 
 def object_boxes(inst_map: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Ids and bounding boxes of the objects in an instance map.
-
-    Args:
-        inst_map: Instance map of shape (H, W).
+    """Ids and bounding boxes of the objects in an instance map (H, W).
 
     Returns:
         Ids (N,) int64 in rising order, and boxes (N, 4) float32 ``(x1, y1, x2, y2)`` in pixels,
@@ -161,10 +136,6 @@ def object_boxes(inst_map: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def object_category_pairs(seg_map: np.ndarray, inst_map: np.ndarray) -> np.ndarray:
     """All pairs of object id and category that share a pixel, void pixels left out.
 
-    Args:
-        seg_map: Category map of shape (H, W).
-        inst_map: Instance map of shape (H, W).
-
     Returns:
         Array of shape (P, 2), int64: id and category, sorted, each pair once.
     """
@@ -179,11 +150,7 @@ def check_objects(seg_map: np.ndarray, inst_map: np.ndarray, thing_ids: Iterable
                   file: str) -> None:
     """Raise ValueError unless each object has exactly one category, and that is a thing.
 
-    Args:
-        seg_map: Category map of shape (H, W).
-        inst_map: Instance map of shape (H, W).
-        thing_ids: The categories that have instances. Void pixels of an object do not count.
-        file: Name of the instance mask, for the error message.
+    Void pixels of an object do not count. ``file`` names the instance mask in the message.
     """
     pairs = object_category_pairs(seg_map, inst_map)
     ids, counts = np.unique(pairs[:, 0], return_counts=True)
@@ -222,7 +189,7 @@ def object_labels(seg_map: np.ndarray, inst_map: np.ndarray, ids: np.ndarray,
         Labels (N,), int64.
 
     Raises:
-        ValueError: If an object has no or several categories, or one that is no thing.
+        ValueError: See :func:`check_objects`.
     """
     check_objects(seg_map, inst_map, thing_ids, 'gt_inst_map')
     position = {category: label for label, category in enumerate(thing_ids)}

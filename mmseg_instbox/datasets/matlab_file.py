@@ -32,16 +32,13 @@ def read_matlab(path: Path, name: str) -> Any:
 
 
 def check_indices(path: Path, values: Any, name: str, ndim: int) -> np.ndarray:
-    """An array of indices.
+    """An array of indices, whole numbers from 0 on, int64.
 
     Args:
         path: The file.
         values: What :func:`read_matlab` or a field of it gave, None for a field that is missing.
         name: Its name.
         ndim: How many dimensions it has; a single number passes as one of one.
-
-    Returns:
-        np.ndarray: Whole numbers from 0 on, int64.
 
     Raises:
         ValueError: It is something else.

@@ -35,11 +35,7 @@ def generate_sample(seed: int, split: int, index: int,
                     size: int = 160) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Generate one image. The same arguments give the same image, whatever else is generated.
 
-    Args:
-        seed: Seed of the whole data set.
-        split: Number of the split, so that splits never share an image.
-        index: Number of the image in its split.
-        size: Side of the square image in pixels.
+    ``split`` is a number, so that splits never share an image; ``size`` is the side in pixels.
 
     Returns:
         Image (size, size, 3) uint8 RGB; category map and instance map (size, size) uint8 with 0
@@ -191,18 +187,10 @@ UNIT_OUTLINES = dict(
 def random_colour(rng: np.random.Generator, saturation: tuple[float, float],
                   value: tuple[float, float], avoid: list[np.ndarray],
                   distance: float) -> np.ndarray:
-    """Draw a colour that can be told from others.
+    """Draw a colour (3,) float32, 0 to 255, that can be told from others.
 
-    Args:
-        rng: Source of randomness.
-        saturation: Range of the saturation, 0 to 1.
-        value: Range of the brightness, 0 to 1.
-        avoid: Colours to keep away from.
-        distance: Wanted distance in RGB units (0 to 255). Among 12 draws the first that keeps it
-            is taken, or else the one that comes closest to it.
-
-    Returns:
-        Array (3,), float32, 0 to 255.
+    ``saturation`` and ``value`` are ranges in 0 to 1. Among 12 draws the first that is ``distance``
+    RGB units away from all colours in ``avoid`` is taken, else the one that comes closest to it.
     """
     best, best_gap = None, -1.0
     for _ in range(12):
@@ -218,16 +206,9 @@ def random_colour(rng: np.random.Generator, saturation: tuple[float, float],
 
 def random_texture(rng: np.random.Generator, size: int, colour: np.ndarray,
                    contrast: float) -> np.ndarray:
-    """Paint a square with one of four patterns in two shades of a colour.
+    """Paint a square (size, size, 3) float32 with one of four patterns in two shades of a colour.
 
-    Args:
-        rng: Source of randomness.
-        size: Side of the square in pixels.
-        colour: Mean colour (3,), 0 to 255.
-        contrast: Difference of the two shades, in units of 0 to 255.
-
-    Returns:
-        Array (size, size, 3), float32.
+    The shades differ by ``contrast``; colours are 0 to 255.
     """
     pattern = PATTERNS[rng.integers(len(PATTERNS))](rng, size)
     sign = -1.0 if rng.random() < 0.5 else 1.0

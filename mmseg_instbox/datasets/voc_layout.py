@@ -25,11 +25,7 @@ T = TypeVar('T')
 
 
 def voc_palette() -> np.ndarray:
-    """VOC's palette, in which the bits of an index are spread over the colours.
-
-    Returns:
-        Array (256, 3), uint8 RGB.
-    """
+    """VOC's palette (256, 3) uint8 RGB: the bits of an index are spread over the colours."""
     bits = (np.arange(256)[:, None] >> np.arange(8)) & 1  # (256, 8), lowest bit first
     colours = np.zeros((256, 3), dtype=np.uint8)
     for bit in range(8):
@@ -84,16 +80,10 @@ def read_list(path: Path) -> list[str]:
 
 def run_in_processes(work: Callable[[S], T], items: Sequence[S], what: str,
                      workers: int) -> list[T]:
-    """Apply a function to each item and show a progress bar.
+    """Apply a function that can be pickled to each item, with a progress bar.
 
-    Args:
-        work: A function that can be pickled.
-        items: The items.
-        what: What they are, in the plural, for the bar.
-        workers: Number of processes; 1 does the work in this one.
-
-    Returns:
-        list: The results in the order of the items.
+    ``what`` names the items, in the plural; with one worker this process does the work. The results
+    come in the order of the items.
     """
     if workers == 1:
         return [*track(map(work, items), what, len(items))]

@@ -23,12 +23,7 @@ from ..instance_maps import (
 
 
 def read_bytes(path: str, what: str, backend_args: dict | None = None) -> bytes:
-    """Read a file of a data set.
-
-    Args:
-        path: Path of the file.
-        what: What the file is, for the error message.
-        backend_args: Arguments of mmengine's file backend.
+    """Read a file of a data set; ``what`` names its kind in the error message.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -47,15 +42,7 @@ def read_bytes(path: str, what: str, backend_args: dict | None = None) -> bytes:
 
 
 def read_mask(path: str, what: str, backend_args: dict | None = None) -> np.ndarray:
-    """Read an indexed or greyscale mask as the indices that it stores.
-
-    Args:
-        path: Path of the mask.
-        what: What the file is, for the error message.
-        backend_args: Arguments of mmengine's file backend.
-
-    Returns:
-        Mask of shape (H, W), int32.
+    """Read an indexed or greyscale mask as the indices that it stores, (H, W) int32.
 
     Raises:
         FileNotFoundError: If there is no such file.

@@ -28,14 +28,7 @@ class FullBoxRandomCrop(RandomCrop):
     """
 
     def crop_bbox(self, results: dict) -> tuple[int, int, int, int]:
-        """Draw a crop and move the full boxes with it.
-
-        Args:
-            results: Results of the pipeline; gets ``gt_full_boxes`` if it has ``gt_inst_map``.
-
-        Returns:
-            tuple: Top, bottom, left and right of the crop.
-        """
+        """Draw a crop (top, bottom, left, right) and move the full boxes with it."""
         crop = super().crop_bbox(results)
         if 'gt_inst_map' in results:
             ids, boxes = results.get('gt_full_boxes') or object_boxes(results['gt_inst_map'])
@@ -79,14 +72,8 @@ class InstPad(Pad):
     """Pad the image, and every map in ``seg_fields`` with void.
 
     Extends mmcv's ``Pad``, which pads ``gt_seg_map`` only. The maps are padded with 255 whatever
-    the ``padding_mode``: a mirrored object would be a second part of the same instance.
-
-    Args:
-        *args: See mmcv's ``Pad``.
-        **kwargs: See mmcv's ``Pad``.
-
-    Raises:
-        ValueError: If ``pad_val`` asks for another value than 255 for the maps.
+    the ``padding_mode``: a mirrored object would be a second part of the same instance. A
+    ``pad_val`` with another value for the maps raises ValueError.
     """
 
     def __init__(self, *args, **kwargs) -> None:

@@ -1,7 +1,7 @@
 """What every reader of annotations returns, and how text files are read."""
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ SPLITS = dict(train='train', training='train', val='val', valid='val', validatio
               dev='val', test='test', testing='test')
 FATAL = ('nothing to train on', 'too many categories')
 DEFAULT_CATEGORY = 'object'  # where a format has none
+Report = Callable[..., None]  # takes what Problem takes
 
 
 @dataclass(frozen=True)
@@ -153,3 +154,11 @@ def number(value: Any) -> int | None:
         return None if isinstance(value, bool) or int(value) != float(value) else int(value)
     except (TypeError, ValueError, OverflowError):
         return None
+
+
+def id_key(value: Any) -> Any:
+    """An id as a whole number where it is one, else as it is; None if it is none."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    whole = number(value)
+    return whole if whole is not None else value if isinstance(value, str | tuple) else None

@@ -7,17 +7,13 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as mask_tools
 
-from ...errors import InstBoxError
-from ...utils.file_names import check_inside
-from ...utils.foreign_errors import reason
 from ...utils.limits import limit
-from ..instance_maps import VOID
-from .annotated_images import AnnotatedImages, Annotations, Problem, number
-from .image_finder import TURNED, ImageFinder
+from .annotated_images import AnnotatedImages, Annotations, Problem, id_key, number
+from .categories import category_rows, read_categories
+from .image_finder import ImageFinder
+from .image_table import ImageTable
 from .segmentations import Fault, polygon_area, read_code, read_points, turn_points
 
-MAX_CATEGORIES = VOID - 1  # beside background
-MAX_DECODED = 5000  # of larger data sets only the headers of the images are read
 SMALL = 16  # square pixels: whether a polygon below covers a pixel at all is computed
 BEYOND = 2  # pixels that an outline may leave the image by without mention
 
@@ -37,164 +33,30 @@ def clean(part: Annotations, finder: ImageFinder | None,
 class _Cleaner:
 
     def __init__(self, part: Annotations, finder: ImageFinder | None, need_images: bool) -> None:
-        self.part, self.finder, self.need_images = part, finder, need_images
+        self.part, self.root = part, finder.root if finder else Path()
         self.problems = [*part.problems]
-        self.images: dict[Any, dict] = {}  # by the id in the file; a lost one is empty
-        self.categories: dict[Any, str] = {}
+        self.categories = read_categories(part, self.report)
+        self.images = ImageTable(part, finder, need_images, self.report)
 
     def clean(self) -> AnnotatedImages:
-        self._read_categories()
-        self._read_images()
         objects = self._read_objects()
-        images = {id(each): each for each in self.images.values() if each}  # each file once
-        rows = self._number_images([*images.values()])
+        rows = self.images.number_images()
         self._check_counts(rows, objects)
         if not objects and self.part.split in ('train', 'all'):
             self.report('nothing to train on', self.part.file,
                         f'{len(rows)} images and no object that can be used.')
-        coco = dict(images=rows, annotations=objects, categories=self._category_rows(objects))
-        root = self.finder.root if self.finder else Path()
-        return AnnotatedImages(root, coco, self.problems)
+        coco = dict(images=rows, annotations=objects,
+                    categories=category_rows(self.part, self.categories, objects, self.report))
+        return AnnotatedImages(self.root, coco, self.problems)
 
     def report(self, kind: str, file: str, message: str, image: str = '') -> None:
         self.problems.append(Problem(kind, file, message, image))
 
     def _report_row(self, kind: str, row: Any, message: str) -> None:
         """Report a problem of an annotation."""
-        image = self.images.get(_key(row.get('image_id'))) if isinstance(row, dict) else None
+        image = self.images.get(row.get('image_id')) if isinstance(row, dict) else None
         source = (image or {}).get('source', self.part.file)
         self.report(kind, source, message, (image or {}).get('file_name', ''))
-
-    def _read_categories(self) -> None:
-        for row in self.part.categories:
-            name = row.get('name') if isinstance(row, dict) else None
-            if not isinstance(name, str | int) or _key(row.get('id')) is None:
-                self.report('broken annotation', self.part.file,
-                            f'the category {str(row)[:100]} has no id or no name; left out.')
-            elif _key(row['id']) in self.categories:
-                self.report('duplicate id', self.part.file,
-                            f'category {row["id"]} is there twice; {name!r} is left out.')
-            else:
-                self.categories[_key(row['id'])] = str(name).strip() or 'object'
-        names = sorted(set(self.categories.values()))
-        in_file = Counter((key[0] if isinstance(key, tuple) else 0, name)
-                          for key, name in self.categories.items())
-        for (_, name), count in in_file.items():
-            if count > 1:
-                self.report('category names', self.part.file,
-                            f'{count} categories have the name {name!r}; they become one.')
-            alike = [each for each in names if each != name and each.lower() == name.lower()]
-            if alike and name < alike[0]:
-                self.report('category names', self.part.file, f'the categories {name!r} and '
-                            f'{alike[0]!r} differ in case only; they are kept apart.')
-
-    def _category_rows(self, objects: list[dict]) -> list[dict]:
-        """Categories by name, those of equal names with one id; parents without objects go."""
-        parents = {row.get('supercategory') for row in self.part.categories
-                   if isinstance(row, dict) and row.get('supercategory') != row.get('name')}
-        used = {each['category_id'] for each in objects}
-        ids = {}
-        for key, name in self.categories.items():
-            ids.setdefault(name, number(key) if number(key) not in (None, *ids.values()) else 0)
-            ids[name] = ids[name] or number(key) or 0
-        names = [name for name in ids if name in used or name not in parents]
-        for name in names:  # 0 is no id for pycocotools, and some files have names as ids
-            if not ids[name] > 0:
-                ids[name] = max(0, *ids.values()) + 1
-        for each in objects:
-            each['category_id'] = ids[each['category_id']]
-        if len(names) > MAX_CATEGORIES:
-            self.report('too many categories', self.part.file, f'{len(names)} categories; at most '
-                        f'{MAX_CATEGORIES} are possible. Join some of them.')
-        return [dict(id=ids[name], name=name, supercategory='') for name in names]
-
-    def _read_images(self) -> None:
-        files: dict[str, dict] = {}
-        away = []
-        for row in self.part.images:
-            source = row.get('source', self.part.file) if isinstance(row, dict) else self.part.file
-            key = _key(row.get('id')) if isinstance(row, dict) else None
-            name = row.get('file_name') if isinstance(row, dict) else None
-            if key is None or not isinstance(name, str) or not name.strip():
-                self.report('broken annotation', source,
-                            f'the image {str(row)[:100]} has no id or no file name; left out.')
-                continue
-            if key in self.images:
-                self.report('duplicate id', source,
-                            f'image {key} is there twice; {name} is left out.')
-                continue
-            image = self._find_image(row, name, source)
-            file = image.get('file_name')
-            if file in files:
-                self.report('duplicate file', source, f'{file} is listed twice; its objects are '
-                            'joined.', file)
-            self.images[key] = files.setdefault(file, image) if file else {}
-            near = row.get('near', self.part.near)
-            if self.finder and file and file != f'{near}/{name}'.removeprefix('./').lstrip('/'):
-                away.append((source, name, file))
-        self._report_moved(away, len(files))
-        self._drop_broken(files)
-
-    def _report_moved(self, away: list[tuple[str, str, str]], total: int) -> None:
-        """Report names that are no paths, and images that are not where most of them are."""
-        for source, name, file in away:
-            if not f'/{file}'.endswith(f'/{name}'):
-                self.report('file name', source, f'{name!r} is taken to be {file}.')
-            elif len(away) * 2 < total:
-                self.report('moved file', source, f'{name} is found as {file}.')
-
-    def _drop_broken(self, files: dict[str, dict]) -> None:
-        if self.finder is None or len(files) > MAX_DECODED:
-            return
-        known = set(self.finder.files)
-        for file, why in self.finder.find_broken([each for each in files if each in known]).items():
-            self.report('unreadable image', file, f'the image is broken or truncated ({why}); left '
-                        'out.')
-            files[file].clear()
-
-    def _find_image(self, row: dict, name: str, source: str) -> dict:
-        """The image of a row; empty if it cannot be used, which is reported."""
-        width, height = number(row.get('width')) or 0, number(row.get('height')) or 0
-        known = width > 0 and height > 0 and width * height <= limit('pixels')
-        image = dict(file_name=name, width=width, height=height, source=source)
-        if self.finder is None:
-            try:
-                check_inside(name, source)
-            except InstBoxError as error:
-                self.report('file name', source, f'{error} Left out.')
-                return {}
-            if not known:
-                self.report('image size', source, f'{name} has the size {width} x {height}; left '
-                            'out.')
-            return image if known else {}
-        file = self.finder.find(name, row.get('near', self.part.near))
-        if file is None and (self.need_images or not known):
-            self.report('missing file', source, f'there is no image {name}; left out.')
-            return {}
-        if file is None:
-            return image | dict(file_name=name.replace('\\', '/'))
-        return self._measure(image, file, (width, height) if known else None)
-
-    def _measure(self, image: dict, file: str, given: tuple[int, int] | None) -> dict:
-        """Complete an image by its file."""
-        try:
-            width, height, orientation = self.finder.info(file)
-        except (InstBoxError, OSError) as error:
-            self.report('unreadable image', file, f'{reason(error)}; left out.')
-            return {}
-        image |= dict(file_name=file, width=width, height=height)
-        if given == (height, width) and orientation in TURNED:
-            image['turn'] = orientation
-            self.report('orientation', image['source'], f'{file} is turned by its EXIF '
-                        'orientation, its objects are not; they are turned, too.', file)
-        elif given not in (None, (width, height)):
-            self.report('image size', image['source'], f'{file} is {width} x {height} pixels, not '
-                        f'{given[0]} x {given[1]}; its objects stay where they are.', file)
-        elif orientation in (2, 3, 4):
-            self.report('orientation', image['source'], f'{file} has the EXIF orientation '
-                        f'{orientation}; its objects are taken to be drawn on the turned image.',
-                        file)
-        return image
 
     def _read_objects(self) -> list[dict]:
         objects, crowds = [], 0
@@ -238,11 +100,11 @@ class _Cleaner:
         """An annotation with its image and the name of its category; None if the image is lost."""
         if not isinstance(row, dict):
             raise Fault('broken annotation', f'is {str(row)[:100]}; left out')
-        image = self.images.get(_key(row.get('image_id')))
+        image = self.images.get(row.get('image_id'))
         if image is None:
             raise Fault('unknown image', f'is of image {row.get("image_id")!r}, which is not '
                          'listed; left out')
-        category = self.categories.get(_key(row.get('category_id')))
+        category = self.categories.get(id_key(row.get('category_id')))
         if not image:
             return None
         if category is None:
@@ -310,18 +172,6 @@ class _Cleaner:
                 raise Fault('no area', 'covers no pixel; left out')
         return polygons, [*low, *high], area
 
-    def _number_images(self, images: list[dict]) -> list[dict]:
-        """The rows of COCO's table; whole numbers stay ids, others are replaced."""
-        keys = {}
-        for key, image in self.images.items():
-            keys.setdefault(id(image), key)
-        numbers = [keys[id(image)] for image in images]
-        if not all(isinstance(key, int) for key in numbers):
-            numbers = range(1, len(images) + 1)
-        for key, image in zip(numbers, images, strict=True):
-            image['id'] = key
-        return images
-
     def _check_counts(self, images: list[dict], objects: list[dict]) -> None:
         """Replace images by their ids, and report images with no or too many objects."""
         counts = Counter()
@@ -341,11 +191,3 @@ class _Cleaner:
                             '(INSTBOX_MAX_OBJECTS); left out.')
         images[:] = [image for image in images if image['id'] not in crowded]
         objects[:] = [each for each in objects if each['image_id'] not in crowded]
-
-
-def _key(value: Any) -> Any:
-    """An id as a whole number where it is one, else as it is; None if it is none."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    whole = number(value)
-    return whole if whole is not None else value if isinstance(value, str | tuple) else None

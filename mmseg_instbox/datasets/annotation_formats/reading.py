@@ -5,6 +5,7 @@ from typing import Any
 
 from ...errors import InvalidInputError, MissingFileError
 from .annotated_images import AnnotatedImages, Annotations, Problem, find_split, read_json
+from .categories import unify_categories
 from .cleaning import clean
 from .coco import is_coco, read_coco
 from .image_finder import ImageFinder
@@ -56,7 +57,7 @@ def read_annotations(path: str | Path, images: str | Path | None = None,
         splits.setdefault(part.split, []).append(part)
     order = [split for split in ('train', 'val', 'test', 'all') if split in splits]
     found = {split: clean(_merge(splits[split]), finder, need_images) for split in order}
-    _unify_categories(found)
+    unify_categories(found)
     return found
 
 
@@ -167,26 +168,3 @@ def _with_ids(row: Any, place: int, *keys: str) -> Any:
     if not isinstance(row, dict):
         return row
     return row | {key: (place, str(row[key])) for key in keys if row.get(key) is not None}
-
-
-def _unify_categories(splits: dict[str, AnnotatedImages]) -> None:
-    """Give all splits the categories of all, with the same ids."""
-    ids: dict[str, int] = {}
-    for images in splits.values():
-        for row in images.coco['categories']:
-            free = max([0, *ids.values()]) + 1
-            ids.setdefault(row['name'], free if row['id'] in ids.values() else row['id'])
-    used = set()
-    for images in splits.values():
-        names = {row['id']: row['name'] for row in images.coco['categories']}
-        for each in images.coco['annotations']:
-            used.add(names[each['category_id']])
-            each['category_id'] = ids[names[each['category_id']]]
-    rows = [dict(id=ids[name], name=name, supercategory='') for name in sorted(ids, key=ids.get)]
-    for images in splits.values():
-        images.coco['categories'] = [dict(row) for row in rows]
-    first = next(iter(splits.values()))
-    for name in ids:
-        if name not in used:
-            first.problems.append(Problem('empty category', '', f'no object has the category '
-                                          f'{name!r}.'))

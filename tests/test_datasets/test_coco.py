@@ -187,19 +187,21 @@ def test_a_faulty_sample_is_named_or_skipped(tmp_path, damage, message, usable):
         assert dataset[2]['data_samples'].gt_instances.labels.tolist() == [1]
 
 
-def test_skipping_lists_what_is_left_out(tmp_path, caplog):
+def test_skipping_lists_what_is_left_out(tmp_path, monkeypatch):
     table = content()
     table['annotations'][0]['segmentation'] = [[1, 1, 2, 2]]
     table['annotations'][1]['image_id'] = 99
     write(tmp_path, table)
     with pytest.raises(ValueError, match='image_id 99'):
         build(tmp_path)
-    with caplog.at_level('INFO'):
-        dataset = build(tmp_path, on_error='skip')
+    lines = []
+    monkeypatch.setattr('mmseg_instbox.datasets.coco.print_log',
+                        lambda line, **_: lines.append(line))
+    dataset = build(tmp_path, on_error='skip')
     assert dataset[0]['data_samples'].gt_instances.labels.tolist() == [0, 0]
     for text in ('annotation 1 has a polygon of fewer than 3 points', 'annotation 2 is of image 99',
-                 '2 problems; 7 of 9 annotations are used'):
-        assert text in caplog.text
+                 '9 problems; 7 of 9 annotations are used'):  # 7 boxes differ from their masks
+        assert any(text in line for line in lines)
 
 
 def test_nothing_is_decoded_before_it_is_asked_for(root, monkeypatch):

@@ -6,10 +6,13 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from pycocotools import mask as mask_tools
 
+from ...utils.run_lengths import encode_mask
 from .annotated_images import Annotations, number
 from .image_finder import ImageFinder
+from .segmentations import fill_outlines
+
+PIXEL_CENTRE = 0.5  # where the points of our own LabelMe files lie
 
 
 def is_labelme(content: object) -> bool:
@@ -49,7 +52,10 @@ def read_labelme(content: dict, file: str, part: Annotations, finder: ImageFinde
         else:
             known['parts'].append(segmentation)
     for each in objects.values():
-        part.add(image, each['label'], each.get('code') or each['parts'], number=each['number'])
+        code = each.get('code')
+        if code is None and all(size.values()):
+            code = fill_outlines(each['parts'], PIXEL_CENTRE, (size['width'], size['height']))
+        part.add(image, each['label'], code or each['parts'], number=each['number'])
 
 
 def _outline(shape: dict, kind: str, size: dict) -> list | dict | None:
@@ -80,9 +86,8 @@ def _mask(shape: dict, size: dict) -> dict | None:
         with Image.open(io.BytesIO(base64.b64decode(shape['mask'])), formats=['PNG']) as image:
             crop = np.asarray(image) > 0
         left, top = (round(each) for each in shape['points'][0])
-        mask = np.zeros((size['height'], size['width']), np.uint8, order='F')
+        mask = np.zeros((size['height'], size['width']), bool)
         mask[top:top + crop.shape[0], left:left + crop.shape[1]] = crop
     except Exception:  # a broken PNG or a mask that does not fit raise many types
         return None
-    code = mask_tools.encode(mask)
-    return dict(size=[*map(int, code['size'])], counts=code['counts'].decode())
+    return encode_mask(mask)

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from pycocotools import mask as mask_tools
 
 from mmseg_instbox.errors import InstBoxError
 
 from ...utils.foreign_errors import reason
 from ...utils.image_header import open_image
+from ...utils.run_lengths import encode_mask
 from ..instance_maps import VOID
 from ..voc_layout import VOC_CLASSES, voc_palette
 from .annotated_images import DEFAULT_CATEGORY, Annotations, find_split, read_text
@@ -55,11 +55,6 @@ def read_values(path: Path, colours: bool = False) -> np.ndarray:
                 return rgb[..., 0]
             return rgb @ np.array([1 << 16, 1 << 8, 1])
         return np.asarray(image if image.mode != '1' else image.convert('L')).astype(np.int64)
-
-
-def _encode(mask: np.ndarray) -> dict:
-    code = mask_tools.encode(np.asfortranarray(mask, dtype=np.uint8))
-    return dict(size=[*map(int, code['size'])], counts=code['counts'].decode())
 
 
 def read_voc(finder: ImageFinder) -> list[Annotations]:
@@ -142,7 +137,7 @@ def _read_voc_image(stem: str, base: Path, names: dict[int, str], part: Annotati
             part.report('unknown category', source, f'object {value} has the category '
                         f'{own[counts.argmax()]}, which has no name; left out.')
         else:
-            part.add(image, name, _encode(mask), number=int(value))
+            part.add(image, name, encode_mask(mask), number=int(value))
 
 
 def _object_values(ids: np.ndarray, keep_255: bool = False) -> list[int]:
@@ -227,4 +222,4 @@ def _read_mask(file: str, image: str, names: list[str], table: dict[tuple[str, i
             part.report('unknown category', file, f'the instance {value} has no category; left '
                         'out.')
             continue
-        part.add(number, category, _encode(values == value), number=value)
+        part.add(number, category, encode_mask(values == value), number=value)

@@ -1,12 +1,16 @@
 """Check and convert polygons and run-length encodings."""
 from typing import Any
 
+import cv2
 import numpy as np
 from pycocotools import mask as mask_tools
 
 from ...errors import InstBoxError
 from ...utils.foreign_errors import reason
+from ...utils.run_lengths import encode_mask
 from ..coco_masks import MAX_COORDINATE, MAX_OUTLINE, segmentation_rle
+
+ON_GRID = 1e-3  # pixels that rounding may move a point by
 
 
 class Fault(Exception):
@@ -71,3 +75,30 @@ def turn_points(points: np.ndarray, turn: int, size: tuple[int, int]) -> np.ndar
     (x, y), (width, height) = points.T, size
     turned = {5: (y, x), 6: (height - y, x), 7: (height - y, width - x), 8: (y, width - x)}[turn]
     return np.stack(turned, axis=1)
+
+
+def fill_outlines(polygons: list, offset: float, size: tuple[int, int]) -> dict | None:
+    """Draw polygons through the outermost pixels of a mask, as this package writes them.
+
+    Read as outlines of an area, they would lose half a pixel on each side.
+
+    Args:
+        polygons: Their points in any nesting.
+        offset: Where in a pixel the points lie.
+        size: Width and height of the image.
+
+    Returns:
+        dict | None: The run-length encoding of the mask; None for other polygons, whose points do
+        not all lie there.
+    """
+    mask = np.zeros(size[::-1], np.uint8)
+    for polygon in polygons:
+        try:
+            points = read_points(polygon) - offset
+        except Fault:
+            return None
+        pixels = np.rint(points)
+        if len(points) < 3 or np.abs(points - pixels).max() > ON_GRID:
+            return None
+        cv2.fillPoly(mask, [pixels.astype(np.int32)], 1)
+    return encode_mask(mask)

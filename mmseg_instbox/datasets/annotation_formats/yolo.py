@@ -9,8 +9,10 @@ from ...errors import InstBoxError
 from .annotated_images import SPLITS, Annotations, find_split, read_text
 from .image_finder import ImageFinder
 from .masks import read_names
+from .segmentations import fill_outlines
 
 NO_LABELS = ('classes', 'labels', 'obj', 'readme', 'labelmap', 'train', 'val', 'valid', 'test')
+INSIDE_PIXEL = 0.25  # where the points of our own YOLO files lie
 MAX_FRACTION = 2  # of the image's side; what is larger is no fraction
 
 
@@ -144,5 +146,6 @@ def _read_image(image: str, label: str | None, part: Annotations, names: dict[in
                         f'but there are {len(names)} names; left out.')
         else:
             polygon = (values.reshape(-1, 2) * [width, height]).ravel().tolist()
+            code = fill_outlines([polygon], INSIDE_PIXEL, (width, height))
             part.annotations.append(dict(image_id=number, category_id=category,
-                                         segmentation=[polygon], number=position))
+                                         segmentation=code or [polygon], number=position))

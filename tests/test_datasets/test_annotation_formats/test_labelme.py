@@ -63,3 +63,14 @@ def test_a_broken_file_is_left_out(tmp_path, picture, write_json):
     (tmp_path / 'b.json').write_text('{"shapes"')
     found = read_annotations(tmp_path)['all']
     assert [problem.file for problem in found.problems] == ['b.json']
+
+
+def test_outlines_through_pixels_are_their_mask(tmp_path, picture, write_json):
+    picture('a.jpg')
+    square = [[3.5, 2.5], [8.5, 2.5], [8.5, 6.5], [3.5, 6.5]]
+    write_json('a.json', content(shape(points=square, group_id=1),
+                                 shape(points=[[20.5, 2.5]] * 3, group_id=1)))
+    [each] = read_annotations(tmp_path)['all'].coco['annotations']
+    expected = np.zeros((40, 60), np.uint8)
+    expected[2:7, 3:9] = expected[2, 20] = 1
+    assert np.array_equal(mask_tools.decode(each['segmentation']), expected)

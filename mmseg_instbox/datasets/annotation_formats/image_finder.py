@@ -53,6 +53,7 @@ class ImageFinder:
         lower = last.lower()
         stem, suffix = os.path.splitext(lower)
         found = (self._names.get(lower)
+                 or self._stems.get(lower)
                  or self._stems.get(stem if suffix in IMAGE_SUFFIXES else lower)
                  or self._names.get(UPLOAD_PREFIX.sub('', lower)))
         if not found:

@@ -103,7 +103,7 @@ def _colour_code(colour: list[int]) -> int:
 
 def _lists(base: Path, objects: Path) -> Iterator[tuple[str, list[str]]]:
     """The splits with the names of their images."""
-    lists = {file.stem: read_text(file).split()
+    lists = {file.stem: [line.strip() for line in read_text(file).splitlines() if line.strip()]
              for file in (base / 'ImageSets' / 'Segmentation').glob('*.txt')}
     splits = {name: lists[name] for name in ('train', 'val', 'test') if name in lists}
     if not splits:

@@ -12,6 +12,7 @@ def test_equal_folders_come_first_then_the_near_ones_then_the_shallow(tmp_path, 
     assert finder.find('/home/me/Z/Y/a.jpg', near='x') == 'z/y/A.jpg'
     assert finder.find('A', near='z') == 'z/y/A.jpg'
     assert finder.find('b.jpg') is None and finder.find('') is None
+    assert ImageFinder(picture('my b.png.jpeg').parent).find('my b.png') == 'my b.png.jpeg'
 
 
 def test_links_are_followed_and_hidden_files_are_not_seen(tmp_path, picture):

@@ -32,20 +32,20 @@ def same(found, ids=IDS):
 
 @pytest.mark.parametrize('kind', ['palette', 'grey', 'colours'])
 def test_the_layout_of_voc(tmp_path, picture, kind):
-    picture('VOCdevkit/VOC2012/JPEGImages/a.jpg')
+    picture('VOCdevkit/VOC2012/JPEGImages/an image.JPEG')
     base = tmp_path / 'VOCdevkit' / 'VOC2012'
     for folder, values in (('SegmentationClass', LABELS), ('SegmentationObject', IDS)):
         if kind == 'palette':
-            write_mask(base / folder / 'a.png', values)
+            write_mask(base / folder / 'an image.png', values)
         else:
-            save(base / folder / 'a.png',
+            save(base / folder / 'an image.png',
                  values if kind == 'grey' else voc_palette()[values])
     if kind == 'colours':
         lines = [f'{name}:{",".join(map(str, colour))}::' for name, colour in zip(
             ('background', *VOC_CLASSES), voc_palette()[:21], strict=True)]
         (base / 'labelmap.txt').write_text('# label:color:parts:actions\n' + '\n'.join(lines))
     (base / 'ImageSets' / 'Segmentation').mkdir(parents=True)
-    (base / 'ImageSets' / 'Segmentation' / 'val.txt').write_text('a\r\n')
+    (base / 'ImageSets' / 'Segmentation' / 'val.txt').write_bytes(b'\xef\xbb\xbfan image \r\n')
     found = read_annotations(tmp_path)
     assert [*found] == ['val'] and sorted(names(found['val'])) == ['bird', 'car']
     assert sorted(int(mask.sum()) for mask in masks(found['val'])) == [100, 200]

@@ -14,6 +14,7 @@ from ..errors import InvalidInputError
 from ..utils import walk
 from ..utils.foreign_errors import convert_errors
 from ..utils.openmmlab import quiet_imports
+from .category_settings import settle_categories
 from .config_io import find_config, load_config
 
 # the terminal shows neither longer reports of MMEngine's runner, nor lines for each parameter, nor
@@ -37,6 +38,7 @@ def read_run_config(config: str, work_dir: str | None = None, cfg_options: dict 
         InvalidInputError: It is no config, or the options do not fit it.
     """
     cfg = load_config(find_config(config), cfg_options)
+    settle_categories(cfg)
     cfg.launcher = launcher
     cfg.work_dir = work_dir or cfg.get('work_dir') or str(
         Path('work_dirs') / Path(cfg.filename).stem)

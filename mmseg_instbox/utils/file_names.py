@@ -1,7 +1,9 @@
-"""Checks and repairs untrusted file names."""
+"""Checks untrusted file names, and names what is written of each image."""
 import hashlib
+import os
 import re
-from pathlib import PureWindowsPath
+from collections.abc import Iterable
+from pathlib import PurePath, PureWindowsPath
 
 from ..errors import InvalidInputError
 
@@ -11,7 +13,7 @@ _UNFIT = re.compile(r'[\x00-\x1f/\\:*?"<>|]')  # in names of files, on one syste
 
 
 def check_inside(name: str, source: str) -> str:
-    """Check that the name of a file stays below the folder that it is relative to.
+    """Checks that the name of a file stays below the folder that it is relative to.
 
     Symbolic links below the folder are followed: the owner of the data has made them.
 
@@ -35,7 +37,7 @@ def check_inside(name: str, source: str) -> str:
 
 
 def file_name(name: str) -> str:
-    """Turn any text into a file name, without suffix, that stays in its folder.
+    """Turns any text into a file name, without suffix, that stays in its folder.
 
     A name of more than ``MAX_BYTES`` bytes is shortened to its beginning and a digest.
     """
@@ -45,3 +47,43 @@ def file_name(name: str) -> str:
         return name
     digest = hashlib.sha256(encoded).hexdigest()[:12]
     return f'{encoded[:MAX_BYTES - 13].decode(errors="ignore")}-{digest}'
+
+
+def relative_name(name: str) -> str:
+    """Turns any text into a relative path with '/' that stays below its folder."""
+    return '/'.join(map(file_name, name.split('/')))
+
+
+def common_folder(files: Iterable[str]) -> str:
+    """Returns the folder that paths, or addresses in one store, have in common; '' if none."""
+    folders = {os.path.dirname(file if '://' in file else os.path.abspath(file)) for file in files}
+    try:
+        return os.path.commonpath(folders) if folders else ''
+    except ValueError:  # paths and addresses together, or several drives
+        return ''
+
+
+def distinct_name(path: PurePath, taken: set[str], root: str = '') -> str:
+    """Adds a name to those taken and returns it.
+
+    Args:
+        path: The path of an image.
+        taken: Names that are given to others.
+        root: The name has the folders between this one and the image.
+
+    Returns:
+        str: A relative path without suffix; names that are taken get more folders in front, or a
+        number behind.
+    """
+    folders = [each for each in path.parent.parts if each not in (path.anchor, '.', '..')]
+    kept = len(path.relative_to(root).parts) - 1 if root and path.is_relative_to(root) else 0
+    first = len(folders) - kept
+    stem = name = relative_name('/'.join([*folders[first:], path.stem]))
+    while name in taken and first:
+        first -= 1
+        name = relative_name('/'.join([*folders[first:], path.stem]))
+    number = 2
+    while name in taken:
+        name, number = f'{stem}_{number}', number + 1
+    taken.add(name)
+    return name

@@ -6,18 +6,11 @@ from pycocotools import mask as mask_tools
 
 
 def encode_mask(mask: np.ndarray) -> dict[str, Any]:
-    """Encode a mask by COCO's run lengths.
-
-    Args:
-        mask: ``(H, W)`` bool.
-
-    Returns:
-        dict: ``size`` (H, W) and a string ``counts``, ready for JSON.
-    """
+    """Encodes a mask ``(H, W)`` bool as ``size`` (H, W) and a string ``counts``, for JSON."""
     code = mask_tools.encode(np.asfortranarray(mask, dtype=np.uint8))
     return dict(size=[int(length) for length in code['size']], counts=code['counts'].decode())
 
 
 def decode_mask(code: dict[str, Any]) -> np.ndarray:
-    """Decode run lengths with ``size`` and ``counts`` to a mask ``(H, W)`` bool."""
+    """Decodes run lengths with ``size`` and ``counts`` to a mask ``(H, W)`` bool."""
     return mask_tools.decode(code).astype(bool)

@@ -8,27 +8,18 @@ from mmseg.structures import SegDataSample
 from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.utils.file_names import file_name
 
-from .coco import CocoWriter, coco_annotations, coco_content
+from .coco import CocoWriter
 from .coco_reader import samples_from_coco
-from .panoptic import PanopticWriter, panoptic_segments
-from .png import PngWriter, png_maps
-from .polygon_writers import LabelMeWriter, YoloWriter, labelme_shapes, yolo_lines
-from .polygons import join_polygons, mask_polygons
+from .pixel_maps import PanopticWriter, PngWriter
+from .polygon_writers import LabelMeWriter, YoloWriter
 from .result_writer import ResultWriter
 from .supervision import to_supervision
 
-__all__ = [
-    'FORMATS', 'CocoWriter', 'LabelMeWriter', 'PanopticWriter', 'PngWriter', 'ResultWriter',
-    'YoloWriter', 'coco_annotations', 'coco_content', 'file_name', 'join_polygons',
-    'labelme_shapes', 'mask_polygons', 'panoptic_segments', 'png_maps', 'samples_from_coco',
-    'to_supervision', 'write_results', 'yolo_lines'
-]
+__all__ = ['FORMATS', 'CocoWriter', 'LabelMeWriter', 'PanopticWriter', 'PngWriter', 'ResultWriter',
+           'YoloWriter', 'file_name', 'samples_from_coco', 'to_supervision', 'write_results']
 
 FORMATS: dict[str, type[ResultWriter]] = dict(
-    coco=CocoWriter,
-    png=PngWriter,
-    labelme=LabelMeWriter,
-    yolo=YoloWriter,
+    coco=CocoWriter, png=PngWriter, labelme=LabelMeWriter, yolo=YoloWriter,
     panoptic=PanopticWriter)
 
 

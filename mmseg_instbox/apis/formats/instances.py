@@ -1,5 +1,6 @@
 """What all formats take from a prediction: its categories and its instances."""
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -41,20 +42,20 @@ def read_categories(dataset_meta: dict) -> Categories:
     Raises:
         ValueError: Names are missing or repeated, or a thing is not among the classes.
     """
-    classes, things = (tuple((dataset_meta or {}).get(key) or ())
-                       for key in ('classes', 'thing_classes'))
+    meta = dataset_meta or {}
+    classes, things, palette = (tuple(meta.get(key) or ())
+                                for key in ('classes', 'thing_classes', 'palette'))
     if not classes or not things:
-        raise InvalidInputError(f'dataset_meta has the keys {sorted(dataset_meta or {})}, but '
-                                "'classes' and 'thing_classes' are needed: take the inferencer's "
-                                "or the model's dataset_meta.")
+        raise InvalidInputError(f"dataset_meta has the keys {sorted(meta)}, but 'classes' and "
+                                "'thing_classes' are needed: take the inferencer's or the model's "
+                                'dataset_meta.')
     if len(set(classes)) < len(classes) or not set(things) <= set(classes):
         raise InvalidInputError(f'dataset_meta names the classes {classes} and the thing_classes '
                                 f'{things}: each class must appear once, and each thing must be '
                                 'one of the classes.')
     thing_ids = tuple(classes.index(name) for name in things)
-    coco_ids = _coco_ids(len(classes), thing_ids, dataset_meta.get('category_ids') or {})
-    return Categories(classes, things, thing_ids, coco_ids,
-                      tuple(dataset_meta.get('palette') or ()))
+    ids = _coco_ids(len(classes), thing_ids, meta.get('category_ids') or {})
+    return Categories(classes, things, thing_ids, ids, palette)
 
 
 def _coco_ids(number: int, thing_ids: tuple[int, ...], official: dict) -> tuple[int, ...]:
@@ -69,31 +70,33 @@ def _coco_ids(number: int, thing_ids: tuple[int, ...], official: dict) -> tuple[
     return tuple(things.get(i, stuff[i]) for i in range(number))
 
 
+@dataclass
 class Instances:
     """The instances of an image whose score is high enough and that have pixels, in their order.
 
-    Masks are given as arrays or as COCO's run lengths; the other form is computed when it is used.
-
     Attributes:
+        given: N masks as arrays (H, W) bool or COCO's run lengths; ``masks`` and ``codes`` convert
+            them when they are used.
         labels: (N,) int64 index into ``thing_classes``.
         scores: (N,) float32.
+        tracks: (N,) int, the object of each in a video; -1 if unknown.
         shape: (H, W) of the image.
     """
-
-    def __init__(self, masks: Sequence[np.ndarray] | Sequence[dict], labels: np.ndarray,
-                 scores: np.ndarray, shape: tuple[int, int]) -> None:
-        self.labels, self.scores, self.shape = labels, scores, shape
-        self._given = masks
+    given: list[Any]
+    labels: np.ndarray
+    scores: np.ndarray
+    tracks: np.ndarray
+    shape: tuple[int, int]
 
     @cached_property
     def masks(self) -> list[np.ndarray]:
         """N arrays (H, W) bool."""
-        return [decode_mask(mask) if isinstance(mask, dict) else mask for mask in self._given]
+        return [decode_mask(mask) if isinstance(mask, dict) else mask for mask in self.given]
 
     @cached_property
     def codes(self) -> list[dict[str, Any]]:
         """N run-length codes, dicts of ``size`` and string ``counts``."""
-        return [mask if isinstance(mask, dict) else encode_mask(mask) for mask in self._given]
+        return [mask if isinstance(mask, dict) else encode_mask(mask) for mask in self.given]
 
 
 def read_instances(sample: SegDataSample, categories: Categories,
@@ -102,41 +105,36 @@ def read_instances(sample: SegDataSample, categories: Categories,
 
     Args:
         sample: With ``pred_instances``, whose ``masks`` are (N, H, W), or a list of COCO's run
-            lengths as in mmdet.
+            lengths as in mmdet; ``track_ids`` are optional.
         categories: Those of the model.
         score_thr: Instances of a lower score are left out, as are those without pixels.
 
     Raises:
-        ValueError: The sample has no instances, their fields differ in length, or a label is no
-            thing.
+        ValueError: The sample has no instances, or a label is no thing.
     """
     if 'pred_instances' not in sample:
         raise InvalidInputError(f'{_name(sample)} has no pred_instances, only {sample.keys()}: '
                                 'give a sample that a model of this package predicted.')
     found = sample.pred_instances
     labels, scores = _to_numpy(found['labels']), _to_numpy(found['scores'])
+    tracks = _to_numpy(getattr(found, 'track_ids', np.full(len(labels), -1)))
     if isinstance(found['masks'], list):
         masks, shape = found['masks'], tuple(sample.ori_shape)
         filled = mask_tools.area(masks) > 0 if masks else np.zeros(0, bool)
     else:
         masks = _to_numpy(found['masks'])
-        if masks.ndim != 3:
-            raise InvalidInputError(f'The masks of {_name(sample)} have the shape {masks.shape}, '
-                                    'expected (N, H, W).')
         shape, filled = masks.shape[1:], masks.any(axis=(1, 2))
-    if labels.shape != scores.shape or (len(masks), ) != labels.shape:
-        raise InvalidInputError(f'{_name(sample)} has {len(masks)} masks, labels {labels.shape} '
-                                f'and scores {scores.shape}: their lengths must be equal.')
     outside = labels[(labels < 0) | (labels >= len(categories.thing_classes))]
     if len(outside):
         raise InvalidInputError(f'{_name(sample)} has an instance of label {outside[0]}, but there '
                                 f'are {len(categories.thing_classes)} thing_classes: give the '
                                 'dataset_meta of the model that predicted it.')
-    keep = (scores >= np.float32(score_thr)) & filled
+    keep = ((scores >= np.float32(score_thr)) & filled).nonzero()[0]
     # Views: a copy of the masks of a large image would take a gigabyte.
     chosen = [masks[i] if isinstance(masks[i], dict) else masks[i].astype(bool, copy=False)
-              for i in keep.nonzero()[0]]
-    return Instances(chosen, labels[keep].astype(np.int64), scores[keep].astype(np.float32), shape)
+              for i in keep]
+    return Instances(chosen, labels[keep].astype(np.int64), scores[keep].astype(np.float32),
+                     tracks[keep], shape)
 
 
 def read_segments(sample: SegDataSample, instances: Instances,

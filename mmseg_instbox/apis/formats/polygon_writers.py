@@ -8,8 +8,7 @@ from mmseg.structures import SegDataSample
 
 from mmseg_instbox.utils import atomic_write, write_json
 
-from .coco import is_address
-from .instances import Categories, Instances, read_categories, read_instances
+from .instances import Categories, Instances
 from .polygons import join_polygons, mask_polygons
 from .result_writer import ResultWriter
 
@@ -20,49 +19,30 @@ INSIDE_PIXEL = 0.25
 
 
 class LabelMeWriter(ResultWriter):
-    """Writes ``NAME.json`` for each image, with the image's path relative to the folder; without a
-    path, ``NAME.png`` in it."""
+    """Writes ``NAME.json`` for each image, with the image's path relative to this file; without a
+    path, ``NAME.png`` beside it."""
 
     def _write(self, sample: SegDataSample, instances: Instances, name: str,
                image_file: str | None) -> None:
-        image_path = f'{name}.png'
-        if image_file is not None:
-            image_path = image_file
-            if not is_address(image_file):
-                image_path = os.path.relpath(image_file, self.out_dir).replace(os.sep, '/')
+        path = self.out_dir / f'{name}.json'
+        image_path = image_file or f'{path.stem}.png'
+        if image_file is not None and '://' not in image_file:
+            image_path = os.path.relpath(image_file, path.parent).replace(os.sep, '/')
         height, width = instances.shape
-        shapes = _labelme_shapes(instances, self.categories)
-        content = dict(version=LABELME_VERSION, flags={}, shapes=shapes, imagePath=image_path,
-                       imageData=None, imageHeight=height, imageWidth=width)
-        write_json(content, self.out_dir / f'{name}.json')
-
-    def _finish(self) -> Path:
-        return self.out_dir
+        write_json(dict(version=LABELME_VERSION, flags={},
+                        shapes=labelme_shapes(instances, self.categories), imagePath=image_path,
+                        imageData=None, imageHeight=height, imageWidth=width), path)
 
 
-def labelme_shapes(sample: SegDataSample, dataset_meta: dict,
-                   score_thr: float = 0.) -> list[dict]:
-    """Turns the instances of a sample into LabelMe polygons.
-
-    Args:
-        sample: With ``pred_instances``.
-        dataset_meta: ``classes`` and ``thing_classes``.
-        score_thr: Instances of a lower score are left out.
+def labelme_shapes(instances: Instances, categories: Categories) -> list[dict]:
+    """Turns instances into LabelMe polygons.
 
     Returns:
         list[dict]: A shape for each connected part of each instance. ``group_id`` numbers the
         instances from 1 and is shared by the parts; ``points`` are centres of pixels, from (0.5,
         0.5) on, in the outline; a hole is joined to it by a bridge (:func:`mask_polygons`);
         ``description`` holds the score.
-
-    Raises:
-        ValueError: See :func:`read_instances`.
     """
-    categories = read_categories(dataset_meta)
-    return _labelme_shapes(read_instances(sample, categories, score_thr), categories)
-
-
-def _labelme_shapes(instances: Instances, categories: Categories) -> list[dict]:
     found = zip(instances.masks, instances.labels, instances.scores, strict=True)
     return [dict(label=categories.thing_classes[label],
                  points=(polygon + PIXEL_CENTRE).tolist(),
@@ -81,7 +61,7 @@ class YoloWriter(ResultWriter):
 
     def _write(self, sample: SegDataSample, instances: Instances, name: str,
                image_file: str | None) -> None:
-        text = ''.join(f'{line}\n' for line in _yolo_lines(instances))
+        text = ''.join(f'{line}\n' for line in yolo_lines(instances))
         atomic_write(text.encode(), self.out_dir / 'labels' / f'{name}.txt')
 
     def _finish(self) -> Path:
@@ -91,26 +71,14 @@ class YoloWriter(ResultWriter):
         return atomic_write(text.encode(), self.out_dir / 'data.yaml')
 
 
-def yolo_lines(sample: SegDataSample, dataset_meta: dict, score_thr: float = 0.) -> list[str]:
-    """Turns the instances of a sample into lines of a YOLO label file.
-
-    Args:
-        sample: With ``pred_instances``.
-        dataset_meta: ``classes`` and ``thing_classes``.
-        score_thr: Instances of a lower score are left out; the format holds no scores.
+def yolo_lines(instances: Instances) -> list[str]:
+    """Turns instances into lines of a YOLO label file, which holds no scores.
 
     Returns:
         list[str]: Index into ``thing_classes`` and a polygon, x and y as fractions of width and
         height, with spaces between. An instance is one polygon, as in Ultralytics' own conversion:
         its parts and holes are joined by bridges (:func:`join_polygons`).
-
-    Raises:
-        ValueError: See :func:`read_instances`.
     """
-    return _yolo_lines(read_instances(sample, read_categories(dataset_meta), score_thr))
-
-
-def _yolo_lines(instances: Instances) -> list[str]:
     size = np.array(instances.shape[::-1])
     polygons = [(join_polygons(mask_polygons(mask)) + INSIDE_PIXEL) / size
                 for mask in instances.masks]

@@ -12,38 +12,32 @@ import numpy as np
 
 
 def mask_polygons(mask: np.ndarray) -> list[np.ndarray]:
-    """Returns one polygon for each connected part (8 neighbours) of a mask.
-
-    Args:
-        mask (ndarray): (H, W) bool.
+    """Returns one polygon for each connected part (8 neighbours) of a mask (H, W) bool.
 
     Returns:
         list[ndarray]: Each (P, 2) int64, x and y of pixels, P >= 3, the largest part first; a part
         of a single pixel has its point three times. Empty for an empty mask.
     """
-    top, left, crop = _crop(mask)
+    left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
+    crop = np.ascontiguousarray(mask[top:top + height, left:left + width], np.uint8)
+    if not crop.size:
+        return []
     # OpenCV treats pixels outside the image as background: no border is needed.
-    rings, links = cv2.findContours(crop, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    rings, links = cv2.findContours(crop, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE,
+                                    offset=(left, top))
     rings = [ring[:, 0].astype(np.int64) for ring in rings]
     holes = defaultdict(list)  # of each part, by its index
-    for ring, (*_, part) in zip(rings, links[0] if rings else (), strict=True):
+    for ring, (*_, part) in zip(rings, links[0], strict=True):
         holes[part].append(ring)
     parts = [_join_holes(rings[i], holes[i]) for i in range(len(rings)) if links[0, i, 3] < 0]
-    polygons = [_at_least_three(_drop_straight(part)) for part in parts]
-    return [each + (left, top) for each in sorted(polygons, key=polygon_area, reverse=True)]
+    return sorted(map(_simplify, parts), key=polygon_area, reverse=True)
 
 
 def join_polygons(polygons: list[np.ndarray]) -> np.ndarray:
-    """Joins polygons to one, for formats with one polygon per object.
+    """Joins one or more polygons (P, 2) to one (Q, 2), for formats with one per object.
 
     Each is joined to a near point of those before it by a bridge; a program that draws outlines
     draws the bridge, too, a line one pixel wide.
-
-    Args:
-        polygons (list[ndarray]): One or more, each (P, 2).
-
-    Returns:
-        ndarray: (Q, 2), of the same type.
     """
     joined = polygons[0]
     for polygon in polygons[1:]:
@@ -57,17 +51,8 @@ def polygon_area(polygon: np.ndarray) -> float:
     return abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2
 
 
-def _crop(mask: np.ndarray) -> tuple[int, int, np.ndarray]:
-    """Top, left and the part (h, w) uint8 of a mask that is not empty."""
-    rows, columns = mask.any(axis=1).nonzero()[0], mask.any(axis=0).nonzero()[0]
-    if not len(rows):
-        return 0, 0, np.zeros((1, 1), dtype=np.uint8)
-    crop = mask[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1]
-    return int(rows[0]), int(columns[0]), np.ascontiguousarray(crop, dtype=np.uint8)
-
-
 def _join_holes(ring: np.ndarray, holes: list[np.ndarray]) -> np.ndarray:
-    """Join the outlines of holes to that of their part, from left to right.
+    """Joins the outlines of holes to that of their part, from left to right.
 
     From the leftmost pixel of a hole's outline, the region goes on to the left until it meets
     another outline: that of the part or of a hole farther left, which is joined already.
@@ -81,36 +66,28 @@ def _join_holes(ring: np.ndarray, holes: list[np.ndarray]) -> np.ndarray:
 
 
 def _insert(ring: np.ndarray, other: np.ndarray, here: int, there: int) -> np.ndarray:
-    """Walk ``ring`` to its point ``here``, round ``other`` from its point ``there``, and back."""
+    """Walks ``ring`` to its point ``here``, round ``other`` from its point ``there``, and back."""
     around = np.concatenate([other[there:], other[:there + 1]])
     return np.concatenate([ring[:here + 1], around, ring[here:]])
 
 
-def _drop_straight(ring: np.ndarray) -> np.ndarray:
-    """Drop the points (P, 2) at which a ring goes on as it came."""
+def _simplify(ring: np.ndarray) -> np.ndarray:
+    """Drops the points (P, 2) at which a ring goes on as it came; repeats points until there are
+    three, because readers take fewer for no polygon."""
     steps = np.roll(ring, -1, axis=0) - ring
     turns = (steps != np.roll(steps, 1, axis=0)).any(axis=1)
     turns[0] = True
-    return ring[turns]
+    ring = ring[turns]
+    return ring[np.arange(max(len(ring), 3)) % len(ring)]
 
 
 def _near_points(ring: np.ndarray, other: np.ndarray) -> tuple[int, int]:
     """Indices of two points of which each is the nearest to the other, (P, 2) and (Q, 2)."""
     here, there, gap = 0, 0, np.inf
     while True:
-        here = _nearest(ring, other[there])
-        there = _nearest(other, ring[here])
-        closer = np.abs(ring[here] - other[there]).max()
+        here = int(np.abs(ring - other[there]).max(axis=1).argmin())
+        there = int(np.abs(other - ring[here]).max(axis=1).argmin())
+        closer = np.abs(ring[here] - other[there]).max()  # pixels of a line between them
         if closer >= gap:
             return here, there
         gap = closer
-
-
-def _nearest(points: np.ndarray, point: np.ndarray) -> int:
-    """Index of the point nearest to another: as many pixels away as a line to it has."""
-    return int(np.abs(points - point).max(axis=1).argmin())
-
-
-def _at_least_three(polygon: np.ndarray) -> np.ndarray:
-    """Walk the points again until there are three: readers take fewer for no polygon."""
-    return polygon[np.arange(max(len(polygon), 3)) % len(polygon)]

@@ -5,7 +5,7 @@ from pathlib import Path
 from mmseg.structures import SegDataSample
 
 from mmseg_instbox.errors import InvalidInputError
-from mmseg_instbox.utils.file_names import file_name
+from mmseg_instbox.utils.file_names import relative_name
 
 from .instances import Instances, read_categories, read_instances
 
@@ -41,9 +41,10 @@ class ResultWriter(ABC):
         """Adds the prediction on one image.
 
         Args:
-            sample: With ``pred_instances``, and ``pred_sem_seg`` for formats with categories.
-            name: Name of the image without folder and ending. Characters that a file name must
-                not have become ``_``.
+            sample: With ``pred_instances``, and ``pred_sem_seg`` for formats with categories; of a
+                frame of a video also ``video`` (its name) and ``frame_id``.
+            name: Name of the image without suffix, a relative path; files are written to the
+                folders in it. Characters that a file name must not have become ``_``.
             image_file: Path or address of the image, if it has one.
 
         Raises:
@@ -54,7 +55,7 @@ class ResultWriter(ABC):
             raise InvalidInputError(f'{name}: the results in {self.out_dir} were finished with '
                                     'close(): add images before.')
         instances = read_instances(sample, self.categories, self.score_thr)
-        name = file_name(name)
+        name = relative_name(name)
         if name in self._names:
             raise InvalidInputError(f'{name}: two images of this name; the results in '
                                     f'{self.out_dir} would overwrite each other. Give them '
@@ -74,9 +75,9 @@ class ResultWriter(ABC):
                image_file: str | None) -> None:
         """Writes or stores one image under a name that is safe and new."""
 
-    @abstractmethod
     def _finish(self) -> Path:
         """Writes what concerns all images."""
+        return self.out_dir
 
     def __enter__(self) -> 'ResultWriter':
         return self

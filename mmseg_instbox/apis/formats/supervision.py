@@ -39,10 +39,7 @@ def to_supervision(sample: SegDataSample, dataset_meta: dict,
     categories = read_categories(dataset_meta)
     instances = read_instances(sample, categories, score_thr)
     masks = np.array(instances.masks, dtype=bool).reshape(-1, *instances.shape)
-    names = np.array(categories.thing_classes)
     return Detections(
-        xyxy=mask_boxes(torch.from_numpy(masks)).numpy(),
-        mask=masks,
-        confidence=instances.scores,
-        class_id=instances.labels,
-        data=dict(class_name=names[instances.labels]))
+        xyxy=mask_boxes(torch.from_numpy(masks)).numpy(), mask=masks,
+        confidence=instances.scores, class_id=instances.labels,
+        data=dict(class_name=np.array(categories.thing_classes)[instances.labels]))

@@ -3,10 +3,21 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from mmseg_instbox.apis.formats import CocoWriter, coco_annotations, coco_content
+from mmseg_instbox.apis.formats import CocoWriter
+from mmseg_instbox.apis.formats.coco import coco_annotations
+
+
+@pytest.fixture
+def annotate(read):
+    """A function that gives the annotations of a sample."""
+    def annotate(sample, image_id, meta, score_thr=0.):
+        instances, categories = read(sample, meta, score_thr)
+        return coco_annotations(instances, image_id, categories)
+    return annotate
 
 
 @pytest.fixture
@@ -53,26 +64,26 @@ def test_ids_are_indices_of_the_classes(write, sample, meta):
     assert [each['id'] for each in content['annotations']] == [1, 2, 3, 4]
 
 
-def test_no_object_has_the_category_0(make_sample, masks):
+def test_no_object_has_the_category_0(annotate, make_sample, masks):
     meta = dict(classes=('dog', 'cat'), thing_classes=('dog', 'cat'))
-    found = coco_annotations(make_sample(masks[:2], [0, 1], [.5, .5]), 7, meta)
+    found = annotate(make_sample(masks[:2], [0, 1], [.5, .5]), 7, meta)
     assert [(each['image_id'], each['category_id']) for each in found] == [(7, 1), (7, 2)]
 
 
-def test_ids_of_a_data_set_from_coco_are_kept(sample, meta):
-    found = coco_annotations(sample, 1, meta | dict(category_ids={18: 0, 17: 1}))
+def test_ids_of_a_data_set_from_coco_are_kept(annotate, sample, meta):
+    found = annotate(sample, 1, meta | dict(category_ids={18: 0, 17: 1}))
     assert [each['category_id'] for each in found] == [18, 17, 18, 17]
     # as JSON has them, and where two ids mean one category
-    found = coco_annotations(sample, 1, meta | dict(category_ids={'18': 0, '17': 1}))
+    found = annotate(sample, 1, meta | dict(category_ids={'18': 0, '17': 1}))
     assert [each['category_id'] for each in found] == [18, 17, 18, 17]
-    found = coco_annotations(sample, 1, meta | dict(category_ids={18: 0, 17: 1, 16: 1}))
+    found = annotate(sample, 1, meta | dict(category_ids={18: 0, 17: 1, 16: 1}))
     assert [each['category_id'] for each in found] == [3, 1, 3, 1]
 
 
-def test_low_scores_are_left_out(write, sample, capsys):
+def test_low_scores_are_left_out(annotate, write, sample, capsys):
     assert len(COCO(write((sample, 'scene'), score_thr=.6)).anns) == 3
-    assert len(coco_annotations(sample, 1, dict(classes=('dog', 'cat'),
-                                                thing_classes=('dog', 'cat')), .85)) == 1
+    assert len(annotate(sample, 1, dict(classes=('dog', 'cat'),
+                                        thing_classes=('dog', 'cat')), .85)) == 1
 
 
 def test_file_names_are_relative_to_the_folder_of_all(write, make_sample, masks, capsys):
@@ -97,12 +108,18 @@ def test_image_ids_are_kept_and_not_given_twice(write, make_sample, masks, meta,
         write((samples[0], 'a'), (samples[0], 'b'))
 
 
-def test_content_of_parts_is_that_of_the_writer(write, sample, meta):
-    images = [dict(id=1, file_name='scene', height=60, width=80)]
-    content = coco_content(images, coco_annotations(sample, 1, meta), meta)
-    assert content == json.loads(write((sample, 'scene')).read_text())
+def test_frames_of_videos_have_their_numbers_and_objects_theirs(write, make_sample, masks):
+    frames = []
+    for number, video in enumerate(['cat', 'cat', 'dog']):
+        frames.append(make_sample(masks[:2], [0, 1], [.5, .5], video=video, frame_id=number))
+        frames[-1].pred_instances.track_ids = torch.tensor([7, -1])
+    content = json.loads(write(*((frame, f'{i}') for i, frame in enumerate(frames))).read_text())
+    assert content['videos'] == [dict(id=1, name='cat'), dict(id=2, name='dog')]
+    assert [(each['video_id'], each['frame_id']) for each in content['images']] == [
+        (1, 0), (1, 1), (2, 2)]
+    assert [each.get('track_id') for each in content['annotations']] == [7, None] * 3
 
 
-def test_masks_without_pixels_are_left_out(make_sample, masks, meta):
+def test_masks_without_pixels_are_left_out(annotate, make_sample, masks, meta):
     masks[0] = False
-    assert len(coco_annotations(make_sample(masks[:2], [0, 1], [.5, .5]), 1, meta)) == 1
+    assert len(annotate(make_sample(masks[:2], [0, 1], [.5, .5]), 1, meta)) == 1

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from mmseg_instbox.apis.formats import LabelMeWriter, labelme_shapes
+from mmseg_instbox.apis.formats import LabelMeWriter
+from mmseg_instbox.apis.formats.polygon_writers import labelme_shapes
 
 TYPES = dict(label=str, points=list, shape_type=str, flags=dict, description=str, group_id=int)
 
@@ -65,15 +66,15 @@ def test_labelme_draws_the_masks(out, tmp_path, picture, sample, masks, meta):
     assert all(np.array_equal(drawn[number], mask) for number, mask in enumerate(masks, start=1))
 
 
-def test_parts_share_a_group_and_holes_a_polygon(sample, meta):
-    shapes = labelme_shapes(sample, meta)
+def test_parts_share_a_group_and_holes_a_polygon(sample, read):
+    shapes = labelme_shapes(*read(sample))
     assert [shape['group_id'] for shape in shapes] == [1, 2, 2, 3, 4]
     assert [shape['label'] for shape in shapes] == ['dog', 'cat', 'cat', 'dog', 'cat']
     assert [shape['description'] for shape in shapes][:2] == ['score 0.900', 'score 0.800']
 
 
-def test_points_are_centres_of_pixels(sample, meta):
-    (pixel, ) = [each for each in labelme_shapes(sample, meta) if each['group_id'] == 3]
+def test_points_are_centres_of_pixels(sample, read):
+    (pixel, ) = [each for each in labelme_shapes(*read(sample)) if each['group_id'] == 3]
     assert pixel['points'] == [[79.5, 59.5]] * 3
 
 
@@ -95,5 +96,5 @@ def test_a_relative_path_leads_from_the_file_to_the_image(tmp_path, picture, sam
     assert content['imagePath'] == 'https://example.org/y.jpg'
 
 
-def test_low_scores_are_left_out(sample, meta):
-    assert {each['label'] for each in labelme_shapes(sample, meta, .85)} == {'dog'}
+def test_low_scores_are_left_out(sample, meta, read):
+    assert {each['label'] for each in labelme_shapes(*read(sample, meta, .85))} == {'dog'}

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmseg_instbox.apis.formats import PanopticWriter, panoptic_segments
-from mmseg_instbox.apis.formats.panoptic import id_colors
+from mmseg_instbox.apis.formats import PanopticWriter
+from mmseg_instbox.apis.formats.pixel_maps import panoptic_segments
 
 
 def read_ids(file):
@@ -67,25 +67,26 @@ def test_mmdet_reads_it(written, masks):
                for each, mask in zip(things, masks, strict=True))
 
 
-def test_ids_go_beyond_one_byte(make_sample, meta):
-    masks = np.eye(300, 400, dtype=bool).reshape(300, 20, 20)
-    ids, segments = panoptic_segments(make_sample(masks, [0] * 300, [.5] * 300), meta)
-    colors = id_colors(ids)
+def test_ids_go_beyond_one_byte(make_sample, meta, read, tmp_path):
+    sample = make_sample(np.eye(300, 400, dtype=bool).reshape(300, 20, 20), [0] * 300, [.5] * 300)
+    ids, segments = panoptic_segments(sample, *read(sample))
     assert len(segments) == 301 and ids.max() == 301
-    assert np.array_equal(colors @ [1, 256, 65536], ids)
+    PanopticWriter(tmp_path, meta).add(sample, 'many')
+    assert np.array_equal(read_ids(tmp_path / 'panoptic' / 'many.png'), ids)
 
 
-def test_official_ids_leave_room_for_stuff(make_sample, masks):
+def test_official_ids_leave_room_for_stuff(make_sample, masks, read):
     meta = dict(classes=('background', 'cat', 'sky', 'dog'), thing_classes=('dog', 'cat'),
                 category_ids={2: 0, 17: 1})
     seg_map = np.full((60, 80), 2)
     seg_map[masks[0]], seg_map[masks[1]] = 3, 1
-    _, segments = panoptic_segments(make_sample(masks[:2], [0, 1], [.5, .5], seg_map), meta)
+    sample = make_sample(masks[:2], [0, 1], [.5, .5], seg_map)
+    _, segments = panoptic_segments(sample, *read(sample, meta))
     ids = [each['category_id'] for each in segments]
     assert ids[:2] == [2, 17] and ids[2] not in (0, 1, 2, 3, 17)
 
 
-def test_hidden_instances_are_no_segments(make_sample, masks, meta):
-    both = np.stack([masks[1], masks[1]])
-    _, segments = panoptic_segments(make_sample(both, [0, 1], [.4, .5]), meta)
+def test_hidden_instances_are_no_segments(make_sample, masks, read):
+    sample = make_sample(np.stack([masks[1], masks[1]]), [0, 1], [.4, .5])
+    _, segments = panoptic_segments(sample, *read(sample))
     assert [each['id'] for each in segments] == [2, 3]

@@ -5,7 +5,8 @@ import torch
 from mmengine.structures import PixelData
 from PIL import Image
 
-from mmseg_instbox.apis.formats import PngWriter, png_maps
+from mmseg_instbox.apis.formats import PngWriter
+from mmseg_instbox.apis.formats.pixel_maps import png_maps
 from mmseg_instbox.datasets import InstBoxDataset, VOCInstDataset
 
 PIPELINE = [dict(type='LoadInstImage'), dict(type='LoadInstAnnotations'),
@@ -19,6 +20,12 @@ def pictures(tmp_path):
     folder.mkdir()
     Image.new('RGB', (80, 60)).save(folder / 'a scene.jpg')
     return folder
+
+
+@pytest.fixture
+def maps(read):
+    """A function that gives the two maps of a sample."""
+    return lambda sample, *more: png_maps(sample, *read(sample, *more))
 
 
 @pytest.fixture
@@ -82,31 +89,31 @@ def test_more_than_254_instances_take_16_bit(tmp_path, make_sample, meta, pictur
 
 
 @pytest.mark.parametrize('number, dtype', [(254, np.uint8), (255, np.uint16)])
-def test_254_instances_fit_into_8_bit(number, dtype, make_sample, meta):
+def test_254_instances_fit_into_8_bit(number, dtype, make_sample, maps):
     masks = np.eye(number, 400, dtype=bool).reshape(number, 20, 20)
-    _, ids = png_maps(make_sample(masks, [0] * number, [.5] * number), meta)
+    _, ids = maps(make_sample(masks, [0] * number, [.5] * number))
     assert ids.dtype == dtype and len(np.unique(ids)) == number + 1
 
 
-def test_the_highest_score_is_on_top_and_shows_its_category(make_sample, meta):
+def test_the_highest_score_is_on_top_and_shows_its_category(make_sample, maps):
     masks = np.zeros((3, 4, 4), bool)
     masks[0, :3], masks[1, 1:], masks[2, 1:3] = True, True, True
     seg_map = np.zeros((4, 4), np.int64)
-    categories, ids = png_maps(make_sample(masks, [0, 1, 0], [.5, .9, .1], seg_map), meta)
+    categories, ids = maps(make_sample(masks, [0, 1, 0], [.5, .9, .1], seg_map))
     assert ids[:, 0].tolist() == [1, 2, 2, 2]
     assert categories[:, 0].tolist() == [3, 1, 1, 1]
 
 
-def test_pixels_of_left_out_instances_keep_their_category(sample, meta):
-    categories, ids = png_maps(sample, meta, score_thr=.85)
+def test_pixels_of_left_out_instances_keep_their_category(sample, meta, maps):
+    categories, ids = maps(sample, meta, .85)
     assert np.unique(ids).tolist() == [0, 1]
     assert np.array_equal(categories, sample.pred_sem_seg.data[0])
 
 
-def test_void_stays_void(make_sample, masks, meta):
+def test_void_stays_void(make_sample, masks, maps):
     seg_map = np.full((60, 80), 255)
     seg_map[masks[0]] = 3
-    categories, ids = png_maps(make_sample(masks[:1], [0], [.5], seg_map), meta)
+    categories, ids = maps(make_sample(masks[:1], [0], [.5], seg_map))
     assert np.array_equal(categories, np.where(masks[0], 3, 255))
     assert np.array_equal(ids, masks[0])
 
@@ -117,10 +124,10 @@ def test_more_categories_than_fit(tmp_path):
         PngWriter(tmp_path, dict(classes=names, thing_classes=names))
 
 
-def test_samples_without_a_category_map_that_fits(sample, meta):
+def test_samples_without_a_category_map_that_fits(sample, maps):
     sample.pred_sem_seg = PixelData(data=torch.zeros(1, 50, 80))
     with pytest.raises(ValueError, match=r'map \(50, 80\) and the masks \(60, 80\) of scene'):
-        png_maps(sample, meta)
+        maps(sample)
     del sample.pred_sem_seg
     with pytest.raises(ValueError, match='scene has no pred_sem_seg'):
-        png_maps(sample, meta)
+        maps(sample)

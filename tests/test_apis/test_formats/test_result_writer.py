@@ -1,7 +1,9 @@
 """What holds for the writers of all formats."""
 import gc
+import json
 import pickle
 import weakref
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,7 +22,8 @@ def test_no_masks_are_remembered(kind, tmp_path, sample, meta):
     writer = FORMATS[kind](tmp_path / 'out', meta)
     gone = weakref.ref(sample.pred_instances.masks)
     writer.add(sample, 'scene')
-    size = len(pickle.dumps(vars(writer)))
+    size = len(pickle.dumps({key: value for key, value in vars(writer).items()
+                             if not hasattr(value, 'fileno')}))
     sample.pop('pred_instances')
     gc.collect()
     assert gone() is None and size < 60 * 80 / 2
@@ -52,9 +55,24 @@ def test_any_other_name_is_kept(kind, name, tmp_path, sample, meta):
 @ALL
 def test_two_images_of_one_name_are_refused(kind, tmp_path, sample, meta):
     with FORMATS[kind](tmp_path, meta) as writer:
-        writer.add(sample, 'a/b')
-        with pytest.raises(ValueError, match='a_b: two images of this name'):
-            writer.add(sample, 'a_b')
+        writer.add(sample, 'a/b:c')
+        with pytest.raises(ValueError, match='a/b_c: two images of this name'):
+            writer.add(sample, 'a/b_c')
+        writer.add(sample, 'a_b_c')
+
+
+@ALL
+def test_names_keep_their_folders(kind, tmp_path, sample, meta):
+    """So that labels lie as the images do."""
+    with FORMATS[kind](tmp_path, meta) as writer:
+        for folder in ('d1', 'd2'):
+            writer.add(sample, f'{folder}/1', f'/photos/{folder}/1.jpg')
+    found = files(tmp_path)
+    assert kind == 'coco' or sum('d1/1.' in each for each in found) == sum(
+        'd2/1.' in each for each in found) > 0
+    if kind == 'labelme':
+        content = json.loads((tmp_path / 'd2' / '1.json').read_text())
+        assert (tmp_path / 'd2' / content['imagePath']).resolve() == Path('/photos/d2/1.jpg')
 
 
 @ALL

@@ -4,7 +4,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from mmseg_instbox.apis.formats import YoloWriter, yolo_lines
+from mmseg_instbox.apis.formats import YoloWriter
+from mmseg_instbox.apis.formats.polygon_writers import yolo_lines
 
 
 def read_yolo(folder):
@@ -42,26 +43,26 @@ def test_two_parts_are_joined_by_a_line(written, masks):
     assert mask[masks[1]].all() and (mask & ~masks[1]).sum() == 4  # columns 30 to 33
 
 
-def test_readers_that_cut_off_get_the_same_pixels(sample, masks, meta):
+def test_readers_that_cut_off_get_the_same_pixels(sample, masks, read):
     """Ultralytics multiplies by the size and cuts off; supervision rounds."""
-    for line, mask in zip(yolo_lines(sample, meta), masks, strict=True):
+    for line, mask in zip(yolo_lines(read(sample)[0]), masks, strict=True):
         points = np.array(line.split()[1:], np.float32).reshape(-1, 2) * np.float32([80, 60])
         assert np.array_equal(points.astype(int), np.round(points).astype(int))
         assert mask[tuple(points.astype(int)[[0, -1]].T[::-1])].all()
 
 
-def test_large_images_keep_their_pixels(make_sample, meta):
+def test_large_images_keep_their_pixels(make_sample, read):
     mask = np.zeros((1, 7001, 9001), bool)
     mask[0, 6990:, 8900:] = True
-    (line, ) = yolo_lines(make_sample(mask, [1], [.5]), meta)
+    (line, ) = yolo_lines(read(make_sample(mask, [1], [.5]))[0])
     points = np.array(line.split()[1:], np.float32).reshape(-1, 2) * np.float32([9001, 7001])
     assert points.astype(int).tolist() == np.round(points).tolist()
     assert {tuple(each) for each in points.astype(int).tolist()} == {
         (8900, 6990), (9000, 6990), (9000, 7000), (8900, 7000)}
 
 
-def test_coordinates_are_fractions(sample, meta):
-    for line in yolo_lines(sample, meta):
+def test_coordinates_are_fractions(sample, read):
+    for line in yolo_lines(read(sample)[0]):
         label, *values = line.split()
         assert label in '01' and len(values) >= 6 and len(values) % 2 == 0
         assert all(0 <= float(value) < 1 for value in values)
@@ -80,5 +81,5 @@ def test_names_that_yaml_would_misread(tmp_path, make_sample):
     assert tuple(content['names'].values()) == names
 
 
-def test_low_scores_are_left_out(sample, meta):
-    assert len(yolo_lines(sample, meta, .85)) == 1
+def test_low_scores_are_left_out(sample, meta, read):
+    assert len(yolo_lines(read(sample, meta, .85)[0])) == 1

@@ -1,4 +1,5 @@
 """Opens image files and checks their size before the pixels are decoded."""
+import contextlib
 import io
 import os
 import warnings
@@ -10,12 +11,20 @@ from .foreign_errors import convert_errors, reason
 from .limits import check_limit, limit
 
 # Pillow also knows formats that hand a file to other programs (EPS) or lead to other files
-FORMATS = ('AVIF', 'BMP', 'GIF', 'HEIF', 'JPEG', 'JPEG2000', 'MPO', 'PNG', 'PPM', 'TIFF', 'WEBP')
+_SAFE = ('AVIF', 'BMP', 'GIF', 'HEIF', 'JPEG', 'JPEG2000', 'MPO', 'PNG', 'PPM', 'TIFF', 'WEBP')
 DEEP_MODES = ('I', 'F', 'I;16', 'I;16B', 'I;16L', 'I;16N')
+
+Image.init()
+with contextlib.suppress(ImportError):  # reads HEIC, the photographs of iPhones
+    from pillow_heif import register_heif_opener
+    register_heif_opener()
+FORMATS = tuple(each for each in _SAFE if each in Image.OPEN)  # those that can be read here
+IMAGE_SUFFIXES = tuple(suffix for suffix, kind in sorted(Image.registered_extensions().items())
+                       if kind in FORMATS and suffix != '.pfm')  # that is no image but distances
 
 
 def open_image(content: bytes | str | os.PathLike, name: str) -> Image.Image:
-    """Open an image and check its size; nothing is decoded.
+    """Opens an image and checks its size; nothing is decoded.
 
     Args:
         content: The bytes of the file, or its path.
@@ -29,7 +38,6 @@ def open_image(content: bytes | str | os.PathLike, name: str) -> Image.Image:
         TooLargeError: It has more pixels than the limit ``pixels`` of
             :mod:`mmseg_instbox.utils.limits`.
     """
-    Image.init()
     source = io.BytesIO(content) if isinstance(content, bytes) else content
     largest = limit('pixels')
     # Pillow's own limit must not be below ours
@@ -38,14 +46,15 @@ def open_image(content: bytes | str | os.PathLike, name: str) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore', Image.DecompressionBombWarning)
-            image = Image.open(source, formats=[each for each in FORMATS if each in Image.OPEN])
+            image = Image.open(source, formats=FORMATS)
     except Image.DecompressionBombError as error:
         raise TooLargeError(f'{name}: the image has more than {2 * largest:,} pixels, the limit is '
                             f'{largest:,}. If that is meant, raise the limit in the environment: '
                             'INSTBOX_MAX_PIXELS=NUMBER') from error
     except Image.UnidentifiedImageError as error:
         raise InvalidInputError(f'{name}: not an image that can be read (unknown format). Use '
-                                'JPEG, PNG, WebP, TIFF or BMP.') from error
+                                'JPEG, PNG, WebP, TIFF or BMP; HEIC needs pip install '
+                                'pillow-heif.') from error
     except Exception as error:  # pillow raises many types on what is no image
         raise InvalidInputError(f'{name}: not an image that can be read '
                                 f'({reason(error)}).') from error
@@ -54,7 +63,7 @@ def open_image(content: bytes | str | os.PathLike, name: str) -> Image.Image:
 
 
 def check_tiff_size(content: bytes, name: str) -> None:
-    """Check the size of a TIFF, also of a kind that Pillow does not read.
+    """Checks the size of a TIFF, also of a kind that Pillow does not read.
 
     Raises:
         ValueError: It is not a TIFF.

@@ -1,23 +1,36 @@
 """Reads images from paths, URLs, arrays and videos, one at a time."""
 import glob
+import logging
+import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePath
+from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
 from PIL import Image
 
 from ..errors import InstBoxError, InvalidTypeError, MissingFileError
-from .decoding import array_to_bgr, fetch_image, pil_to_bgr, read_image, read_video
-from .file_names import file_name
+from .decoding import (
+    VideoFrames,
+    array_to_bgr,
+    fetch_image,
+    pil_to_bgr,
+    read_image,
+    read_video,
+)
+from .file_names import common_folder, distinct_name
+from .image_header import IMAGE_SUFFIXES
 
-IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.gif', '.tif', '.tiff', '.webp', '.ppm', '.pgm')
 VIDEO_SUFFIXES = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v', '.mpg', '.mpeg', '.wmv')
+RESULT_FOLDERS = ('vis', 'coco', 'png', 'labelme', 'yolo', 'panoptic')  # of a job
+LOGGER = logging.getLogger('mmseg_instbox')
+T = TypeVar('T')
 
 
 @dataclass(frozen=True)
@@ -25,8 +38,8 @@ class InputImage:
     """One image of the inputs.
 
     Attributes:
-        name: The file's stem, made distinct from those before it; a running number for arrays and
-            ``VIDEO_000000`` for frames.
+        name: Path without suffix, relative to the folder that all inputs have in common; a running
+            number for arrays and ``VIDEO_000000`` for frames. All names are different.
         path: Path or address of the image, None if it has none.
         load: Returns the image, (H, W, 3) uint8 BGR. Raises ValueError or FileNotFoundError naming
             the image.
@@ -37,11 +50,17 @@ class InputImage:
 
 
 @dataclass(frozen=True)
-class _Source:
-    """A source of images, and their number (None: unknown)."""
-    kind: str
-    value: Any
-    total: int | None = 1
+class Source:
+    """An image before it is named, or a video.
+
+    Attributes:
+        path: Path or address, None for what is in memory.
+        load: Returns the image; takes the name that errors use.
+        video: The frames, instead of an image.
+    """
+    path: str | None
+    load: Callable[[str], np.ndarray]
+    video: VideoFrames | None = None
 
 
 class InputImages(Iterator[InputImage]):
@@ -51,9 +70,10 @@ class InputImages(Iterator[InputImage]):
         total: Number of images, None if unknown; of a video as its header says.
     """
 
-    def __init__(self, sources: Iterable[_Source], total: int | None) -> None:
+    def __init__(self, sources: Iterable[Source | InputImage], total: int | None,
+                 root: str = '') -> None:
         self.total = total
-        self._images = _images(sources)
+        self._images = _name_images(sources, root)
 
     def __next__(self) -> InputImage:
         return next(self._images)
@@ -61,9 +81,6 @@ class InputImages(Iterator[InputImage]):
     def __length_hint__(self) -> int:
         """For ``operator.length_hint``; 0 if the number is unknown."""
         return self.total or 0
-
-
-_IN_MEMORY = dict(array=np.ndarray, pil=Image.Image, image=InputImage)
 
 
 def read_inputs(inputs: Any) -> InputImages:
@@ -84,139 +101,124 @@ def read_inputs(inputs: Any) -> InputImages:
     """
     if isinstance(inputs, InputImages):
         return inputs
+    if isinstance(inputs, str | Path | np.ndarray | Image.Image | InputImage):
+        inputs = [inputs]
     if isinstance(inputs, list | tuple):
-        sources = [source for item in inputs for source in _expand(item)]
-        return InputImages(sources, _sum_totals(sources))
-    if _is_single(inputs):
-        sources = _expand(inputs)
-        return InputImages(sources, _sum_totals(sources))
+        sources = [source for item in inputs for source in expand(item)]
+        videos = [each.video for each in sources if getattr(each, 'video', None)]
+        total = None if any(each.total is None for each in videos) else (
+            len(sources) - len(videos) + sum(each.total for each in videos))
+        files = [each.path for each in sources if each.path and not is_http(each.path)]
+        return InputImages(sources, total, common_folder(files))
     if isinstance(inputs, Iterable) and not isinstance(inputs, dict | bytes):
         total = len(inputs) if hasattr(inputs, '__len__') else None
-        return InputImages((source for item in inputs for source in _expand(item)), total)
-    raise InvalidTypeError(_wrong_type(inputs))
+        return InputImages((source for item in inputs for source in expand(item)), total)
+    return InputImages(expand(inputs), None)
 
 
-def _sum_totals(sources: list[_Source]) -> int | None:
-    totals = [source.total for source in sources]
-    return None if None in totals else sum(totals)
-
-
-def _is_single(item: Any) -> bool:
-    return isinstance(item, str | Path | np.ndarray | Image.Image | InputImage)
-
-
-def _wrong_type(item: Any) -> str:
-    return (f'Images are given as path, folder, pattern, address, array (H, W, 3) uint8 BGR, PIL '
-            f'image, or a list or iterable of these, not as {type(item).__name__}.')
-
-
-def _expand(item: Any) -> list[_Source]:
-    """Returns the sources of one item."""
-    for kind, of_kind in _IN_MEMORY.items():
-        if isinstance(item, of_kind):
-            return [_Source(kind, item)]
+def expand(item: Any) -> list[Source | InputImage]:
+    """Returns the images and videos that one input of :func:`read_inputs` stands for."""
+    if isinstance(item, InputImage):
+        return [item]
+    if isinstance(item, np.ndarray):
+        return [Source(None, partial(array_to_bgr, item))]
+    if isinstance(item, Image.Image):
+        return [Source(str(getattr(item, 'filename', '')) or None, partial(pil_to_bgr, item))]
     if not isinstance(item, str | Path):
-        raise InvalidTypeError(_wrong_type(item))
+        raise InvalidTypeError('Images are given as path, folder, pattern, address, array (H, W, '
+                               '3) uint8 BGR, PIL image, or a list or iterable of these, not as '
+                               f'{type(item).__name__}.')
     text = str(item)
-    if re.match(r'https?://', text):
-        return [_Source('address', text)]
+    if is_http(text):
+        return [Source(text, fetch_image)]
     path = Path(text).expanduser()
     if path.is_dir():
-        return _folder(path)
-    if not path.exists() and glob.has_magic(text):
-        return _pattern(text)
-    return [_file(path)]
+        files = select_files(_files(path.iterdir()), str(path), IMAGE_SUFFIXES)
+        if not files:
+            raise MissingFileError(f'{path}: no images in this folder, expected files that end in '
+                                   f'{", ".join(IMAGE_SUFFIXES)}. For images in subfolders '
+                                   f"give a pattern: '{path}/**/*.jpg'.")
+    elif glob.has_magic(text) and not path.exists():
+        files = leave_out_results(select_files(
+            _files(map(Path, glob.glob(text, recursive=True))), text))
+        if not files:
+            raise MissingFileError(f'{text}: no image or video matches this pattern.')
+    else:
+        files = [path]
+    return list(map(_open_file, files))
 
 
-def _file(path: Path) -> _Source:
-    if path.suffix.lower() not in VIDEO_SUFFIXES or not path.is_file():
-        return _Source('file', path)
-    try:
-        return _Source('video', path, read_video(path).total)
-    except InstBoxError as error:
-        return _Source('refused', (path, error))
+def _files(paths: Iterable[Path]) -> list[Path]:
+    return sorted(each for each in paths if each.is_file())
 
 
-def _folder(path: Path) -> list[_Source]:
-    files = sorted(each for each in path.iterdir() if each.suffix.lower() in IMAGE_SUFFIXES)
-    if not files:
-        raise MissingFileError(f'{path}: no images in this folder, expected files that end in '
-                               f'{", ".join(IMAGE_SUFFIXES)}. For images in subfolders '
-                               f"give a pattern: '{path}/**/*.jpg'.")
-    return [_Source('file', each) for each in files]
+def is_http(text: str) -> bool:
+    """Whether this is an http or https address."""
+    return re.match(r'https?://', text) is not None
 
 
-def _pattern(pattern: str) -> list[_Source]:
-    suffixes = IMAGE_SUFFIXES + VIDEO_SUFFIXES
-    files = sorted(Path(each) for each in glob.glob(pattern, recursive=True))
-    files = [each for each in files if each.suffix.lower() in suffixes and each.is_file()]
-    if not files:
-        raise MissingFileError(f'{pattern}: no image or video matches this pattern.')
-    return [_file(each) for each in files]
+def select_files(files: Iterable[T], where: str,
+                 suffixes: tuple[str, ...] = IMAGE_SUFFIXES + VIDEO_SUFFIXES,
+                 path: Callable[[T], Any] = lambda file: file) -> list[T]:
+    """Keeps the files that are images (or videos); logs how many others there are.
 
+    Hidden files, those of macOS archives (``__MACOSX``) and ``Thumbs.db`` are neither.
 
-def _images(sources: Iterable[_Source]) -> Iterator[InputImage]:
-    """Yields the images of all sources, with distinct names."""
-    taken: set[str] = set()
-    number = 0
-    for source in sources:
-        if source.kind in ('array', 'pil'):
-            yield _in_memory(source, number, taken)
-        elif source.kind == 'image':
-            yield source.value
-        elif source.kind == 'video':
-            yield from _frames(source.value, distinct_name(source.value, taken))
-        elif source.kind == 'address':
-            path = Path(unquote(urlsplit(source.value).path).strip('/') or 'image')
-            yield InputImage(distinct_name(path, taken), source.value,
-                             partial(fetch_image, source.value))
-        elif source.kind == 'refused':
-            path, error = source.value
-            yield InputImage(distinct_name(path, taken), str(path), partial(_refuse, error))
+    Args:
+        files: Paths, or objects with one.
+        where: What the log calls the place of the files.
+        suffixes: Suffixes of the files to keep, lower case.
+        path: Returns the path of a file.
+    """
+    kept, skipped = [], Counter()
+    for file in files:
+        each = PurePath(path(file))
+        if each.name.startswith('.') or '__MACOSX' in each.parts or each.name == 'Thumbs.db':
+            continue
+        if each.suffix.lower() in suffixes:
+            kept.append(file)
         else:
-            yield InputImage(distinct_name(source.value, taken), str(source.value),
-                             partial(_load_file, source.value))
-        number += 1
+            skipped[each.suffix.lower() or 'without suffix'] += 1
+    if skipped:
+        kinds = ', '.join(f'{number} {suffix}' for suffix, number in skipped.most_common(5))
+        LOGGER.warning('%s: %d files are skipped that are no images or cannot be read here (%s).',
+                       where, skipped.total(), kinds)
+    return kept
 
 
-def _in_memory(source: _Source, number: int, taken: set[str]) -> InputImage:
-    name, path = f'{number:06d}', None
-    if source.kind == 'array':
-        return InputImage(name, path, partial(array_to_bgr, source.value, f'array {name}'))
-    if getattr(source.value, 'filename', ''):
-        path = str(source.value.filename)
-        name = distinct_name(Path(path), taken)
-    return InputImage(name, path, partial(pil_to_bgr, source.value, path or f'image {name}'))
+def leave_out_results(files: list[Path]) -> list[Path]:
+    """Leaves out results of a job, and drawings of an inferencer beside its predictions; logs how
+    many. If there is nothing else they are meant."""
+    known: dict[Path, bool] = {}
+
+    def is_result(folder: Path) -> bool:
+        above = folder.parent
+        if folder not in known:
+            known[folder] = folder != above and (is_result(above) or (
+                folder.name in RESULT_FOLDERS and (above / 'settings.json').is_file()
+                and (above / 'parquet').is_dir()) or (
+                folder.name == 'vis' and (above / 'preds').is_dir()))
+        return known[folder]
+
+    kept = [each for each in files if not is_result(Path(os.path.abspath(each)).parent)]
+    if kept and len(kept) < len(files):
+        LOGGER.warning('%d files are skipped that are results of an earlier prediction.',
+                       len(files) - len(kept))
+    return kept or files
 
 
-def _frames(path: Path, stem: str) -> Iterator[InputImage]:
-    for number, frame in enumerate(read_video(path)):
-        yield InputImage(f'{stem}_{number:06d}', None, partial(_same, frame))
+def _open_file(path: Path) -> Source:
+    if path.suffix.lower() not in VIDEO_SUFFIXES or not path.is_file():
+        return Source(str(path), load_file)
+    try:
+        return Source(str(path), load_file, read_video(path))
+    except InstBoxError as error:
+        return Source(str(path), partial(_refuse, error))
 
 
-def _refuse(error: Exception) -> np.ndarray:
-    raise error
-
-
-def _same(frame: np.ndarray) -> np.ndarray:
-    return frame
-
-
-def distinct_name(path: Path, taken: set[str]) -> str:
-    """Adds a name to those taken and returns it: the stem of a path, preceded by the names of its
-    folders or followed by a number if necessary."""
-    stem = name = file_name(path.stem)
-    parents = [part for part in path.parent.parts if part not in (path.anchor, '.', '..')]
-    while name in taken and parents:
-        name = file_name(f'{parents.pop()}_{name}')
-    number = 2
-    while name in taken:
-        name, number = f'{stem}_{number}', number + 1
-    taken.add(name)
-    return name
-
-
-def _load_file(path: Path) -> np.ndarray:
+def load_file(file: str) -> np.ndarray:
+    """Reads an image file; if it is missing, the error has names like it."""
+    path = Path(file)
     if path.is_file():
         return read_image(path)
     near = []
@@ -224,3 +226,31 @@ def _load_file(path: Path) -> np.ndarray:
         near = get_close_matches(path.name, [each.name for each in path.parent.iterdir()], 3)
     hint = f' Names like it there: {", ".join(near)}.' if near else ''
     raise MissingFileError(f'{path}: no such file.{hint}')
+
+
+def _refuse(error: Exception, _: str) -> np.ndarray:
+    raise error
+
+
+def _name_images(sources: Iterable[Source | InputImage], root: str) -> Iterator[InputImage]:
+    """Yields the images of all sources, with names that are different."""
+    taken: set[str] = set()
+    for number, source in enumerate(sources):
+        if isinstance(source, InputImage):
+            yield source
+            continue
+        path, name = source.path, f'{number:06d}'
+        if path is not None:
+            name = distinct_name(path_in_store(path), taken, root)
+        if source.video is None:
+            yield InputImage(name, path, partial(source.load, path or f'image {name}'))
+            continue
+        for index, frame in enumerate(source.video):
+            yield InputImage(f'{name}_{index:06d}', None, partial(np.asarray, frame))
+
+
+def path_in_store(address: str) -> PurePath:
+    """Returns the path that names an image: of an http address its path, of others all of it."""
+    if is_http(address):
+        return PurePath(unquote(urlsplit(address).path).strip('/') or 'image')
+    return PurePath(address if '://' in address else os.path.abspath(address))

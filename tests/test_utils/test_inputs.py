@@ -14,7 +14,7 @@ from PIL import Image
 from mmseg_instbox.datasets.transforms import LoadInstImage
 from mmseg_instbox.utils import decoding
 from mmseg_instbox.utils.decoding import fetch_image, read_image
-from mmseg_instbox.utils.inputs import IMAGE_SUFFIXES, InputImage, read_inputs
+from mmseg_instbox.utils.inputs import IMAGE_SUFFIXES, InputImage, read_inputs, select_files
 
 
 def picture(seed: int = 0, height: int = 20, width: int = 30) -> np.ndarray:
@@ -98,7 +98,7 @@ def test_arrays():
 
 
 @pytest.mark.parametrize('array, message', [
-    (picture().astype(np.float32), r'array 000000: shape \(20, 30, 3\) of float32'),
+    (picture().astype(np.float32), r'image 000000: shape \(20, 30, 3\) of float32'),
     (picture()[None], 'Give several images as a list'), (picture()[:0], 'shape'),
     (picture().transpose(2, 0, 1), '30 channels, expected 3')])
 def test_other_arrays_are_refused(array, message):
@@ -111,8 +111,8 @@ def test_a_list_of_everything(tmp_path):
     inputs = [path, picture(), Image.open(path), Image.fromarray(picture()), str(tmp_path)]
     images = list(read_inputs(inputs))
     assert [each.name for each in images] == [
-        'photo', '000001', f'{tmp_path.name}_photo', '000003',
-        f'{tmp_path.parent.name}_{tmp_path.name}_photo']
+        'photo', '000001', f'{tmp_path.name}/photo', '000003',
+        f'{tmp_path.parent.name}/{tmp_path.name}/photo']
     assert [each.path for each in images] == [str(path), None, str(path), None, str(path)]
     assert read_inputs(inputs).total == 5
 
@@ -129,7 +129,7 @@ def test_a_folder_in_the_order_of_names(tmp_path):
 def test_a_pattern_reaches_into_folders(tmp_path):
     for name in ('x/a.jpg', 'y/a.jpg', 'y/z/a.png', 'y/b.jpg'):
         save(tmp_path / name)
-    assert names(f'{tmp_path}/**/*.jpg') == ['a', 'y_a', 'b']
+    assert names(f'{tmp_path}/**/*.jpg') == ['x/a', 'y/a', 'y/b']
     assert len(names(f'{tmp_path}/**')) == 4
 
 
@@ -141,15 +141,16 @@ def test_names_of_equal_stems_differ(tmp_path):
     paths = [save(tmp_path / each) for each in ('p/1/a.jpg', 'p/2/a.jpg', 'q/2/a.jpg', 'p/2/a.png')]
     paths += paths[-1:]
     found = names(paths)
-    assert found[:3] == ['a', '2_a', 'q_2_a'] and len(set(found)) == 5
-    assert not any('/' in each for each in found)
+    assert found[:3] == ['p/1/a', 'p/2/a', 'q/2/a'] and len(set(found)) == 5
+    assert names(each for each in paths)[:3] == ['a', '2/a', 'q/2/a']  # one is known at a time
 
 
 def test_relative_paths_that_climb(tmp_path, monkeypatch):
     save(tmp_path / 'a.jpg')
     (tmp_path / 'in').mkdir()
     monkeypatch.chdir(tmp_path / 'in')
-    assert names(['../a.jpg', '../a.jpg', './../a.jpg']) == ['a', 'a_2', 'a_3']
+    found = names(['../a.jpg', '../a.jpg', './../a.jpg'])
+    assert found[:2] == ['a', f'{tmp_path.name}/a'] and len(set(found)) == 3
 
 
 def test_nothing_is_read_ahead_of_an_iterable():
@@ -277,6 +278,36 @@ def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
         read_image(tmp_path / 'a.png')
 
 
-def test_suffixes_are_those_that_pillow_opens():
-    Image.init()
-    assert set(IMAGE_SUFFIXES) <= set(Image.registered_extensions())
+@pytest.mark.parametrize('suffix', IMAGE_SUFFIXES)
+def test_every_suffix_is_read_in_a_folder(suffix, tmp_path):
+    image = Image.fromarray(picture()).convert('1' if suffix == '.pbm' else 'RGB')
+    image.save(tmp_path / f'a{suffix.upper()}')
+    array, = load_all(tmp_path)
+    assert array.shape == (20, 30, 3)
+
+
+def test_colours_of_16_bit_are_read(tmp_path):
+    cv2.imwrite(str(tmp_path / 'deep.tif'), picture().astype(np.uint16) * 257)
+    array, = load_all(tmp_path)
+    assert np.array_equal(array, picture())
+
+
+def test_what_a_folder_has_besides_images_is_counted(tmp_path, caplog):
+    for name in ('a.jpg', 'b.txt', 'c.txt', 'film.mp4', 'd', 'sub/e.jpg', '.hidden.jpg', '._a.jpg',
+                 'Thumbs.db', '.DS_Store', '__MACOSX/._a.jpg', '__MACOSX/a.jpg'):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b'')
+    assert names(tmp_path) == ['a']
+    assert '4 files are skipped' in caplog.text and '(2 .txt, 1 ' in caplog.text
+    assert [path.name for path in select_files(sorted(tmp_path.rglob('*.jpg')), '')] == [
+        'a.jpg', 'e.jpg']
+    assert names(f'{tmp_path}/**/*') == ['a', 'film', 'sub/e']
+
+
+def test_drawings_of_an_inferencer_are_no_inputs(tmp_path, caplog):
+    for name in ('a.jpg', 'found/vis/a.jpg', 'vis/b.jpg'):
+        save(tmp_path / name)
+    (tmp_path / 'found' / 'preds').mkdir()
+    assert names(f'{tmp_path}/**/*.jpg') == ['a', 'vis/b']
+    assert '1 files are skipped that are results' in caplog.text
+    assert names(f'{tmp_path}/found/vis/*.jpg') == names(tmp_path / 'found' / 'vis') == ['a']

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from ..core.base_grouper import BaseGrouper
-from ..errors import InstBoxError, InvalidInputError
+from ..errors import InvalidInputError
+from ..utils.foreign_errors import describe
 from ..utils.inputs import InputImage, read_inputs
 from ..utils.run_lengths import encode_mask
 
@@ -45,8 +46,8 @@ class Predictor(ABC):
                 ahead.
             batch_size: Number of images in a forward pass, if they have one size.
             keep_boxes: Whether predictions carry what :meth:`regroup` needs.
-            on_error: ``'raise'``, or ``'skip'`` to leave out images that cannot be read and list
-                them in ``failures``.
+            on_error: ``'raise'``, or ``'skip'`` to leave out images that fail and list them in
+                ``failures``.
 
         Returns:
             Iterator: Predictions on the CPU, in pixels of the image: ``pred_sem_seg.data``
@@ -72,8 +73,8 @@ class Predictor(ABC):
         if on_error not in ('raise', 'skip'):
             raise InvalidInputError(f"on_error is 'raise' or 'skip', got {on_error!r}.")
         self.failures = []
-        return self._predict(self._load(read_inputs(inputs), on_error == 'skip'), batch_size,
-                             keep_boxes)
+        skip = on_error == 'skip'
+        return self._predict(self._load(read_inputs(inputs), skip), batch_size, keep_boxes, skip)
 
     def _load(self, images: Iterable[InputImage],
               skip: bool) -> Iterator[tuple[InputImage, np.ndarray, tuple]]:
@@ -82,31 +83,48 @@ class Predictor(ABC):
             try:
                 array = image.load()
                 prepared = self._prepare(array)
-            except (InstBoxError, OSError) as error:
-                if not skip:
-                    raise
-                self.failures.append((image.name, str(error)))
+            except Exception as error:
+                self._handle(error, image, skip)
                 continue
             yield image, array, prepared
 
+    def _handle(self, error: Exception, image: InputImage, skip: bool) -> None:
+        """Lists a failed image, or raises the error."""
+        if not skip:
+            raise error
+        self.failures.append((image.name, describe(error, image.path or image.name)))
+
     def _predict(self, loaded: Iterator[tuple[InputImage, np.ndarray, tuple]], batch_size: int,
-                 keep_boxes: bool) -> Iterator[tuple[np.ndarray, Any]]:
+                 keep_boxes: bool, skip: bool) -> Iterator[tuple[np.ndarray, Any]]:
         while batch := list(islice(loaded, batch_size)):
-            found = self._predict_sizes([prepared for _, _, prepared in batch], keep_boxes)
-            for (image, _, _), prediction in zip(batch, found, strict=True):
-                prediction.set_metainfo(dict(name=image.name, img_path=image.path))
-            pairs = [(array, prediction)
-                     for (_, array, _), prediction in zip(batch, found, strict=True)]
-            del batch, found, image, prediction  # so that only the caller keeps predictions alive
+            found = self._predict_sizes(batch, keep_boxes, skip)
+            pairs = []
+            for (image, array, _), prediction in zip(batch, found, strict=True):
+                if prediction is not None:
+                    prediction.set_metainfo(dict(name=image.name, img_path=image.path))
+                    pairs.append((array, prediction))
+            del batch, found, image, array, prediction  # so that only the caller keeps predictions
             yield from pairs
             del pairs
 
-    def _predict_sizes(self, batch: Sequence[tuple], keep_boxes: bool) -> list[Any]:
-        """Predicts images of equal size together; padding would change what the network sees."""
+    def _predict_sizes(self, batch: Sequence[tuple[InputImage, np.ndarray, tuple]],
+                       keep_boxes: bool, skip: bool) -> list[Any]:
+        """Predicts images of equal size together; padding would change what the network sees. If
+        that fails, each is tried alone; None stands for those that fail then."""
         predictions: list[Any] = [None] * len(batch)
-        for size in dict.fromkeys(size for size, _ in batch):
-            members = [i for i, (each, _) in enumerate(batch) if each == size]
-            found = self._predict_batch([batch[i][1] for i in members], keep_boxes)
+        sizes = [size for _, _, (size, _) in batch]
+        groups = [[i for i, each in enumerate(sizes) if each == size]
+                  for size in dict.fromkeys(sizes)]
+        while groups:
+            members = groups.pop(0)
+            try:
+                found = self._predict_batch([batch[i][2][1] for i in members], keep_boxes)
+            except Exception as error:
+                if len(members) == 1 or not skip:
+                    self._handle(error, batch[members[0]][0], skip)
+                else:
+                    groups += [[i] for i in members]
+                continue
             for i, prediction in zip(members, found, strict=True):
                 predictions[i] = prediction
         return predictions

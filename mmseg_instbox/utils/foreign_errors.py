@@ -39,3 +39,11 @@ def reason(error: Exception) -> str:
     if not text or isinstance(error, KeyError | IndexError | AssertionError | SyntaxError):
         text = f'{type(error).__name__}: {text}'.rstrip(': ')
     return text if len(text) <= MAX_REASON else f'{text[:MAX_REASON]} ...'
+
+
+def describe(error: Exception, name: str) -> str:
+    """Says why an input failed: the message of an expected error, which names the input; of any
+    other its type, too."""
+    if isinstance(error, InstBoxError | OSError):
+        return str(error)
+    return f'{name}: unexpected {type(error).__name__}: {reason(error)}'

@@ -51,6 +51,25 @@ def test_each_prediction_comes_with_its_image(tmp_path):
     assert list(predictor.stream(image(1))) and predictor.failures == []
 
 
+def test_an_unexpected_error_at_one_image_takes_no_others_with_it(tmp_path, monkeypatch):
+    predictor = SizePredictor()
+    predict = predictor._predict_batch
+
+    def fail(batch, keep_boxes):
+        if any(each[0, 0, 0] == 2 for each in batch):
+            raise MemoryError('too many objects')
+        return predict(batch, keep_boxes)
+
+    monkeypatch.setattr(predictor, '_predict_batch', fail)
+    images = [image(1), image(2), image(3), image(4, (5, 5))]
+    found = list(predictor.stream(images, 4, on_error='skip'))
+    assert [(each.name, each.mean) for each in found] == [
+        ('000000', 1), ('000002', 3), ('000003', 4)]
+    assert predictor.failures == [('000001', '000001: unexpected MemoryError: too many objects')]
+    with pytest.raises(MemoryError):
+        list(predictor.stream(images, 4))
+
+
 def test_predictions_without_boxes_cannot_be_grouped_again():
     predictor = SizePredictor()
     found, = predictor.stream(image(1))

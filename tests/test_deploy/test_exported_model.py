@@ -45,6 +45,15 @@ def test_the_runtime_finds_the_same(eager, file, photos, noise):
     assert found[0].img_path == str(photos[0]) and found[-1].img_path is None
 
 
+def test_thin_images_get_the_same_result(eager, file, noise):
+    images = [np.resize(noise, (*shape, 3)) for shape in ((3000, 2), (2, 3000), (1, 1))]
+    for mine, its, bare in zip(*(model.stream(images) for model in (
+            eager, inferencer(file), ExportedModel(file))), strict=True):
+        for each in (its, bare):
+            same_instances(mine.pred_instances, each.pred_instances)
+            same_maps(mine.pred_sem_seg, each.pred_sem_seg)
+
+
 def test_tiles_are_those_of_the_network(network, onnx_file, noise):
     large = np.tile(noise, (3, 3, 1))
     mine, = InstBoxInferencer(network, tile=64, show_progress=False).stream(large)

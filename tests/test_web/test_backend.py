@@ -45,6 +45,14 @@ def ids_of(view) -> np.ndarray:
     return np.repeat(values, lengths).reshape(view['height'], view['width'])
 
 
+@pytest.mark.parametrize('shape', [(3000, 2), (2, 3000), (1, 1)])
+def test_thin_images_are_shown(backend, shape, tmp_path):
+    Image.fromarray(np.full((*shape, 3), 90, np.uint8)).save(tmp_path / 'thin.png')
+    view = backend.view(backend.open(tmp_path / 'thin.png', 'thin.png'), Settings(0.1, LAYERS))
+    assert image_of(view).shape[:2] == (view['height'], view['width'])
+    assert min(view['height'], view['width']) >= 1
+
+
 def test_the_view_shows_the_objects_where_they_are(backend, key, truth):
     view = backend.view(key, Settings(0.1, ALL))
     names = [each['name'] for each in view['instances']]

@@ -1,8 +1,9 @@
 from .formatting import PackInstInputs
 from .loading import LoadInstAnnotations, LoadInstImage
+from .resize import Resize
 from .transforms import FullBoxRandomCrop, InstCenterCrop, InstPad
 
 __all__ = [
     'FullBoxRandomCrop', 'InstCenterCrop', 'InstPad', 'LoadInstAnnotations', 'LoadInstImage',
-    'PackInstInputs'
+    'PackInstInputs', 'Resize'
 ]

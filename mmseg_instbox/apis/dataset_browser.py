@@ -1,5 +1,4 @@
 """Draws training samples as the network gets them, with the targets of the box head."""
-import os
 from pathlib import Path
 
 import cv2
@@ -11,7 +10,6 @@ from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 from mmengine.utils import track_iter_progress
 from mmseg.registry import DATASETS, MODELS
-from torch import nn
 from torch.utils.data import Dataset
 
 from ..engine import find_config, load_config
@@ -20,9 +18,9 @@ from ..errors import InvalidIndexError, InvalidInputError
 from ..utils.foreign_errors import convert_errors
 from ..visualization import PixelBoxVisualizer, add_box_targets
 from ..visualization.box_targets import delta_names
-from ..visualization.utils import write_picture
+from ..visualization.utils import check_display, write_picture
 
-PADDING_GREY = 128
+PADDING_GREY = (128, 128, 128)
 # not named in captions: every pipeline loads and packs
 COMMON_TRANSFORMS = ('LoadInstImage', 'LoadInstAnnotations', 'PackInstInputs', 'LoadImageFromFile',
                      'LoadAnnotations', 'PackSegInputs')
@@ -56,8 +54,12 @@ class DatasetBrowser:
         with convert_errors(f'The data set of {split}_dataloader cannot be built', KeyError,
                             TypeError):
             self.dataset: Dataset = DATASETS.build(loader['dataset'])
+        model = cfg.model.copy()
+        if cfg.get('data_preprocessor'):
+            model.setdefault('data_preprocessor', cfg.data_preprocessor)
+        with convert_errors('The model of the config cannot be built', KeyError, TypeError):
+            self.model = MODELS.build(model).eval()
         self.seed = seed
-        self.model = build_model(cfg)
         self.visualizer = PixelBoxVisualizer()
         self.visualizer.dataset_meta = self.dataset.metainfo
         self._grids: dict[tuple[int, ...], tuple[int, int]] = {}
@@ -87,24 +89,26 @@ class DatasetBrowser:
         return Path(packed['data_samples'].img_path).stem, self._draw(packed)
 
     def _draw(self, packed: dict) -> np.ndarray:
-        sample, changed = packed['data_samples'], self._changes()
-        caption = f'image after {changed}' if changed else 'image'
-        if _has_original_size(packed):
+        sample, inputs = packed['data_samples'], packed['inputs']
+        truth = sample.get('gt_inst_map', sample.get('gt_sem_seg'))
+        if truth is not None and truth.shape[-2:] != inputs.shape[-2:]:  # has the file's size
             image = mmcv.imread(sample.img_path, channel_order='rgb')
             return self.visualizer.draw_training_sample(image, sample)
-        image = packed['inputs'][[2, 1, 0]].permute(1, 2, 0).numpy()
+        changes = ', '.join(name for name in self.transforms if name not in COMMON_TRANSFORMS)
+        caption = f'image after {changes}' if changes else 'image'
+        image = inputs[[2, 1, 0]].permute(1, 2, 0).numpy()
         if not hasattr(self.model, 'box_head') or 'gt_inst_map' not in sample:
             return self.visualizer.draw_training_sample(image, sample, caption)
-        batch = self.model.data_preprocessor(
-            dict(inputs=[packed['inputs']], data_samples=[sample]), training=True)
+        batch = self.model.data_preprocessor(dict(inputs=[inputs], data_samples=[sample]),
+                                             training=True)
         sample = batch['data_samples'][0]
         add_box_targets(sample, self.model.box_head, self._grid_shape(batch['inputs']))
+        height, width = sample.gt_inst_map.shape[-2:]
+        padded = cv2.copyMakeBorder(
+            np.ascontiguousarray(image), 0, height - image.shape[0], 0, width - image.shape[1],
+            cv2.BORDER_CONSTANT, value=PADDING_GREY)
         names = delta_names(self.model.box_head.coder)
-        return self.visualizer.draw_training_sample(
-            _pad(image, sample.gt_inst_map.shape[-2:]), sample, caption, names)
-
-    def _changes(self) -> str:
-        return ', '.join(name for name in self.transforms if name not in COMMON_TRANSFORMS)
+        return self.visualizer.draw_training_sample(padded, sample, caption, names)
 
     @torch.no_grad()
     def _grid_shape(self, inputs: torch.Tensor) -> tuple[int, int]:
@@ -142,44 +146,23 @@ def browse_dataset(config: str,
 
     Raises:
         FileNotFoundError: The config does not exist.
-        ValueError: Neither ``out_dir`` nor ``show`` is given, ``out_dir`` is a file, or the config
-            has no such split.
+        ValueError: Neither ``out_dir`` nor ``show`` is given, there is no display, ``out_dir`` is a
+            file, or the config has no such split.
     """
     if out_dir is None and not show:
         raise InvalidInputError('The drawings are neither written nor shown: give out_dir or '
                                 'show=True.')
     if out_dir is not None and Path(out_dir).is_file():
         raise InvalidInputError(f'{out_dir} is a file; give a folder for the drawings.')
+    if show:
+        check_display()
     browser = DatasetBrowser(load_config(find_config(config), cfg_options), split, seed)
     count = len(browser) if number is None else min(number, len(browser))
     print_log(f'{count} of {len(browser)} samples after {", ".join(browser.transforms)}', 'current')
     for index in track_iter_progress(range(count)):
         name, picture = browser[index]
         if out_dir is not None:
-            write_picture(picture, os.path.join(out_dir, f'{index:04d}_{name}.jpg'))
+            write_picture(picture, str(Path(out_dir, f'{index:04d}_{name}.jpg')))
         if show:
             browser.visualizer.show(picture, win_name=name, wait_time=wait_time)
     return count
-
-
-def build_model(cfg: Config) -> nn.Module:
-    """Builds the model of a config in eval mode, on the CPU, with random weights."""
-    model = cfg.model.copy()
-    if cfg.get('data_preprocessor'):
-        model.setdefault('data_preprocessor', cfg.data_preprocessor)
-    with convert_errors('The model of the config cannot be built', KeyError, TypeError):
-        return MODELS.build(model).eval()
-
-
-def _has_original_size(packed: dict) -> bool:
-    """Whether the annotations have the size of the file, and the input has another."""
-    sample = packed['data_samples']
-    truth = sample.get('gt_inst_map', sample.get('gt_sem_seg'))
-    return truth is not None and tuple(truth.shape[-2:]) != tuple(packed['inputs'].shape[-2:])
-
-
-def _pad(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Pads an image with grey to ``shape`` (H, W), at the right and the bottom."""
-    down, right = shape[0] - image.shape[0], shape[1] - image.shape[1]
-    return cv2.copyMakeBorder(np.ascontiguousarray(image), 0, down, 0, right, cv2.BORDER_CONSTANT,
-                              value=(PADDING_GREY, ) * 3)

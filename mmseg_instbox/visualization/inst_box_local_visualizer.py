@@ -22,7 +22,7 @@ from .drawing import (
     instance_colors,
     join_panels,
 )
-from .utils import check_image, check_size, match_ids, to_numpy, write_picture
+from .utils import check_display, check_image, check_size, match_ids, to_numpy, write_picture
 
 
 @VISUALIZERS.register_module()
@@ -129,6 +129,7 @@ class InstBoxLocalVisualizer(SegLocalVisualizer):
         drawn = join_panels(panels, self.columns)
         self.set_image(drawn)
         if show:
+            check_display()
             self.show(drawn, win_name=name, wait_time=wait_time)
         if out_file is not None:
             write_picture(drawn, out_file)

@@ -11,6 +11,9 @@ from mmseg_instbox.utils import atomic_write
 
 from ..errors import InvalidInputError
 
+MAX_SIDE = 65_000  # pixels of a drawing
+NO_WINDOW = ('agg', 'cairo', 'pdf', 'pgf', 'ps', 'svg', 'template')  # backends of matplotlib
+
 
 def to_numpy(array: np.ndarray | torch.Tensor) -> np.ndarray:
     """Give an array or a tensor on the CPU as an array of the same shape and type."""
@@ -33,6 +36,14 @@ def check_size(maps: np.ndarray, image: np.ndarray, name: str) -> None:
                                 'belongs to.')
 
 
+def check_display() -> None:
+    """Raise ValueError if no window can be opened: matplotlib would wait for its key for ever."""
+    import matplotlib.pyplot as plt  # slow to import, not needed to write drawings
+    if plt.get_backend().lower() in NO_WINDOW:
+        raise InvalidInputError('There is no display to open a window on: leave show (--show) out '
+                                'and write to a folder with out_dir (--out).')
+
+
 def write_picture(image: np.ndarray, out_file: str) -> None:
     """Write an RGB image (H, W, 3) uint8 whole or not at all, making its folder.
 
@@ -43,6 +54,9 @@ def write_picture(image: np.ndarray, out_file: str) -> None:
     if not path.suffix or not cv2.haveImageWriter(path.name):
         raise InvalidInputError(f'Cannot tell an image format from the name {out_file}: end it '
                                 'with .png or .jpg.')
+    if max(image.shape) > MAX_SIDE:  # of a thin one, JPEG holds no longer side
+        size = tuple(min(side, MAX_SIDE) for side in image.shape[1::-1])
+        image = mmcv.imresize(image, size)
     atomic_write(cv2.imencode(path.suffix, mmcv.rgb2bgr(image))[1].tobytes(), path)
 
 

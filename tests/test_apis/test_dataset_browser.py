@@ -126,11 +126,18 @@ def test_writes_pictures(config, tmp_path, capsys):
 
 def test_shows_pictures(config, monkeypatch):
     shown = []
+    monkeypatch.setattr('matplotlib.pyplot.get_backend', lambda: 'TkAgg')
     monkeypatch.setattr('mmengine.visualization.Visualizer.show',
                         lambda self, picture, win_name, wait_time: shown.append(
                             (win_name, wait_time, picture.ndim)))
     browse_dataset(str(config), show=True, number=2, wait_time=.5)
     assert shown == [('000', .5, 3), ('001', .5, 3)]
+
+
+def test_without_a_display_nothing_is_shown(config, monkeypatch):
+    monkeypatch.setattr('matplotlib.pyplot.get_backend', lambda: 'agg')
+    with pytest.raises(ValueError, match='no display.*--out'):
+        browse_dataset(str(config), show=True, number=2)
 
 
 def test_mistakes_are_named(config, tmp_path):

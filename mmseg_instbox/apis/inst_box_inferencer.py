@@ -21,16 +21,17 @@ from ..core.groupers import build_grouper
 from ..deploy.predictor import Predictor, limit_masks, prediction_dict, tile_test_cfg
 from ..models.task_modules import to_instance_data
 from ..utils import DEFAULT_SCORE_THR, write_json
+from ..utils.foreign_errors import describe
 from ..utils.inputs import read_inputs
 from ..visualization import InstBoxLocalVisualizer
-from .inferencer_settings import (
+from ..visualization.utils import check_display
+from .model_loading import (
     autocast_dtype,
     build_pipeline,
-    check_exported,
     default_weights,
+    load_model,
     model_meta,
 )
-from .model_loading import load_model
 
 
 class InstBoxInferencer(Predictor, BaseInferencer):
@@ -93,8 +94,7 @@ class InstBoxInferencer(Predictor, BaseInferencer):
         super().__init__(self._loaded.cfg, device=device, scope='mmseg',
                          show_progress=show_progress)
         self.device = next(self.model.parameters(), torch.empty(0)).device
-        self._dtype = autocast_dtype(precision, self.device)
-        check_exported(self.model, precision)
+        self._dtype = autocast_dtype(precision, self.model, self.device)
         self._lock = threading.Lock()
         self.failures: list[tuple[str, str]] = []
 
@@ -137,8 +137,8 @@ class InstBoxInferencer(Predictor, BaseInferencer):
             score_thr: Instances of a lower score are in no drawing and no dictionary.
             show: Whether to open a window for each image.
             wait_time: Seconds that the window stays; 0 waits for a key.
-            on_error: ``'raise'``, or ``'skip'`` to leave out images that cannot be read and list
-                them in ``failures``.
+            on_error: ``'raise'``, or ``'skip'`` to leave out images that fail and list them in
+                ``failures``.
 
         Returns:
             dict: ``predictions``, for each image a dictionary of
@@ -146,20 +146,29 @@ class InstBoxInferencer(Predictor, BaseInferencer):
             ``visualization``, RGB arrays (H', W', 3) uint8 if ``return_vis``, else empty.
 
         Raises:
-            ValueError: An input cannot be read, or an argument is invalid.
+            ValueError: An input cannot be read, an argument is invalid, or there is no display to
+                show images on.
             FileNotFoundError: A file does not exist.
         """
+        if show:
+            check_display()
         images = read_inputs(inputs)
         predicted = self.stream_with_images(images, batch_size, on_error=on_error)
-        folder = Path(out_dir) if str(out_dir) else None
+        vis_dir, pred_dir = (Path(out_dir, name) if str(out_dir) else None
+                             for name in ('vis', 'preds'))
         results: dict[str, list] = dict(predictions=[], visualization=[])
         for array, sample in track(predicted, 'Inference', images.total,
                                    disable=not self.show_progress):
-            drawn = self.visualize([array], [sample], return_vis, show, wait_time,
-                                   folder and folder / 'vis', score_thr)
-            given = self.postprocess([sample], drawn, return_datasamples,
-                                     folder and folder / 'preds', score_thr)
-            for key, values in given.items():
+            try:
+                drawn = self.visualize([array], [sample], return_vis, show, wait_time, vis_dir,
+                                       score_thr)
+                found = self.postprocess([sample], drawn, return_datasamples, pred_dir, score_thr)
+            except Exception as error:
+                if on_error == 'raise' or isinstance(error, OSError):  # results cannot be written
+                    raise
+                self.failures.append((sample.name, describe(error, sample.name)))
+                continue
+            for key, values in found.items():
                 results[key] += values
         return results
 
@@ -172,15 +181,7 @@ class InstBoxInferencer(Predictor, BaseInferencer):
 
     @torch.no_grad()
     def forward(self, inputs: dict, keep_boxes: bool = False) -> list[SegDataSample]:
-        """Predicts a batch.
-
-        Args:
-            inputs: ``inputs`` and ``data_samples``, as ``collate_fn`` returns them.
-            keep_boxes: As for :meth:`stream`.
-
-        Returns:
-            list[SegDataSample]: On the CPU.
-        """
+        """Predicts ``inputs`` and ``data_samples``, as ``collate_fn`` returns them; on the CPU."""
         settings = dict(self._test_cfg, keep_boxes=keep_boxes, keep_logits=False)
         precision = contextlib.nullcontext() if self._dtype is None else torch.autocast(
             self.device.type, self._dtype)
@@ -190,7 +191,7 @@ class InstBoxInferencer(Predictor, BaseInferencer):
 
     @contextlib.contextmanager
     def _test_settings(self, settings: dict) -> Iterator[None]:
-        """Overrides the model's test settings and limits its masks, within the block."""
+        """Overrides the model's test settings and limits its masks."""
         test_cfg, grouper = self.model.test_cfg, self.model.grouper
         try:
             self.model.test_cfg = {**(test_cfg or {}), **settings}
@@ -216,16 +217,8 @@ class InstBoxInferencer(Predictor, BaseInferencer):
                   wait_time: float = 0,
                   vis_dir: Path | None = None,
                   score_thr: float = DEFAULT_SCORE_THR) -> list[np.ndarray]:
-        """Draws predictions.
-
-        Args:
-            inputs: The images, (H, W, 3) uint8 BGR.
-            preds: Their predictions.
-            return_vis: Whether to return the drawings.
-            show: Whether to open a window for each.
-            wait_time: Seconds that it stays; 0 waits for a key.
-            vis_dir: Folder to write them to, as ``NAME.jpg``.
-            score_thr: Instances of a lower score are not drawn.
+        """Draws predictions on their images, (H, W, 3) uint8 BGR; arguments as of
+        :meth:`__call__`. ``vis_dir`` gets ``NAME.jpg`` of each.
 
         Returns:
             list[np.ndarray]: RGB (H', W', 3) uint8, small images enlarged; none unless
@@ -248,22 +241,12 @@ class InstBoxInferencer(Predictor, BaseInferencer):
                     return_datasamples: bool = False,
                     pred_dir: Path | None = None,
                     min_score: float = 0.) -> dict:
-        """Packs predictions and writes them as JSON.
-
-        Args:
-            preds: Predictions.
-            visualization: Drawings, or nothing.
-            return_datasamples: Whether to return the data samples themselves.
-            pred_dir: Folder to write dictionaries to, as ``NAME.json``.
-            min_score: Instances of a lower score are in no dictionary.
-
-        Returns:
-            dict: As :meth:`__call__` returns it.
-        """
-        things = self.dataset_meta['thing_classes']
+        """Packs predictions and drawings as :meth:`__call__` returns them, and writes dictionaries
+        to ``pred_dir``, as ``NAME.json``; instances below ``min_score`` are in none."""
         results = preds
         if pred_dir is not None or not return_datasamples:
-            results = [prediction_dict(sample, things, min_score) for sample in preds]
+            results = [prediction_dict(sample, self.dataset_meta['thing_classes'], min_score)
+                       for sample in preds]
         if pred_dir is not None:
             for each in results:
                 write_json(each, pred_dir / f'{each["name"]}.json')

@@ -122,8 +122,7 @@ def export(files: tuple[str, ...], kind: str | None, int8: bool, calibration: st
     if int8 != (calibration is not None):
         raise click.UsageError('--int8 and --calibration INPUT go together.')
     load_package('models')
-    from ..apis.inferencer_settings import default_weights
-    from ..apis.model_loading import load_model
+    from ..apis.model_loading import default_weights, load_model
     from ..deploy import export_model
     images = None if calibration is None else calibration_images(calibration)
     model, weights = [*source, None, None][:2]

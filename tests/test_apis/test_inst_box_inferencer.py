@@ -12,7 +12,7 @@ from mmseg.apis import inference_model, show_result_pyplot
 from mmseg.models import EncoderDecoder
 from pycocotools import mask as mask_tools
 
-from mmseg_instbox.apis import InstBoxInferencer, inferencer_settings, read_inputs
+from mmseg_instbox.apis import InstBoxInferencer, model_loading, read_inputs, write_results
 from mmseg_instbox.deploy import predictor
 from mmseg_instbox.engine import load_config
 
@@ -108,6 +108,40 @@ def test_unreadable_inputs_raise_or_are_skipped_and_listed(inferencer, photos, t
         assert [name for name, _ in inferencer.failures] == ['broken', 'gone']
         assert 'no such file' in inferencer.failures[1][1]
     assert list(inferencer.stream([], on_error='skip')) == [] and inferencer.failures == []
+
+
+def test_unexpected_errors_of_one_image_are_listed_with_their_type(inferencer, photos, noise,
+                                                                   monkeypatch):
+    network, draw = inferencer.model.test_step, inferencer.visualizer.add_datasample
+
+    def fail(step, is_bad):
+        def run(*args, **kwargs):
+            if is_bad(*args):
+                raise RuntimeError('out of\nmemory')
+            return step(*args, **kwargs)
+        return run
+
+    monkeypatch.setattr(inferencer.model, 'test_step', fail(
+        network, lambda batch: any(each.shape[-1] == 112 for each in batch['inputs'])))
+    monkeypatch.setattr(inferencer.visualizer, 'add_datasample', fail(
+        draw, lambda name, *_: name == '001'))
+    inputs = [photos[0], noise, photos[1], noise, photos[2]]
+    found = inferencer(inputs, batch_size=5, return_vis=True, on_error='skip')
+    assert [each['name'] for each in found['predictions']] == ['000', '002']
+    assert len(found['visualization']) == 2
+    assert sorted(inferencer.failures) == [
+        ('000001', '000001: unexpected RuntimeError: out of memory'),
+        ('000003', '000003: unexpected RuntimeError: out of memory'),
+        ('001', '001: unexpected RuntimeError: out of memory')]
+    for arguments in (dict(batch_size=5), dict(return_vis=True)):
+        with pytest.raises(RuntimeError, match='memory'):
+            inferencer(inputs, **arguments)
+
+
+def test_without_a_display_nothing_is_shown(inferencer, noise, monkeypatch):
+    monkeypatch.setattr('matplotlib.pyplot.get_backend', lambda: 'agg')
+    with pytest.raises(ValueError, match='no display.*--out'):
+        inferencer(noise, show=True)
 
 
 def test_boxes_are_kept_when_asked_for_and_group_again(inferencer, noise):
@@ -207,7 +241,7 @@ def test_models_without_names_or_instances_are_refused(network):
 
 
 def test_the_model_that_comes_with_the_package(monkeypatch, tmp_path):
-    monkeypatch.setattr(inferencer_settings, 'DEFAULT_WEIGHTS', 'demo/gone.pth')
+    monkeypatch.setattr(model_loading, 'DEFAULT_WEIGHTS', 'demo/gone.pth')
     with pytest.raises(FileNotFoundError, match='demo/gone.pth.*name a model'):
         InstBoxInferencer()
 
@@ -232,6 +266,22 @@ def test_a_checkpoint_that_carries_its_config(network, tiny_config, noise, tmp_p
     for arguments in (dict(model=tmp_path / 'alone.pth'), dict(weights=tmp_path / 'alone.pth')):
         loaded = InstBoxInferencer(**arguments, device='cpu')
         same_instances(next(loaded.stream(noise)).pred_instances, expected)
+
+
+@pytest.mark.parametrize('options', [{}, dict(tile=64)])
+def test_every_image_of_at_least_a_pixel_gets_a_result(network, noise, tmp_path, options):
+    """However thin; the config would scale it to less than a pixel."""
+    network.cfg.test_pipeline.insert(1, dict(type='Resize', scale=(96, 96), keep_ratio=True))
+    inferencer = InstBoxInferencer(network, show_progress=False, **options)
+    shapes = [(3000, 2), (2, 3000), (1, 1), (1, 700), (80, 112)]
+    images = [np.resize(noise, (*shape, 3)) for shape in shapes]
+    found = inferencer(images, batch_size=2, out_dir=tmp_path, return_datasamples=True)
+    for shape, sample in zip(shapes, found['predictions'], strict=True):
+        assert sample.pred_sem_seg.shape == sample.pred_instances.masks.shape[1:] == shape
+    assert len(list((tmp_path / 'vis').iterdir())) == len(shapes)
+    assert len(list((tmp_path / 'preds').iterdir())) == len(shapes)
+    for kind in ('coco', 'labelme', 'yolo', 'png', 'panoptic'):
+        write_results(found['predictions'], kind, tmp_path / kind, inferencer.dataset_meta)
 
 
 def test_tiles_leave_the_picture_at_its_size(network, noise):

@@ -18,7 +18,7 @@ from mmseg.apis import init_model
 from mmseg.registry import MODELS
 
 from mmseg_instbox.apis import (
-    inferencer_settings,
+    model_loading,
     inst_box_inferencer,
     to_supervision,
     write_results,
@@ -83,7 +83,7 @@ def results(tmp_path_factory, tiny_config) -> dict[str, object]:
         make_files(tiny_config)
         patch.setattr(urllib.request, 'urlopen',
                       lambda *_, **__: io.BytesIO(Path('photo.jpg').read_bytes()))
-        for module in (inferencer_settings, inst_box_inferencer):
+        for module in (model_loading, inst_box_inferencer):
             patch.setattr(module, 'default_weights',
                           lambda: Path('work_dirs/my_config/iter_2000.pth').resolve())
         names = dict(cv2=cv2, PIL=PIL, init_model=init_model, write_results=write_results,

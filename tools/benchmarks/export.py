@@ -23,8 +23,7 @@ from mmseg.registry import DATASETS
 from torch import nn
 
 from mmseg_instbox.apis import InstBoxInferencer
-from mmseg_instbox.apis.inferencer_settings import default_weights
-from mmseg_instbox.apis.model_loading import load_model
+from mmseg_instbox.apis.model_loading import default_weights, load_model
 from mmseg_instbox.deploy import export_model
 from mmseg_instbox.evaluation.metrics import InstBoxMetric
 from mmseg_instbox.utils.decoding import read_image

@@ -1,4 +1,5 @@
 """Keeps the colour of an object from frame to frame."""
+from itertools import count
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ _SIDE = 256  # masks are compared at about this size
 
 class _Track(NamedTuple):
     """An object as it was last seen, ``age`` frames ago."""
+    id: int
     colour: int
     label: int
     mask: np.ndarray
@@ -30,12 +32,18 @@ class TrackColors:
     Args:
         min_iou: Lowest mean IoU of two masks and boxes of the same object.
         max_age: Number of frames after which an object that is not seen is forgotten.
+
+    Attributes:
+        track_ids: (N,) int64, number of each object of the last frame among all of the video, from
+            1 on; those of forgotten objects are not used again.
     """
 
     def __init__(self, min_iou: float = 0.2, max_age: int = 10) -> None:
         self.min_iou = min_iou
         self.max_age = max_age
+        self.track_ids = np.zeros(0, np.int64)
         self._tracks: list[_Track] = []
+        self._next_id = count(1)
 
     def update(self, masks: np.ndarray, boxes: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Numbers the objects of the next frame.
@@ -56,42 +64,34 @@ class TrackColors:
         if self._tracks and self._tracks[0].mask.shape != small.shape[1:]:
             raise InvalidInputError(f'The masks have the size {masks.shape[1:]}, those of earlier '
                                     'frames another one: all frames of a video must have one size.')
-        rows, columns = self._match(small, boxes, labels)
-        found = dict(zip(columns.tolist(), rows.tolist(), strict=True))
-        numbers = self._number(found, len(masks))
-        seen = [_Track(number, int(label), mask.copy(), box, 0) for number, label, mask, box
-                in zip(numbers, labels, small, boxes, strict=True)]
-        matched = set(rows.tolist())
-        lost = [track._replace(age=track.age + 1) for i, track in enumerate(self._tracks)
-                if i not in matched and track.age < self.max_age]
-        self._tracks = seen + lost
-        return np.array(numbers, dtype=np.int64)
-
-    def _number(self, found: dict[int, int], count: int) -> list[int]:
-        """Returns the number of each object; ``found`` has the tracks of known ones."""
+        known = self._match(small, boxes, labels)
         taken = {track.colour for track in self._tracks}
-        numbers = []
-        for i in range(count):
-            if i in found:
-                numbers.append(self._tracks[found[i]].colour)
+        seen = []
+        for i, mask in enumerate(small):
+            if i in known:
+                track_id, colour = known[i].id, known[i].colour
             else:
-                numbers.append(next(n for n in range(len(taken) + 1) if n not in taken))
-                taken.add(numbers[-1])
-        return numbers
+                colour = next(number for number in count() if number not in taken)
+                track_id = next(self._next_id)
+                taken.add(colour)
+            seen.append(_Track(track_id, colour, int(labels[i]), mask.copy(), boxes[i], 0))
+        found = {track.id for track in seen}
+        lost = [track._replace(age=track.age + 1) for track in self._tracks
+                if track.id not in found and track.age < self.max_age]
+        self._tracks = seen + lost
+        self.track_ids = np.array([track.id for track in seen], np.int64)
+        return np.array([track.colour for track in seen], np.int64)
 
-    def _match(self, masks: np.ndarray, boxes: np.ndarray,
-               labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the indices of tracks and of the objects they match."""
-        nothing = np.zeros(0, dtype=np.int64)
+    def _match(self, masks: np.ndarray, boxes: np.ndarray, labels: np.ndarray) -> dict[int, _Track]:
+        """Returns the tracks of known objects by the indices of the objects."""
         if not self._tracks or not len(masks):
-            return nothing, nothing
-        _, known, old_masks, old_boxes, _ = (np.stack(each) for each in zip(*self._tracks,
-                                                                            strict=True))
+            return {}
+        _, _, known, old_masks, old_boxes, _ = map(np.stack, zip(*self._tracks, strict=True))
         iou = (mask_iou(old_masks, masks) + _box_iou(old_boxes, boxes)) / 2
         iou = iou * (known[:, None] == labels[None])
-        rows, columns = linear_sum_assignment(iou, maximize=True)
-        same = iou[rows, columns] >= self.min_iou
-        return rows[same], columns[same]
+        pairs = zip(*linear_sum_assignment(iou, maximize=True), strict=True)
+        return {int(column): self._tracks[row] for row, column in pairs
+                if iou[row, column] >= self.min_iou}
 
 
 def mask_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:

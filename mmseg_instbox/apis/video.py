@@ -1,18 +1,20 @@
 """Draws the instances of a video into a video."""
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Sequence
+from itertools import starmap
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from mmengine.logging import print_log
 from mmseg.structures import SegDataSample
 from rich.progress import track
 
 from ..errors import InvalidInputError
 from ..utils import DEFAULT_SCORE_THR, replacing
-from ..utils.decoding import VideoFrames, read_video
+from ..utils.decoding import read_video
 from ..visualization.drawing import DrawnObjects, draw_objects, instance_colors
 from .track_colors import TrackColors
 
@@ -25,7 +27,8 @@ def annotate_video(inferencer: Any,
                    score_thr: float = DEFAULT_SCORE_THR,
                    keep_colors: bool = True,
                    batch_size: int = 1,
-                   alpha: float = 0.45) -> Path:
+                   alpha: float = 0.45,
+                   receive: Callable[[SegDataSample], None] | None = None) -> Path:
     """Draws the instances of each frame; only one batch of frames is in memory.
 
     Args:
@@ -38,6 +41,8 @@ def annotate_video(inferencer: Any,
             ordered by score.
         batch_size: Number of frames in a forward pass.
         alpha: Opacity of the masks, 0 to 1.
+        receive: Called with the prediction of each frame. With ``keep_colors``, its
+            ``pred_instances.track_ids`` tell the objects apart; -1 for what is not drawn.
 
     Returns:
         Path: ``out_file``.
@@ -50,7 +55,16 @@ def annotate_video(inferencer: Any,
     if out_file.suffix.lower() not in _CODECS:
         raise InvalidInputError(f'{out_file}: unknown video format; end the name with one of '
                                 f'{", ".join(_CODECS)}.')
-    drawn = draw_frames(inferencer, frames, score_thr, keep_colors, batch_size, alpha)
+    colors = TrackColors() if keep_colors else None
+    names = inferencer.dataset_meta['thing_classes']
+
+    def draw(frame: np.ndarray, sample: SegDataSample) -> np.ndarray:
+        objects = frame_objects(sample, names, score_thr, colors)
+        if receive is not None:
+            receive(sample)
+        return draw_objects(np.ascontiguousarray(frame[..., ::-1]), objects, 1, alpha)[..., ::-1]
+
+    drawn = starmap(draw, inferencer.stream_with_images(iter(frames), batch_size))
     with replacing(out_file, out_file.suffix) as temporary:
         shown = track(drawn, 'Frames', frames.total, disable=not inferencer.show_progress)
         number = write_frames(shown, str(temporary), frames.fps)
@@ -60,20 +74,9 @@ def annotate_video(inferencer: Any,
     return out_file
 
 
-def draw_frames(inferencer: Any, frames: VideoFrames, score_thr: float, keep_colors: bool,
-                batch_size: int, alpha: float) -> Iterator[np.ndarray]:
-    """Yields frames with their objects, (H, W, 3) uint8 BGR; see :func:`annotate_video`."""
-    colors = TrackColors() if keep_colors else None
-    names = inferencer.dataset_meta['thing_classes']
-    for frame, sample in inferencer.stream_with_images(iter(frames), batch_size):
-        objects = frame_objects(sample, names, score_thr, colors)
-        picture = np.ascontiguousarray(frame[..., ::-1])
-        yield draw_objects(picture, objects, 1, alpha)[..., ::-1]
-
-
-def frame_objects(sample: SegDataSample, names: list[str], score_thr: float,
+def frame_objects(sample: SegDataSample, names: Sequence[str], score_thr: float,
                   colors: TrackColors | None) -> DrawnObjects:
-    """Returns what is drawn of a frame.
+    """Returns what is drawn of a frame, and gives its instances ``track_ids``.
 
     Args:
         sample: With ``pred_instances``, best first.
@@ -81,18 +84,21 @@ def frame_objects(sample: SegDataSample, names: list[str], score_thr: float,
         score_thr: Instances of a lower score are left out.
         colors: Chooses the colours, changed in place; None orders them by score.
     """
-    found = sample.pred_instances
-    found = found[found.scores >= score_thr].numpy()
+    shown = sample.pred_instances.scores >= score_thr
+    found = sample.pred_instances[shown].numpy()
     numbers = np.arange(len(found.labels))
     if colors is not None:
         numbers = colors.update(found.masks, found.bboxes, found.labels)
+        track_ids = torch.full(shown.shape, -1)
+        track_ids[shown] = torch.from_numpy(colors.track_ids)
+        sample.pred_instances.track_ids = track_ids
     palette = instance_colors(int(numbers.max(initial=-1)) + 1)
     texts = [f'{names[label]} {score:.2f}'
              for label, score in zip(found.labels, found.scores, strict=True)]
     return DrawnObjects(found.masks, found.bboxes, texts, palette[numbers])
 
 
-def write_frames(frames: Iterator[np.ndarray], out_file: str, fps: float) -> int:
+def write_frames(frames: Iterable[np.ndarray], out_file: str, fps: float) -> int:
     """Writes frames (H, W, 3) uint8 BGR of one size as a video.
 
     Returns:

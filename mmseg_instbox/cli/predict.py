@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from ..apis import InstBoxInferencer
     from ..apis.jobs.prediction_job import PredictionJob
 
-Failed = list[dict[str, str]]  # ``input`` and ``reason`` of each
 
 
 @click.command(cls=CommandWithConfig)
@@ -49,11 +48,13 @@ def predict(inputs: tuple[str, ...], out: str, overwrite: bool, batch_size: int,
     """Find the instances in images and videos.
 
     INPUTS are files, folders, patterns, http(s) addresses, or addresses of an object store
-    (s3://bucket/photos). A video becomes a video with its instances drawn in.
+    (s3://bucket/photos). A video becomes a video with its instances drawn in, and formats get a
+    record of each frame; in COCO, instances have the track_id of their object.
 
     \b
     DIR then has:
-      vis/NAME.jpg                a drawing of each prediction (vis/NAME_video.mp4 of a video)
+      vis/NAME.jpg                a drawing of each prediction (vis/NAME_video.mp4 of a video);
+                                  NAME has the folders that INPUTS do not have in common
       coco/annotations.json       masks with categories and scores; other formats likewise
       parquet/                    all predictions, one image per row, for resuming
       failed.json                 inputs that could not be predicted, and why
@@ -102,45 +103,44 @@ def predict(inputs: tuple[str, ...], out: str, overwrite: bool, batch_size: int,
     drawings: list[str] = []
     try:
         if local:
-            drawings, failed = _predict_here(job, inferencer, worker, score_thr, not no_pictures,
-                                             keep_colors)
+            drawings = _predict_here(job, inferencer, worker, score_thr, not no_pictures,
+                                     keep_colors)
         else:
-            failed = _predict_on_ray(job, workers, worker)
+            _predict_on_ray(job, workers, worker)
         written = _with_bar('Writing', job.num_done, 0, partial(
             job.compile, formats, inferencer.dataset_meta, score_thr))
     except KeyboardInterrupt:
         raise Interrupted(f'{job.num_done} of {len(images)} images are done; the same command '
                           'resumes from there.') from None
-    _report(job, failed, [*drawings, job.shards, *written])
+    _report(job, [*drawings, job.shards, *written])
 
 
 def _predict_here(job: 'PredictionJob', inferencer: 'InstBoxInferencer', worker: dict[str, Any],
-                  score_thr: float, pictures: bool, keep_colors: bool) -> tuple[list[str], Failed]:
-    """Predicts and draws in this process; returns the folder of the drawings, and the failures."""
+                  score_thr: float, pictures: bool, keep_colors: bool) -> list[str]:
+    """Predicts and draws in this process; returns the folder of the drawings."""
     from ..apis.jobs.drawings import Drawings
     from ..apis.jobs.worker import ShardWorker, WorkerSettings
     drawings = Drawings(job, inferencer, score_thr) if pictures or job.videos else None
     predict_shard = ShardWorker(WorkerSettings(**worker), inferencer,
                                 drawings.draw if pictures else None)
-    failed = _with_bar('Predicting', len(job.images), job.num_done, partial(
+    _with_bar('Predicting', len(job.images), job.num_done, partial(
         job.predict, partial(map, predict_shard), 1))
     if drawings is None:
-        return [], failed
-    failed += drawings.annotate(keep_colors, worker['batch_size'])
+        return []
+    drawings.annotate(keep_colors, worker['batch_size'])
     if pictures:
         drawings.draw_missing()
-    return [str(drawings.folder)], failed
+    return [str(drawings.folder)]
 
 
-def _predict_on_ray(job: 'PredictionJob', workers: int | None, worker: dict[str, Any]) -> Failed:
-    """Predicts with the workers of Ray; returns the failures."""
+def _predict_on_ray(job: 'PredictionJob', workers: int | None, worker: dict[str, Any]) -> None:
+    """Predicts with the workers of Ray."""
     from ..apis.jobs.ray_executor import RayExecutor
     from ..apis.jobs.worker import WorkerSettings
     with RayExecutor(worker['model']['device'], workers) as executor:
-        threads = None if executor.num_gpus else 1
-        execute = executor.execute(WorkerSettings(**worker, threads=threads))
-        return _with_bar('Predicting', len(job.images), job.num_done,
-                         partial(job.predict, execute, executor.workers))
+        execute = partial(executor.execute, WorkerSettings(**worker))
+        _with_bar('Predicting', len(job.images), job.num_done,
+                  partial(job.predict, execute, executor.workers))
 
 
 def _with_bar(label: str, length: int, done: int, work: Callable[[Callable], Any]) -> Any:
@@ -150,18 +150,15 @@ def _with_bar(label: str, length: int, done: int, work: Callable[[Callable], Any
         return work(bar.update)
 
 
-def _report(job: 'PredictionJob', failed: Failed, written: list[str]) -> None:
-    """Prints where the results are.
-
-    Raises:
-        ClickException: Some inputs could not be predicted.
-    """
-    inputs = len(job.images) + len(job.videos)
-    click.echo('\n  '.join([f'{inputs - len(failed)} of {inputs} inputs are done. Written:',
-                            *written]))
-    failures = job.write_failed(failed)
+def _report(job: 'PredictionJob', written: list[str]) -> None:
+    """Prints the results' places; exit code 1 if something could not be predicted."""
+    inputs, failed = len(job.images) + len(job.videos), job.failed
+    click.echo(f'{inputs - len(failed)} of {inputs} inputs are done. Written:')
+    for path in written:
+        click.echo(f'  {path}')
+    failures = job.write_failed()
     if failed:
-        for each in failed:
-            click.echo(f'  {each["reason"]}', err=True)
+        for reason in failed.values():
+            click.echo(f'  {reason}', err=True)
         raise click.ClickException(f'{len(failed)} of {inputs} inputs could not be predicted; '
                                    f'{failures} lists them.')

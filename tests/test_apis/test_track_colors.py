@@ -60,6 +60,13 @@ def test_an_object_that_hides_for_a_while_is_known_again():
     assert update(colors, (0, 90), (0, 0)) == [1, 2]  # forgotten: the first of two new ones
 
 
+def test_ids_of_forgotten_objects_are_not_used_again():
+    colors = TrackColors(max_age=0)
+    assert update(colors, (0, 0), (60, 0)) == [0, 1] and colors.track_ids.tolist() == [1, 2]
+    assert update(colors, (60, 0)) == [1] and colors.track_ids.tolist() == [2]
+    assert update(colors, (0, 0), (60, 0)) == [0, 1] and colors.track_ids.tolist() == [3, 2]
+
+
 def test_another_category_is_another_object():
     colors = TrackColors()
     assert update(colors, (0, 0), labels=[0]) == [0]

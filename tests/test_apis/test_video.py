@@ -1,6 +1,4 @@
 """A video with its objects drawn in: whole, of the same size and length, in lasting colours."""
-import types
-
 import cv2
 import numpy as np
 import pytest
@@ -9,7 +7,7 @@ from mmengine.structures import InstanceData
 from mmseg.structures import SegDataSample
 
 from mmseg_instbox.apis import annotate_video
-from mmseg_instbox.apis.video import draw_frames, frame_objects, write_frames
+from mmseg_instbox.apis.video import frame_objects, write_frames
 from mmseg_instbox.utils.decoding import read_video
 from mmseg_instbox.visualization.drawing import instance_colors
 
@@ -87,10 +85,24 @@ def test_objects_below_the_threshold_are_not_drawn():
     assert frame_objects(sample, ('square', ), 0.95, None).masks.shape == (0, *SIZE)
 
 
-def test_frames_are_taken_one_by_one(clip):
-    drawn = draw_frames(TwoSquares(), read_video(clip), 0.2, True, 1, 0.5)
-    assert isinstance(drawn, types.GeneratorType)
-    assert next(drawn).shape == (*SIZE, 3)
+def test_frames_are_taken_one_by_one(clip, tmp_path):
+    inferencer, numbers = TwoSquares(), []
+    annotate_video(inferencer, clip, tmp_path / 'out.avi',
+                   receive=lambda _: numbers.append(inferencer.number))
+    assert numbers == list(range(1, 10))
+
+
+def test_predictions_tell_the_objects_apart(clip, tmp_path):
+    samples = []
+    annotate_video(TwoSquares(), clip, tmp_path / 'a.avi', 0.85, receive=samples.append)
+    first, second, *_ = (each.pred_instances.track_ids.tolist() for each in samples)
+    assert (first, second) == ([1, -1], [2, -1])  # the best of each frame is another object
+    annotate_video(TwoSquares(), clip, tmp_path / 'b.avi', receive=samples.append)
+    assert samples[9].pred_instances.track_ids.tolist() == [1, 2]
+    assert samples[10].pred_instances.track_ids.tolist() == [2, 1]
+    annotate_video(TwoSquares(), clip, tmp_path / 'c.avi', keep_colors=False,
+                   receive=samples.append)
+    assert 'track_ids' not in samples[-1].pred_instances
 
 
 def test_a_real_inferencer(inferencer, clip, tmp_path):

@@ -109,6 +109,41 @@ def test_what_cannot_be_read_is_listed_and_left_out(instbox, succeed, checkpoint
     assert not (out / 'failed.json').exists() and len(annotations(out)['images']) == 4
 
 
+def test_the_folders_of_the_images_are_kept(succeed, checkpoint, few, tmp_path, monkeypatch):
+    """And a second run in the same directory does not predict the drawings of the first."""
+    monkeypatch.chdir(tmp_path)
+    for folder in ('d1', 'd2'):
+        (few / folder).mkdir()
+        shutil.copy(few / 'a.jpg', few / folder / '1.jpg')
+    arguments = ['predict', '**/*.jpg', '--model', checkpoint, '--format', 'yolo,png,labelme,coco']
+    for _ in range(2):
+        assert '5 of 5 inputs are done' in succeed(*arguments).stdout
+        for place in ('vis/{}.jpg', 'yolo/labels/{}.txt', 'labelme/{}.json',
+                      'png/SegmentationClass/{}.png'):
+            assert all((tmp_path / 'predictions' / place.format(name)).is_file()
+                       for name in ('a', 'd1/1', 'd2/1'))
+    assert sorted(each['file_name'] for each in annotations(tmp_path / 'predictions')['images']
+                  ) == ['a.jpg', 'b c.jpg', 'd1/1.jpg', 'd2/1.jpg', 'hütte.jpg']
+
+
+def test_unexpected_errors_take_no_other_images_with_them(instbox, checkpoint, few, tmp_path,
+                                                          monkeypatch):
+    prepare = InstBoxInferencer._prepare
+
+    def fail(self, image):
+        if image.shape[0] == 5:
+            raise KeyError('scale')
+        return prepare(self, image)
+
+    monkeypatch.setattr(InstBoxInferencer, '_prepare', fail)
+    cv2.imwrite(str(few / 'b c.jpg'), np.zeros((5, 9, 3), np.uint8))
+    cv2.imwrite(str(few / 'thin.png'), np.zeros((3000, 2, 3), np.uint8))
+    done = instbox('predict', few, '--model', checkpoint, '--out', tmp_path / 'out')
+    assert done.exit_code == 1 and '3 of 4 inputs are done' in done.stdout
+    (failed, ) = json.loads((tmp_path / 'out' / 'failed.json').read_text())
+    assert failed['input'].endswith('b c.jpg') and 'unexpected KeyError' in failed['reason']
+
+
 def test_a_killed_run_goes_on_where_it_was(succeed, passes, checkpoint, pictures, repo, tmp_path):
     whole, cut = tmp_path / 'whole', tmp_path / 'cut'
     arguments = ['predict', pictures, '--model', checkpoint, '--format', 'coco,png', '--score-thr',
@@ -185,14 +220,25 @@ def test_a_video_becomes_a_video(succeed, passes, checkpoint, few, tmp_path):
     for _ in range(3):
         writer.write(cv2.imread(str(few / 'a.jpg')))
     writer.release()
-    arguments = ['predict', few / '*', '--model', checkpoint, '--out', out]
+    arguments = ['predict', few / '*', '--model', checkpoint, '--out', out, '--score-thr', 0]
     done = succeed(*arguments)
     assert '4 of 4 inputs are done' in done.stdout and sum(passes) == 6
     film = cv2.VideoCapture(str(out / 'vis' / 'film_video.mp4'))
     assert film.get(cv2.CAP_PROP_FRAME_COUNT) == 3 and film.read()[0]
-    assert len(annotations(out)['images']) == 3
-    succeed(*arguments)
-    assert sum(passes) == 6
+    content = annotations(out)
+    assert [each['file_name'] for each in content['images'][:3]] == [
+        'a.jpg', 'b c.jpg', 'hütte.jpg']
+    assert [(each['file_name'], each['video_id'], each['frame_id'])
+            for each in content['images'][3:]] == [
+        ('film_000000', 1, 0), ('film_000001', 1, 1), ('film_000002', 1, 2)]
+    frames = {4, 5, 6}
+    tracks = [each['track_id'] for each in content['annotations'] if each['image_id'] in frames]
+    assert len(set(tracks)) < len(tracks)  # an object goes on in the next frame
+    assert not any('track_id' in each for each in content['annotations']
+                   if each['image_id'] not in frames)
+    succeed(*arguments, '--format', 'labelme,yolo,png,panoptic')
+    assert sum(passes) == 6 and len(list((out / 'labelme').glob('film_*.json'))) == 3
+    assert len(list((out / 'yolo' / 'labels').glob('film_*.txt'))) == 3
 
 
 def test_drawings_need_a_directory_of_this_machine(fails, few):

@@ -18,8 +18,8 @@ from mmseg.apis import init_model
 from mmseg.registry import MODELS
 
 from mmseg_instbox.apis import (
-    model_loading,
     inst_box_inferencer,
+    model_loading,
     to_supervision,
     write_results,
 )

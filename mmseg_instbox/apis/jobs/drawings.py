@@ -1,13 +1,14 @@
 """The drawings of a job: an image for each image, a video for each video."""
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from mmseg.structures import SegDataSample
 
-from ...errors import InstBoxError
+from ...utils.foreign_errors import describe
 from ..inst_box_inferencer import InstBoxInferencer
 from ..video import annotate_video
-from .listing import ImageOpener, output_names
+from .listing import ImageOpener, JobInput
 from .prediction_job import PredictionJob
 from .records import from_record, to_record
 
@@ -36,33 +37,39 @@ class Drawings:
     def draw_missing(self) -> None:
         """Draws all images again after another score, else those that have no drawing."""
         again = self.job.remembered('drawn_score_thr') != self.score_thr
-        names = {image: name for image, name in self.job.names.items()
-                 if again or not (self.folder / f'{name}.jpg').is_file()}
-        images, opener = {each.image: each for each in self.job.images}, ImageOpener()
-        for row in self.job.rows() if names else ():
-            if row['image'] in names:
-                sample = from_record(row, category_map=False)
-                self.draw(opener(images[row['image']]).load(), sample)
+        images, opener = {each.image: each for each in self.job.images
+                          if again or not self._file(each, '.jpg').is_file()}, ImageOpener()
+        for row in self.job.rows() if images else ():
+            if row['image'] in images:
+                image, sample = opener(images[row['image']]), from_record(row, category_map=False)
+                self._attempt(image.path, lambda image=image, sample=sample: self.draw(
+                    image.load(), sample))
         self.job.remember('drawn_score_thr', self.score_thr)
 
-    def annotate(self, keep_colors: bool, batch_size: int) -> list[dict[str, str]]:
-        """Draws instances into the videos that are not done; arguments as ``annotate_video``.
-
-        Returns:
-            list[dict]: ``input`` and ``reason`` of each video that cannot be read.
-        """
-        failed = []
+    def annotate(self, keep_colors: bool, batch_size: int) -> None:
+        """Predicts the videos that are not done, and draws their instances; arguments as
+        ``annotate_video``. Those that cannot be read are in ``failed`` of the job."""
         again = self.job.remembered('video_score_thr') != self.score_thr
-        for name, video in zip(output_names(self.job.videos, '_video').values(), self.job.videos,
-                               strict=True):
-            if self.job.is_done(video) and not again:
-                continue
-            try:
-                annotate_video(self.inferencer, video.image, self.folder / f'{name}.mp4',
-                               self.score_thr, keep_colors, batch_size)
-                self.job.finish(video, to_record(video))
-            except (InstBoxError, OSError) as error:
-                failed.append(dict(input=video.image, reason=str(error)))
+        for video in self.job.videos:
+            if again or not self.job.is_done(video):
+                self._attempt(video.image, lambda video=video: self._annotate(
+                    video, keep_colors, batch_size))
         if self.job.videos:
             self.job.remember('video_score_thr', self.score_thr)
-        return failed
+
+    def _annotate(self, video: JobInput, keep_colors: bool, batch_size: int) -> None:
+        rows, things = [], self.inferencer.dataset_meta['thing_classes']
+        annotate_video(self.inferencer, video.image, self._file(video, '_video.mp4'),
+                       self.score_thr, keep_colors, batch_size, receive=lambda sample: rows.append(
+                           to_record(video, sample, things, len(rows))))
+        self.job.finish(video, rows)
+
+    def _file(self, each: JobInput, ending: str) -> Path:
+        return self.folder / f'{self.job.names[each.image]}{ending}'
+
+    def _attempt(self, name: str, work: Callable[[], None]) -> None:
+        """Does the work of one input; if that fails, the others go on."""
+        try:
+            work()
+        except Exception as error:
+            self.job.failed[name] = describe(error, name)

@@ -1,22 +1,26 @@
 """The images and videos of a job, without opening them."""
-import glob
 import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import unquote, urlsplit
 
 import numpy as np
 
 from ...errors import MissingFileError
-from ...utils.decoding import decode_image
+from ...utils.decoding import decode_image, fetch_image
+from ...utils.file_names import common_folder, distinct_name
 from ...utils.inputs import (
     IMAGE_SUFFIXES,
+    RESULT_FOLDERS,
     VIDEO_SUFFIXES,
     InputImage,
-    distinct_name,
-    read_inputs,
+    expand,
+    is_http,
+    leave_out_results,
+    load_file,
+    path_in_store,
+    select_files,
 )
 from .storage import Storage, is_url
 
@@ -40,7 +44,9 @@ def list_inputs(inputs: Sequence[str]) -> tuple[list[JobInput], list[JobInput]]:
 
     Args:
         inputs: Files, folders, patterns, http(s) addresses of images; or addresses of files or
-            directories in a store, which stand for all images beneath.
+            directories in a store, which stand for all images beneath. Patterns leave out results
+            of earlier jobs, and so do files, which a shell may have made of a pattern, unless all
+            of them are such.
 
     Returns:
         tuple: The images and the videos.
@@ -49,31 +55,21 @@ def list_inputs(inputs: Sequence[str]) -> tuple[list[JobInput], list[JobInput]]:
         FileNotFoundError: An input does not exist or holds no image.
         ValueError: The kind of an address is unknown.
     """
-    images, videos = split_videos([str(each) for each in inputs])
+    given = list(map(str, inputs))
+    files = [Path(each) for each in given if os.path.isfile(each)]
+    results = {str(each) for each in set(files) - set(leave_out_results(files))}
     found: dict[str, JobInput] = {}
-    for text in images:
-        in_store = is_url(text) and not text.startswith(('http://', 'https://'))
-        for each in _in_store(text) if in_store else map(
-                _with_facts, (image.path for image in read_inputs(text))):
-            found.setdefault(each.image, each)
-    return list(found.values()), list(dict.fromkeys(map(_with_facts, videos)))
-
-
-def split_videos(inputs: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Separates the paths of videos from other inputs; expands patterns that match videos."""
-    images, videos = [], []
-    for text in inputs:
-        found = [text]
-        if glob.has_magic(text) and not Path(text).exists():
-            found = sorted(glob.glob(text, recursive=True))
-        films = [each for each in found if each.lower().endswith(VIDEO_SUFFIXES)
-                 and Path(each).is_file()]
-        videos += films
-        if films:
-            images += [each for each in found if each.lower().endswith(IMAGE_SUFFIXES)]
+    for text in given:
+        if is_url(text) and not is_http(text):
+            images = _in_store(text)
         else:
-            images.append(text)  # a pattern without matches is an error of its own
-    return images, videos
+            images = [_with_facts(source.path) for source in expand(text)
+                      if source.path not in results]
+        found.update((each.image, each) for each in images if each.image not in found)
+    kinds: dict[bool, list[JobInput]] = {False: [], True: []}
+    for each in found.values():  # a video that does not exist fails as an image
+        kinds[each.image.lower().endswith(VIDEO_SUFFIXES) and each.time > 0].append(each)
+    return kinds[False], kinds[True]
 
 
 def _with_facts(path: str) -> JobInput:
@@ -87,31 +83,35 @@ def _in_store(root: str) -> list[JobInput]:
     storage = Storage(root)
     if not storage.exists(storage.root):
         raise MissingFileError(f'{storage.address(storage.root)}: no such file or directory.')
-    images = [JobInput(storage.address(path), size, time, root, path)
-              for path, size, time in storage.files(storage.root, recursive=True)
-              if path.lower().endswith(IMAGE_SUFFIXES)]
+    files = storage.files(storage.root, recursive=True)
+    paths = {each.path for each in files}
+    jobs = [path.partition('/parquet/')[0] for path in paths if path.endswith('.parquet')]
+    results = tuple(f'{job}/{folder}/' for job in set(jobs) if f'{job}/settings.json' in paths
+                    for folder in RESULT_FOLDERS)
+    files = [each for each in files if '/.' not in each.path.removeprefix(storage.root)
+             and not each.path.startswith(results)]
+    images = [JobInput(storage.address(path), size, time, root, path) for path, size, time
+              in select_files(files, storage.address(storage.root),
+                              IMAGE_SUFFIXES, lambda file: file.path)]
     if not images:
         raise MissingFileError(f'{storage.address(storage.root)}: no images here, expected files '
                                f'that end in {", ".join(IMAGE_SUFFIXES)}.')
     return images
 
 
-def output_names(inputs: Sequence[JobInput], ending: str = '') -> dict[str, str]:
-    """Gives each input a distinct file name, without suffix, for what is written of it.
-
-    Args:
-        inputs: Images or videos.
-        ending: Follows the stem of each.
+def output_names(images: Sequence[JobInput], videos: Sequence[JobInput] = ()) -> dict[str, str]:
+    """Gives each input a name, without suffix, for what is written of it.
 
     Returns:
-        dict: Names by path or address.
+        dict: By path or address, paths relative to the folder that all inputs have in common. Names
+        of images differ from each other, and those of videos.
     """
-    taken: set[str] = set()
+    root = common_folder(each.image for each in (*images, *videos) if not is_http(each.image))
     names = {}
-    for image, *_ in inputs:
-        path = Path(unquote(urlsplit(image).path).strip('/') or 'image') if is_url(image) else (
-            Path(image))
-        names[image] = distinct_name(path.with_name(path.stem + ending + path.suffix), taken)
+    for inputs in (images, videos):
+        taken: set[str] = set()
+        names.update((each.image, distinct_name(path_in_store(each.image), taken, root))
+                     for each in inputs)
     return names
 
 
@@ -123,14 +123,11 @@ class ImageOpener:
 
     def __call__(self, image: JobInput) -> InputImage:
         """Returns the image as an input named by its address; it is read when it is loaded."""
-        load = partial(self._read, image) if image.root else partial(_read_path, image.image)
-        return InputImage(image.image, image.image, load)
+        load = fetch_image if is_http(image.image) else load_file
+        return InputImage(image.image, image.image, partial(self._read, image) if image.root
+                          else partial(load, image.image))
 
     def _read(self, image: JobInput) -> np.ndarray:
         if image.root not in self._storages:
             self._storages[image.root] = Storage(image.root)
         return decode_image(self._storages[image.root].read(image.path), image.image)
-
-
-def _read_path(path: str) -> np.ndarray:
-    return next(read_inputs(path)).load()

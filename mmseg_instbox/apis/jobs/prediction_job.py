@@ -4,19 +4,27 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cached_property
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property, partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from ...errors import InvalidInputError
+from ...utils.foreign_errors import describe
 from ..formats import FORMATS
 from .listing import JobInput, output_names
-from .records import FOLDER, KEYS, from_record, list_shards, read_shard, read_shards, write_shard
+from .records import FOLDER, KEYS, from_record, list_shards, read_shard, write_shard
 from .storage import Storage, is_url
 from .worker import Failures, Shard
 
 SHARD_SIZE = 100  # images
+READERS = 8  # shards that are read at once, for stores with high latency
 Execute = Callable[[Sequence[Shard]], Iterable[tuple[int, Failures]]]
+
+
+def ignore(number: int) -> None:
+    """Shows no progress."""
 
 
 class PredictionJob:
@@ -34,6 +42,9 @@ class PredictionJob:
         overwrite: Whether to forget what an earlier job left.
         shard_size: Largest number of images in a shard; what a stop costs.
 
+    Attributes:
+        failed: Reason by path or address of each input that failed.
+
     Raises:
         ValueError: The directory holds the results of a job with other settings.
     """
@@ -44,8 +55,9 @@ class PredictionJob:
         self.storage = storage
         self.images, self.videos = images, videos
         self.shard_size = shard_size
+        self.failed: dict[str, str] = {}
         self._wanted = {each.image: each for each in (*images, *videos)}
-        self._done: dict[str, tuple[int, int]] = {}  # height and width
+        self._done: set[str] = set()
         shards = list_shards(storage)
         for path in shards if overwrite else ():
             storage.remove(path)
@@ -84,19 +96,19 @@ class PredictionJob:
 
     def find_done(self) -> None:
         """Reads which inputs the shards hold; removes broken shards, which a store may leave."""
-        found = {}
-        columns = (*KEYS, 'height', 'width')
-        for path, rows in read_shards(self.storage, list_shards(self.storage), columns):
-            if rows is None:
-                self.storage.remove(path)
-            found.update((row['image'], (row['height'], row['width'])) for row in rows or ()
-                         if self._is_current(row))
-        self._done = {image: found[image] for image in self._wanted if image in found}
+        self._done, paths = set(), list_shards(self.storage)
+        read = partial(read_shard, self.storage, columns=(*KEYS, 'height'))
+        with ThreadPoolExecutor(READERS) as pool:
+            for path, rows in zip(paths, pool.map(read, paths), strict=True):
+                if rows is None:
+                    self.storage.remove(path)
+                self._done.update(row['image'] for row in rows or () if self._is_current(row))
 
     def _is_current(self, row: dict[str, Any]) -> bool:
         """Whether a row belongs to an input of the job that has not changed since."""
         image = self._wanted.get(row['image'])
-        return image is not None and all(getattr(image, key) == row[key] for key in KEYS)
+        return bool(image and row['height'] and all(getattr(image, key) == row[key]
+                                                    for key in KEYS))
 
     def is_done(self, image: JobInput) -> bool:
         """Whether a shard holds an input."""
@@ -109,8 +121,8 @@ class PredictionJob:
 
     @cached_property
     def names(self) -> dict[str, str]:
-        """File names, without suffix, for what is written of each image, by path or address."""
-        return output_names(self.images)
+        """File names, without suffix, for what is written of each input, by path or address."""
+        return output_names(self.images, self.videos)
 
     def waiting(self, workers: int) -> list[Shard]:
         """Returns shards of the images that are not done, several for each worker."""
@@ -118,72 +130,86 @@ class PredictionJob:
                 if not self.is_done(image)]
         size = max(1, min(self.shard_size, -(-len(left) // (4 * workers))))
         parts = [left[start:start + size] for start in range(0, len(left), size)]
-        return [_shard(part[0][0], [image for _, image in part]) for part in parts]
+        return [_shard(f'{part[0][0]:09d}', [image for _, image in part]) for part in parts]
 
     def predict(self, execute: Execute, workers: int,
-                tick: Callable[[int], None] = lambda number: None) -> list[dict[str, str]]:
-        """Predicts the images that are not done.
+                tick: Callable[[int], None] = ignore) -> None:
+        """Predicts the images that are not done; those that are not done then are in ``failed``.
 
         Args:
             execute: Calls a ``ShardWorker`` with each shard and yields what it returns, in any
                 order; shards that could not be done are left out.
             workers: Number of workers.
             tick: Called with the number of images since the last call.
-
-        Returns:
-            list[dict]: ``input`` and ``reason`` of each image that is not done now.
         """
-        failed: dict[str, str] = {}
+        reasons: dict[str, str] = {}
         try:
-            for done, reasons in execute(self.waiting(workers)):
-                failed.update(reasons)
-                tick(done + len(reasons))
+            for done, failures in execute(self.waiting(workers)):
+                reasons.update(failures)
+                tick(done + len(failures))
         finally:
             self.find_done()
-        return [dict(input=image.image, reason=failed.get(image.image, _lost(image)))
-                for image in self.images if not self.is_done(image)]
+        self.failed |= {each.image: reasons.get(each.image, (
+            f'{each.image}: its worker died each time, or its shard was lost: check for a lack of '
+            'memory, then run the same command again.'))
+            for each in self.images if not self.is_done(each)}
 
-    def finish(self, video: JobInput, row: dict[str, Any]) -> None:
-        """Marks a video as done."""
-        write_shard([row], {}, self.storage, _shard(len(self.images), [video]).name)
-        self._done[video.image] = (0, 0)
+    def finish(self, video: JobInput, rows: Sequence[dict[str, Any]]) -> None:
+        """Writes the rows of the frames of a video, which is done then."""
+        write_shard(rows, {}, self.storage, _shard('video', [video]).name)
+        self._done.add(video.image)
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """Yields the row of each image that is done, with one shard in memory at a time."""
-        wanted = {image.image for image in self.images}
+        """Yields the row of each image and frame that is done, with one shard in memory."""
+        wanted = set(self._wanted)
         for path in list_shards(self.storage):
-            for row in read_shard(self.storage, path) or ():
-                if row['image'] in wanted and self._is_current(row):
-                    wanted.remove(row['image'])
-                    yield row
+            rows = [row for row in read_shard(self.storage, path) or ()
+                    if row['image'] in wanted and self._is_current(row)]
+            yield from rows
+            wanted -= {row['image'] for row in rows}
 
     def compile(self, formats: Sequence[str], dataset_meta: dict, score_thr: float,
-                tick: Callable[[int], None] = lambda number: None) -> list[str]:
-        """Writes all predictions in other formats.
+                tick: Callable[[int], None] = ignore) -> list[str]:
+        """Writes all predictions in other formats; what a format fails at is in ``failed``.
 
         Args:
             formats: Keys of ``FORMATS``; each gets a directory of that name.
             dataset_meta: The inferencer's.
             score_thr: Instances of a lower score are left out.
-            tick: Called with 1 after each image.
+            tick: Called with 1 after each image or frame.
 
         Returns:
-            list[str]: Path or address of each result; empty if no image is done.
+            list[str]: Path or address of each result; empty if no input is done.
         """
-        ids = {image.image: number for number, image in enumerate(
-            filter(self.is_done, self.images), start=1)}
-        if not ids:
+        if not self._done:
             return []
         with self._folder(formats) as folder:
             writers = [FORMATS[name](folder / name, dataset_meta, score_thr) for name in formats]
             category_map = any(writer.needs_category_map for writer in writers)
-            for row in self.rows():
-                sample = from_record(row, category_map, decode=False, img_id=ids[row['image']])
-                for writer in writers:
-                    writer.add(sample, self.names[row['image']], self._address(row['image']))
+            for row, image_id in self._numbered_rows():
+                name, image, frame = self.names[row['image']], row['image'], row.get('frame')
+                metainfo: dict[str, Any] = dict(img_id=image_id)
+                if frame is not None:
+                    metainfo |= dict(video=name, frame_id=frame)
+                    name, image = f'{name}_{frame:06d}', None
+                try:
+                    sample = from_record(row, category_map, decode=False, **metainfo)
+                    for writer in writers:
+                        writer.add(sample, name, image and self._address(image))
+                except OSError:  # results cannot be written
+                    raise
+                except Exception as error:
+                    self.failed[row['image']] = describe(error, row['image'])
                 tick(1)
             written = [Path(writer.close()).relative_to(folder) for writer in writers]
         return [self.storage.address(self.storage.inside(path.as_posix())) for path in written]
+
+    def _numbered_rows(self) -> Iterator[tuple[dict[str, Any], int]]:
+        """Yields rows with ids from 1 on: images in the order of the job, then frames."""
+        done = [each.image for each in self.images if self.is_done(each)]
+        ids, following = dict(zip(done, count(1), strict=False)), count(len(done) + 1)
+        for row in self.rows():
+            yield row, ids.get(row['image']) or next(following)
 
     def _address(self, image: str) -> str:
         """Returns what results name an image by: in a store, paths are relative to nothing."""
@@ -200,10 +226,11 @@ class PredictionJob:
             for name in names:
                 self.storage.upload(Path(folder, name), name)
 
-    def write_failed(self, failed: Sequence[dict[str, str]]) -> str | None:
+    def write_failed(self) -> str | None:
         """Writes ``failed.json`` if anything failed, else removes it; returns where it is."""
-        if failed:
-            return self._write('failed.json', list(failed))
+        if self.failed:
+            return self._write('failed.json', [dict(input=image, reason=reason)
+                                               for image, reason in self.failed.items()])
         self.storage.remove(self.storage.inside('failed.json'))
         return None
 
@@ -213,12 +240,7 @@ class PredictionJob:
         return self.storage.address(self.storage.inside(FOLDER))
 
 
-def _shard(place: int, images: list[JobInput]) -> Shard:
+def _shard(place: str, images: list[JobInput]) -> Shard:
     """Names a shard by its place and content, so that writing it twice gives one file."""
     digest = hashlib.sha256(json.dumps(images).encode()).hexdigest()[:16]
-    return Shard(f'{place:09d}-{digest}.parquet', images)
-
-
-def _lost(image: JobInput) -> str:
-    return (f'{image.image}: its worker died each time, or its shard was lost: check for a lack of '
-            'memory, then run the same command again.')
+    return Shard(f'{place}-{digest}.parquet', images)

@@ -3,7 +3,8 @@ import json
 import logging
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -35,7 +36,10 @@ class RayExecutor:
         self._ray = _import_ray()
         self._started = not self._ray.is_initialized()
         if self._started:
-            _start(self._ray, workers)
+            options = {} if os.environ.get('RAY_ADDRESS') else dict(
+                num_cpus=max(workers or 0, os.cpu_count() or 1), include_dashboard=False,
+                object_store_memory=OBJECT_STORE)
+            self._ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
         resources = self._ray.cluster_resources()
         gpus = int(resources.get('GPU', 0)) if not str(device).startswith('cpu') else 0
         self.num_gpus = 1 if gpus else 0
@@ -48,15 +52,12 @@ class RayExecutor:
         if self._started:
             self._ray.shutdown()
 
-    def execute(self, settings: WorkerSettings
-                ) -> Callable[[Sequence[Shard]], Iterator[tuple[int, Failures]]]:
-        """Returns a function that lets the workers predict shards and yields what they return."""
-        return lambda shards: self._execute(shards, settings)
-
-    def _execute(self, shards: Sequence[Shard],
-                 settings: WorkerSettings) -> Iterator[tuple[int, Failures]]:
+    def execute(self, settings: WorkerSettings,
+                shards: Sequence[Shard]) -> Iterator[tuple[int, Failures]]:
+        """Lets the workers predict shards and yields what they return."""
         if not shards:
             return
+        settings = replace(settings, threads=None if self.num_gpus else 1)
         data = self._ray.data
         context = data.DataContext.get_current()
         context.enable_progress_bars = False
@@ -103,12 +104,3 @@ def _import_ray() -> Any:
         raise MissingPackageError('The engine ray needs Ray Data, which is not installed: '
                                   "pip install 'mmseg_instbox[ray]'") from error
     return ray
-
-
-def _start(ray: Any, workers: int | None) -> None:
-    """Connects to the cluster that the environment names, or starts Ray on this machine."""
-    if os.environ.get('RAY_ADDRESS'):
-        ray.init(log_to_driver=False, logging_level=logging.ERROR)
-        return
-    ray.init(num_cpus=max(workers or 0, os.cpu_count() or 1), include_dashboard=False,
-             object_store_memory=OBJECT_STORE, log_to_driver=False, logging_level=logging.ERROR)

@@ -1,8 +1,7 @@
 """The record of a prediction: a row of a Parquet file, from which all formats are written."""
 import io
 import json
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,43 +18,42 @@ from .storage import Storage
 
 FOLDER = 'parquet'
 KEYS = ('image', 'size', 'time')
-_READERS = 8  # shards that are read at once, for stores with high latency
-_COLUMNS = dict(
-    image=pa.string(), size=pa.int64(), time=pa.int64(), height=pa.int32(), width=pa.int32(),
-    labels=pa.list_(pa.int32()), categories=pa.list_(pa.string()), scores=pa.list_(pa.float32()),
-    boxes=pa.list_(pa.list_(pa.float32(), 4)), masks=pa.list_(pa.string()),
-    map_labels=pa.list_(pa.int32()), map_masks=pa.list_(pa.string()))
+_SCHEMA = pa.schema(dict(
+    image=pa.string(), size=pa.int64(), time=pa.int64(), frame=pa.int32(), height=pa.int32(),
+    width=pa.int32(), labels=pa.list_(pa.int32()), categories=pa.list_(pa.string()),
+    scores=pa.list_(pa.float32()), boxes=pa.list_(pa.list_(pa.float32(), 4)),
+    masks=pa.list_(pa.string()), tracks=pa.list_(pa.int32()), map_labels=pa.list_(pa.int32()),
+    map_masks=pa.list_(pa.string())).items())
 
 
-def to_record(image: JobInput, sample: SegDataSample | None = None,
-              thing_classes: Sequence[str] = ()) -> dict[str, Any]:
+def to_record(image: JobInput, sample: SegDataSample, thing_classes: Sequence[str],
+              frame: int | None = None) -> dict[str, Any]:
     """Turns a prediction into a row.
 
     Args:
         image: The image, or a video.
-        sample: Its prediction, with ``pred_instances``, ``pred_sem_seg`` and ``ori_shape``; None
-            for a video, whose row only says that it is done.
+        sample: Its prediction, with ``pred_instances``, ``pred_sem_seg`` and ``ori_shape``.
         thing_classes: Names of the labels.
+        frame: Number of the frame of a video, from 0 on.
 
     Returns:
-        dict: ``image``, ``size``, ``time``, ``height``, ``width``; for each instance, best first,
-        an entry of ``labels`` (index into ``thing_classes``), ``categories`` (their names),
-        ``scores``, ``boxes`` (x1, y1, x2, y2 in pixels, right and bottom edge exclusive) and
-        ``masks`` (``counts`` of COCO's run lengths, whose size is height and width); and for each
-        category in the category map ``map_labels`` (index into ``classes``) and ``map_masks``
-        (``counts`` of its pixels).
+        dict: ``image``, ``size``, ``time``, ``frame``, ``height``, ``width``; for each instance,
+        best first, an entry of ``labels`` (index into ``thing_classes``), ``categories`` (their
+        names), ``scores``, ``boxes`` (x1, y1, x2, y2 in pixels, right and bottom edge exclusive),
+        ``masks`` (``counts`` of COCO's run lengths, whose size is height and width) and, in a
+        video, ``tracks`` (object, -1 if unknown); and for each category in the category map
+        ``map_labels`` (index into ``classes``) and ``map_masks`` (``counts`` of its pixels).
     """
-    row: dict[str, Any] = dict.fromkeys(_COLUMNS, ()) | image._asdict()
-    row = {key: row[key] for key in _COLUMNS} | dict(height=0, width=0)
-    if sample is None:
-        return row
     found = prediction_dict(sample, thing_classes)
     category_map = sample.pred_sem_seg.data[0].numpy()
     present = np.unique(category_map).tolist()
-    return row | dict(
-        height=found['height'], width=found['width'], labels=found['labels'],
-        categories=found['label_names'], scores=found['scores'], boxes=found['bboxes'],
-        masks=[mask['counts'] for mask in found['masks']], map_labels=present,
+    return dict(
+        image=image.image, size=image.size, time=image.time, frame=frame, height=found['height'],
+        width=found['width'], labels=found['labels'], categories=found['label_names'],
+        scores=found['scores'], boxes=found['bboxes'],
+        masks=[mask['counts'] for mask in found['masks']],
+        tracks=np.asarray(getattr(sample.pred_instances, 'track_ids', ())).tolist(),
+        map_labels=present,
         map_masks=[encode_mask(category_map == label)['counts'] for label in present])
 
 
@@ -71,7 +69,7 @@ def from_record(row: dict[str, Any], category_map: bool = True, decode: bool = T
     """
     shape = (row['height'], row['width'])
     sample = SegDataSample(metainfo=dict(img_path=row['image'], ori_shape=shape) | metainfo)
-    masks: Any = [_code(counts, shape) for counts in row['masks']]
+    masks: Any = [dict(size=list(shape), counts=counts) for counts in row['masks']]
     if decode:
         decoded = np.zeros((len(masks), *shape), bool)
         for target, code in zip(decoded, masks, strict=True):
@@ -81,23 +79,20 @@ def from_record(row: dict[str, Any], category_map: bool = True, decode: bool = T
         masks=masks, labels=torch.tensor(row['labels'], dtype=torch.int64),
         scores=torch.tensor(row['scores'], dtype=torch.float32),
         bboxes=torch.tensor(row['boxes'], dtype=torch.float32).reshape(-1, 4))
+    if row.get('tracks'):
+        sample.pred_instances.track_ids = torch.tensor(row['tracks'])
     if category_map:
         values = np.zeros(shape, np.int64)
         for label, counts in zip(row['map_labels'], row['map_masks'], strict=True):
-            values[decode_mask(_code(counts, shape))] = label
+            values[decode_mask(dict(size=list(shape), counts=counts))] = label
         sample.pred_sem_seg = PixelData(data=torch.from_numpy(values)[None])
     return sample
-
-
-def _code(counts: str, shape: tuple[int, int]) -> dict[str, Any]:
-    return dict(size=list(shape), counts=counts)
 
 
 def write_shard(rows: Sequence[dict[str, Any]], meta: dict[str, Any], storage: Storage,
                 name: str) -> None:
     """Writes rows as a file, whole or not at all; ``meta`` (ready for JSON) becomes part of it."""
-    schema = pa.schema(list(_COLUMNS.items()), metadata={'mmseg_instbox': json.dumps(meta)})
-    content = io.BytesIO()
+    schema, content = _SCHEMA.with_metadata({'mmseg_instbox': json.dumps(meta)}), io.BytesIO()
     pq.write_table(pa.Table.from_pylist(list(rows), schema), content, compression='zstd')
     storage.write(content.getvalue(), storage.inside(f'{FOLDER}/{name}'))
 
@@ -116,11 +111,3 @@ def read_shard(storage: Storage, path: str,
             return pq.read_table(file, columns=columns and list(columns)).to_pylist()
     except (pa.ArrowException, OSError, KeyError):  # incomplete, or not written by this package
         return None
-
-
-def read_shards(storage: Storage, paths: Sequence[str],
-                columns: Sequence[str]) -> Iterator[tuple[str, list[dict[str, Any]] | None]]:
-    """Yields the path and some columns of each shard, in order; None for a broken one."""
-    with ThreadPoolExecutor(_READERS) as pool:
-        yield from zip(paths, pool.map(lambda path: read_shard(storage, path, columns), paths),
-                       strict=True)

@@ -14,7 +14,13 @@ from fsspec.implementations.local import LocalFileSystem
 from pyarrow import ArrowException
 from pyarrow.fs import FileSystem
 
-from ...errors import FileAccessError, InvalidInputError, MissingFileError, MissingPackageError
+from ...errors import (
+    FileAccessError,
+    InstBoxError,
+    InvalidInputError,
+    MissingFileError,
+    MissingPackageError,
+)
 from ...utils import atomic_write
 
 _ARROW_SCHEMES = ('s3', 'gs', 'gcs', 'abfs', 'abfss', 'hdfs', 'viewfs')
@@ -35,6 +41,9 @@ def is_url(text: str) -> bool:
 
 class Storage:
     """A directory or a file, on this machine or in an object store.
+
+    Errors of its methods are ``MissingFileError`` for what is not there, and ``FileAccessError``
+    for a store that does not answer; they name the address without credentials.
 
     Args:
         place: A path, or an address that PyArrow (``s3``, ``gs``, ``abfs``, ``hdfs``) or fsspec
@@ -60,22 +69,14 @@ class Storage:
         return f'{self.root.rstrip("/")}/{name}'
 
     def exists(self, path: str) -> bool:
-        """Whether there is a file or a directory.
-
-        Raises:
-            FileAccessError: The storage does not answer.
-        """
+        """Whether there is a file or a directory."""
         with contextlib.suppress(MissingFileError), _explained(self.address(path)):
             self.filesystem.info(path)
             return True
         return False
 
     def files(self, path: str, recursive: bool = False) -> list[StoredFile]:
-        """Returns the files in a directory, by path, or the file itself; none if it is missing.
-
-        Raises:
-            FileAccessError: The storage does not answer.
-        """
+        """Returns the files in a directory, by path, or the file itself; none if it is missing."""
         if not self.exists(path):
             return []
         with _explained(self.address(path)):
@@ -84,21 +85,12 @@ class Storage:
                 for file, facts in sorted(found.items())]
 
     def read(self, path: str) -> bytes:
-        """Returns the content of a file.
-
-        Raises:
-            MissingFileError: There is no such file.
-            FileAccessError: It cannot be read.
-        """
+        """Returns the content of a file."""
         with _explained(self.address(path)), self.filesystem.open(path, 'rb') as file:
             return file.read()
 
     def write(self, content: bytes, path: str) -> None:
-        """Writes a file, whole or not at all: stores show an object when all of it is there.
-
-        Raises:
-            OSError: It cannot be written.
-        """
+        """Writes a file, whole or not at all: stores show an object when all of it is there."""
         if self.is_local:
             atomic_write(content, path)
             return
@@ -131,24 +123,23 @@ def _open(place: str) -> tuple[AbstractFileSystem, str]:
     """Returns the file system that a place is on, and its path there."""
     if not is_url(place):
         return LocalFileSystem(), os.path.abspath(os.path.expanduser(place))
-    scheme = place.partition('://')[0]
+    scheme, _, rest = place.partition('://')
+    plain = f'{scheme}://{rest.partition("?")[0].rpartition("@")[2]}'  # without credentials
     try:
         if scheme in _ARROW_SCHEMES:
             filesystem, path = FileSystem.from_uri(place)
             return ArrowFSWrapper(filesystem), path
         if scheme not in fsspec.available_protocols():
             raise InvalidInputError(
-                f'{_plain(place)} is an address that neither PyArrow nor fsspec knows; give a '
-                f'path, or an address that begins with file://, {"://, ".join(_ARROW_SCHEMES)}://.')
+                f'{plain} is an address that neither PyArrow nor fsspec knows; give a path, or an '
+                f'address that begins with file://, {"://, ".join(_ARROW_SCHEMES)}://.')
         return fsspec.core.url_to_fs(place)
-    except ImportError as error:
-        raise MissingPackageError(f'{_plain(place)}: {_first_line(error, place)}') from error
-    except InvalidInputError:
+    except InstBoxError:
         raise
-    except (ArrowException, ValueError) as error:
-        raise InvalidInputError(f'{_plain(place)}: {_first_line(error, place)}') from error
-    except OSError as error:
-        raise FileAccessError(f'{_plain(place)}: {_first_line(error, place)}') from error
+    except (ImportError, ArrowException, ValueError, OSError) as error:
+        kind = (MissingPackageError if isinstance(error, ImportError) else
+                FileAccessError if isinstance(error, OSError) else InvalidInputError)
+        raise kind(f'{plain}: {_first_line(error).replace(place, plain)}') from error
 
 
 def _time(facts: dict[str, Any]) -> int:
@@ -158,16 +149,8 @@ def _time(facts: dict[str, Any]) -> int:
     return round(seconds * 10**6) * 1000 if isinstance(seconds, int | float) else 0
 
 
-def _plain(place: str) -> str:
-    """Returns an address without what may hold credentials."""
-    scheme, _, rest = place.partition('://')
-    return f'{scheme}://{rest.partition("?")[0].rpartition("@")[2]}'
-
-
-def _first_line(error: Exception, place: str = '') -> str:
-    """Returns the first line of an error message, without the credentials in an address."""
-    text = str(error).replace(place, _plain(place)) if place else str(error)
-    return (text.splitlines() or [type(error).__name__])[0]
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 @contextlib.contextmanager

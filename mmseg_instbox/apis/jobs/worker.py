@@ -2,7 +2,7 @@
 import hashlib
 import json
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ from mmseg.structures import SegDataSample
 from torch import nn
 
 from ...errors import InvalidInputError
+from ...utils.foreign_errors import describe
 from ...utils.inputs import InputImage
 from ..inst_box_inferencer import InstBoxInferencer
 from .listing import ImageOpener, JobInput
@@ -87,38 +88,27 @@ class ShardWorker:
         """
         rows: list[dict[str, Any]] = []
         try:
-            failed = self._predict(shard.images, rows)
+            failed = self._predict({image.image: image for image in shard.images}, rows)
         finally:
             if rows:
                 write_shard(rows, self._meta, self.storage, shard.name)
         return len(rows), failed
 
-    def _predict(self, images: Sequence[JobInput], rows: list[dict[str, Any]]) -> Failures:
-        """Appends rows and returns failures. If the network fails, halves of the images are tried
-        until the one that it fails at is found: it takes no others with it."""
-        start = len(rows)
-        try:
-            return self._predict_all(images, rows)
-        except OSError:  # results cannot be written
-            raise
-        except Exception as error:
-            del rows[start:]
-            if len(images) == 1:
-                reason = ' '.join(str(error).split())
-                return [(images[0].image, f'{images[0].image}: unexpected {type(error).__name__}: '
-                                          f'{reason}')]
-        middle = len(images) // 2
-        return self._predict(images[:middle], rows) + self._predict(images[middle:], rows)
-
-    def _predict_all(self, images: Sequence[JobInput], rows: list[dict[str, Any]]) -> Failures:
-        by_name = {image.image: image for image in images}
-        inputs = read_ahead(map(self._opener, images), self.settings.batch_size + 1)
+    def _predict(self, images: dict[str, JobInput], rows: list[dict[str, Any]]) -> Failures:
+        """Appends rows and returns failures."""
+        failed: Failures = []
+        inputs = read_ahead(map(self._opener, images.values()), self.settings.batch_size + 1)
         for array, sample in self.inferencer.stream_with_images(inputs, self.settings.batch_size,
                                                                 on_error='skip'):
-            if self._draw is not None:
-                self._draw(array, sample)
-            rows.append(to_record(by_name[sample.name], sample, self._meta['thing_classes']))
-        return list(self.inferencer.failures)
+            try:
+                if self._draw is not None:
+                    self._draw(array, sample)
+                rows.append(to_record(images[sample.name], sample, self._meta['thing_classes']))
+            except OSError:  # results cannot be written
+                raise
+            except Exception as error:
+                failed.append((sample.name, describe(error, sample.name)))
+        return [*failed, *self.inferencer.failures]
 
 
 def read_ahead(images: Iterable[InputImage], number: int) -> Iterator[InputImage]:
@@ -160,12 +150,7 @@ def open_inferencer(**options: Any) -> tuple[InstBoxInferencer, dict[str, Any]]:
 
 
 def fingerprints(model: nn.Module, cfg: Config) -> dict[str, str]:
-    """Returns digests of a model's weights and settings, which identify it.
-
-    Args:
-        model: The model with its weights.
-        cfg: Its config, of which ``model`` and ``test_pipeline`` count.
-    """
+    """Returns digests of a model's weights and of ``model`` and ``test_pipeline`` of its config."""
     weights = hashlib.sha256()
     for name, value in model.state_dict().items():
         weights.update(name.encode())

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.structures import InstanceData, PixelData
+from mmseg.structures import SegDataSample
 
 from mmseg_instbox.apis.jobs.listing import list_inputs
 from mmseg_instbox.apis.jobs.prediction_job import PredictionJob
@@ -55,3 +57,28 @@ def make_job(expected, folder, tmp_path) -> Callable[..., PredictionJob]:
                              *list_inputs([str(folder)]), **arguments)
 
     return make
+
+
+@pytest.fixture
+def random_sample() -> Callable[..., SegDataSample]:
+    """A function that makes predictions of random numbers."""
+    def random_sample(number, shape=(13, 17)):
+        """A prediction of ``number`` instances of random pixels."""
+        random = torch.Generator().manual_seed(number)
+        sample = SegDataSample(metainfo=dict(name='a', img_path='/data/a.jpg', ori_shape=shape))
+        categories = torch.randint(0, 21, (1, *shape), generator=random)
+        sample.pred_sem_seg = PixelData(data=categories)
+        sample.pred_instances = InstanceData(
+            masks=torch.rand(number, *shape, generator=random) > 0.7,
+            labels=torch.randint(0, 20, (number,), generator=random),
+            scores=torch.rand(number, generator=random),
+            bboxes=17 * torch.rand(number, 4, generator=random))
+        return sample
+
+    return random_sample
+
+
+@pytest.fixture
+def things() -> tuple[str, ...]:
+    """Names of the labels of ``random_sample``."""
+    return tuple('abcdefghijklmnopqrstuvwxyz')

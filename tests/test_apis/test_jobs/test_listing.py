@@ -11,7 +11,6 @@ from mmseg_instbox.apis.jobs.listing import (
     JobInput,
     list_inputs,
     output_names,
-    split_videos,
 )
 from mmseg_instbox.apis.jobs.storage import Storage
 from mmseg_instbox.errors import InvalidInputError, MissingFileError
@@ -71,14 +70,29 @@ def test_inputs_that_cannot_be(folder, tmp_path):
 
 def test_videos_are_told_from_images(tmp_path):
     for name in ('a.jpg', 'a.mp4', 'b.AVI', 'c.txt'):
-        (tmp_path / name).touch()
-    images, videos = split_videos([str(tmp_path / '*'), 'https://host/x.jpg', 'gone.mp4'])
+        (tmp_path / name).write_bytes(b'x')
+    images, videos = ([each.image for each in kind] for kind in list_inputs(
+        [str(tmp_path / '*'), 'https://host/x.jpg', 'gone.mp4', str(tmp_path / 'a.mp4')]))
     assert images == [str(tmp_path / 'a.jpg'), 'https://host/x.jpg', 'gone.mp4']
     assert videos == [str(tmp_path / 'a.mp4'), str(tmp_path / 'b.AVI')]
-    assert split_videos([str(tmp_path), str(tmp_path / '*.png')]) == (
-        [str(tmp_path), str(tmp_path / '*.png')], [])
-    listed = list_inputs([str(tmp_path / '*'), str(tmp_path / 'a.mp4')])
-    assert [each.image for each in listed[1]] == videos
+    assert list_inputs([str(tmp_path)])[1] == []
+
+
+def test_results_of_jobs_are_no_inputs(folder):
+    """Neither of a pattern nor where a shell has expanded it, nor in a store."""
+    drawing = folder / 'out' / 'vis' / 'a.jpg'
+    for place in ('out/parquet/0.parquet', 'out/settings.json', 'out/vis/a.jpg', 'out/png/a.png',
+                  'out/mine.jpg', 'vis/b.jpg'):
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(folder / '000.jpg', folder / place)
+    expected = sorted([*map(str, folder.glob('*.jpg')), f'{folder}/out/mine.jpg',
+                       f'{folder}/vis/b.jpg'])
+    for inputs in ([f'{folder}/**/*'], sorted(map(str, folder.rglob('*.jpg')))):
+        assert sorted(each.image for each in list_images(inputs)) == expected
+    assert [each.image for each in list_images([f'file://{folder}'])] == [
+        f'file://{each}' for each in expected]
+    for meant in (drawing, drawing.parent, f'{drawing.parent}/*'):
+        assert [each.image for each in list_images([str(meant)])] == [str(drawing)]
 
 
 def test_names_of_results_differ_and_stay_in_the_folder():
@@ -86,6 +100,13 @@ def test_names_of_results_differ_and_stay_in_the_folder():
               'https://host/..%2Fup.jpg', '/x/a:b.png', '/x/a_b.png']
     names = output_names([JobInput(place, 0, 0) for place in places])
     assert list(names) == places
-    assert list(names.values()) == ['a', 'y_a', 'a_2', 'my cat', 'up', 'a_b', 'x_a_b']
-    films = [JobInput(place, 0, 0) for place in ('/x/a.mp4', '/y/a.mp4')]
-    assert list(output_names(films, '_video').values()) == ['a_video', 'y_a_video']
+    assert list(names.values()) == ['a', 'y/a', 'bucket/a', 'my cat', 'up', 'a_b', 'x/a_b']
+
+
+@pytest.mark.parametrize('root', ['/photos', 's3://bucket/photos'])
+def test_names_of_results_have_the_folders_of_the_inputs(root):
+    images, videos = ([JobInput(f'{root}/{name}', 0, 0) for name in names] for names in (
+        ['d1/1.jpg', 'd2/1.jpg', 'd2/2.jpg', 'd2/2.png'], ['d1/1.mp4']))
+    assert list(output_names(images[:1]).values()) == ['1']
+    assert list(output_names(images, videos).values()) == [
+        'd1/1', 'd2/1', 'd2/2', f'{root.split("/")[-1]}/d2/2', 'd1/1']

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from mmseg_instbox.apis import InstBoxInferencer, write_results
+from mmseg_instbox.apis.formats import polygon_writers
 from mmseg_instbox.apis.jobs.listing import list_inputs
 from mmseg_instbox.apis.jobs.prediction_job import PredictionJob
 from mmseg_instbox.apis.jobs.records import to_record
@@ -46,7 +47,9 @@ def in_order(content):
 
 
 def test_rows_are_the_predictions_of_one_process(make_job, execute, saved, folder, tmp_path):
-    assert make_job().predict(execute, workers=2) == []
+    job = make_job()
+    job.predict(execute, workers=2)
+    assert job.failed == {}
     rows = {row['image']: row for row in rows_of(tmp_path / 'out')}
     samples = list(InstBoxInferencer(saved).stream(folder))
     assert list(rows) == [sample.img_path for sample in samples] and len(rows) == 8
@@ -88,7 +91,8 @@ def test_a_run_goes_on_with_what_is_missing(make_job, execute, folder, tmp_path)
     assert job.num_done == len(first.images) > 0
     execute.images.clear()
     ticks = []
-    assert job.predict(execute, 1, ticks.append) == []
+    job.predict(execute, 1, ticks.append)
+    assert job.failed == {}
     assert execute.images == [image.image for shard in others for image in shard.images]
     assert sum(ticks) == 8 - len(first.images) and job.num_done == 8
     assert all(file.read_bytes() == content for file, content in before.items())
@@ -106,7 +110,8 @@ def test_changed_images_and_broken_shards_are_predicted_again(make_job, execute,
                if file != last)
     execute.images.clear()
     job = make_job()
-    assert job.predict(execute, 1) == []
+    job.predict(execute, 1)
+    assert job.failed == {}
     assert len(execute.images) == 8 - kept + 1 and str(folder / '000.jpg') in execute.images
     meta = dict(classes=('background', 'square', 'disc'), thing_classes=('square', 'disc'))
     written = json.load(open(job.compile(['coco'], meta, 0)[0]))
@@ -128,20 +133,47 @@ def test_images_that_fail_take_no_others_with_them(make_job, worker, execute, fo
     Image.new('RGB', (64, 80)).save(folder / '000.jpg')
     (folder / '001.jpg').write_bytes(b'no picture')
     job = make_job(shard_size=8)
-    failed = job.predict(execute, 1)
-    assert [os.path.basename(each['input']) for each in failed] == ['000.jpg', '001.jpg']
-    assert 'unexpected RuntimeError: out of memory' in failed[0]['reason']
-    assert 'not an image' in failed[1]['reason']
+    job.predict(execute, 1)
+    assert [os.path.basename(each) for each in job.failed] == ['000.jpg', '001.jpg']
+    first, second = job.failed.values()
+    assert first == f'{folder}/000.jpg: unexpected RuntimeError: out of memory'
+    assert 'not an image' in second
     assert len(rows_of(tmp_path / 'out')) == job.num_done == 6
-    assert json.load(open(job.write_failed(failed))) == failed
-    assert make_job().write_failed([]) is None and not (tmp_path / 'out' / 'failed.json').exists()
+    assert json.load(open(job.write_failed())) == [
+        dict(input=image, reason=reason) for image, reason in job.failed.items()]
+    assert make_job().write_failed() is None and not (tmp_path / 'out' / 'failed.json').exists()
+
+
+def test_images_that_cannot_be_drawn_or_written_take_no_others_with_them(
+        make_job, worker, execute, expected, folder, tmp_path, monkeypatch):
+    def draw(_, sample):
+        if sample.name.endswith('000.jpg'):
+            raise KeyError('colour')
+
+    def shapes(instances, categories):
+        if instances.shape == (64, 80):
+            raise ZeroDivisionError('no area')
+        return []
+
+    worker._draw = draw
+    monkeypatch.setattr(polygon_writers, 'labelme_shapes', shapes)
+    Image.new('RGB', (80, 64)).save(folder / '003.jpg')
+    job = make_job()
+    job.predict(execute, 1)
+    meta = dict(classes=('background', 'square', 'disc'), thing_classes=('square', 'disc'))
+    job.compile(['labelme'], meta, 0)
+    assert job.failed == {
+        f'{folder}/000.jpg': f"{folder}/000.jpg: unexpected KeyError: KeyError: 'colour'",
+        f'{folder}/003.jpg': f'{folder}/003.jpg: unexpected ZeroDivisionError: no area'}
+    assert sorted(file.stem for file in (tmp_path / 'out' / 'labelme').iterdir()) == [
+        '001', '002', '004', '005', '006', '007']
 
 
 def test_shards_that_no_worker_could_do_are_listed(make_job, execute):
     job = make_job(shard_size=3)
-    failed = job.predict(lambda shards: execute(shards[1:]), 1)
-    assert [each['input'] for each in failed] == [each.image for each in job.images[:2]]
-    assert all('died' in each['reason'] for each in failed)
+    job.predict(lambda shards: execute(shards[1:]), 1)
+    assert list(job.failed) == [each.image for each in job.images[:2]]
+    assert all('died' in each for each in job.failed.values())
 
 
 def test_results_of_other_settings_are_not_mixed(make_job, execute, expected, tmp_path):
@@ -219,7 +251,7 @@ def test_errors_of_writing_end_the_job(make_job, worker, monkeypatch):
         make_job().predict(lambda shards: map(worker, shards), 1)
 
 
-def test_a_video_is_done_until_it_changes(make_job, folder):
+def test_a_video_is_done_until_it_changes(make_job, folder, random_sample, things):
     film = folder / 'film.mp4'
     film.write_bytes(b'frames')
     inputs = list_inputs([str(folder / '*')])
@@ -227,9 +259,11 @@ def test_a_video_is_done_until_it_changes(make_job, folder):
     make = PredictionJob(job.storage, {}, *inputs)
     video, = make.videos
     assert not make.is_done(video)
-    make.finish(video, to_record(video))
+    frames = [to_record(video, random_sample(number), things, number) for number in range(3)]
+    make.finish(video, frames)
     again = PredictionJob(job.storage, {}, *inputs)
-    assert again.is_done(video) and again.num_done == 0 and list(again.rows()) == []
+    assert again.is_done(video) and again.num_done == 0
+    assert [row['frame'] for row in again.rows()] == [0, 1, 2]
     os.utime(film, ns=(1, 1))
     changed = PredictionJob(job.storage, {}, *list_inputs([str(folder / '*')]))
     assert not changed.is_done(changed.videos[0])

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import pyarrow.parquet as pq
 import pytest
@@ -129,7 +130,7 @@ def test_a_model_that_a_worker_cannot_use_is_told_in_a_sentence(cluster, picture
                               str(tmp_path))
     job = PredictionJob(Storage(str(tmp_path)), settings.expected, *list_inputs([str(pictures)]))
     with RayExecutor('cpu', 1) as executor, pytest.raises(InstBoxError, match='another weights'):
-        job.predict(executor.execute(settings), 1)
+        job.predict(partial(executor.execute, settings), 1)
 
 
 def test_without_ray_the_extra_is_named(pictures, model, tmp_path, monkeypatch):

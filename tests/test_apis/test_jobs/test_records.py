@@ -6,8 +6,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from mmengine.structures import InstanceData, PixelData
-from mmseg.structures import SegDataSample
 
 from mmseg_instbox.apis.jobs.listing import JobInput
 from mmseg_instbox.apis.jobs.records import (
@@ -21,27 +19,11 @@ from mmseg_instbox.apis.jobs.storage import Storage
 from mmseg_instbox.utils.run_lengths import decode_mask
 
 IMAGE = JobInput('/data/a.jpg', 5, 7)
-THINGS = tuple('abcdefghijklmnopqrstuvwxyz')
-
-
-def random_sample(number, shape=(13, 17)):
-    """A prediction of ``number`` instances of random pixels."""
-    random = torch.Generator().manual_seed(number)
-    sample = SegDataSample(metainfo=dict(name='a', img_path='/data/a.jpg', ori_shape=shape))
-    categories = torch.randint(0, 21, (1, *shape), generator=random)
-    sample.pred_sem_seg = PixelData(data=categories)
-    sample.pred_instances = InstanceData(
-        masks=torch.rand(number, *shape, generator=random) > 0.7,
-        labels=torch.randint(0, 20, (number,), generator=random),
-        scores=torch.rand(number, generator=random),
-        bboxes=17 * torch.rand(number, 4, generator=random))
-    return sample
-
 
 @pytest.mark.parametrize('number', [0, 1, 5])
-def test_a_prediction_comes_back_as_it_was(number, tmp_path):
+def test_a_prediction_comes_back_as_it_was(number, tmp_path, random_sample, things):
     sample, storage = random_sample(number), Storage(str(tmp_path))
-    write_shard([to_record(IMAGE, sample, THINGS)], {}, storage, '0.parquet')
+    write_shard([to_record(IMAGE, sample, things)], {}, storage, '0.parquet')
     path, = list_shards(storage)
     row, = read_shard(storage, path)
     assert (row['image'], row['size'], row['time']) == IMAGE[:3]
@@ -53,18 +35,18 @@ def test_a_prediction_comes_back_as_it_was(number, tmp_path):
         assert before.dtype == after.dtype and torch.equal(before, after)
 
 
-def test_masks_stay_run_lengths_when_asked_for():
+def test_masks_stay_run_lengths_when_asked_for(random_sample, things):
     sample = random_sample(3)
-    back = from_record(to_record(IMAGE, sample, THINGS), category_map=False, decode=False)
+    back = from_record(to_record(IMAGE, sample, things), category_map=False, decode=False)
     assert 'pred_sem_seg' not in back
     decoded = np.stack([decode_mask(mask) for mask in back.pred_instances.masks])
     assert np.array_equal(decoded, sample.pred_instances.masks.numpy())
 
 
-def test_an_instance_without_pixels_is_kept():
+def test_an_instance_without_pixels_is_kept(random_sample, things):
     sample = random_sample(2)
     sample.pred_instances.masks[1] = False
-    back = from_record(to_record(IMAGE, sample, THINGS))
+    back = from_record(to_record(IMAGE, sample, things))
     assert back.pred_instances.masks.flatten(1).any(1).tolist() == [True, False]
 
 
@@ -76,3 +58,12 @@ def test_broken_shards_and_files_of_others_are_no_rows(tmp_path):
     storage.write(b'half', storage.inside('parquet/.0.parquet'))
     path, = list_shards(storage)
     assert read_shard(storage, path) is None
+
+
+def test_frames_and_their_objects_come_back(tmp_path, random_sample, things):
+    sample, storage = random_sample(3), Storage(str(tmp_path))
+    sample.pred_instances.track_ids = torch.tensor([4, -1, 9])
+    write_shard([to_record(IMAGE, sample, things, 7)], {}, storage, '0.parquet')
+    row, = read_shard(storage, *list_shards(storage))
+    assert row['frame'] == 7
+    assert from_record(row).pred_instances.track_ids.tolist() == [4, -1, 9]

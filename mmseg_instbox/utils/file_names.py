@@ -76,7 +76,8 @@ def distinct_name(path: PurePath, taken: set[str], root: str = '') -> str:
         number behind.
     """
     folders = [each for each in path.parent.parts if each not in (path.anchor, '.', '..')]
-    kept = len(path.relative_to(root).parts) - 1 if root and path.is_relative_to(root) else 0
+    inside = PurePath(root).name and path.is_relative_to(root)  # '/' is nothing in common
+    kept = len(path.relative_to(root).parts) - 1 if inside else 0
     first = len(folders) - kept
     stem = name = relative_name('/'.join([*folders[first:], path.stem]))
     while name in taken and first:

@@ -101,6 +101,8 @@ def test_names_of_results_differ_and_stay_in_the_folder():
     names = output_names([JobInput(place, 0, 0) for place in places])
     assert list(names) == places
     assert list(names.values()) == ['a', 'y/a', 'bucket/a', 'my cat', 'up', 'a_b', 'x/a_b']
+    nothing_in_common = [JobInput(place, 0, 0) for place in ('/x/a.jpg', '/y/b.jpg', '/y/a.jpg')]
+    assert list(output_names(nothing_in_common).values()) == ['a', 'b', 'y/a']
 
 
 @pytest.mark.parametrize('root', ['/photos', 's3://bucket/photos'])

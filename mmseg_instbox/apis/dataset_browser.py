@@ -134,9 +134,8 @@ def browse_dataset(config: str,
     Args:
         config: A config file, or a name in the model index.
         out_dir: Folder for the drawings, ``INDEX_NAME.jpg``; None writes none.
-        split: ``'train'``, ``'val'`` or ``'test'``.
+        split: See :class:`DatasetBrowser`, as for ``seed``.
         number: Number of samples; None means all.
-        seed: Seed of the random transforms.
         show: Whether to open a window for each drawing.
         wait_time: Seconds that a window stays; 0 waits for a key.
         cfg_options: Settings of the config to override, dotted keys with their values.

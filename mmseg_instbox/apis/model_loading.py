@@ -30,12 +30,10 @@ def load_model(model: str | Path | Config,
     """Builds a model, loads its weights and makes it ready to predict.
 
     Args:
-        model: A file that ``instbox export`` wrote, or what
-            :func:`mmseg_instbox.engine.model_loading.load_model` takes: a name of the model index,
-            the path of a config file, a ``Config``, or a checkpoint that carries its config.
+        model: A file that ``instbox export`` wrote; or a name of the model index, the path of a
+            config file, a ``Config``, or a checkpoint that carries its config.
         weights: Checkpoint, as path or http(s) address; by default what the model index has.
-        device: For example 'cuda:0' or 'cpu'; by default a GPU if there is one, for exported models
-            the CPU.
+        device: By default a GPU if there is one, for exported models the CPU.
         cfg_options: Settings that override the config's, by dotted keys.
         allow_pickle: Trust the checkpoint, and the config in it; both can then run code.
 
@@ -44,7 +42,7 @@ def load_model(model: str | Path | Config,
         ``thing_classes`` and ``palette``).
 
     Raises:
-        FileNotFoundError: The config, the checkpoint or the exported model is missing.
+        FileNotFoundError: A file is missing.
         ValueError: A file is broken, is not to be trusted or does not fit, the name is unknown, or
             weights are given for an exported model.
     """
@@ -93,11 +91,8 @@ def model_meta(model: nn.Module) -> dict[str, Any]:
 
 
 def build_pipeline(cfg: Any, at_own_size: bool) -> Callable[[dict], dict]:
-    """Builds the test transforms, starting from an array and without annotations.
-
-    Args:
-        cfg: Config with ``test_pipeline``, or with the pipeline in ``test_dataloader``.
-        at_own_size: Whether to leave out those that scale the image.
+    """Builds the test transforms of ``test_pipeline`` or ``test_dataloader``, starting from an
+    array, without annotations and, if wanted, without those that scale the image.
 
     Raises:
         ValueError: The config has no test pipeline that can be built.

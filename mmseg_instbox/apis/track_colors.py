@@ -46,15 +46,12 @@ class TrackColors:
         self._next_id = count(1)
 
     def update(self, masks: np.ndarray, boxes: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Numbers the objects of the next frame.
+        """Numbers the objects of the next frame, ``(N,)`` int64, all different, from 0.
 
         Args:
             masks: ``(N, H, W)`` bool, of the same size in all frames.
             boxes: ``(N, 4)`` x1, y1, x2, y2.
             labels: ``(N,)`` int.
-
-        Returns:
-            np.ndarray: ``(N,)`` int64, all different, from 0.
 
         Raises:
             ValueError: The masks have another size than before.

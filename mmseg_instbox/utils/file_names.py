@@ -64,23 +64,19 @@ def common_folder(files: Iterable[str]) -> str:
 
 
 def distinct_name(path: PurePath, taken: set[str], root: str = '') -> str:
-    """Adds a name to those taken and returns it.
+    """Adds a name to those taken and returns it: the path of an image without suffix.
 
     Args:
-        path: The path of an image.
-        taken: Names that are given to others.
-        root: The name has the folders between this one and the image.
-
-    Returns:
-        str: A relative path without suffix; names that are taken get more folders in front, or a
-        number behind.
+        path: The path.
+        taken: Names that are given to others; a name that is taken gets a number.
+        root: The name is relative to this folder. Without one, or outside of it, the name is the
+            stem, with folders in front if that is taken.
     """
     folders = [each for each in path.parent.parts if each not in (path.anchor, '.', '..')]
-    inside = PurePath(root).name and path.is_relative_to(root)  # '/' is nothing in common
-    kept = len(path.relative_to(root).parts) - 1 if inside else 0
-    first = len(folders) - kept
+    inside = PurePath(root).name and path.is_relative_to(root)  # in '/' is everything
+    first = len(folders) - (len(path.relative_to(root).parts) - 1 if inside else 0)
     stem = name = relative_name('/'.join([*folders[first:], path.stem]))
-    while name in taken and first:
+    while name in taken and first and not inside:
         first -= 1
         name = relative_name('/'.join([*folders[first:], path.stem]))
     number = 2

@@ -160,15 +160,10 @@ def is_http(text: str) -> bool:
 def select_files(files: Iterable[T], where: str,
                  suffixes: tuple[str, ...] = IMAGE_SUFFIXES + VIDEO_SUFFIXES,
                  path: Callable[[T], Any] = lambda file: file) -> list[T]:
-    """Keeps the files that are images (or videos); logs how many others there are.
+    """Keeps the files with some lower-case suffixes; logs how many others there are.
 
-    Hidden files, those of macOS archives (``__MACOSX``) and ``Thumbs.db`` are neither.
-
-    Args:
-        files: Paths, or objects with one.
-        where: What the log calls the place of the files.
-        suffixes: Suffixes of the files to keep, lower case.
-        path: Returns the path of a file.
+    Hidden files, those of macOS archives (``__MACOSX``) and ``Thumbs.db`` are neither. ``where``
+    the files are is for the log; ``path`` gives the path of one.
     """
     kept, skipped = [], Counter()
     for file in files:

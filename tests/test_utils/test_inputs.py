@@ -111,8 +111,7 @@ def test_a_list_of_everything(tmp_path):
     inputs = [path, picture(), Image.open(path), Image.fromarray(picture()), str(tmp_path)]
     images = list(read_inputs(inputs))
     assert [each.name for each in images] == [
-        'photo', '000001', f'{tmp_path.name}/photo', '000003',
-        f'{tmp_path.parent.name}/{tmp_path.name}/photo']
+        'photo', '000001', 'photo_2', '000003', 'photo_3']
     assert [each.path for each in images] == [str(path), None, str(path), None, str(path)]
     assert read_inputs(inputs).total == 5
 
@@ -149,8 +148,7 @@ def test_relative_paths_that_climb(tmp_path, monkeypatch):
     save(tmp_path / 'a.jpg')
     (tmp_path / 'in').mkdir()
     monkeypatch.chdir(tmp_path / 'in')
-    found = names(['../a.jpg', '../a.jpg', './../a.jpg'])
-    assert found[:2] == ['a', f'{tmp_path.name}/a'] and len(set(found)) == 3
+    assert names(['../a.jpg', '../a.jpg', './../a.jpg']) == ['a', 'a_2', 'a_3']
 
 
 def test_nothing_is_read_ahead_of_an_iterable():

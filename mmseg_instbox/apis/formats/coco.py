@@ -81,17 +81,8 @@ class ImageTable:
 
     def add(self, sample: SegDataSample, name: str, image_file: str | None,
             shape: tuple[int, int]) -> int:
-        """Adds an image.
-
-        Args:
-            sample: Its ``img_id``, if it has one, becomes the id; otherwise that is the next
-                number from 1 on.
-            name: Name of an image without a file.
-            image_file: Path or address of the image.
-            shape: Height and width in pixels.
-
-        Returns:
-            int: Its id.
+        """Adds an image of a ``shape`` (H, W) and returns its id: ``img_id`` of the sample, else
+        the next number from 1 on. An image without a file is called by its name.
 
         Raises:
             ValueError: Another image has this id.

@@ -14,6 +14,7 @@ from mmseg_instbox.datasets.coco_masks import segmentation_rle
 from mmseg_instbox.datasets.instance_maps import VOID
 from mmseg_instbox.datasets.voc_layout import voc_palette
 from mmseg_instbox.errors import InvalidInputError
+from mmseg_instbox.utils.file_names import common_folder, distinct_name
 from mmseg_instbox.utils.limits import check_limit
 
 
@@ -29,9 +30,9 @@ def samples_from_coco(file: str) -> tuple[Iterator[tuple[str, SegDataSample]], d
         of the file, by rising id, are the ``thing_classes``; ``classes`` has 'background' before
         them, unless a category of the file has that name. A sample has ``pred_instances`` and
         ``pred_sem_seg``, in which a pixel of several instances has the category of the highest
-        score; crowds are void (255) and no instances. Its metainfo has ``name`` (the file's stem,
-        with its folders if another has that), ``img_path`` as in the file, ``ori_shape`` and
-        ``img_id``.
+        score; crowds are void (255) and no instances. Its metainfo has ``name`` (without suffix,
+        relative to the folder that all images have in common), ``img_path`` as in the file,
+        ``ori_shape`` and ``img_id``.
 
     Raises:
         FileNotFoundError: The file does not exist.
@@ -67,18 +68,10 @@ def _dataset_meta(file: str, categories: Sequence[dict]) -> dict:
 
 
 def _distinct_names(files: Sequence[str]) -> list[str]:
-    """Returns the stems of files, preceded by folder names where needed to tell them apart."""
-    paths = [PurePosixPath(file.replace('\\', '/')) for file in files]
-    names: dict[str, None] = {}
-    for path in paths:
-        name, folders = path.stem, [part for part in path.parent.parts if part != '/']
-        while name in names and folders:
-            name = f'{folders.pop()}_{name}'
-        stem, number = name, 2
-        while name in names:
-            name, number = f'{stem}_{number}', number + 1
-        names[name] = None
-    return list(names)
+    """Returns paths without suffix, relative to the folder that all files have in common."""
+    paths = [PurePosixPath('/files', file.replace('\\', '/')) for file in files]
+    root, taken = common_folder(map(str, paths)), set()
+    return [distinct_name(path, taken, root) for path in paths]
 
 
 def _sample(file: str, name: str, image: dict, annotations: Sequence[dict],

@@ -29,15 +29,11 @@ class Categories(NamedTuple):
 
 
 def read_categories(dataset_meta: dict) -> Categories:
-    """Reads the categories of a data set's metainfo.
+    """Reads ``classes``, ``thing_classes`` and, if there are any, ``palette`` and ``category_ids``.
 
     COCO's ids are those of ``category_ids`` (id -> index into ``thing_classes``), which data sets
     read from COCO have, if each thing has one id. Otherwise they are the indices in ``classes``,
     plus 1 if the first of the ``classes`` is a thing: no object may have the id 0.
-
-    Args:
-        dataset_meta: ``classes`` and ``thing_classes``; ``palette`` and ``category_ids`` are
-            optional.
 
     Raises:
         ValueError: Names are missing or repeated, or a thing is not among the classes.
@@ -139,19 +135,13 @@ def read_instances(sample: SegDataSample, categories: Categories,
 
 def read_segments(sample: SegDataSample, instances: Instances,
                   categories: Categories) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Finds the instance or category that each pixel shows.
-
-    Where instances overlap, the one with the highest score counts, the first of equals.
-
-    Args:
-        sample: With ``pred_sem_seg``.
-        instances: Its N instances.
-        categories: The C categories.
+    """Finds the instance or category that each pixel shows: of several instances the one with the
+    highest score, the first of equals.
 
     Returns:
-        tuple[ndarray, ndarray, ndarray]: Segment of each pixel (H, W) int32: 0 to N - 1 an
-        instance, then the C categories, and -1 a thing without instance or void; category of each
-        segment, (N + C,) int64; and the category map of the sample, (H, W).
+        tuple[ndarray, ndarray, ndarray]: Segment of each pixel (H, W) int32: 0 to N - 1 one of the
+        N instances, then the C categories, and -1 a thing without instance or void; category of
+        each segment, (N + C,) int64; and the category map of the sample, (H, W).
 
     Raises:
         ValueError: The sample has no category map, or one of another size.

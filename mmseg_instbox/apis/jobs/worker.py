@@ -135,14 +135,8 @@ def _loaded(image: InputImage, future: Future) -> InputImage:
 
 
 def open_inferencer(**options: Any) -> tuple[InstBoxInferencer, dict[str, Any]]:
-    """Opens an inferencer, and tells what its predictions depend on.
-
-    Args:
-        **options: Arguments of ``InstBoxInferencer``, whose errors are raised.
-
-    Returns:
-        tuple: The inferencer and a dictionary of strings and numbers.
-    """
+    """Opens an inferencer with some arguments, and tells what its predictions depend on, as a
+    dictionary of strings and numbers."""
     inferencer = InstBoxInferencer(**options)
     settings = fingerprints(inferencer.model, inferencer.model.cfg)
     return inferencer, dict(settings, precision=options.get('precision', 'fp32'),

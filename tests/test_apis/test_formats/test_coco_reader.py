@@ -83,7 +83,7 @@ def test_names_are_made_distinct(change):
         content['images'] = [dict(id=i, file_name=name, height=4, width=4) for i, name in enumerate(
             ['a/x.jpg', 'b/x.jpg', 'b/x.png', 'c\\x.jpg', 'x.jpg', 'x.png'])]
     samples, _ = samples_from_coco(change(edit))
-    assert [name for name, _ in samples] == ['x', 'b_x', 'b_x_2', 'c_x', 'x_2', 'x_3']
+    assert [name for name, _ in samples] == ['a/x', 'b/x', 'b/x_2', 'c/x', 'x', 'x_2']
 
 
 def test_a_category_of_the_name_background(change):

@@ -111,4 +111,4 @@ def test_names_of_results_have_the_folders_of_the_inputs(root):
         ['d1/1.jpg', 'd2/1.jpg', 'd2/2.jpg', 'd2/2.png'], ['d1/1.mp4']))
     assert list(output_names(images[:1]).values()) == ['1']
     assert list(output_names(images, videos).values()) == [
-        'd1/1', 'd2/1', 'd2/2', f'{root.split("/")[-1]}/d2/2', 'd1/1']
+        'd1/1', 'd2/1', 'd2/2', 'd2/2_2', 'd1/1']

@@ -159,9 +159,9 @@ def browse_dataset(config: str,
     count = len(browser) if number is None else min(number, len(browser))
     print_log(f'{count} of {len(browser)} samples after {", ".join(browser.transforms)}', 'current')
     for index in track_iter_progress(range(count)):
-        name, picture = browser[index]
+        name, drawing = browser[index]
         if out_dir is not None:
-            write_picture(picture, str(Path(out_dir, f'{index:04d}_{name}.jpg')))
+            write_picture(drawing, str(Path(out_dir, f'{index:04d}_{name}.jpg')))
         if show:
-            browser.visualizer.show(picture, win_name=name, wait_time=wait_time)
+            browser.visualizer.show(drawing, win_name=name, wait_time=wait_time)
     return count

@@ -9,7 +9,7 @@ import pytest
 import mmseg_instbox
 from mmseg_instbox import errors
 from mmseg_instbox.errors import InstBoxError, InvalidInputError, MissingFileError
-from mmseg_instbox.utils.foreign_errors import MAX_REASON, convert_errors
+from mmseg_instbox.utils.foreign_errors import MAX_REASON, convert_errors, describe
 
 ROOT = Path(mmseg_instbox.__file__).resolve().parents[1]
 SOURCES = [file for folder in ('mmseg_instbox', 'tools') for file in (ROOT / folder).rglob('*.py')
@@ -82,3 +82,12 @@ def test_a_foreign_message_becomes_one_line_of_bounded_length():
         raise RuntimeError('a\n  b ' * 1000)
     assert '\n' not in str(caught.value)
     assert len(str(caught.value)) < MAX_REASON + 40
+
+
+@pytest.mark.parametrize('error, text', [
+    (MissingFileError('a.jpg: no such file'), 'a.jpg: no such file'),
+    (OSError('disk full'), 'disk full'),
+    (RuntimeError('out of\nmemory'), 'a.jpg: unexpected RuntimeError: out of memory'),
+    (KeyError('size'), "a.jpg: unexpected KeyError: 'size'")])
+def test_unexpected_errors_are_described_with_their_type(error, text):
+    assert describe(error, 'a.jpg') == text

@@ -46,4 +46,5 @@ def describe(error: Exception, name: str) -> str:
     other its type, too."""
     if isinstance(error, InstBoxError | OSError):
         return str(error)
-    return f'{name}: unexpected {type(error).__name__}: {reason(error)}'
+    kind, text = type(error).__name__, reason(error)
+    return f'{name}: unexpected {text if text.startswith(kind) else f"{kind}: {text}"}'

@@ -163,7 +163,7 @@ def test_images_that_cannot_be_drawn_or_written_take_no_others_with_them(
     meta = dict(classes=('background', 'square', 'disc'), thing_classes=('square', 'disc'))
     job.compile(['labelme'], meta, 0)
     assert job.failed == {
-        f'{folder}/000.jpg': f"{folder}/000.jpg: unexpected KeyError: KeyError: 'colour'",
+        f'{folder}/000.jpg': f"{folder}/000.jpg: unexpected KeyError: 'colour'",
         f'{folder}/003.jpg': f'{folder}/003.jpg: unexpected ZeroDivisionError: no area'}
     assert sorted(file.stem for file in (tmp_path / 'out' / 'labelme').iterdir()) == [
         '001', '002', '004', '005', '006', '007']

@@ -4,10 +4,10 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import cv2
+import torch
 
 from ...errors import InstBoxError, MissingPackageError
 from .listing import JobInput
@@ -57,7 +57,6 @@ class RayExecutor:
         """Lets the workers predict shards and yields what they return."""
         if not shards:
             return
-        settings = replace(settings, threads=None if self.num_gpus else 1)
         data = self._ray.data
         context = data.DataContext.get_current()
         context.enable_progress_bars = False
@@ -68,7 +67,7 @@ class RayExecutor:
         with warnings.catch_warnings():  # Ray 2.64 drops the retries without a replacement
             warnings.simplefilter('ignore')
             results = data.from_items(rows, override_num_blocks=len(rows)).map(
-                _RayWorker, fn_constructor_args=(settings, ),
+                _RayWorker, fn_constructor_args=(settings, None if self.num_gpus else 1),
                 compute=data.ActorPoolStrategy(min_size=1, max_size=size, initial_size=size),
                 num_cpus=1, num_gpus=self.num_gpus, max_restarts=-1, max_task_retries=RETRIES)
         try:
@@ -83,8 +82,10 @@ class RayExecutor:
 class _RayWorker:
     """Calls a ``ShardWorker`` with the rows of Ray Data."""
 
-    def __init__(self, settings: WorkerSettings) -> None:
+    def __init__(self, settings: WorkerSettings, threads: int | None) -> None:
         cv2.setNumThreads(0)
+        if threads is not None:
+            torch.set_num_threads(threads)
         self._worker = ShardWorker(settings)
 
     def __call__(self, row: dict[str, str]) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from mmengine.config import Config
 from mmseg.structures import SegDataSample
 from torch import nn
@@ -39,13 +38,11 @@ class WorkerSettings:
         expected: What its predictions depend on, as :func:`open_inferencer` returns it.
         out: Path or address of the results.
         batch_size: Number of images in a forward pass.
-        threads: Number of threads of PyTorch on the CPU; None for PyTorch's default.
     """
     model: dict[str, Any]
     expected: dict[str, Any]
     out: str
     batch_size: int = 1
-    threads: int | None = None
 
 
 class ShardWorker:
@@ -62,8 +59,6 @@ class ShardWorker:
 
     def __init__(self, settings: WorkerSettings, inferencer: InstBoxInferencer | None = None,
                  draw: Callable[[np.ndarray, SegDataSample], None] | None = None) -> None:
-        if settings.threads is not None:
-            torch.set_num_threads(settings.threads)
         if inferencer is None:
             inferencer, found = open_inferencer(**settings.model)
             other = [key for key, value in settings.expected.items() if found.get(key) != value]

@@ -139,7 +139,7 @@ def test_unexpected_errors_take_no_other_images_with_them(instbox, checkpoint, f
     cv2.imwrite(str(few / 'b c.jpg'), np.zeros((5, 9, 3), np.uint8))
     cv2.imwrite(str(few / 'thin.png'), np.zeros((3000, 2, 3), np.uint8))
     done = instbox('predict', few, '--model', checkpoint, '--out', tmp_path / 'out')
-    assert done.exit_code == 1 and '3 of 4 inputs are done' in done.stdout
+    assert done.exit_code == 1 and '3 of 4 inputs are done' in done.stdout, done.stderr
     (failed, ) = json.loads((tmp_path / 'out' / 'failed.json').read_text())
     assert failed['input'].endswith('b c.jpg') and 'unexpected KeyError' in failed['reason']
 

@@ -27,10 +27,12 @@ if TYPE_CHECKING:
         LossGuardHook,
         PixelBoxVisualizationHook,
         PlainCheckpointHook,
+        ProgressLineHook,
         ResumableSeedHook,
     )
+    from .loops import BudgetTrainLoop
     from .model_index import find_model, list_models
-    from .model_loading import build_network, load_model, load_weights
+    from .model_loading import build_network, load_model, load_weights, read_model
     from .optim_wrappers import CPUAmpOptimWrapper, use_amp
     from .run_building import (
         check_architecture,
@@ -58,9 +60,11 @@ _NAMES = {
     'config_check': ('check_config_is_data', ),
     'config_io': ('config_from_json', 'config_to_json', 'find_config', 'load_config', 'near_files'),
     'hooks': ('DurableBackend', 'DurableCheckpointHook', 'LossGuardHook',
-              'PixelBoxVisualizationHook', 'PlainCheckpointHook', 'ResumableSeedHook'),
+              'PixelBoxVisualizationHook', 'PlainCheckpointHook', 'ProgressLineHook',
+              'ResumableSeedHook'),
+    'loops': ('BudgetTrainLoop', ),
     'model_index': ('find_model', 'list_models'),
-    'model_loading': ('build_network', 'load_model', 'load_weights'),
+    'model_loading': ('build_network', 'load_model', 'load_weights', 'read_model'),
     'optim_wrappers': ('CPUAmpOptimWrapper', 'use_amp'),
     'run_building': ('check_architecture', 'start_runner', 'testing_config', 'training_config',
                      'write_metrics'),

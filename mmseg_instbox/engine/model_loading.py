@@ -50,7 +50,7 @@ def load_model(model: str | Path | Config,
         ValueError: The name is unknown, the checkpoint is none, is not to be trusted, carries no
             config or is of another architecture, or the names of the categories are missing.
     """
-    cfg, checkpoint, source = _read(model, weights, allow_pickle)
+    cfg, checkpoint, source = read_model(model, weights, allow_pickle)
     if cfg_options:
         cfg.merge_from_dict(cfg_options)
     network = build_network(cfg)
@@ -65,9 +65,12 @@ def load_model(model: str | Path | Config,
     return network.to(_choose_device(device)).eval()
 
 
-def _read(model: str | Path | Config, weights: str | Path | None,
-          allow_pickle: bool) -> tuple[Config, dict | None, str]:
-    """Config, checkpoint (None without weights) and where that is from."""
+def read_model(model: str | Path | Config, weights: str | Path | None = None,
+               allow_pickle: bool = False) -> tuple[Config, dict | None, str]:
+    """Config, checkpoint (None without weights) and where that is from.
+
+    The arguments and errors are those of :func:`load_model`.
+    """
     if isinstance(model, Config):
         cfg = copy.deepcopy(model)
     elif _is_checkpoint(model):

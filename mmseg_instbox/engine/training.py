@@ -1,18 +1,22 @@
 """Trains, and turns the expected ways in which a training can fail into ``TrainingError``."""
+import io
 import logging
 import re
 import signal
+import sys
 import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import torch.distributed
 from mmengine.config import Config
 from mmengine.dist import get_dist_info
+from mmengine.hooks import Hook
 from mmengine.logging import print_log
+from mmengine.runner import Runner
 
 from ..errors import FileAccessError, InstBoxError, TrainingError
 from .checkpoints import named_checkpoint
@@ -29,8 +33,16 @@ class _Terminated(BaseException):
     """SIGTERM came: from torchrun because another process ended, from a cluster's scheduler, ..."""
 
 
-def run_training(cfg: Config) -> None:
+def run_training(cfg: Config, hooks: Sequence[Hook] = (), quiet: bool = False) -> Runner:
     """Train with a config that ``training_config`` gave.
+
+    Args:
+        cfg: The config.
+        hooks: Hooks besides those of the config.
+        quiet: Show nothing but warnings; the log file has everything.
+
+    Returns:
+        Runner: The runner, after the training.
 
     Raises:
         TrainingError: The training ended early for a reason outside the code: data, disk, loss, a
@@ -38,7 +50,9 @@ def run_training(cfg: Config) -> None:
         FileAccessError: The work directory cannot be written.
     """
     check_work_dir(cfg.work_dir)
-    runner = start_runner(cfg)
+    runner = _start_quietly(cfg) if quiet else start_runner(cfg)
+    for hook in hooks:
+        runner.register_hook(hook)
     with _on_sigterm(_raise_terminated):
         try:
             runner.train()
@@ -50,6 +64,18 @@ def run_training(cfg: Config) -> None:
                 message = f'{_process()}{reason} {_how_to_resume(cfg.work_dir)}'
                 print_log(message, 'current', logging.ERROR)
             raise TrainingError(message) from error
+    return runner
+
+
+def _start_quietly(cfg: Config) -> Runner:
+    """The runner of a config, whose logger writes all but warnings to its file alone."""
+    with redirect_stdout(io.StringIO()):
+        runner = start_runner(cfg)
+    for handler in runner.logger.handlers:
+        if type(handler) is logging.StreamHandler:
+            handler.setStream(sys.stdout)
+            handler.setLevel(logging.WARNING)
+    return runner
 
 
 def check_work_dir(work_dir: str | Path) -> None:

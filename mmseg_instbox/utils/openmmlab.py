@@ -13,6 +13,7 @@ LOCATIONS = dict(
     DATASETS='datasets',
     DATA_SAMPLERS='engine.samplers',
     HOOKS='engine.hooks',
+    LOOPS='engine.loops',
     METRICS='evaluation.metrics',
     MODELS='models',
     OPTIM_WRAPPERS='engine.optim_wrappers',

@@ -6,6 +6,7 @@ from .coco_average_precision import (
     official_instances,
     read_coco,
 )
+from .confusion import confusion_matrix
 from .error_analysis import (
     CORRECT,
     ERROR_KINDS,
@@ -35,9 +36,9 @@ from .pixel_counts import (
 __all__ = [
     'CORRECT', 'ERROR_KINDS', 'ImageErrors', 'OfficialCoco', 'PixelRuns', 'RegionOverlap',
     'Regions', 'Segments', 'average_precision', 'average_precision_table', 'category_areas',
-    'check_categories', 'classify_errors', 'coco_average_precision',
-    'count_kinds', 'count_values', 'error_costs', 'find_runs', 'fixed_precision',
-    'image_cost', 'match_detections', 'measure_regions', 'object_columns', 'official_instances',
-    'panoptic_counts', 'panoptic_quality', 'predicted_segments', 'read_coco',
-    'region_overlap', 'true_segments'
+    'check_categories', 'classify_errors', 'coco_average_precision', 'confusion_matrix',
+    'count_kinds', 'count_values', 'error_costs', 'find_runs', 'fixed_precision', 'image_cost',
+    'match_detections', 'measure_regions', 'object_columns', 'official_instances',
+    'panoptic_counts', 'panoptic_quality', 'predicted_segments', 'read_coco', 'region_overlap',
+    'true_segments'
 ]

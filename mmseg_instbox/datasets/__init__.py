@@ -4,18 +4,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .annotation_formats import AnnotatedImages, Problem, read_annotations
     from .registered import *  # noqa: F403
 
-_NAMES = (
+_READERS = ('AnnotatedImages', 'Problem', 'read_annotations')
+_REGISTERED = (
     'CityscapesInstDataset', 'CocoAsVOCInstDataset', 'CocoInstDataset', 'InstBoxDataset',
     'InstCenterCrop', 'InstPad', 'LoadInstAnnotations', 'LoadInstImage', 'PackInstInputs',
     'ShapesDataset', 'VOCInstDataset')
 
-__all__ = list(_NAMES)
+__all__ = [*_READERS, *_REGISTERED]
 
 
 def __getattr__(name: str) -> object:
     """Imports a name of this package."""
-    if name not in _NAMES:
+    if name not in __all__:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    return getattr(import_module('.registered', __name__), name)
+    module = '.annotation_formats' if name in _READERS else '.registered'
+    return getattr(import_module(module, __name__), name)

@@ -16,6 +16,10 @@ from ..utils.file_names import check_inside
 from ..utils.foreign_errors import convert_errors
 from ..utils.image_header import open_image
 
+VOC_CLASSES = (
+    'aeroplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car', 'cat', 'chair', 'cow',
+    'diningtable', 'dog', 'horse', 'motorbike', 'person', 'pottedplant', 'sheep', 'sofa', 'train',
+    'tvmonitor')
 S = TypeVar('S')
 T = TypeVar('T')
 

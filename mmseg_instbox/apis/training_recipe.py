@@ -16,7 +16,7 @@ CELLS = 40  # pixels that the smaller objects should have in the network's input
 SMALLER = 0.25  # the share of objects that are smaller than the size that decides
 LARGEST = dict(cpu=800, gpu=1024)  # longer side of the input at most
 SMALLEST = 416
-MAGNIFIED = 2  # input at most this much larger than the images
+MAGNIFIED = 1.5  # input at most this much larger than the images
 CROP = dict(cpu=416, gpu=512)
 BATCH = dict(cpu=8, gpu=16)
 FEW_IMAGES = 200  # up to so many get stronger augmentation

@@ -7,8 +7,9 @@ from importlib import import_module
 
 import click
 
-PACKAGES = ('registry', 'datasets', 'engine.hooks', 'engine.loops', 'engine.optim_wrappers',
-            'engine.samplers', 'engine.training', 'evaluation', 'models', 'visualization')
+PACKAGES = ('registry', 'datasets.registered', 'engine.hooks', 'engine.loops',
+            'engine.optim_wrappers', 'engine.samplers', 'engine.training', 'evaluation', 'models',
+            'visualization')
 
 
 def load_package() -> None:

@@ -2,10 +2,29 @@ from mmseg.registry import DATASETS
 
 from ..errors import InvalidInputError
 from .coco_file import read_coco_file
-from .coco_names import COCO_THINGS
 from .inst_box_dataset import InstBoxDataset
 from .instance_maps import VOID
+from .voc import VOCInstDataset
 from .voc_layout import voc_palette
+
+COCO_THINGS = (
+    'person', 'bicycle', 'car', 'motorcycle', 'airplane', 'bus', 'train', 'truck', 'boat',
+    'traffic light', 'fire hydrant', 'stop sign', 'parking meter', 'bench', 'bird', 'cat', 'dog',
+    'horse', 'sheep', 'cow', 'elephant', 'bear', 'zebra', 'giraffe', 'backpack', 'umbrella',
+    'handbag', 'tie', 'suitcase', 'frisbee', 'skis', 'snowboard', 'sports ball', 'kite',
+    'baseball bat', 'baseball glove', 'skateboard', 'surfboard', 'tennis racket', 'bottle',
+    'wine glass', 'cup', 'fork', 'knife', 'spoon', 'bowl', 'banana', 'apple', 'sandwich', 'orange',
+    'broccoli', 'carrot', 'hot dog', 'pizza', 'donut', 'cake', 'chair', 'couch', 'potted plant',
+    'bed', 'dining table', 'toilet', 'tv', 'laptop', 'mouse', 'remote', 'keyboard', 'cell phone',
+    'microwave', 'oven', 'toaster', 'sink', 'refrigerator', 'book', 'clock', 'vase', 'scissors',
+    'teddy bear', 'hair drier', 'toothbrush')
+
+COCO_TO_VOC = {
+    'person': 'person', 'bird': 'bird', 'cat': 'cat', 'cow': 'cow', 'dog': 'dog', 'horse': 'horse',
+    'sheep': 'sheep', 'airplane': 'aeroplane', 'bicycle': 'bicycle', 'boat': 'boat', 'bus': 'bus',
+    'car': 'car', 'motorcycle': 'motorbike', 'train': 'train', 'bottle': 'bottle',
+    'chair': 'chair', 'dining table': 'diningtable', 'potted plant': 'pottedplant',
+    'couch': 'sofa', 'tv': 'tvmonitor'}
 
 
 @DATASETS.register_module()
@@ -191,3 +210,13 @@ def _describe(annotation: dict, category: int) -> dict:
 
 def _has_object(info: dict) -> bool:
     return any(not each['crowd'] and each['category'] != VOID for each in info['coco_objects'])
+
+
+@DATASETS.register_module()
+class CocoAsVOCInstDataset(CocoInstDataset):
+    """COCO with the categories of PASCAL VOC, to train on before VOC.
+
+    The objects of COCO's other 60 categories are background, as they are in VOC.
+    """
+    METAINFO = VOCInstDataset.METAINFO
+    CATEGORY_MAP = COCO_TO_VOC

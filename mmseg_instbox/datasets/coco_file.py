@@ -8,7 +8,7 @@ from ..errors import InvalidInputError
 from ..utils.file_names import check_inside
 from ..utils.foreign_errors import reason
 from ..utils.limits import check_limit
-from .transforms.mask_file import read_bytes
+from .transforms.loading import read_bytes
 
 TABLES = dict(
     images=dict(id=int, file_name=str, width=int, height=int),

@@ -12,8 +12,7 @@ from ..errors import InstBoxError, InvalidInputError, MissingFileError
 from ..utils.file_names import check_inside
 from ..utils.foreign_errors import convert_errors
 from .instance_maps import VOID
-from .transforms.load_inst_annotations import LoadInstAnnotations
-from .transforms.load_inst_image import LoadInstImage
+from .transforms.loading import LoadInstAnnotations, LoadInstImage
 from .transforms.pipeline_check import check_pipeline
 
 VOC_FOLDERS = dict(

@@ -12,3 +12,13 @@ class VOCInstDataset(InstBoxDataset):
     """
     METAINFO = dict(
         **PascalVOCDataset.METAINFO, thing_classes=PascalVOCDataset.METAINFO['classes'][1:])
+
+
+@DATASETS.register_module()
+class ShapesDataset(InstBoxDataset):
+    """Generated images of touching shapes, written by ``make_shapes.py`` in VOC's layout."""
+    METAINFO = dict(
+        classes=('background', 'disc', 'square', 'triangle', 'star', 'ring', 'cross'),
+        palette=[[0, 0, 0], [128, 0, 0], [0, 128, 0], [128, 128, 0], [0, 0, 128], [128, 0, 128],
+                 [0, 128, 128]],
+        thing_classes=('disc', 'square', 'triangle', 'star', 'ring', 'cross'))

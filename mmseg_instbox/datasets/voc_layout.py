@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 from PIL import Image
+from rich.progress import track
 
 from mmseg_instbox.utils import atomic_write
 
@@ -15,6 +16,10 @@ from ..utils.file_names import check_inside
 from ..utils.foreign_errors import convert_errors
 from ..utils.image_header import open_image
 
+VOC_CLASSES = (
+    'aeroplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car', 'cat', 'chair', 'cow',
+    'diningtable', 'dog', 'horse', 'motorbike', 'person', 'pottedplant', 'sheep', 'sofa', 'train',
+    'tvmonitor')
 S = TypeVar('S')
 T = TypeVar('T')
 
@@ -37,18 +42,6 @@ def write_mask(path: Path, mask: np.ndarray) -> None:
     picture = Image.fromarray(mask)
     picture.putpalette(voc_palette().ravel().tolist())
     atomic_write(_encode(picture, format='PNG'), path)
-
-
-def write_checked_mask(path: Path, mask: np.ndarray) -> None:
-    """Write a mask as :func:`write_mask` does and read it back.
-
-    Raises:
-        ValueError: If the file holds something else than was written.
-    """
-    write_mask(path, mask)
-    with Image.open(path) as picture:
-        if not np.array_equal(np.array(picture), mask):
-            raise InvalidInputError(f'{path}: the mask reads back differently. Check the disk.')
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -91,31 +84,21 @@ def read_list(path: Path) -> list[str]:
 
 def run_in_processes(work: Callable[[S], T], items: Sequence[S], what: str,
                      workers: int) -> list[T]:
-    """Apply a function to each item and print a line at each tenth of them.
+    """Apply a function to each item and show a progress bar.
 
     Args:
         work: A function that can be pickled.
         items: The items.
-        what: What they are, in the plural, for the lines.
+        what: What they are, in the plural, for the bar.
         workers: Number of processes; 1 does the work in this one.
 
     Returns:
         list: The results in the order of the items.
     """
     if workers == 1:
-        return _report(map(work, items), len(items), what)
+        return [*track(map(work, items), what, len(items))]
     with ProcessPoolExecutor(workers) as pool:
-        return _report(pool.map(work, items, chunksize=16), len(items), what)
-
-
-def _report(results: Iterable[T], total: int, what: str) -> list[T]:
-    """Collect results and print how many have come."""
-    collected = []
-    for result in results:
-        collected.append(result)
-        if len(collected) * 10 // total > (len(collected) - 1) * 10 // total:
-            print(f'{len(collected)} of {total} {what}', flush=True)
-    return collected
+        return [*track(pool.map(work, items, chunksize=16), what, len(items))]
 
 
 def _encode(picture: Image.Image, **options) -> bytes:

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from mmseg_instbox.core.feature_grid import VOID
-from mmseg_instbox.datasets.transforms.load_inst_image import LoadInstImage
+from mmseg_instbox.datasets.transforms.loading import LoadInstImage
 from mmseg_instbox.utils import atomic_write
 from mmseg_instbox.visualization.error_pictures import draw_kinds
 from mmseg_instbox.visualization.utils import to_numpy

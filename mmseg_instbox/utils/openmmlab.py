@@ -10,7 +10,7 @@ DISTRIBUTIONS = {
 }
 # registry -> the subpackage whose import registers our classes with it
 LOCATIONS = dict(
-    DATASETS='datasets',
+    DATASETS='datasets.registered',
     DATA_SAMPLERS='engine.samplers',
     HOOKS='engine.hooks',
     LOOPS='engine.loops',
@@ -18,7 +18,7 @@ LOCATIONS = dict(
     MODELS='models',
     OPTIM_WRAPPERS='engine.optim_wrappers',
     TASK_UTILS='models',
-    TRANSFORMS='datasets',
+    TRANSFORMS='datasets.registered',
     VISUALIZERS='visualization')
 
 

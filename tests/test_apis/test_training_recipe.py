@@ -20,7 +20,7 @@ def part(size, box, number=10):
     (1000, 500, 416),  # large objects need no larger input
     (1000, 70, 576),  # 40 pixels for each
     (4000, 40, 800),  # as far as time allows
-    (100, 10, 192),  # small images are enlarged a little
+    (100, 10, 160),  # small images are enlarged a little
 ])
 def test_the_input_shows_small_objects(monkeypatch, size, box, side):
     monkeypatch.setattr('mmseg_instbox.apis.training_recipe.get_device', lambda: 'cpu')

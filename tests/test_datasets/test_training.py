@@ -7,7 +7,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from PIL import Image
 
-from mmseg_instbox.datasets.coco_names import COCO_THINGS
+from mmseg_instbox.datasets.coco import COCO_THINGS
 from mmseg_instbox.engine import adapt_to_cpu
 
 

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmseg_instbox.datasets.transforms.load_inst_image import LoadInstImage
-from mmseg_instbox.datasets.transforms.mask_file import read_mask
+from mmseg_instbox.datasets.transforms.loading import LoadInstImage, read_mask
 from mmseg_instbox.errors import InvalidInputError, TooLargeError
 from mmseg_instbox.utils.decoding import decode_image, pil_to_bgr
 from mmseg_instbox.utils.image_header import check_tiff_size, open_image

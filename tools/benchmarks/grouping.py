@@ -30,7 +30,7 @@ from mmseg_instbox.core.base_grouper import BaseGrouper, draw_instances
 from mmseg_instbox.core.feature_grid import sample_at_cells
 from mmseg_instbox.datasets.inst_box_dataset import VOC_FOLDERS
 from mmseg_instbox.datasets.instance_maps import VOID, check_same_size, object_boxes
-from mmseg_instbox.datasets.transforms.mask_file import read_mask
+from mmseg_instbox.datasets.transforms.loading import read_mask
 from mmseg_instbox.datasets.voc_layout import read_list
 from mmseg_instbox.evaluation.functional import region_overlap
 from mmseg_instbox.evaluation.oracle import true_boxes

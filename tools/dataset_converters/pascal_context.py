@@ -21,8 +21,8 @@ from mmseg_instbox.datasets.voc_layout import (
     image_size,
     read_list,
     run_in_processes,
-    write_checked_mask,
     write_list,
+    write_mask,
 )
 from mmseg_instbox.errors import InvalidInputError, MissingFileError
 
@@ -85,7 +85,7 @@ def convert(name: str, context: Path, voc: Path, table: np.ndarray) -> None:
     if labels.max(initial=0) >= len(table):
         raise InvalidInputError(f'{path}: holds the labels {labels.min()} to {labels.max()}, but '
                                 f'labels.txt goes from 1 to {len(table) - 1}.')
-    write_checked_mask(voc / MASK_DIR / f'{name}.png', table[labels])
+    write_mask(voc / MASK_DIR / f'{name}.png', table[labels])
 
 
 def main() -> None:

@@ -22,8 +22,8 @@ from mmseg_instbox.datasets.voc_layout import (
     image_size,
     read_list,
     run_in_processes,
-    write_checked_mask,
     write_list,
+    write_mask,
 )
 from mmseg_instbox.errors import InvalidInputError, MissingFileError
 from mmseg_instbox.utils.image_header import open_image
@@ -100,8 +100,8 @@ def convert(name: str, sbd: Path, voc: Path) -> int:
     check_same_size(seg_map.shape, image_shape, str(cls_file), 'the image')
     disagree = np.append(0, categories)[inst_map] != seg_map
     inst_map[disagree] = VOID
-    write_checked_mask(voc / CLASS_DIR / f'{name}.png', seg_map)
-    write_checked_mask(voc / OBJECT_DIR / f'{name}.png', inst_map)
+    write_mask(voc / CLASS_DIR / f'{name}.png', seg_map)
+    write_mask(voc / OBJECT_DIR / f'{name}.png', inst_map)
     return int(disagree.sum())
 
 
@@ -112,8 +112,8 @@ def convert_objects(name: str, sbd: Path, voc: Path) -> None:
     image_shape = image_size(voc / 'JPEGImages' / f'{name}.jpg')
     check_same_size(inst_map.shape, image_shape, str(inst_file), 'the image')
     seg_map = np.append(0, categories)[inst_map].astype(np.uint8)
-    write_checked_mask(voc / VAL_CLASS_DIR / f'{name}.png', seg_map)
-    write_checked_mask(voc / VAL_OBJECT_DIR / f'{name}.png', inst_map)
+    write_mask(voc / VAL_CLASS_DIR / f'{name}.png', seg_map)
+    write_mask(voc / VAL_OBJECT_DIR / f'{name}.png', inst_map)
 
 
 def copy_masks(name: str, voc: Path) -> None:
@@ -123,7 +123,7 @@ def copy_masks(name: str, voc: Path) -> None:
         if not path.is_file():
             raise MissingFileError(f'{path}: no such mask. Unpack VOC 2012 trainval completely.')
         with open_image(path, str(path)) as picture:
-            write_checked_mask(voc / target / path.name, np.array(picture))
+            write_mask(voc / target / path.name, np.array(picture))
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ import mmseg.datasets.transforms as mmseg_transforms
 
 from mmseg_instbox.errors import InvalidInputError
 
-from .full_box_random_crop import FullBoxRandomCrop
+from .transforms import FullBoxRandomCrop
 
 # Transforms that leave gt_inst_map behind or spoil it, and what to use. Found in the sources of
 # mmcv 2.3.6 and mmseg 1.4.2; a subclass that handles results['seg_fields'] is not meant.

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mmseg_instbox.datasets.transforms.load_inst_image import LoadInstImage
+from mmseg_instbox.datasets.transforms.loading import LoadInstImage
 from mmseg_instbox.errors import InstBoxError
 from mmseg_instbox.utils.decoding import read_image
 

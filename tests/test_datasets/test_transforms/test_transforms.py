@@ -1,10 +1,16 @@
 import numpy as np
 import pytest
+from mmcv.transforms import Pad
 from mmengine.dataset import Compose
 from mmseg.registry import DATASETS
 
 from mmseg_instbox.datasets.instance_maps import object_boxes
-from mmseg_instbox.datasets.transforms import FullBoxRandomCrop, InstPad, PackInstInputs
+from mmseg_instbox.datasets.transforms import (
+    FullBoxRandomCrop,
+    InstCenterCrop,
+    InstPad,
+    PackInstInputs,
+)
 from mmseg_instbox.datasets.transforms.pipeline_check import check_pipeline
 
 LOADING = [dict(type='LoadInstImage'), dict(type='LoadInstAnnotations')]
@@ -123,3 +129,62 @@ def test_a_data_set_gives_full_boxes(tiny_voc):
         assert (boxes[:, :2] <= visible[:, :2]).all() and (boxes[:, 2:] >= visible[:, 2:]).all()
         larger += (boxes != visible).any(axis=1).sum()
     assert larger > 5
+
+
+def test_image_and_maps_are_cut_at_the_same_place(loaded):
+    before = {key: loaded[key].copy() for key in loaded['seg_fields']}
+    results = InstCenterCrop(crop_size=(8, 6))(loaded)
+    rows, columns = results['img'][..., 0], results['img'][..., 1]
+    assert results['img'].shape == (6, 8, 3) and results['img_shape'] == (6, 8)
+    assert rows[0, 0] == 3 and columns[0, 0] == 4
+    for key, old in before.items():
+        assert np.array_equal(results[key], old[rows, columns])
+        assert results[key].dtype == old.dtype
+
+
+def test_a_smaller_image_is_padded_with_void_when_asked(loaded):
+    results = InstCenterCrop(crop_size=20, auto_pad=True)(loaded)
+    for key in ('img', 'gt_seg_map', 'gt_inst_map'):
+        assert results[key].shape[:2] == (20, 20)
+    for key in results['seg_fields']:
+        assert (results[key][12:] == 255).all() and (results[key][:, 16:] == 255).all()
+
+
+def test_a_smaller_image_stays_small_otherwise(loaded):
+    results = InstCenterCrop(crop_size=(20, 4))(loaded)
+    assert results['gt_inst_map'].shape == results['img'].shape[:2] == (4, 16)
+
+
+def test_only_inst_pad_may_pad():
+    with pytest.raises(ValueError, match='InstPad'):
+        InstCenterCrop(crop_size=4, auto_pad=True, pad_cfg=dict(type='Pad'))
+
+
+@pytest.mark.parametrize('options, shape', [
+    (dict(size=(24, 20)), (20, 24)),
+    (dict(size_divisor=5), (15, 20)),
+    (dict(pad_to_square=True), (16, 16)),
+    (dict(size=(18, 13), padding_mode='reflect'), (13, 18)),
+])
+def test_image_and_maps_grow_alike_and_the_maps_with_void(loaded, options, shape):
+    before = {key: loaded[key].copy() for key in loaded['seg_fields']}
+    image = Pad(**options)(dict(img=loaded['img']))['img']
+    results = InstPad(**options)(loaded)
+    assert np.array_equal(results['img'], image) and results['img_shape'] == shape
+    for key, old in before.items():
+        assert results[key].shape == shape and results[key].dtype == old.dtype
+        assert np.array_equal(results[key][:12, :16], old)
+        outside = np.ones(shape, bool)
+        outside[:12, :16] = False
+        assert (results[key][outside] == 255).all() and outside.any()
+
+
+def test_maps_are_padded_with_void_only():
+    InstPad(size=(4, 4), pad_val=7)
+    with pytest.raises(ValueError, match='void'):
+        InstPad(size=(4, 4), pad_val=dict(img=0, seg=0))
+
+
+def test_an_image_without_maps_is_padded():
+    results = InstPad(size=(6, 6))(dict(img=np.ones((4, 4, 3), np.uint8)))
+    assert results['img'].shape == (6, 6, 3)

@@ -1,0 +1,243 @@
+"""Load images and annotations of a data set."""
+import mmcv
+import mmengine.fileio as fileio
+import numpy as np
+from mmcv.transforms import LoadImageFromFile
+from mmseg.datasets.transforms import LoadAnnotations
+from mmseg.registry import TRANSFORMS
+
+from mmseg_instbox.errors import InvalidInputError, MissingFileError
+from mmseg_instbox.utils.foreign_errors import reason
+from mmseg_instbox.utils.image_header import DEEP_MODES, check_tiff_size, open_image
+
+from ..coco_masks import paint_objects
+from ..instance_maps import (
+    VOID,
+    category_lookup,
+    check_objects,
+    check_same_size,
+    map_categories,
+    split_coded_ids,
+    void_groups,
+)
+
+
+def read_bytes(path: str, what: str, backend_args: dict | None = None) -> bytes:
+    """Read a file of a data set.
+
+    Args:
+        path: Path of the file.
+        what: What the file is, for the error message.
+        backend_args: Arguments of mmengine's file backend.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file cannot be read or is empty.
+    """
+    try:
+        content = fileio.get(path, backend_args=backend_args)
+    except FileNotFoundError as error:
+        raise MissingFileError(f'{path}: no such {what}. Check data_root, data_prefix, the file '
+                               'suffixes and the list given as ann_file.') from error
+    except (OSError, ValueError) as error:  # ValueError: a name that no file has
+        raise InvalidInputError(f'{path}: the {what} cannot be read ({error}).') from error
+    if not content:
+        raise InvalidInputError(f'{path}: the {what} is an empty file. Replace it.')
+    return content
+
+
+def read_mask(path: str, what: str, backend_args: dict | None = None) -> np.ndarray:
+    """Read an indexed or greyscale mask as the indices that it stores.
+
+    Args:
+        path: Path of the mask.
+        what: What the file is, for the error message.
+        backend_args: Arguments of mmengine's file backend.
+
+    Returns:
+        Mask of shape (H, W), int32.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file does not decode fully, has several channels or too many pixels, or
+            holds fractions.
+    """
+    content = read_bytes(path, what, backend_args)
+    if open_image(content, path).mode == 'F':
+        raise InvalidInputError(f'{path}: the {what} holds fractions, expected whole numbers, the '
+                                'indices. Save it as indexed or greyscale PNG.')
+    try:
+        mask = mmcv.imfrombytes(content, flag='unchanged', backend='pillow')
+    except Exception as error:  # pillow raises many types on a broken file
+        raise InvalidInputError(f'{path}: the {what} is broken or truncated ({reason(error)}). '
+                                'Replace it.') from error
+    if mask.ndim != 2:
+        raise InvalidInputError(f'{path}: the {what} has {mask.shape[2]} channels, expected one. '
+                                'Save it as indexed or greyscale PNG whose pixel values are the '
+                                'indices.')
+    return mask.astype(np.int32)
+
+
+@TRANSFORMS.register_module()
+class LoadInstImage(LoadImageFromFile):
+    """Load an image and refuse a missing, unreadable or truncated one.
+
+    Extends mmcv's ``LoadImageFromFile``. It decodes with pillow, because OpenCV fills the missing
+    part of a truncated file with grey and says nothing.
+
+    Required keys: ``img_path``. Added keys: ``img`` (H, W, 3) BGR, ``img_shape`` and ``ori_shape``,
+    both (H, W).
+
+    Args:
+        to_float32: Whether to convert the image from uint8 to float32.
+        color_type: Flag of ``mmcv.imfrombytes``.
+        imdecode_backend: 'pillow', or 'tifffile' for TIFF images.
+        backend_args: Arguments of mmengine's file backend.
+
+    Raises:
+        ValueError: If a decoding backend is asked for that accepts truncated files.
+    """
+
+    def __init__(self,
+                 to_float32: bool = False,
+                 color_type: str = 'color',
+                 imdecode_backend: str = 'pillow',
+                 *,
+                 backend_args: dict | None = None) -> None:
+        if imdecode_backend not in ('pillow', 'tifffile'):
+            raise InvalidInputError(f"LoadInstImage got imdecode_backend='{imdecode_backend}', "
+                                    'which may decode a truncated image without an error; use '
+                                    "'pillow' or 'tifffile'.")
+        super().__init__(
+            to_float32=to_float32,
+            color_type=color_type,
+            imdecode_backend=imdecode_backend,
+            backend_args=backend_args)
+
+    def transform(self, results: dict) -> dict:
+        """Load the image named by ``results['img_path']``.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ValueError: If the image does not decode to its end or has too many pixels, see
+                :mod:`mmseg_instbox.utils.limits`.
+        """
+        path = results['img_path']
+        img = self._decode(read_bytes(path, 'image', self.backend_args), path)
+        results['img'] = img.astype(np.float32) if self.to_float32 else img
+        results['img_shape'] = img.shape[:2]
+        results['ori_shape'] = img.shape[:2]
+        return results
+
+    def _decode(self, content: bytes, path: str) -> np.ndarray:
+        if self.imdecode_backend == 'tifffile':
+            check_tiff_size(content, path)
+        elif open_image(content, path).mode in DEEP_MODES:
+            raise InvalidInputError(f'{path}: a grey image of more than 8 bits a pixel, which '
+                                    'pillow would cut off at 255. Scale its values to 0 to 255, or '
+                                    "use imdecode_backend='tifffile'.")
+        try:
+            return mmcv.imfrombytes(content, flag=self.color_type, backend=self.imdecode_backend)
+        except Exception as error:  # pillow raises many types on a broken file
+            raise InvalidInputError(f'{path}: the image is broken or truncated ({reason(error)}). '
+                                    "Replace it, or leave it out with on_error='skip' of the data "
+                                    'set.') from error
+
+
+@TRANSFORMS.register_module()
+class LoadInstAnnotations(LoadAnnotations):
+    """Load the category map and the instance map of an image, however the sample stores them.
+
+    Extends mmseg's ``LoadAnnotations``. A sample has either two masks (VOC), one mask whose values
+    code category and object (``id_divisor``, Cityscapes), or a list of outlines (``coco_objects``,
+    COCO). A pixel that is void in the category map, also because its category was left out of
+    ``classes``, becomes void in the instance map. Results without annotations (an image to predict
+    on) pass unchanged.
+
+    Required keys: ``num_classes``, ``thing_ids``, ``seg_fields``, and ``seg_map_path`` and
+    ``inst_map_path`` with ``label_map``, ``reduce_zero_label`` and, for coded masks,
+    ``id_divisor``; or ``coco_objects`` with ``coco_shape``, ``background`` and ``ann_file``.
+    Added keys: ``gt_seg_map`` (H, W) uint8 and ``gt_inst_map`` (H, W) int32 (0 none, 255 void),
+    both named in ``seg_fields``; ``gt_at_ori_shape``, whether the image had another size than its
+    annotations when they were loaded, as in a test pipeline that resizes first.
+
+    Args:
+        backend_args: Arguments of mmengine's file backend.
+    """
+
+    def __init__(self, backend_args: dict | None = None) -> None:
+        super().__init__(backend_args=backend_args)
+
+    def transform(self, results: dict) -> dict:
+        """Load both maps.
+
+        Raises:
+            FileNotFoundError: If a mask is missing.
+            ValueError: If a mask is broken, has another size than its image, holds an index that
+                is no category, or an object that has not exactly one thing category; or an outline
+                is broken.
+        """
+        if 'coco_objects' in results:
+            load = _paint_objects
+        elif results.get('seg_map_path') is None and results.get('inst_map_path') is None:
+            return results
+        else:
+            _check_keys(results)
+            load = self._read_coded if results.get('id_divisor') else self._read_masks
+        results['gt_seg_map'], results['gt_inst_map'] = load(results)
+        results['seg_fields'] += ['gt_seg_map', 'gt_inst_map']
+        if 'ori_shape' in results:
+            results['gt_at_ori_shape'] = results['img'].shape[:2] != results['ori_shape'][:2]
+        return results
+
+    def _read_masks(self, results: dict) -> tuple[np.ndarray, np.ndarray]:
+        stored = self._read_categories(results)
+        seg_map = map_categories(stored, _lookup(results), results['seg_map_path'])
+        return seg_map, self._read_objects(results, seg_map, stored == VOID)
+
+    def _read_coded(self, results: dict) -> tuple[np.ndarray, np.ndarray]:
+        path = results['seg_map_path']
+        stored, inst_map = split_coded_ids(self._read_categories(results), results['id_divisor'])
+        seg_map = map_categories(stored, _lookup(results), path)
+        return seg_map, void_groups(seg_map, inst_map, results['thing_ids'])
+
+    def _read_categories(self, results: dict) -> np.ndarray:
+        path = results['seg_map_path']
+        stored = read_mask(path, 'category mask', self.backend_args)
+        if 'ori_shape' in results:
+            check_same_size(stored.shape, results['ori_shape'], path, 'its image')
+        return stored
+
+    def _read_objects(self, results: dict, seg_map: np.ndarray,
+                      stored_void: np.ndarray) -> np.ndarray:
+        path = results['inst_map_path']
+        inst_map = read_mask(path, 'instance mask', self.backend_args)
+        check_same_size(inst_map.shape, seg_map.shape, path, 'the category mask')
+        # First only what label_map makes void: an object stored on void alone is an error.
+        inst_map[(seg_map == VOID) & ~stored_void] = VOID
+        check_objects(seg_map, inst_map, results['thing_ids'], path)
+        inst_map[seg_map == VOID] = VOID
+        return inst_map
+
+
+def _paint_objects(results: dict) -> tuple[np.ndarray, np.ndarray]:
+    where = f'{results["ann_file"]}: {results["img_path"]}'
+    shape = results['coco_shape']
+    if 'ori_shape' in results:
+        check_same_size(shape, results['ori_shape'], where, 'the image file')
+    return paint_objects(results['coco_objects'], shape, results['background'],
+                         results['thing_ids'], where)
+
+
+def _lookup(results: dict) -> np.ndarray:
+    return category_lookup(results['num_classes'], results.get('label_map'),
+                           results.get('reduce_zero_label', False))
+
+
+def _check_keys(results: dict) -> None:
+    needed = ('seg_map_path', 'inst_map_path', 'num_classes', 'thing_ids', 'seg_fields')
+    missing = [key for key in needed if results.get(key) is None]
+    if missing:
+        raise InvalidInputError(f'LoadInstAnnotations misses {missing} for '
+                                f'{results.get("img_path")}. Use InstBoxDataset (or a subclass), '
+                                'which provides them.')

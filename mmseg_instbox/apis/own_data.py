@@ -13,7 +13,6 @@ from ..utils import write_json
 
 BACKGROUND = ('background', '_background_')  # names that are no category of objects
 SHARE = 0.2  # of the images that are split off for validation
-MAX_CATEGORIES = 254  # category maps are bytes: 0 is the background and 255 void
 
 
 @dataclass(frozen=True)
@@ -23,9 +22,11 @@ class DataPart:
     Attributes:
         root: The folder of the images.
         coco: ``images``, ``annotations`` and ``categories`` as in an instances JSON of COCO.
+        fatal: Why it cannot be trained on.
     """
     root: Path
     coco: dict[str, list[dict]]
+    fatal: tuple[str, ...] = ()
 
     @property
     def objects(self) -> list[dict]:
@@ -88,7 +89,8 @@ class OwnData:
             write_json(part.coco, folder / f'{name}.json')
 
 
-def read_own_data(path: str | Path, val: str | Path | None = None, seed: int = 0) -> OwnData:
+def read_own_data(path: str | Path, val: str | Path | None = None,
+                  images: str | Path | None = None, seed: int = 0) -> OwnData:
     """Read annotated images and choose what to train on and what to validate on.
 
     Data without a part for validation lose a fifth of their images to it, chosen at random so that
@@ -97,19 +99,22 @@ def read_own_data(path: str | Path, val: str | Path | None = None, seed: int = 0
     Args:
         path: Any annotations that :func:`mmseg_instbox.datasets.read_annotations` reads.
         val: The same, to validate on.
+        images: The folder of the images of ``path``, if they do not lie there.
         seed: Seed of the choice.
 
     Raises:
         FileNotFoundError: There is no such file or folder.
         ValueError: The data cannot be read, or hold too little to train or validate on.
     """
-    splits, notes = _read(path)
+    splits, notes = _read(path, images)
     train = splits.get('train') or splits.get('all')
     if train is None and len(splits) == 1:
         train = splits.pop(*splits)
     if train is None:
         raise InvalidInputError(f'{path} has the parts {", ".join(splits)}, but none to train on: '
                                 'give the folder of one of them, and another one with --val.')
+    if train.fatal:
+        raise InvalidInputError(f'{path} cannot be trained on: {"; ".join(train.fatal)}')
     counts = train.counts()
     names = [row['name'] for row in train.coco['categories']]
     names = [name for name in dict.fromkeys(names)
@@ -117,11 +122,8 @@ def read_own_data(path: str | Path, val: str | Path | None = None, seed: int = 0
     if not names:
         raise InvalidInputError(f'{path}: none of the {len(train.coco["images"])} images to train '
                                 'on has an object; `instbox check` lists what was left out.')
-    if len(names) > MAX_CATEGORIES:
-        raise InvalidInputError(f'{path} has {len(names)} categories, and at most {MAX_CATEGORIES} '
-                                'can be told apart: join some of them.')
     if val is not None:
-        others, more = _read(val)
+        others, more = _read(val, None)
         notes += more
         splits['val'] = next(others[key] for key in ('val', 'all', 'test', 'train')
                              if key in others)
@@ -137,15 +139,11 @@ def read_own_data(path: str | Path, val: str | Path | None = None, seed: int = 0
     return OwnData(parts, notes)
 
 
-def _read(path: str | Path) -> tuple[dict[str, DataPart], list[str]]:
+def _read(path: str | Path, images: str | Path | None) -> tuple[dict[str, DataPart], list[str]]:
     """The parts of annotations that have images, and a line for each kind of problem."""
-    found = datasets.read_annotations(Path(path))
-    fatal = [problem for part in found.values() for problem in part.problems if problem.fatal]
-    if fatal:
-        raise InvalidInputError(f'{path} cannot be trained on: '
-                                f'{"; ".join(str(problem) for problem in fatal)}.')
-    parts = {key: DataPart(part.root, part.coco) for key, part in found.items()
-             if part.coco['images']}
+    found = datasets.read_annotations(path, images)
+    parts = {key: DataPart(part.root, part.coco, tuple(str(each) for each in part.fatal))
+             for key, part in found.items() if part.coco['images']}
     if not parts:
         raise InvalidInputError(f'{path} has annotations of no image that is there; `instbox '
                                 'check` lists what is missing.')

@@ -28,6 +28,7 @@ class TrainingOptions:
         epochs: How often each image is seen; replaces ``minutes``.
         base: The model to start from, as for ``instbox predict``; by default that in ``demo/``.
         val: Other data to validate on.
+        images: The folder of the images, if it is not in the data.
         work_dir: Where everything is written; None: ``work_dirs/NAME``.
         seed: Seed of the validation part and of the training.
         resume: A checkpoint to resume from, or 'auto' for the last one in ``work_dir``.
@@ -38,6 +39,7 @@ class TrainingOptions:
     epochs: int | None = None
     base: str | None = None
     val: str | None = None
+    images: str | None = None
     work_dir: str | None = None
     seed: int = 0
     resume: str | None = None
@@ -95,7 +97,7 @@ def choose_work_dir(data: str | Path, options: TrainingOptions) -> Path:
 def prepare_training(data: str | Path, options: TrainingOptions, work_dir: Path,
                      console: Console) -> None:
     """Write the annotations, the weights to start from and the config to ``work_dir``."""
-    own = read_own_data(data, options.val, options.seed)
+    own = read_own_data(data, options.val, options.images, options.seed)
     recipe = choose_recipe(own.parts['train'], options.minutes, options.epochs)
     own = _limit_validation(own, recipe.max_validated, options.seed)
     model, weights, kept = start_from(str(options.base or default_weights()),

@@ -16,6 +16,8 @@ from .startup import announce_device, load_package
               help='DATA: how often each image is seen, instead of --minutes.')
 @click.option('--val', metavar='DATA', help='DATA: images to validate on.  [default: the part for '
               'validation, or a fifth of the images]')
+@click.option('--images', metavar='DIR', help='DATA: directory of the images, if not in '
+              'DATA.')
 @click.option('--base', metavar='MODEL', help='DATA: model to start from, as for `instbox predict '
               '--model`.  [default: the model of the package]')
 @click.option('--seed', type=click.IntRange(min=0), default=0,
@@ -73,10 +75,11 @@ def _train_on_data(data: str, launcher: str, amp: bool, **settings: object) -> N
 
 
 def _train_with_config(config: str, work_dir: str | None, minutes: float, epochs: int | None,
-                       val: str | None, base: str | None, seed: int, **settings: object) -> None:
-    if epochs or val or base:
-        raise click.UsageError('--epochs, --val and --base are for data, and this is a config: '
-                               'change it, or use --cfg-options.')
+                       val: str | None, images: str | None, base: str | None, seed: int,
+                       **settings: object) -> None:
+    if epochs or val or images or base:
+        raise click.UsageError('--epochs, --val, --images and --base are for data, and this is a '
+                               'config: change it, or use --cfg-options.')
     from ..engine import run_training, training_config
     cfg = training_config(config, work_dir=work_dir, **settings)
     try:

@@ -1,7 +1,6 @@
-"""Small annotated images, and a reader of COCO's JSON that looks for no faults."""
+"""Small annotated images."""
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 from PIL import Image
@@ -34,12 +33,3 @@ def add_object(table: dict, image: int, category: int, box: tuple) -> None:
         id=len(table['annotations']) + 1, image_id=image, category_id=category, iscrowd=0,
         bbox=list(box), area=width * height,
         segmentation=[[x, y, x + width, y, x + width, y + height, x, y + height]]))
-
-
-def read_coco(path: Path) -> dict:
-    """What ``read_annotations`` gives for sound COCO files, one a folder."""
-    files = {'all': path, 'train': path / 'train', 'val': path / 'valid', 'test': path / 'test'}
-    return {name: SimpleNamespace(
-        root=folder, problems=[],
-        coco=json.loads((folder / '_annotations.coco.json').read_text()))
-        for name, folder in files.items() if (folder / '_annotations.coco.json').is_file()}

@@ -1,17 +1,11 @@
 import json
-from types import SimpleNamespace
+from collections import Counter
 
 import pytest
-from own_pictures import add_object, read_coco, write_images
+from own_pictures import add_object, write_images
 
-from mmseg_instbox import datasets
 from mmseg_instbox.apis.own_data import DataPart, choose_images, read_own_data
 from mmseg_instbox.errors import InvalidInputError
-
-
-@pytest.fixture(autouse=True)
-def reader(monkeypatch):
-    monkeypatch.setattr(datasets, 'read_annotations', read_coco, raising=False)
 
 
 def part(objects, number):
@@ -69,7 +63,7 @@ def test_given_parts_are_kept_and_categories_are_those_to_train_on(tmp_path):
     assert all(each.coco['categories'] == own.parts['train'].coco['categories']
                for each in own.parts.values())
     assert own.parts['val'].counts() == dict(disc=2)
-    assert own.notes == ['no object to train on: square; left out of val']
+    assert own.notes[-1] == 'no object to train on: square; left out of val'
 
 
 def test_equal_names_are_one_category_and_empty_ones_none(tmp_path):
@@ -82,8 +76,8 @@ def test_equal_names_are_one_category_and_empty_ones_none(tmp_path):
     (folder / '_annotations.coco.json').write_text(json.dumps(table))
     own = read_own_data(folder)
     assert own.categories == ['disc', 'star']
-    assert sum((each.counts() for each in own.parts.values()), start=type(
-        own.parts['val'].counts())()) == dict(disc=5, star=4)
+    counts = sum((each.counts() for each in own.parts.values()), start=Counter())
+    assert counts == dict(disc=5, star=4)
 
 
 def test_other_data_to_validate_on(tmp_path):
@@ -93,8 +87,8 @@ def test_other_data_to_validate_on(tmp_path):
 
 
 @pytest.mark.parametrize('number, names, val, message', [
-    (0, ('disc', ), None, 'annotations of no image that is there'),
-    (3, (), None, 'none of the 3 images to train on has an object'),
+    (0, ('disc', ), None, 'no image that is there|cannot be trained on'),
+    (3, (), None, 'cannot be trained on'),
     (1, ('disc', ), None, 'has one image with objects'),
     (3, ('disc', ), ('star', ), 'none of the 2 images to validate on has an object of disc'),
 ])
@@ -105,18 +99,29 @@ def test_too_little_data(tmp_path, number, names, val, message):
         read_own_data(folder, other)
 
 
-def test_problems_are_summed_up_and_fatal_ones_end_it(tmp_path, monkeypatch):
+def test_problems_are_summed_up(tmp_path):
     folder = write_images(tmp_path / 'data', 5)
-    problem = SimpleNamespace(kind='too few points', fatal=False)
+    table = json.loads((folder / '_annotations.coco.json').read_text())
+    for each in table['annotations'][:2]:
+        each['segmentation'] = [[1, 1, 5, 5]]
+    (folder / '_annotations.coco.json').write_text(json.dumps(table))
+    own = read_own_data(folder)
+    assert sum(len(each.objects) for each in own.parts.values()) == 8
+    assert any(note.startswith('2 x ') and ', for example _annotations' in note
+               for note in own.notes)
 
-    def read(path):
-        found = read_coco(path)
-        found['all'].problems = [problem, problem]
-        return found
 
-    monkeypatch.setattr(datasets, 'read_annotations', read)
-    note, = read_own_data(folder).notes
-    assert note.startswith('2 x too few points, for example')
-    problem.fatal = True
-    with pytest.raises(InvalidInputError, match='cannot be trained on'):
-        read_own_data(folder)
+def test_a_folder_without_annotations(tmp_path):
+    with pytest.raises(InvalidInputError, match='no annotations of a known format'):
+        read_own_data(tmp_path)
+    with pytest.raises(FileNotFoundError, match='gone: no such file or folder'):
+        read_own_data(tmp_path / 'gone')
+
+
+def test_images_elsewhere(tmp_path):
+    folder = write_images(tmp_path / 'photos', 4)
+    (tmp_path / 'found').mkdir()
+    (folder / '_annotations.coco.json').rename(tmp_path / 'found' / 'annotations.json')
+    own = read_own_data(tmp_path / 'found', images=folder)
+    assert all((each.root / each.coco['images'][0]['file_name']).is_file()
+               for each in own.parts.values())

@@ -2,10 +2,9 @@ import json
 
 import pytest
 import torch
-from own_pictures import read_coco, write_images
+from own_pictures import write_images
 from PIL import Image
 
-from mmseg_instbox import datasets
 from mmseg_instbox.apis import InstBoxInferencer, TrainingOptions, train_on_data
 from mmseg_instbox.engine import build_network, config_to_json, load_config, training_config
 from mmseg_instbox.engine import run_training as run_config
@@ -32,15 +31,13 @@ def base(tiny_config, tmp_path_factory):
 @pytest.fixture(scope='module')
 def run(base, tmp_path_factory):
     """The work directory of a training on twelve images, its best checkpoint and its output."""
-    patch = pytest.MonkeyPatch()
-    patch.setattr(datasets, 'read_annotations', read_coco, raising=False)
     folder = tmp_path_factory.mktemp('own')
-    data = write_images(folder / 'data', 10)
-    write_images(folder / 'data' / 'test', 2)
+    data = folder / 'data'
+    write_images(data / 'train', 10)
+    write_images(data / 'test', 2)
     options = TrainingOptions(epochs=2, base=str(base), work_dir=str(folder / 'work'),
                               cfg_options=dict(QUICK, experiment_name='own'))
-    yield folder / 'work', train_on_data(data, options), options, data
-    patch.undo()
+    return folder / 'work', train_on_data(data, options), options, data
 
 
 def test_it_leaves_a_model_figures_and_pictures(run):
@@ -62,7 +59,7 @@ def test_the_model_predicts_with_the_names_of_the_data(run):
     _, best, _, data = run
     inferencer = InstBoxInferencer(str(best), show_progress=False)
     assert inferencer.dataset_meta['thing_classes'] == ('disc', 'star')
-    assert 'label_names' in inferencer(str(data / '0.png'))['predictions'][0]
+    assert 'label_names' in inferencer(str(data / 'test' / '0.png'))['predictions'][0]
 
 
 def test_known_categories_start_with_their_weights(run, base):

@@ -131,7 +131,8 @@ def _read_voc_image(stem: str, base: Path, names: dict[int, str], part: Annotati
                     'size; left out.')
         return
     height, width = ids.shape
-    image = part.add_image(stem, source, width=width, height=height)
+    file = finder.find(stem, part.near) or f'{stem}.jpg'
+    image = part.add_image(file, source, width=width, height=height)
     for value in _object_values(ids):
         mask = ids == value
         own, counts = np.unique(categories[mask], return_counts=True)

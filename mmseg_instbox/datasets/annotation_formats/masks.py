@@ -88,7 +88,8 @@ def _category_names(base: Path) -> dict[int, str]:
     """Names by the values of a category mask, as indices and as colours."""
     lines, palette = _name_lines(base), voc_palette()
     if not lines:
-        return dict(enumerate(VOC_CLASSES, 1))
+        others = {index: f'category {index}' for index in range(len(VOC_CLASSES) + 1, VOID)}
+        return dict(enumerate(VOC_CLASSES, 1)) | others
     rows = [line.split(':') for line in lines]
     first = 0 if rows[0][0].lower() in BACKGROUND else 1
     names = {}

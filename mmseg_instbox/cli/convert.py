@@ -8,32 +8,42 @@ from .startup import load_package
 
 
 @click.command()
-@click.argument('file', type=click.Path(dir_okay=False))
-@formats('--to', required=True)
+@click.argument('data', type=click.Path())
+@formats('--format', '--to', required=True)
 @click.option('--out', metavar='DIR', required=True, help='Directory for the results.')
-@click.option('--images', metavar='DIR', help='Directory that the names of the images in FILE are '
-              'relative to, for formats that hold the path of an image.')
+@click.option('--images', metavar='DIR', help='Directory of the images, if it is not in DATA.')
 @click.option('--score-thr', type=click.FloatRange(0, 1), default=0.,
               help='Instances of a lower score are left out; a missing score means 1.')
-def convert(file: str, formats: tuple[str, ...], out: str, images: str | None,
+def convert(data: str, formats: tuple[str, ...], out: str, images: str | None,
             score_thr: float) -> None:
-    """Convert results in COCO's format to other formats.
+    """Convert annotations or results to other formats.
 
-    FILE is COCO's JSON: what `instbox predict` wrote, or ground truth. Masks are run lengths or
-    polygons. Each format gets a directory of its name in DIR.
+    DATA is a directory or an annotation file, recognised by looking at it: COCO's JSON (also what
+    `instbox predict` wrote), LabelMe, YOLO, VIA, the layout of VOC, or masks of instance ids.
+    Annotations that cannot be used are left out; `instbox check DATA` lists them. Each format gets
+    a directory of its name in DIR, with one for each split if DATA has several.
 
     \b
     Examples:
-      instbox convert predictions/coco/annotations.json --to yolo --out converted
-      instbox convert annotations/instances_val.json --to labelme --images val2017 --out converted
+      instbox convert predictions/coco/annotations.json --format yolo --out converted
+      instbox convert my_labelme_folder --format coco --out converted
     """
     load_package()
-    from ..apis.formats import FORMATS, samples_from_coco
-    samples, meta = samples_from_coco(file)
-    writers = [FORMATS[name](Path(out) / name, meta, score_thr) for name in formats]
-    for name, sample in samples:
-        image = sample.img_path if images is None else str(Path(images) / sample.img_path)
+    from ..apis.formats import FORMATS
+    from ..apis.formats.coco_reader import samples_from_tables
+    from ..datasets import read_annotations
+    found = read_annotations(data, images, need_images=False)
+    for split, part in found.items():
+        samples, meta = samples_from_tables(part.coco, str(data))
+        below = '' if len(found) == 1 else split
+        writers = [FORMATS[name](Path(out) / name / below, meta, score_thr) for name in formats]
+        for name, sample in samples:
+            file = part.root / sample.img_path
+            image = str(file) if images or file.is_file() else sample.img_path
+            for writer in writers:
+                writer.add(sample, name, image)
         for writer in writers:
-            writer.add(sample, name, image)
-    for writer in writers:
-        click.echo(f'Written: {writer.close()}')
+            click.echo(f'Written: {writer.close()}')
+        faults = [each for each in part.problems if each.kind != 'no objects' and not each.fatal]
+        if faults:
+            click.echo(f'{len(faults)} problems of {split}; see: instbox check {data}', err=True)

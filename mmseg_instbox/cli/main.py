@@ -10,7 +10,8 @@ from ..errors import InstBoxError
 from ..utils import distributed_exit
 from ..version import __version__
 
-COMMANDS = ('predict', 'convert', 'train', 'test', 'browse', 'export', 'info', 'models', 'serve')
+COMMANDS = ('predict', 'convert', 'check', 'train', 'test', 'browse', 'export', 'info', 'models',
+            'serve')
 USER_ERRORS = (InstBoxError, OSError)
 INTERRUPTED = 130  # what shells report of a program that Ctrl-C ended
 
@@ -103,6 +104,7 @@ def cli(traceback: bool) -> None:
     Examples:
       instbox predict photos --out found           masks and drawings of a folder
       instbox serve                                the same on a web page
+      instbox check my_data                        counts and problems of annotated images
       instbox train my_data                        a model of your own annotated images
       instbox test my_config.py iter_2000.pth      evaluate
       instbox export iter_2000.pth model.onnx      a file that runs without OpenMMLab

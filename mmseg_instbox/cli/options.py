@@ -94,7 +94,7 @@ def _parse_formats(_ctx: click.Context, _param: click.Parameter, names: str) -> 
     return tuple(chosen)
 
 
-def formats(name: str, **settings: Any) -> Callable:
+def formats(*names: str, **settings: Any) -> Callable:
     """Adds an option for formats, separated by commas; ``settings`` are click's."""
-    return click.option(name, 'formats', metavar='FORMAT,...', callback=_parse_formats,
+    return click.option(*names, 'formats', metavar='FORMAT,...', callback=_parse_formats,
                         help=f'Formats of the results: {", ".join(FORMAT_NAMES)}.', **settings)

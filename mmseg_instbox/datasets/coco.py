@@ -1,7 +1,13 @@
+import logging
+from pathlib import Path
+
+from mmengine.logging import print_log
 from mmseg.registry import DATASETS
 
 from ..errors import InvalidInputError
-from .coco_file import read_coco_file
+from .annotation_formats.cleaning import clean
+from .annotation_formats.coco import is_coco, read_coco
+from .coco_file import read_coco_file, read_coco_json
 from .inst_box_dataset import InstBoxDataset
 from .instance_maps import VOID
 from .voc import VOCInstDataset
@@ -46,6 +52,8 @@ class CocoInstDataset(InstBoxDataset):
             name.
         others: What objects of the categories left out become: 'background' or 'void'.
         filter_cfg: ``filter_empty_gt=True`` leaves out images without an object.
+        on_error: See ``InstBoxDataset``; 'skip' leaves out a faulty annotation alone, and an image
+            only if it cannot be read.
         **kwargs: See ``InstBoxDataset``.
 
     Raises:
@@ -130,7 +138,7 @@ class CocoInstDataset(InstBoxDataset):
             ValueError: If the JSON is wrong or does not fit the classes, or has no image.
         """
         self._check_paths()
-        content = read_coco_file(self.ann_file, self.backend_args)
+        content = self._read_file()
         if not content['images']:
             raise InvalidInputError(f'{self.ann_file}: no images are listed here.')
         categories = self._find_categories(content['categories'])
@@ -141,6 +149,23 @@ class CocoInstDataset(InstBoxDataset):
             if category is not None:
                 objects[annotation['image_id']].append(_describe(annotation, category))
         return [self._describe_image(image, objects[image['id']]) for image in content['images']]
+
+    def _read_file(self) -> dict[str, list[dict]]:
+        """The tables of the JSON; with ``on_error='skip'`` what of them can be used."""
+        if self.on_error == 'raise':
+            return read_coco_file(self.ann_file, self.backend_args)
+        content = read_coco_json(self.ann_file, self.backend_args)
+        if not is_coco(content):
+            raise InvalidInputError(f'{self.ann_file}: the file has no lists of images, '
+                                    'annotations and categories. Give an instances JSON in the '
+                                    'format of COCO.')
+        found = clean(read_coco(content, Path(self.ann_file), Path()), finder=None)
+        problems = [each for each in found.problems if each.kind != 'no objects']
+        for problem in problems:
+            print_log(f'{problem.kind}: {problem}', logger='current', level=logging.WARNING)
+        print_log(f'{self.ann_file}: {len(problems)} problems; {len(found.coco["annotations"])} of '
+                  f'{len(content["annotations"])} annotations are used.', logger='current')
+        return found.coco
 
     def _find_categories(self, rows: list[dict]) -> dict[int, int | None]:
         """Category of each id of the JSON; None for those that are left out as background."""

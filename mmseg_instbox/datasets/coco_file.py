@@ -32,7 +32,7 @@ def read_coco_file(path: str, backend_args: dict | None = None) -> dict[str, lis
             occurs twice, an annotation names an image or a category that is not there, a file name
             leads out of the images' folder, or one of :mod:`mmseg_instbox.utils.limits` is passed.
     """
-    content = _read_json(path, backend_args)
+    content = read_coco_json(path, backend_args)
     for name, keys in TABLES.items():
         _check_table(path, content, name, keys)
     _check_images(path, content['images'])
@@ -42,7 +42,8 @@ def read_coco_file(path: str, backend_args: dict | None = None) -> dict[str, lis
     return {name: content[name] for name in TABLES}
 
 
-def _read_json(path: str, backend_args: dict | None) -> object:
+def read_coco_json(path: str, backend_args: dict | None = None) -> object:
+    """Read a JSON file and check nothing but its size; see :func:`read_coco_file`."""
     if os.path.isfile(path):
         check_limit('json_bytes', os.path.getsize(path), f'{path}: the annotation file')
     text = read_bytes(path, 'annotation file', backend_args)

@@ -128,7 +128,7 @@ def paint_objects(objects: Sequence[dict], shape: tuple[int, int], background: i
         segmentation_rle(each['segmentation'], shape, f'{where}: annotation {each["id"]}')
         for each in objects
     ]
-    owners = _paint(rles, [each['crowd'] for each in objects], shape)
+    owners = paint_owners(rles, [each['crowd'] for each in objects], shape)
     categories, ids = [background], [0]
     for position, each in enumerate(objects):
         category = VOID if each['crowd'] else each['category']
@@ -171,8 +171,13 @@ def describe_objects(inst_map: np.ndarray, ids: np.ndarray, labels: np.ndarray) 
     ]
 
 
-def _paint(rles: Sequence[dict], crowds: Sequence[bool], shape: tuple[int, int]) -> np.ndarray:
-    """Which object each pixel shows, from 1, or 0 for none: (H, W) int32."""
+def paint_owners(rles: Sequence[dict], crowds: Sequence[bool],
+                 shape: tuple[int, int]) -> np.ndarray:
+    """Which object each pixel shows, from 1, or 0 for none: (H, W) int32.
+
+    A smaller object lies over a larger one, and crowds (``crowds``, one a run-length encoding) lie
+    below all.
+    """
     areas = [int(mask_tools.area(rle)) for rle in rles]
     owners = np.zeros(shape, dtype=np.int32, order='F')  # as pycocotools orders masks
     for i in sorted(range(len(rles)), key=lambda i: (not crowds[i], -areas[i])):

@@ -76,6 +76,9 @@ class InstBoxDataset(BaseSegDataset):
         if not {**self.METAINFO, **(metainfo or {})}.get('classes'):
             raise InvalidInputError(f'{type(self).__name__} needs the names of the categories: '
                                     "pass metainfo=dict(classes=('background', ...)).")
+        if len({**self.METAINFO, **(metainfo or {})}['classes']) > VOID:
+            raise InvalidInputError(f'{type(self).__name__} got more than {VOID} categories, the '
+                                    'most that are possible; 255 stands for void. Join some.')
         if not data_prefix.get('img_path') and data_prefix.get('img_path') != '':
             raise InvalidInputError(f'data_prefix is {data_prefix}, but needs the folder img_path.')
         if ('seg_map_path' in data_prefix) != ('inst_map_path' in data_prefix):

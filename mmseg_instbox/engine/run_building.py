@@ -9,6 +9,7 @@ from mmseg.registry import RUNNERS
 
 from ..utils import write_json
 from ..utils.foreign_errors import convert_errors
+from .category_settings import settle_categories
 from .checkpoints import check_pretrained, check_weights, read_checkpoint
 from .config_io import find_config, load_config
 from .model_loading import load_weights
@@ -49,6 +50,7 @@ def training_config(config: str,
         ValueError: The settings cannot be met: see the functions above.
     """
     cfg = load_config(find_config(config), cfg_options, launcher)
+    settle_categories(cfg)
     set_work_dir(cfg, work_dir)
     set_resume(cfg, resume)
     check_weights(cfg, allow_pickle)
@@ -93,6 +95,7 @@ def testing_config(config: str,
         ValueError: The settings cannot be met: see the functions above.
     """
     cfg = load_config(find_config(config), cfg_options, launcher)
+    settle_categories(cfg)
     set_work_dir(cfg, work_dir)
     cfg.load_from = checkpoint
     cfg.resume = False

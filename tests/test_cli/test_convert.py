@@ -49,3 +49,34 @@ def test_a_wrong_file_is_answered_with_one_sentence(fails, tmp_path):
         sentence = fails('convert', tmp_path / name, '--to', 'png', '--out', tmp_path / 'out')
         assert name in sentence and 'unexpected' not in sentence
     assert not (tmp_path / 'out').exists()
+
+
+def test_labels_of_a_tool_become_those_of_another(succeed, tmp_path):
+    Image.new('RGB', (60, 40)).save(tmp_path / 'a.jpg')
+    shapes = [dict(label='cell', shape_type='polygon', points=[[2, 2], [22, 2], [22, 32], [2, 32]]),
+              dict(label='dust', shape_type='point', points=[[1, 1]])]
+    (tmp_path / 'a.json').write_text(json.dumps(dict(
+        shapes=shapes, imagePath='a.jpg', imageHeight=40, imageWidth=60)))
+    done = succeed('convert', tmp_path, '--format', 'coco,yolo', '--out', tmp_path / 'out')
+    assert '1 problems of all' in done.output
+    told = json.loads((tmp_path / 'out' / 'coco' / 'annotations.json').read_text())
+    assert [(row['id'], row['name']) for row in told['categories']] == [(1, 'cell')]
+    assert told['annotations'][0]['bbox'] == [2, 2, 20, 30]
+    label, *values = (tmp_path / 'out' / 'yolo' / 'labels' / 'a.txt').read_text().split()
+    xs = [60 * float(value) for value in values[::2]]
+    assert label == '0' and 2 <= min(xs) < 3 and 21 <= max(xs) < 22
+
+
+@pytest.mark.parametrize('kind', ['coco', 'labelme', 'yolo', 'png'])
+def test_what_convert_writes_it_reads(succeed, coco_file, tmp_path, kind):
+    file, masks = coco_file
+    images = tmp_path / 'out' / kind / ('JPEGImages' if kind == 'png' else 'images')
+    images.mkdir(parents=True)
+    Image.new('RGB', (30, 20)).save(images / 'a.jpg')
+    succeed('convert', file, '--format', kind, '--out', tmp_path / 'out', '--images', images)
+    again = tmp_path / 'again'
+    succeed('convert', tmp_path / 'out' / kind, '--format', 'png', '--out', again)
+    ids = np.array(Image.open(again / 'png' / 'SegmentationObject' / 'a.png'))
+    for number, mask in enumerate(masks, 1):
+        both, either = (ids == number) & (mask > 0), (ids == number) | (mask > 0)
+        assert both.sum() >= 0.75 * either.sum()

@@ -152,13 +152,13 @@ def other_image_size(table):
     table['images'][2].update(width=30, height=40)
 
 
-FAULTS = [(odd_polygon, 'annotation 8: a polygon has 9 coordinates'),
-          (wrong_size, r'annotation 8: the RLE has size \[30, 40\]'),
-          (other_image_size, 'instances.json: .*30 x 40.*image file is 60 x 40')]
+FAULTS = [(odd_polygon, 'annotation 8: a polygon has 9 coordinates', 3),
+          (wrong_size, r'annotation 8: the RLE has size \[30, 40\]', 3),
+          (other_image_size, 'instances.json: .*30 x 40.*image file is 60 x 40', 2)]
 
 
-@pytest.mark.parametrize('damage, message', FAULTS)
-def test_a_faulty_sample_is_named_or_skipped(tmp_path, damage, message):
+@pytest.mark.parametrize('damage, message, usable', FAULTS)
+def test_a_faulty_sample_is_named_or_skipped(tmp_path, damage, message, usable):
     table = content()
     damage(table)
     write(tmp_path, table)
@@ -166,7 +166,25 @@ def test_a_faulty_sample_is_named_or_skipped(tmp_path, damage, message):
     assert dataset[0] is not None
     with pytest.raises(ValueError, match=f'00000004.jpg.*{message}|{message}'):
         dataset[2]
-    assert len(build(tmp_path, on_error='skip')) == 2
+    dataset = build(tmp_path, on_error='skip')
+    assert len(dataset) == usable
+    if usable == 3:  # the other objects of the image stay
+        assert dataset[2]['data_samples'].gt_instances.labels.tolist() == [1]
+
+
+def test_skipping_lists_what_is_left_out(tmp_path, caplog):
+    table = content()
+    table['annotations'][0]['segmentation'] = [[1, 1, 2, 2]]
+    table['annotations'][1]['image_id'] = 99
+    write(tmp_path, table)
+    with pytest.raises(ValueError, match='image_id 99'):
+        build(tmp_path)
+    with caplog.at_level('INFO'):
+        dataset = build(tmp_path, on_error='skip')
+    assert dataset[0]['data_samples'].gt_instances.labels.tolist() == [0, 0]
+    for text in ('annotation 1 has a polygon of fewer than 3 points', 'annotation 2 is of image 99',
+                 '2 problems; 7 of 9 annotations are used'):
+        assert text in caplog.text
 
 
 def test_nothing_is_decoded_before_it_is_asked_for(root, monkeypatch):

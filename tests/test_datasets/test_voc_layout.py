@@ -6,6 +6,7 @@ from mmseg.datasets import PascalVOCDataset
 from PIL import Image
 
 from mmseg_instbox.datasets.voc_layout import (
+    VOC_CLASSES,
     read_list,
     run_in_processes,
     voc_palette,
@@ -18,6 +19,10 @@ from mmseg_instbox.datasets.voc_layout import (
 def test_the_palette_is_that_of_voc():
     assert voc_palette()[:21].tolist() == PascalVOCDataset.METAINFO['palette']
     assert voc_palette()[255].tolist() == [224, 224, 192]
+
+
+def test_names_are_those_of_mmseg():
+    assert VOC_CLASSES == PascalVOCDataset.METAINFO['classes'][1:]
 
 
 def test_a_mask_reads_back_as_indices_and_looks_as_in_voc(tmp_path):

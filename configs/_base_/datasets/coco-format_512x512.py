@@ -1,5 +1,5 @@
-# Your own data as an instances JSON in COCO's format: `instbox convert DATA --format coco` makes one of
-# any other. Change data_root, the names and the files; the model takes one category more, background.
+# Your own data as instances JSON in COCO's format, which `instbox convert DATA --format coco` makes
+# of any other. Change data_root, the names and the files.
 _base_ = '../dataloaders.py'
 dataset_type = 'CocoInstDataset'
 data_root = 'data/my_coco'

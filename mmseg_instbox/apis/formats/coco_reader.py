@@ -39,13 +39,18 @@ def samples_from_coco(file: str) -> tuple[Iterator[tuple[str, SegDataSample]], d
             categories have one name, or, while iterating, a segmentation is broken or differs in
             size from its image, or a score is no number from 0 to 1.
     """
-    content = read_coco_file(str(file))
-    meta = _dataset_meta(str(file), content['categories'])
+    return samples_from_tables(read_coco_file(str(file)), str(file))
+
+
+def samples_from_tables(
+        content: dict, file: str) -> tuple[Iterator[tuple[str, SegDataSample]], dict]:
+    """As :func:`samples_from_coco`, of tables in memory; ``file`` is their name in messages."""
+    meta = _dataset_meta(file, content['categories'])
     by_image: dict[int, list[dict]] = {image['id']: [] for image in content['images']}
     for annotation in content['annotations']:
         by_image[annotation['image_id']].append(annotation)
     names = _distinct_names([image['file_name'] for image in content['images']])
-    return ((name, _sample(str(file), name, image, by_image[image['id']], meta))
+    return ((name, _sample(file, name, image, by_image[image['id']], meta))
             for name, image in zip(names, content['images'], strict=True)), meta
 
 

@@ -24,10 +24,12 @@ class Problem:
         kind: What is wrong, in two or three words that all problems of the kind share.
         file: The file, relative to the folder of the data where it lies there.
         message: Which image or annotation, and what became of it.
+        image: File name of the image, if one is concerned and can be used.
     """
     kind: str
     file: str
     message: str
+    image: str = ''
 
     @property
     def fatal(self) -> bool:
@@ -35,7 +37,7 @@ class Problem:
         return self.kind in FATAL
 
     def __str__(self) -> str:
-        return f'{self.file}: {self.message}'
+        return f'{self.file}: {self.message}'.removeprefix(': ')
 
 
 @dataclass

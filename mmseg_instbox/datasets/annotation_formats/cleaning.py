@@ -14,7 +14,7 @@ from ...utils.limits import limit
 from ..instance_maps import VOID
 from .annotated_images import AnnotatedImages, Annotations, Problem, number
 from .image_finder import TURNED, ImageFinder
-from .segmentations import Fault, polygon_area, read_code, read_points
+from .segmentations import Fault, polygon_area, read_code, read_points, turn_points
 
 MAX_CATEGORIES = VOID - 1  # beside background
 MAX_DECODED = 5000  # of larger data sets only the headers of the images are read
@@ -49,15 +49,21 @@ class _Cleaner:
         images = {id(each): each for each in self.images.values() if each}  # each file once
         rows = self._number_images([*images.values()])
         self._check_counts(rows, objects)
-        if not objects:
+        if not objects and self.part.split in ('train', 'all'):
             self.report('nothing to train on', self.part.file,
                         f'{len(rows)} images and no object that can be used.')
         coco = dict(images=rows, annotations=objects, categories=self._category_rows(objects))
         root = self.finder.root if self.finder else Path()
         return AnnotatedImages(root, coco, self.problems)
 
-    def report(self, kind: str, file: str, message: str) -> None:
-        self.problems.append(Problem(kind, file, message))
+    def report(self, kind: str, file: str, message: str, image: str = '') -> None:
+        self.problems.append(Problem(kind, file, message, image))
+
+    def _report_row(self, kind: str, row: Any, message: str) -> None:
+        """Report a problem of an annotation."""
+        image = self.images.get(_key(row.get('image_id'))) if isinstance(row, dict) else None
+        source = (image or {}).get('source', self.part.file)
+        self.report(kind, source, message, (image or {}).get('file_name', ''))
 
     def _read_categories(self) -> None:
         for row in self.part.categories:
@@ -106,7 +112,7 @@ class _Cleaner:
         files: dict[str, dict] = {}
         away = []
         for row in self.part.images:
-            source = self._source(row)
+            source = row.get('source', self.part.file) if isinstance(row, dict) else self.part.file
             key = _key(row.get('id')) if isinstance(row, dict) else None
             name = row.get('file_name') if isinstance(row, dict) else None
             if key is None or not isinstance(name, str) or not name.strip():
@@ -121,7 +127,7 @@ class _Cleaner:
             file = image.get('file_name')
             if file in files:
                 self.report('duplicate file', source, f'{file} is listed twice; its objects are '
-                            'joined.')
+                            'joined.', file)
             self.images[key] = files.setdefault(file, image) if file else {}
             near = row.get('near', self.part.near)
             if self.finder and file and file != f'{near}/{name}'.removeprefix('./').lstrip('/'):
@@ -180,13 +186,14 @@ class _Cleaner:
         if given == (height, width) and orientation in TURNED:
             image['turn'] = orientation
             self.report('orientation', image['source'], f'{file} is turned by its EXIF '
-                        'orientation, its objects are not; they are turned, too.')
+                        'orientation, its objects are not; they are turned, too.', file)
         elif given not in (None, (width, height)):
             self.report('image size', image['source'], f'{file} is {width} x {height} pixels, not '
-                        f'{given[0]} x {given[1]}; its objects stay where they are.')
+                        f'{given[0]} x {given[1]}; its objects stay where they are.', file)
         elif orientation in (2, 3, 4):
             self.report('orientation', image['source'], f'{file} has the EXIF orientation '
-                        f'{orientation}; its objects are taken to be drawn on the turned image.')
+                        f'{orientation}; its objects are taken to be drawn on the turned image.',
+                        file)
         return image
 
     def _read_objects(self) -> list[dict]:
@@ -208,12 +215,12 @@ class _Cleaner:
                 seen.add(same)
             except Fault as fault:
                 kind, message = fault.args
-                self.report(kind, self._source(row), f'{name} {message}.')
+                self._report_row(kind, row, f'{name} {message}.')
                 continue
             if 'id' in row and (own is None or own in ids):
                 renumbered = True
-                self.report('duplicate id', self._source(row), f'{name} has no id of its own; all '
-                            'are numbered anew.')
+                self._report_row('duplicate id', row, f'{name} has no id of its own; all are '
+                                 'numbered anew.')
             ids.add(own)
             crowds += each['iscrowd']
             objects.append(dict(id=own, **each))
@@ -267,7 +274,7 @@ class _Cleaner:
                 * max(min(y2, own[3]) - max(y1, own[1]), 0))
         union = (box[2] * box[3] + (own[2] - own[0]) * (own[3] - own[1]) - both)
         if 2 * both < union and union > SMALL:
-            self.report('box disagrees', self._source(row), f'the box of {name} is '
+            self._report_row('box disagrees', row, f'the box of {name} is '
                         f'{[round(each) for each in box]} (x, y, width, height), but its mask is '
                         f'at {[round(each) for each in own]} (x1, y1, x2, y2); the mask is used.')
 
@@ -280,17 +287,17 @@ class _Cleaner:
         if not kept:
             raise Fault('few points', 'has a polygon of fewer than 3 points; left out')
         if len(kept) < len(outlines):
-            self.report('few points', self._source(row), f'{name} has {len(outlines) - len(kept)} '
+            self._report_row('few points', row, f'{name} has {len(outlines) - len(kept)} '
                         'polygons of fewer than 3 points, which are left out, and others.')
         width, height = image['width'], image['height']
         if 'turn' in image:
-            kept = [_turnread_points(each, image['turn'], (height, width)) for each in kept]
+            kept = [turn_points(each, image['turn'], (height, width)) for each in kept]
         low = np.min([each.min(axis=0) for each in kept], axis=0).tolist()
         high = np.max([each.max(axis=0) for each in kept], axis=0).tolist()
         if high[0] <= 0 or high[1] <= 0 or low[0] >= width or low[1] >= height:
             raise Fault('outside image', 'lies outside its image; left out')
         if min(low) < -BEYOND or high[0] > width + BEYOND or high[1] > height + BEYOND:
-            self.report('outside image', self._source(row), f'{name} reaches beyond its image and '
+            self._report_row('outside image', row, f'{name} reaches beyond its image and '
                         'is cut at the border.')
         area = sum(polygon_area(each) for each in kept)
         unchanged = nested and len(kept) == len(segmentation) and 'turn' not in image and not any(
@@ -325,20 +332,14 @@ class _Cleaner:
             source = image.pop('source')
             image.pop('turn', None)
             if not counts[image['id']]:
-                self.report('no objects', source, f'{image["file_name"]} has no objects.')
+                self.report('no objects', source, f'{image["file_name"]} has no objects.',
+                            image['file_name'])
             elif image['id'] in crowded:
                 self.report('too many objects', source, f'{image["file_name"]} has '
                             f'{counts[image["id"]]:,} objects, the limit is {limit("objects"):,} '
                             '(INSTBOX_MAX_OBJECTS); left out.')
         images[:] = [image for image in images if image['id'] not in crowded]
         objects[:] = [each for each in objects if each['image_id'] not in crowded]
-
-    def _source(self, row: Any) -> str:
-        """The file that describes an image or an annotation."""
-        if isinstance(row, dict) and 'source' not in row:
-            row = self.images.get(_key(row.get('image_id')))
-        return (row or {}).get('source', self.part.file) if isinstance(row, dict | None) else (
-            self.part.file)
 
 
 def _key(value: Any) -> Any:

@@ -88,7 +88,8 @@ def _category_names(base: Path) -> dict[int, str]:
     """Names by the values of a category mask, as indices and as colours."""
     lines, palette = _name_lines(base), voc_palette()
     if not lines:
-        return dict(enumerate(VOC_CLASSES, 1))
+        others = {index: f'category {index}' for index in range(len(VOC_CLASSES) + 1, VOID)}
+        return dict(enumerate(VOC_CLASSES, 1)) | others
     rows = [line.split(':') for line in lines]
     first = 0 if rows[0][0].lower() in BACKGROUND else 1
     names = {}
@@ -131,7 +132,8 @@ def _read_voc_image(stem: str, base: Path, names: dict[int, str], part: Annotati
                     'size; left out.')
         return
     height, width = ids.shape
-    image = part.add_image(stem, source, width=width, height=height)
+    file = finder.find(stem, part.near) or f'{stem}.jpg'
+    image = part.add_image(file, source, width=width, height=height)
     for value in _object_values(ids):
         mask = ids == value
         own, counts = np.unique(categories[mask], return_counts=True)

@@ -64,7 +64,7 @@ def read_code(code: dict, image: dict) -> tuple[dict, list[float], float]:
     return text, [x, y, x + width, y + height], area
 
 
-def _turnread_points(points: np.ndarray, turn: int, size: tuple[int, int]) -> np.ndarray:
+def turn_points(points: np.ndarray, turn: int, size: tuple[int, int]) -> np.ndarray:
     """Points (P, 2) of the stored image of a size (width, height) on the image as shown."""
     (x, y), (width, height) = points.T, size
     turned = {5: (y, x), 6: (height - y, x), 7: (height - y, width - x), 8: (y, width - x)}[turn]

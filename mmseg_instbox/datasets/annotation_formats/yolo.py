@@ -57,11 +57,14 @@ def read_yolo(finder: ImageFinder, config: dict | None) -> list[Annotations]:
         known = {each['category_id'] for each in part.annotations}
         if not names:
             part.categories = [dict(id=each, name=f'category {each}') for each in sorted(known)]
-    orphans = sorted(labels - used) if used - {None} and splits is None else []
-    for each in orphans:
-        next(iter(parts.values())).report('missing file', each, 'there is no image of this name; '
-                                          'the labels are left out.')
-    return [*parts.values()] if used - {None} else []
+    used.discard(None)
+    folders = {PurePosixPath(each).parent for each in used}
+    for each in sorted(labels - used):
+        path = PurePosixPath(each)
+        if path.parent in folders and finder.find(path.stem) is None:
+            next(iter(parts.values())).report('missing file', each, 'there is no image of this '
+                                              'name; the labels are left out.')
+    return [*parts.values()] if used else []
 
 
 def _names(given: object, root: Path) -> dict[int, str]:

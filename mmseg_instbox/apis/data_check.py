@@ -1,0 +1,153 @@
+"""Counts, hidden objects and drawings of annotated images, without torch."""
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+from pycocotools import mask as mask_tools
+
+from ..datasets.annotation_formats import AnnotatedImages, Problem
+from ..datasets.coco_masks import paint_owners, segmentation_rle
+from ..datasets.voc_layout import voc_palette
+from ..errors import InstBoxError
+from ..utils.atomic_write import atomic_write
+from ..utils.decoding import read_image
+from ..utils.file_names import file_name
+
+AREAS = dict(small=32**2, medium=96**2, large=float('inf'))  # COCO's
+MAX_PAINTED = 500  # images in which hidden objects are looked for
+NEARLY_ALL = 0.9  # the hidden part from which an object is a problem of its own
+MENTIONED = 0.01  # the hidden part of a category from which a pair of categories is reported
+MAX_SIDE = 1024  # of a drawing, in pixels
+
+
+def describe_split(name: str, images: AnnotatedImages) -> Iterator[str]:
+    """Lines on the images, sizes and categories of a split."""
+    coco = images.coco
+    sizes = Counter(f'{row["width"]} x {row["height"]}' for row in coco['images'])
+    yield (f'{name}: {len(coco["images"]):,} images, {len(coco["annotations"]):,} objects of '
+           f'{len(coco["categories"])} categories in {images.root}')
+    more = f', and {len(sizes) - 5} other sizes' if len(sizes) > 5 else ''
+    yield '  image sizes: ' + ', '.join(
+        f'{size} ({count:,})' for size, count in sizes.most_common(5)) + more
+    counts: dict[int, Counter] = defaultdict(Counter)
+    for each in coco['annotations']:
+        size = next(key for key, largest in AREAS.items() if each['area'] < largest)
+        counts[each['category_id']].update([size, 'all'])
+    width = max([8, *(len(row['name']) for row in coco['categories'])])
+    yield f'  {"category":{width}} {"objects":>9} ' + ' '.join(f'{key:>8}' for key in AREAS)
+    for row in coco['categories']:
+        count = counts[row['id']]
+        yield (f'  {row["name"]:{width}} {count["all"]:>9,} '
+               + ' '.join(f'{count[key]:>8,}' for key in AREAS))
+
+
+def find_hidden(images: AnnotatedImages) -> tuple[list[Problem], list[str]]:
+    """Find objects that others cover: each pixel has one instance, the smallest.
+
+    Args:
+        images: Of more than ``MAX_PAINTED`` images, so many are looked at, evenly spread.
+
+    Returns:
+        tuple[list[Problem], list[str]]: The objects of which nearly all is hidden, and a line for
+        each pair of categories on how much of the one the other hides.
+    """
+    by_image = defaultdict(list)
+    for each in images.coco['annotations']:
+        by_image[each['image_id']].append(each)
+    rows = images.coco['images'][::max(1, -(-len(images.coco['images']) // MAX_PAINTED))]
+    names = {row['id']: row['name'] for row in images.coco['categories']}
+    total, lost, problems = Counter(), Counter(), []
+    for row in rows:
+        objects = by_image[row['id']]
+        for each, pixels, covers in _covered(objects, (row['height'], row['width'])):
+            total[each['category_id']] += pixels
+            for cover, number in covers.items():
+                lost[each['category_id'], objects[cover]['category_id']] += number
+            if sum(covers.values()) >= NEARLY_ALL * pixels:
+                problems.append(Problem('hidden', row['file_name'], f'annotation {each["id"]} '
+                                        f'({names[each["category_id"]]}) is hidden to '
+                                        f'{sum(covers.values()) / pixels:.0%} under others.',
+                                        row['file_name']))
+    lines = [f'{names[above]} hides {number / total[below]:.0%} of the pixels of {names[below]}'
+             for (below, above), number in lost.most_common()
+             if number >= MENTIONED * total[below]]
+    return problems, lines
+
+
+def _covered(objects: list[dict],
+             shape: tuple[int, int]) -> Iterator[tuple[dict, int, dict[int, int]]]:
+    """Each object, the pixels of its mask, and how many of them each other object covers."""
+    codes = [segmentation_rle(each['segmentation'], shape, '') for each in objects]
+    owners = paint_owners(codes, [bool(each['iscrowd']) for each in objects], shape)
+    for index, (each, code) in enumerate(zip(objects, codes, strict=True)):
+        left, top, width, height = mask_tools.toBbox(code).astype(int)
+        region = np.s_[top:top + height, left:left + width]
+        inside = owners[region][mask_tools.decode(code)[region].view(bool)]
+        if len(inside) and not each['iscrowd']:
+            counts = np.bincount(inside)
+            yield each, len(inside), {int(i) - 1: int(counts[i]) for i in np.flatnonzero(counts)
+                                      if i != index + 1}
+
+
+def draw_images(images: AnnotatedImages, out_dir: Path, split: str, number: int = 16) -> int:
+    """Draw the objects of some images, and of those that have a problem.
+
+    Args:
+        images: The images.
+        out_dir: The folder; drawings go to ``samples`` and ``problems/KIND``.
+        split: The beginning of the names of the drawings.
+        number: How many samples, and how many images for each kind of problem.
+
+    Returns:
+        int: The number of drawings.
+    """
+    rows = {row['file_name']: row for row in images.coco['images']}
+    step = max(1, len(rows) // number)
+    chosen = [('samples', name, []) for name in [*rows][::step][:number]]
+    kinds: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for problem in images.problems:
+        if problem.image in rows:
+            kinds[problem.kind][problem.image].append(problem.message)
+    for kind, by_image in kinds.items():
+        chosen += [(f'problems/{kind}', *item) for item in [*by_image.items()][:number]]
+    by_id = defaultdict(list)
+    for each in images.coco['annotations']:
+        by_id[each['image_id']].append(each)
+    for folder, name, lines in chosen:
+        drawing = _draw(images, rows[name], by_id[rows[name]['id']], lines)
+        target = out_dir / folder / f'{file_name(f"{split}_{name}")}.jpg'
+        atomic_write(cv2.imencode('.jpg', drawing)[1].tobytes(), target)
+    return len(chosen)
+
+
+def _draw(images: AnnotatedImages, row: dict, objects: list[dict],
+          lines: list[str]) -> np.ndarray:
+    """A drawing (H, W, 3) uint8 BGR of an image with its objects and lines of text."""
+    try:
+        drawing = read_image(images.root / row['file_name'])
+    except InstBoxError:
+        drawing = np.zeros((row['height'], row['width'], 3), np.uint8)
+    names = {each['id']: each['name'] for each in images.coco['categories']}
+    palette = voc_palette()[:, ::-1].astype(int)
+    codes = [segmentation_rle(each['segmentation'], drawing.shape[:2], '') for each in objects]
+    owners = paint_owners(codes, [bool(each['iscrowd']) for each in objects], drawing.shape[:2])
+    colours = np.concatenate([palette[:1], palette[1:255][np.arange(len(objects)) % 254]])
+    blended = cv2.addWeighted(drawing, 0.5, colours[owners].astype(np.uint8), 0.5, 0)
+    drawing = np.where(owners[..., None] > 0, blended, drawing)
+    scale = min(1, MAX_SIDE / max(drawing.shape[:2]))
+    drawing = cv2.resize(drawing, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    for each in objects:
+        x, y, width, height = (round(value * scale) for value in each['bbox'])
+        cv2.rectangle(drawing, (x, y), (x + width, y + height), (255, 255, 255), 1)
+        _write(drawing, f'{names[each["category_id"]]} {each["id"]}', (x, max(y, 10)))
+    for number, line in enumerate(lines[:10], 1):
+        _write(drawing, line, (4, 14 * number))
+    return drawing
+
+
+def _write(drawing: np.ndarray, text: str, place: tuple[int, int]) -> None:
+    for colour, thickness in (((0, 0, 0), 3), ((255, 255, 255), 1)):
+        cv2.putText(drawing, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.4, colour, thickness,
+                    cv2.LINE_AA)

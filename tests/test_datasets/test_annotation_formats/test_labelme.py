@@ -1,0 +1,65 @@
+import base64
+import io
+
+import numpy as np
+from PIL import Image
+from pycocotools import mask as mask_tools
+
+from mmseg_instbox.datasets import read_annotations
+
+TRIANGLE = [[2, 2], [12, 2], [12, 12]]
+
+
+def shape(label='cell', points=TRIANGLE, kind='polygon', **more):
+    return dict(label=label, points=points, shape_type=kind, group_id=None) | more
+
+
+def content(*shapes, name='a.jpg'):
+    return dict(version='5.5.0', shapes=[*shapes], imagePath=name, imageData='x', imageHeight=40,
+                imageWidth=60)
+
+
+def test_parts_of_a_group_are_one_object(tmp_path, picture, write_json):
+    picture('a.jpg')
+    other = [[20, 2], [30, 2], [30, 12]]
+    write_json('a.json', content(shape(group_id=1), shape(points=other, group_id=1),
+                                 shape(points=other), shape('dust', group_id=1)))
+    found = read_annotations(tmp_path)['all']
+    assert [len(each['segmentation']) for each in found.coco['annotations']] == [2, 1, 1]
+    assert [row['name'] for row in found.coco['categories']] == ['cell', 'dust']
+    assert found.coco['annotations'][1]['segmentation'] == [[20, 2, 30, 2, 30, 12]]
+
+
+def test_circles_and_masks_are_outlines_and_boxes_are_not(tmp_path, picture, write_json):
+    picture('a.jpg')
+    buffer = io.BytesIO()
+    Image.fromarray(np.ones((5, 8), bool)).save(buffer, format='PNG')
+    mask = base64.b64encode(buffer.getvalue()).decode()
+    write_json('a.json', content(
+        shape(points=[[30, 20], [40, 20]], kind='circle'),
+        shape(points=[[3, 4], [11, 9]], kind='mask', mask=mask),
+        shape(points=[[3, 4], [10, 8]], kind='rectangle'), shape(kind='point', points=[[1, 1]])))
+    found = read_annotations(tmp_path)['all']
+    circle, code = found.coco['annotations']
+    assert abs(circle['area'] - 100 * np.pi) < 3
+    assert mask_tools.decode(code['segmentation'])[4:9, 3:11].all() and code['area'] == 40
+    assert [problem.kind for problem in found.problems] == ['box only', 'no mask']
+    assert 'shape 3' in found.problems[0].message and found.problems[0].file == 'a.json'
+
+
+def test_the_image_is_the_one_of_the_file_if_the_path_is_wrong(tmp_path, picture, write_json):
+    picture('train/a.jpeg')
+    picture('train/new.jpg')
+    write_json('train/a.json', content(shape(), name='..\\photos\\IMG 7.png'))
+    found = read_annotations(tmp_path)['train']
+    assert [row['file_name'] for row in found.coco['images']] == ['train/a.jpeg']
+    assert [(problem.kind, problem.file) for problem in found.problems] == [
+        ('not annotated', 'train/new.jpg')]
+
+
+def test_a_broken_file_is_left_out(tmp_path, picture, write_json):
+    picture('a.jpg')
+    write_json('a.json', content(shape()))
+    (tmp_path / 'b.json').write_text('{"shapes"')
+    found = read_annotations(tmp_path)['all']
+    assert [problem.file for problem in found.problems] == ['b.json']

@@ -1,0 +1,110 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+from mmseg_instbox.datasets import read_annotations
+
+SQUARE = [[2, 2, 12, 2, 12, 12, 2, 12]]
+
+
+def coco(name='a.jpg', category='cell', number=1):
+    return dict(images=[dict(id=7, file_name=name, width=60, height=40)],
+                categories=[dict(id=number, name=category)],
+                annotations=[dict(id=1, image_id=7, category_id=number, segmentation=SQUARE)])
+
+
+def counts(found):
+    return {split: (len(part.coco['images']), len(part.coco['annotations']))
+            for split, part in found.items()}
+
+
+@pytest.mark.parametrize('name, expected', [
+    ('balloon', dict(train=(33, 136), val=(7, 22))),
+    ('nuts', dict(all=(18, 165))),
+    ('facade', dict(train=(36, 1008), val=(12, 380), test=(10, 381))),
+    ('nails', dict(train=(170, 777), val=(50, 283), test=(8, 43))),
+    ('penn_fudan', dict(all=(41, 161)))])
+def test_real_data_sets_are_read(own, name, expected):
+    found = read_annotations(own / name)
+    assert counts(found) == expected
+    for part in found.values():
+        assert not part.fatal and json.dumps(part.coco)
+        assert all((part.root / row['file_name']).is_file() for row in part.coco['images'])
+
+
+def test_reading_needs_no_torch():
+    code = ('import sys; from mmseg_instbox.datasets import read_annotations; '
+            'sys.exit("torch" in sys.modules or "mmengine" in sys.modules)')
+    assert subprocess.run([sys.executable, '-c', code]).returncode == 0
+
+
+@pytest.mark.parametrize('image, file, split', [
+    ('train/a.jpg', 'train/_annotations.coco.json', 'train'),  # Roboflow
+    ('images/a.jpg', 'annotations/instances_default.json', 'all'),  # CVAT
+    ('val2017/a.jpg', 'annotations/instances_val2017.json', 'val'),  # COCO
+    ('images/a.jpg', 'result.json', 'all')])  # Label Studio
+def test_layouts_of_coco_files(tmp_path, picture, write_json, image, file, split):
+    picture(image)
+    write_json(file, coco())
+    write_json('annotations/captions_val2017.json', dict(images=[], annotations=[]))
+    found = read_annotations(tmp_path)
+    assert counts(found) == {split: (1, 1)}
+    assert found[split].coco['images'][0]['file_name'] == image
+    assert found[split].problems == []
+
+
+def test_a_file_alone_and_its_folder_of_images(tmp_path, picture, write_json):
+    picture('photos/a.jpg')
+    file = write_json('elsewhere/labels.json', coco())
+    found = read_annotations(file, images=tmp_path / 'photos')['all']
+    assert found.root == tmp_path / 'photos' and len(found.coco['images']) == 1
+    assert read_annotations(file)['all'].fatal
+    assert not read_annotations(file, need_images=False)['all'].fatal
+
+
+def test_images_of_equal_names_are_those_of_their_split(tmp_path, picture, write_json):
+    for split in ('train', 'valid'):
+        picture(f'{split}/a.jpg')
+        write_json(f'{split}/_annotations.coco.json', coco())
+    found = read_annotations(tmp_path)
+    assert [found[split].coco['images'][0]['file_name'] for split in ('train', 'val')] == [
+        'train/a.jpg', 'valid/a.jpg']
+
+
+def test_splits_share_their_categories(tmp_path, picture, write_json):
+    for split, category in (('train', 'cell'), ('val', 'spore')):
+        picture(f'{split}/a.jpg')
+        write_json(f'{split}/labels.json', coco(category=category))
+    found = read_annotations(tmp_path)
+    names = [{row['id']: row['name'] for row in part.coco['categories']} for part in found.values()]
+    assert names[0] == names[1] == {1: 'cell', 2: 'spore'}
+    assert found['val'].coco['annotations'][0]['category_id'] == 2
+
+
+def test_files_of_one_split_are_joined(tmp_path, picture, write_json):
+    for number in (1, 2):
+        picture(f'images/{number}.jpg')
+        write_json(f'task{number}.json', coco(f'{number}.jpg', number=number))
+    found = read_annotations(tmp_path)['all']
+    assert [each['image_id'] for each in found.coco['annotations']] == [1, 2]
+    assert [row['name'] for row in found.coco['categories']] == ['cell'] and not found.problems
+
+
+def test_a_bom_is_passed_over_and_reported(tmp_path, picture):
+    picture('a.jpg')
+    (tmp_path / 'x.json').write_bytes(b'\xef\xbb\xbf' + json.dumps(coco()).encode())
+    found = read_annotations(tmp_path)['all']
+    assert [problem.kind for problem in found.problems] == ['encoding']
+
+
+def test_what_is_not_recognised_is_told(tmp_path, picture):
+    picture('a.jpg')
+    with pytest.raises(ValueError, match='no annotations of a known format'):
+        read_annotations(tmp_path)
+    with pytest.raises(FileNotFoundError, match='gone'):
+        read_annotations(tmp_path / 'gone')
+    (tmp_path / 'x.json').write_text('{"images": [')
+    with pytest.raises(ValueError, match='x.json: the annotation file is no JSON or was cut off'):
+        read_annotations(tmp_path)

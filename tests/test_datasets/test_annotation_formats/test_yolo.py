@@ -1,0 +1,84 @@
+import pytest
+
+from mmseg_instbox.datasets import read_annotations
+
+LINE = '1 0.1 0.1 0.5 0.1 0.5 0.5'  # of 60 x 40 pixels: 6, 4, 30, 4, 30, 20
+
+
+@pytest.fixture
+def write(tmp_path):
+    def run(name, text):
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(text.encode())
+    return run
+
+
+def names(found):
+    rows = {row['id']: row['name'] for row in found.coco['categories']}
+    return [rows[each['category_id']] for each in found.coco['annotations']]
+
+
+@pytest.mark.parametrize('image, label, entry', [
+    ('train/images/a.b.jpg', 'train/labels/a.b.txt', '../train/images'),  # Roboflow
+    ('images/train/a.jpg', 'labels/train/a.txt', 'images/train'),  # Ultralytics
+    ('images/train/a.jpg', 'labels/train/a.txt', '/home/me/data/images/train'),
+    ('train/a.JPG', 'train/a.txt', 'train')])
+@pytest.mark.parametrize('as_list', [False, True])
+def test_layouts(tmp_path, picture, write, image, label, entry, as_list):
+    picture(image)
+    write(label, f'{LINE}\r\n\r\n')
+    listed = '[dust, cell]' if as_list else '{0: dust, 1: cell}'
+    write('data.yaml', f'train: {entry}\nnames: {listed}\n')
+    found = read_annotations(tmp_path)
+    assert [*found] == ['train'] and found['train'].coco['images'][0]['file_name'] == image
+    [each] = found['train'].coco['annotations']
+    assert each['segmentation'][0] == pytest.approx([6, 4, 30, 4, 30, 20])
+    assert names(found['train']) == ['cell']
+
+
+def test_a_list_of_images_is_a_split(tmp_path, picture, write):
+    for name in 'ab':
+        picture(f'images/{name}.jpg')
+        write(f'labels/{name}.txt', LINE)
+    write('a.txt', './images/a.jpg\n')
+    write('b.txt', 'C:\\data\\images\\b.jpg\n')
+    write('data.yml', 'train: a.txt\nval: b.txt\nnames: [dust, cell]\n')
+    found = read_annotations(tmp_path / 'data.yml')
+    assert {split: part.coco['images'][0]['file_name'] for split, part in found.items()} == dict(
+        train='images/a.jpg', val='images/b.jpg')
+
+
+@pytest.mark.parametrize('file', ['classes.txt', 'obj.names', None])
+def test_without_yaml_names_are_in_a_text_file_or_numbers(tmp_path, picture, write, file):
+    picture('images/a.jpg')
+    picture('images/new.jpg')
+    write('labels/a.txt', LINE)
+    if file:
+        write(file, 'dust\ncell\n')
+    found = read_annotations(tmp_path)['all']
+    assert names(found) == ['cell' if file else 'category 1'] and len(found.coco['images']) == 1
+
+
+def test_bad_lines_are_left_out_alone(tmp_path, picture, write):
+    picture('images/a.jpg')
+    picture('images/b.jpg')
+    write('labels/b.txt', '')
+    write('labels/a.txt', f'{LINE}\n0 0.5 0.5 0.1 0.1\nx 1\n7 0.1 0.1 0.5 0.1 0.5 0.5\n'
+          '0 10 10 50 10 50 50\n0 0.1 0.1 0.2\n0 0.9 0.9 0.9 0.9\n')
+    write('data.yaml', 'train: images\nnames: [dust, cell]\n')
+    found = read_annotations(tmp_path)['train']
+    assert len(found.coco['annotations']) == 1
+    assert sorted(problem.kind for problem in found.problems) == [
+        'box only', 'box only', 'broken annotation', 'broken annotation', 'broken annotation',
+        'empty category', 'no objects', 'unknown category']
+    assert all(problem.file in ('labels/a.txt', 'labels/b.txt', '') for problem in found.problems)
+
+
+def test_labels_without_image_are_reported(tmp_path, picture, write):
+    picture('images/a.jpg')
+    write('labels/a.txt', LINE)
+    write('labels/gone.txt', LINE)
+    found = read_annotations(tmp_path)['all']
+    assert [(each.kind, each.file) for each in found.problems] == [
+        ('missing file', 'labels/gone.txt')]

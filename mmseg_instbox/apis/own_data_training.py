@@ -83,15 +83,18 @@ def train_on_data(data: str | Path, options: TrainingOptions = TrainingOptions()
 
 
 def choose_work_dir(data: str | Path, options: TrainingOptions) -> Path:
-    """The directory of ``options``, or ``work_dirs/NAME`` with a number if that is taken."""
+    """The directory of ``options``, or ``work_dirs/NAME`` with a number if there are some.
+
+    To resume it is the last one, else a new one.
+    """
     if options.work_dir is not None:
         return Path(options.work_dir)
-    name = Path(data).resolve().stem or 'data'
-    number, folder = 1, Path('work_dirs') / name
-    while not options.resume and (folder / 'config.py').exists():
-        number += 1
-        folder = Path('work_dirs') / f'{name}_{number}'
-    return folder
+    first = Path('work_dirs') / (Path(data).resolve().stem or 'data')
+    folder, number = first, 1
+    while (folder / 'config.py').exists():
+        last, number = folder, number + 1
+        folder = first.with_name(f'{first.name}_{number}')
+    return last if options.resume and number > 1 else folder
 
 
 def prepare_training(data: str | Path, options: TrainingOptions, work_dir: Path,

@@ -40,7 +40,7 @@ def report_training(runner: Runner, work_dir: Path, console: Console) -> Path:
     Returns:
         Path: The best checkpoint.
     """
-    best = Path(runner.message_hub.get_info('best_ckpt'))
+    best = work_dir / Path(runner.message_hub.get_info('best_ckpt')).name
     load_weights(runner.model, read_checkpoint(best), str(best))
     found, pictures = evaluate(runner, 'val', work_dir, MAX_PICTURES)
     write_picture(contact_sheet(pictures), str(work_dir / 'validation.jpg'))

@@ -39,7 +39,7 @@ def run_training(cfg: Config, hooks: Sequence[Hook] = (), quiet: bool = False) -
     Args:
         cfg: The config.
         hooks: Hooks besides those of the config.
-        quiet: Show nothing but warnings; the log file has everything.
+        quiet: Show nothing but errors; the log file has everything.
 
     Returns:
         Runner: The runner, after the training.
@@ -68,13 +68,13 @@ def run_training(cfg: Config, hooks: Sequence[Hook] = (), quiet: bool = False) -
 
 
 def _start_quietly(cfg: Config) -> Runner:
-    """The runner of a config, whose logger writes all but warnings to its file alone."""
+    """The runner of a config, whose logger writes all but errors to its file alone."""
     with redirect_stdout(io.StringIO()):
         runner = start_runner(cfg)
     for handler in runner.logger.handlers:
         if type(handler) is logging.StreamHandler:
             handler.setStream(sys.stdout)
-            handler.setLevel(logging.WARNING)
+            handler.setLevel(logging.ERROR)
     return runner
 
 

@@ -6,6 +6,7 @@ from own_pictures import write_images
 from PIL import Image
 
 from mmseg_instbox.apis import InstBoxInferencer, TrainingOptions, train_on_data
+from mmseg_instbox.apis.own_data_training import choose_work_dir
 from mmseg_instbox.engine import build_network, config_to_json, load_config, training_config
 from mmseg_instbox.engine import run_training as run_config
 from mmseg_instbox.errors import InvalidInputError
@@ -98,3 +99,17 @@ def test_resuming_goes_on(run, capsys):
 def test_nothing_to_resume(tmp_path):
     with pytest.raises(InvalidInputError, match='no training to resume'):
         train_on_data(tmp_path, TrainingOptions(work_dir=str(tmp_path), resume='auto'))
+
+
+def test_each_training_has_a_directory_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = []
+    for _ in range(3):
+        folder = choose_work_dir('data/cells.v2', TrainingOptions())
+        folder.mkdir(parents=True)
+        (folder / 'config.py').touch()
+        names.append(str(folder))
+    assert names == ['work_dirs/cells', 'work_dirs/cells_2', 'work_dirs/cells_3']
+    assert str(choose_work_dir('data/cells.v2', TrainingOptions(resume='auto'))) == names[-1]
+    assert str(choose_work_dir('data/new', TrainingOptions(resume='auto'))) == 'work_dirs/new'
+    assert str(choose_work_dir('data', TrainingOptions(work_dir='here'))) == 'here'

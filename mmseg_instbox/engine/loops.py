@@ -9,6 +9,7 @@ from ..errors import InvalidInputError
 
 FINAL_VALIDATIONS = 2  # that the budget has to leave time for: the last one, and the report's
 LONGEST_SHARE = 0.2  # of the time that validations may take
+LAST_PROGRESS = 0.999  # at which the learning rates are not 0 yet
 
 
 @LOOPS.register_module()
@@ -82,7 +83,7 @@ class BudgetTrainLoop(IterBasedTrainLoop):
         progress = self.progress
         if progress >= 1:
             self._max_iters = self._iter + 1
-        self._set_learning_rates(min(progress, 1 - 1 / self._max_iters))
+        self._set_learning_rates(min(progress, LAST_PROGRESS))
         super().run_iter(data_batch)
         self.runner.message_hub.update_info('trained_seconds', monotonic() - self._start)
 

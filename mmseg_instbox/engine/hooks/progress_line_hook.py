@@ -1,5 +1,6 @@
 from typing import Any
 
+import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -39,7 +40,7 @@ class ProgressLineHook(Hook):
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None,
                          outputs: dict | None = None) -> None:
         """Show the loss, averaged over the last iterations."""
-        loss = float((outputs or {}).get('loss', float('nan')))
+        loss = float(torch.as_tensor((outputs or {}).get('loss', float('nan'))).detach())
         if loss == loss:  # no number where LossGuardHook skipped the batch
             known = loss if self._loss is None else self._loss
             self._loss = known + SMOOTHING * (loss - known)

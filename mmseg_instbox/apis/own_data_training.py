@@ -16,6 +16,7 @@ from .training_recipe import MONITOR, choose_recipe, training_config_of
 from .training_report import report_training
 
 MAX_NOTES = 8
+MAX_NAMES = 12
 HEADER = '# Written by `instbox train`. To run it again: python tools/train.py {file}\n'
 
 
@@ -122,8 +123,10 @@ def prepare_training(data: str | Path, options: TrainingOptions, work_dir: Path,
         console.print(f'{name}: {len(part.coco["images"])} images, {len(part.objects)} objects')
     known = [name for name in kept if name != 'background']
     time = f'{options.epochs} epochs' if options.epochs else f'{options.minutes:g} minutes'
-    console.print(f'{len(own.categories)} categories'
-                  f'{", known to the base model: " + ", ".join(known) if known else ""}')
+    names = ', '.join(own.categories[:MAX_NAMES])
+    more = f' and {len(own.categories) - MAX_NAMES} more' if own.categories[MAX_NAMES:] else ''
+    console.print(f'categories: {names}{more}'
+                  f'{"; known to the base model: " + ", ".join(known) if known else ""}')
     console.print(f'{time} at {recipe.side} px, {recipe.batch} images an iteration; config, log '
                   f'and checkpoints in {work_dir}')
 

@@ -1,4 +1,5 @@
 """Trains a model on annotated images, from the path of the images to the report."""
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from ..errors import InvalidInputError
 from ..utils import atomic_write
 from .inferencer_settings import default_weights
 from .own_data import OwnData, choose_images, read_own_data
-from .training_recipe import MONITOR, choose_recipe, training_config_of
+from .training_recipe import MONITOR, Recipe, choose_recipe, training_config_of
 from .training_report import report_training
 
 MAX_NOTES = 8
@@ -115,20 +116,27 @@ def prepare_training(data: str | Path, options: TrainingOptions, work_dir: Path,
     cfg.merge_from_dict(options.cfg_options or {})
     file = work_dir / 'config.py'
     atomic_write((HEADER.format(file=file) + cfg.pretty_text).encode(), file)
+    for line in _describe(own, recipe, kept):
+        console.print(line)
+    console.print(f'Config, log and checkpoints: {work_dir}')
+
+
+def _describe(own: OwnData, recipe: Recipe, kept: list[str]) -> Iterator[str]:
+    """Lines about the data and the settings of a training."""
     for note in own.notes[:MAX_NOTES]:
-        console.print(f'  {note}')
-    if len(own.notes) > MAX_NOTES:
-        console.print(f'  and {len(own.notes) - MAX_NOTES} other kinds of problems')
+        yield f'  {note}'
+    if own.notes[MAX_NOTES:]:
+        yield f'  and {len(own.notes) - MAX_NOTES} other kinds of problems'
     for name, part in own.parts.items():
-        console.print(f'{name}: {len(part.coco["images"])} images, {len(part.objects)} objects')
-    known = [name for name in kept if name != 'background']
-    time = f'{options.epochs} epochs' if options.epochs else f'{options.minutes:g} minutes'
-    names = ', '.join(own.categories[:MAX_NAMES])
-    more = f' and {len(own.categories) - MAX_NAMES} more' if own.categories[MAX_NAMES:] else ''
-    console.print(f'categories: {names}{more}'
-                  f'{"; known to the base model: " + ", ".join(known) if known else ""}')
-    console.print(f'{time} at {recipe.side} px, {recipe.batch} images an iteration; config, log '
-                  f'and checkpoints in {work_dir}')
+        yield f'{name}: {len(part.coco["images"])} images, {len(part.objects)} objects'
+    more = len(own.categories) - MAX_NAMES
+    yield (f'categories: {", ".join(own.categories[:MAX_NAMES])}'
+           + (f' and {more} more' if more > 0 else ''))
+    if kept[1:]:
+        yield f'known to the base model: {", ".join(kept[1:])}'
+    time = f'{recipe.max_iters} iterations' if recipe.minutes is None else (
+        f'{recipe.minutes:g} minutes')
+    yield f'{time} of {recipe.batch} images at {recipe.side} px'
 
 
 def _limit_validation(own: OwnData, count: int | None, seed: int) -> OwnData:

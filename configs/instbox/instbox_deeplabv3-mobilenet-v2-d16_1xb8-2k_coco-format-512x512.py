@@ -9,7 +9,7 @@ model = dict(decode_head=dict(num_classes=3))
 load_from = '{{ fileDirname }}/../../demo/instbox_mobilenet-v2_voc20.pth'
 category = dict(lr_mult=10.0)
 optim_wrapper = dict(
-    clip_grad=dict(max_norm=10.0),
+    clip_grad=dict(_delete_=True, max_norm=10.0),
     paramwise_cfg=dict(
         _delete_=True,
         norm_decay_mult=0.0,

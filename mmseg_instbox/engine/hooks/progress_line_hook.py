@@ -63,7 +63,7 @@ class ProgressLineHook(Hook):
 
     def stop(self) -> None:
         """End the line, also of a training that was interrupted."""
-        if hasattr(self, '_bar'):
+        if hasattr(self, '_bar') and self._bar.console.is_terminal:
             self._bar.stop()
 
     def _show(self, runner: Runner) -> None:

@@ -26,8 +26,11 @@ def read(repo, folder, part=''):
 
 
 def metainfo(cfg):
-    dataset = DATASETS.get(cfg.test_dataloader.dataset.type)
-    return dataset.METAINFO | dict(cfg.test_dataloader.dataset.get('metainfo', {}))
+    given = dict(cfg.test_dataloader.dataset.get('metainfo', {}))
+    if 'classes' in given:  # other categories, which are things but for the background
+        return dict(thing_classes=[name for name in given['classes'] if name != 'background'],
+                    **given)
+    return DATASETS.get(cfg.test_dataloader.dataset.type).METAINFO | given
 
 
 def test_each_category_network_builds_with_the_categories_of_its_data(repo):

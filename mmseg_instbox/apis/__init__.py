@@ -1,4 +1,7 @@
-"""Inference for users of trained models. Names are imported when they are first used."""
+"""Inference for users of trained models, and training on annotated images.
+
+Names are imported when they are first used.
+"""
 import importlib
 from typing import TYPE_CHECKING
 
@@ -10,6 +13,7 @@ if TYPE_CHECKING:
     from .formats import FORMATS, samples_from_coco, to_supervision, write_results
     from .inst_box_inferencer import InstBoxInferencer
     from .model_loading import load_model
+    from .own_data_training import TrainingOptions, train_on_data
     from .track_colors import TrackColors
     from .video import annotate_video
 
@@ -19,6 +23,7 @@ _PLACES = {
     'InputImage': '.utils.inputs',
     'InstBoxInferencer': 'inst_box_inferencer',
     'TrackColors': 'track_colors',
+    'TrainingOptions': 'own_data_training',
     'annotate_video': 'video',
     'browse_dataset': 'dataset_browser',
     'checkpoint_config': '.engine.checkpoints',
@@ -29,6 +34,7 @@ _PLACES = {
     'read_inputs': '.utils.inputs',
     'samples_from_coco': 'formats',
     'to_supervision': 'formats',
+    'train_on_data': 'own_data_training',
     'write_results': 'formats',
 }
 

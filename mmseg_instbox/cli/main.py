@@ -95,8 +95,8 @@ def cli(traceback: bool) -> None:
     Examples:
       instbox predict photos --out found           masks and drawings of a folder
       instbox serve                                the same on a web page
-      instbox check my_data                        check your own annotated images
-      instbox train my_config.py                   train on your own data
+      instbox check my_data                        counts and problems of annotated images
+      instbox train my_data                        a model of your own annotated images
       instbox test my_config.py iter_2000.pth      evaluate
       instbox export iter_2000.pth model.onnx      a file that runs without OpenMMLab
       instbox COMMAND --help                       all options of a command

@@ -6,8 +6,9 @@ import click
 
 from ..utils.openmmlab import quiet_imports
 
-PACKAGES = ('registry', 'datasets.registered', 'engine.hooks', 'engine.optim_wrappers',
-            'engine.samplers', 'engine.training', 'evaluation', 'models', 'visualization')
+PACKAGES = ('registry', 'datasets.registered', 'engine.hooks', 'engine.loops',
+            'engine.optim_wrappers', 'engine.samplers', 'engine.training', 'evaluation', 'models',
+            'visualization')
 
 
 def load_package(*modules: str) -> None:

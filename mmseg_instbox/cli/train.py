@@ -9,40 +9,84 @@ from .startup import announce_device, load_package
 
 
 @click.command(cls=CommandWithConfig)
-@click.argument('config')
+@click.argument('source', metavar='DATA|CONFIG')
+@click.option('--minutes', type=click.FloatRange(min=0, min_open=True), default=10.,
+              help='DATA: time for the training and its validations.')
+@click.option('--epochs', type=click.IntRange(min=1),
+              help='DATA: how often each image is seen, instead of --minutes.')
+@click.option('--val', metavar='DATA', help='DATA: images to validate on.  [default: the part for '
+              'validation, or a fifth of the images]')
+@click.option('--images', metavar='DIR', help='DATA: directory of the images, if not in DATA.')
+@click.option('--base', metavar='MODEL', help='DATA: model to start from, as for `instbox predict '
+              '--model`.  [default: the model of the package]')
+@click.option('--seed', type=click.IntRange(min=0), default=0,
+              help='DATA: seed of the split and of the training.')
 @options('work_dir')
 @click.option('--resume', is_flag=False, flag_value='auto', metavar='[CHECKPOINT]',
               help='Resume from this checkpoint; without a value, from the last one in the work '
               'directory.')
-@click.option('--amp', is_flag=True, help='Train in mixed precision (bfloat16 on a CPU).')
+@click.option('--amp', is_flag=True, help='CONFIG: train in mixed precision (bfloat16 on a CPU).')
 @options('cfg_options', 'launcher', 'local_rank', 'allow_pickle')
-def train(config: str, work_dir: str | None, **settings: object) -> None:
-    """Train a model.
+def train(source: str, **settings: object) -> None:
+    """Train a model on annotated images, or with a config.
 
-    CONFIG is the path of a config file or a name that `instbox models` lists.
+    DATA is a file or folder of annotations: COCO JSON, LabelMe, YOLO, VIA, VOC, or images with
+    masks; `instbox check DATA` shows what is found in it. Everything else is chosen: see
+    docs/own_data.md. CONFIG is a config file or a name that `instbox models` lists.
 
     \b
     Examples:
+      instbox train my_images
+      instbox train my_images --minutes 60 --val other_images
+      instbox train my_images --resume             continue after a stop
       instbox train my_config.py
       instbox train my_config.py --amp --work-dir runs/first
-      instbox train my_config.py --resume          continue after a stop
       instbox train my_config.py --cfg-options train_cfg.max_iters=100 train_dataloader.batch_size=4
       torchrun --nproc_per_node 8 -m mmseg_instbox.cli train my_config.py --launcher pytorch
 
     The last line, or tools/dist_train.sh CONFIG 8, trains on 8 GPUs.
     """
+    path = Path(source)
+    is_data = path.is_dir() or (path.is_file() and path.suffix != '.py')
+    run = _train_on_data if is_data else _train_with_config
     load_package()
+    run(source, **settings)
+
+
+def _train_on_data(data: str, launcher: str, amp: bool, **settings: object) -> None:
+    from ..apis.own_data_training import TrainingOptions, choose_work_dir, train_on_data
+    if launcher != 'none' or amp:
+        raise click.UsageError('--launcher and --amp are for a config: train with the config.py '
+                               'that `instbox train DATA` writes to its work directory.')
+    options = TrainingOptions(**settings)
+    options = TrainingOptions(**dict(settings, work_dir=str(choose_work_dir(data, options))))
+    announce_device()
+    try:
+        train_on_data(data, options)
+    except KeyboardInterrupt:
+        raise Interrupted(_how_to_resume(data, options.work_dir, options.work_dir)) from None
+
+
+def _train_with_config(config: str, work_dir: str | None, minutes: float, epochs: int | None,
+                       val: str | None, images: str | None, base: str | None, seed: int,
+                       **settings: object) -> None:
+    if epochs or val or images or base:
+        raise click.UsageError('--epochs, --val, --images and --base are for data, and this is a '
+                               'config: change it, or use --cfg-options.')
     from ..engine import run_training, training_config
     cfg = training_config(config, work_dir=work_dir, **settings)
     announce_device()
     try:
         run_training(cfg)
     except KeyboardInterrupt:
-        place = f' --work-dir {work_dir}' if work_dir else ''
-        raise Interrupted(
-            f'To resume from the last checkpoint: instbox train {config}{place} --resume'
-            if Path(cfg.work_dir, 'last_checkpoint').is_file() else
-            'There is no checkpoint yet.') from None
+        raise Interrupted(_how_to_resume(config, work_dir, cfg.work_dir)) from None
+
+
+def _how_to_resume(source: str, work_dir: str | None, folder: str) -> str:
+    if not Path(folder, 'last_checkpoint').is_file():
+        return 'There is no checkpoint yet.'
+    place = f' --work-dir {work_dir}' if work_dir else ''
+    return f'To resume from the last checkpoint: instbox train {source}{place} --resume'
 
 
 @click.command(cls=CommandWithConfig)

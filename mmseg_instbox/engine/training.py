@@ -1,13 +1,19 @@
 """Trains: prepares the config, and reports expected failures as ``TrainingError``."""
+import io
 import logging
 import re
+import sys
 import tempfile
+from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import torch.distributed
 from mmengine.config import Config
 from mmengine.dist import get_dist_info
+from mmengine.hooks import Hook
 from mmengine.logging import print_log
+from mmengine.runner import Runner
 
 from ..errors import FileAccessError, InstBoxError, TrainingError
 from .optim_wrappers import use_amp
@@ -89,8 +95,16 @@ def add_safeguards(cfg: Config) -> None:
             loader.setdefault('timeout', LOADER_TIMEOUT)
 
 
-def run_training(cfg: Config) -> None:
+def run_training(cfg: Config, hooks: Sequence[Hook] = (), quiet: bool = False) -> Runner:
     """Train with a config that :func:`training_config` gave.
+
+    Args:
+        cfg: The config.
+        hooks: Hooks besides those of the config.
+        quiet: Show nothing but errors; the log file has everything.
+
+    Returns:
+        Runner: The runner, after the training.
 
     Raises:
         TrainingError: The training ended early for a reason outside the code: data, disk, loss, a
@@ -98,7 +112,9 @@ def run_training(cfg: Config) -> None:
         FileAccessError: The work directory cannot be written.
     """
     check_work_dir(cfg.work_dir)
-    runner = start_runner(cfg)
+    runner = _start_quietly(cfg) if quiet else start_runner(cfg)
+    for hook in hooks:
+        runner.register_hook(hook)
     try:
         runner.train()
     except Exception as error:
@@ -113,6 +129,18 @@ def run_training(cfg: Config) -> None:
         message = f'{process}{cause} {advice}'
         print_log(message, 'current', logging.ERROR)
         raise TrainingError(message) from error
+    return runner
+
+
+def _start_quietly(cfg: Config) -> Runner:
+    """The runner of a config, whose logger writes all but errors to its file alone."""
+    with redirect_stdout(io.StringIO()):
+        runner = start_runner(cfg)
+    for handler in runner.logger.handlers:
+        if type(handler) is logging.StreamHandler:
+            handler.setStream(sys.stdout)
+            handler.setLevel(logging.ERROR)
+    return runner
 
 
 def check_work_dir(work_dir: str | Path) -> None:

@@ -18,6 +18,7 @@ LOCATIONS = dict(
     DATASETS='datasets.registered',
     DATA_SAMPLERS='engine.samplers',
     HOOKS='engine.hooks',
+    LOOPS='engine.loops',
     METRICS='evaluation.metrics',
     MODELS='models',
     OPTIM_WRAPPERS='engine.optim_wrappers',

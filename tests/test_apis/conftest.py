@@ -1,5 +1,6 @@
 """A tiny random network that finds something, for the tests of what users call."""
 import copy
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from torch import nn
 from mmseg_instbox.apis import InstBoxInferencer
 from mmseg_instbox.apis.model_loading import load_model
 from mmseg_instbox.engine import load_config
+
+sys.path.insert(0, str(Path(__file__).parent))  # makes own_pictures importable
 
 
 @pytest.fixture(scope='session')

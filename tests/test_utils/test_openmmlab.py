@@ -12,7 +12,8 @@ from mmseg_instbox.utils.openmmlab import register_packages
 
 CLASSES = dict(
     DATASETS='VOCInstDataset', DATA_SAMPLERS='SeededInfiniteSampler', HOOKS='PlainCheckpointHook',
-    METRICS='InstBoxMetric', MODELS='PixelBoxHead', OPTIM_WRAPPERS='CPUAmpOptimWrapper',
+    LOOPS='BudgetTrainLoop', METRICS='InstBoxMetric', MODELS='PixelBoxHead',
+    OPTIM_WRAPPERS='CPUAmpOptimWrapper',
     TASK_UTILS='PixelBoxGrouper', TRANSFORMS='PackInstInputs', VISUALIZERS='PixelBoxVisualizer')
 HEAVY = ('torch', 'numpy', 'cv2', 'mmengine', 'mmcv', 'mmseg', 'mmdet')
 FIRST = f"""

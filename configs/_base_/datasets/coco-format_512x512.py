@@ -1,0 +1,54 @@
+# Your own data as instances JSON in COCO's format, which `instbox convert DATA --format coco` makes
+# of any other. Change data_root, the names and the files.
+_base_ = '../dataloaders.py'
+dataset_type = 'CocoInstDataset'
+data_root = 'data/my_coco'
+metainfo = dict(classes=('background', 'disc', 'star'))
+crop_size = (416, 416)
+train_pipeline = [
+    dict(type='LoadInstImage'),
+    dict(type='LoadInstAnnotations'),
+    dict(
+        type='RandomChoice',
+        prob=[0.4, 0.6],
+        transforms=[
+            [dict(type='RandomResize', scale=(416, 416), ratio_range=(0.6, 1.0), keep_ratio=True)],
+            [
+                dict(type='RandomResize', scale=(512, 512), ratio_range=(0.6, 1.6),
+                     keep_ratio=True),
+                dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.9)
+            ],
+        ]),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PhotoMetricDistortion'),
+    dict(type='PackInstInputs')
+]
+test_pipeline = [
+    dict(type='LoadInstImage'),
+    dict(type='Resize', scale=(512, 512), keep_ratio=True),
+    dict(type='LoadInstAnnotations'),
+    dict(type='PackInstInputs')
+]
+train_dataloader = dict(
+    batch_size=8,
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        ann_file='train.json',
+        data_prefix=dict(img_path='images'),
+        metainfo=metainfo,
+        pipeline=train_pipeline))
+val_dataloader = dict(
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        ann_file='val.json',
+        data_prefix=dict(img_path='images'),
+        metainfo=metainfo,
+        pipeline=test_pipeline))
+test_dataloader = val_dataloader
+val_evaluator = [
+    dict(type='InstBoxMetric'),
+    dict(type='InstCocoMetric', ann_file=data_root + '/val.json')
+]
+test_evaluator = [*val_evaluator, dict(type='InstPanopticMetric')]

@@ -1,0 +1,152 @@
+"""Trains a model on annotated images, from the path of the images to the report."""
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from ..engine import run_training, training_config
+from ..engine.category_transfer import start_from
+from ..engine.hooks import ProgressLineHook
+from ..engine.training import check_work_dir
+from ..errors import InvalidInputError
+from ..utils import atomic_write
+from .inferencer_settings import default_weights
+from .own_data import OwnData, choose_images, read_own_data
+from .training_recipe import MONITOR, Recipe, choose_recipe, training_config_of
+from .training_report import report_training
+
+MAX_NOTES = 8
+MAX_NAMES = 12
+HEADER = '# Written by `instbox train`. To run it again: python tools/train.py {file}\n'
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """What a user may choose.
+
+    Attributes:
+        minutes: Time for the training and its validations.
+        epochs: How often each image is seen; replaces ``minutes``.
+        base: The model to start from, as for ``instbox predict``; by default that in ``demo/``.
+        val: Other data to validate on.
+        images: The folder of the images, if it is not in the data.
+        work_dir: Where everything is written; None: ``work_dirs/NAME``.
+        seed: Seed of the validation part and of the training.
+        resume: A checkpoint to resume from, or 'auto' for the last one in ``work_dir``.
+        cfg_options: Settings of the config to override.
+        allow_pickle: Trust ``base``.
+    """
+    minutes: float = 10.
+    epochs: int | None = None
+    base: str | None = None
+    val: str | None = None
+    images: str | None = None
+    work_dir: str | None = None
+    seed: int = 0
+    resume: str | None = None
+    cfg_options: dict | None = None
+    allow_pickle: bool = False
+
+
+def train_on_data(data: str | Path, options: TrainingOptions = TrainingOptions()) -> Path:
+    """Train a model on annotated images and report how good it is.
+
+    Args:
+        data: Any annotations that :func:`mmseg_instbox.datasets.read_annotations` reads.
+        options: What to do otherwise than by default.
+
+    Returns:
+        Path: The best checkpoint.
+
+    Raises:
+        FileNotFoundError: A file or folder is missing.
+        ValueError: The data cannot be trained on, or the base model is none.
+        TrainingError: See :func:`mmseg_instbox.engine.run_training`.
+    """
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    work_dir = choose_work_dir(data, options)
+    config = work_dir / 'config.py'
+    if not options.resume:
+        prepare_training(data, options, work_dir, console)
+    elif not config.is_file():
+        raise InvalidInputError(f'There is no training to resume in {work_dir}: leave --resume '
+                                'out, or give its directory with --work-dir.')
+    text = config.read_text()
+    cfg = training_config(str(config), work_dir=str(work_dir), cfg_options=options.cfg_options,
+                          resume=options.resume, allow_pickle=options.allow_pickle)
+    line = ProgressLineHook(MONITOR)
+    try:
+        runner = run_training(cfg, [line], quiet=True)
+    finally:
+        line.stop()
+        atomic_write(text.encode(), config)  # the runner writes its own form of it
+    return report_training(runner, work_dir, console)
+
+
+def choose_work_dir(data: str | Path, options: TrainingOptions) -> Path:
+    """The directory of ``options``, or ``work_dirs/NAME`` with a number if there are some.
+
+    To resume it is the last one, else a new one.
+    """
+    if options.work_dir is not None:
+        return Path(options.work_dir)
+    first = Path('work_dirs') / (Path(data).resolve().stem or 'data')
+    folder, number = first, 1
+    while (folder / 'config.py').exists():
+        last, number = folder, number + 1
+        folder = first.with_name(f'{first.name}_{number}')
+    return last if options.resume and number > 1 else folder
+
+
+def prepare_training(data: str | Path, options: TrainingOptions, work_dir: Path,
+                     console: Console) -> None:
+    """Write the annotations, the weights to start from and the config to ``work_dir``."""
+    own = read_own_data(data, options.val, options.images, options.seed)
+    recipe = choose_recipe(own.parts['train'], options.minutes, options.epochs)
+    own = _limit_validation(own, recipe.max_validated, options.seed)
+    model, weights, kept = start_from(str(options.base or default_weights()),
+                                      ('background', *own.categories), options.allow_pickle)
+    check_work_dir(work_dir)
+    own.write(work_dir / 'annotations')
+    load_from = work_dir / 'base.pth' if weights is not None else None
+    if weights is not None:
+        torch.save(dict(state_dict=weights, meta={}), load_from)
+    cfg = training_config_of(recipe, own, model, work_dir, load_from, options.seed)
+    cfg.merge_from_dict(options.cfg_options or {})
+    file = work_dir / 'config.py'
+    atomic_write((HEADER.format(file=file) + cfg.pretty_text).encode(), file)
+    for line in _describe(own, recipe, kept):
+        console.print(line)
+    console.print(f'Config, log and checkpoints: {work_dir}')
+
+
+def _describe(own: OwnData, recipe: Recipe, kept: list[str]) -> Iterator[str]:
+    """Lines about the data and the settings of a training."""
+    for note in own.notes[:MAX_NOTES]:
+        yield f'  {note}'
+    if own.notes[MAX_NOTES:]:
+        yield f'  and {len(own.notes) - MAX_NOTES} other kinds of problems'
+    for name, part in own.parts.items():
+        yield f'{name}: {len(part.coco["images"])} images, {len(part.objects)} objects'
+    more = len(own.categories) - MAX_NAMES
+    yield (f'categories: {", ".join(own.categories[:MAX_NAMES])}'
+           + (f' and {more} more' if more > 0 else ''))
+    if kept[1:]:
+        yield f'known to the base model: {", ".join(kept[1:])}'
+    time = f'{recipe.max_iters} iterations' if recipe.minutes is None else (
+        f'{recipe.minutes:g} minutes')
+    yield f'{time} of {recipe.batch} images at {recipe.side} px'
+
+
+def _limit_validation(own: OwnData, count: int | None, seed: int) -> OwnData:
+    """Validate on ``count`` images at most."""
+    val = own.parts['val']
+    number = len(val.coco['images'])
+    if count is None or number <= count:
+        return own
+    chosen = val.only(choose_images(val, count / number, seed))
+    return OwnData({**own.parts, 'val': chosen},
+                   [*own.notes, f'validated on {len(chosen.coco["images"])} of {number} images, '
+                    'because of the time'])

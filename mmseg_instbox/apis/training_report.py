@@ -1,0 +1,165 @@
+"""Says how good the model of a training is: figures, confusions, pictures, and how to use it."""
+import json
+import shlex
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.evaluator import Evaluator
+from mmengine.runner import Runner
+from mmseg.structures import SegDataSample
+from rich.console import Console
+from rich.table import Table
+
+from ..datasets.transforms import LoadInstImage
+from ..engine import read_checkpoint
+from ..engine.model_loading import load_weights
+from ..evaluation.functional.confusion import confusion_matrix
+from ..evaluation.sample_reader import read_image
+from ..utils import write_json
+from ..visualization import InstBoxLocalVisualizer, contact_sheet
+from ..visualization.utils import write_picture
+from .training_recipe import MONITOR, evaluators
+
+MAX_PICTURES = 12
+MAX_CONFUSIONS = 10
+MIN_SCORE = 0.2  # of instances that are drawn and counted as confused, as in `instbox predict`
+COLUMNS = {'AP50': 'AP50', 'AP': 'AP', 'AP^r 0.5': 'APr_0.5', 'IoU': 'IoU'}
+
+
+def report_training(runner: Runner, work_dir: Path, console: Console) -> Path:
+    """Evaluate the best checkpoint, print the figures and how to predict with it.
+
+    Writes ``results.json`` and ``validation.jpg`` to ``work_dir``.
+
+    Args:
+        runner: The runner, after the training.
+        work_dir: The work directory, with the parts of the data in ``annotations``.
+        console: Where to print.
+
+    Returns:
+        Path: The best checkpoint.
+    """
+    best = work_dir / Path(runner.message_hub.get_info('best_ckpt')).name
+    load_weights(runner.model, read_checkpoint(best), str(best))
+    found, pictures = evaluate(runner, 'val', work_dir, MAX_PICTURES)
+    write_picture(contact_sheet(pictures), str(work_dir / 'validation.jpg'))
+    train = json.loads((work_dir / 'annotations' / 'train.json').read_text())
+    print_categories(found, train, console)
+    print_confusions(found, console)
+    results = dict(val=found)
+    if (work_dir / 'annotations' / 'test.json').is_file():
+        results['test'], _ = evaluate(runner, 'test', work_dir, 0)
+        console.print(f'Test images, which took no part: {_summary(results["test"])}')
+    write_json(results, work_dir / 'results.json')
+    console.print(f'Predictions on validation images: {work_dir / "validation.jpg"}\n'
+                  f'To predict: instbox predict IMAGES --model {shlex.quote(str(best))}')
+    return best
+
+
+@torch.no_grad()
+def evaluate(runner: Runner, name: str, work_dir: Path,
+             num_pictures: int) -> tuple[dict, list[np.ndarray]]:
+    """Evaluate the runner's model on a part of its data.
+
+    Args:
+        runner: The runner.
+        name: 'val' or 'test'.
+        work_dir: Where the annotations of the part lie.
+        num_pictures: Number of images to draw, evenly spaced.
+
+    Returns:
+        tuple: ``metrics``, ``categories`` (a row each), ``confusion`` (see
+        :func:`~mmseg_instbox.evaluation.functional.confusion_matrix`), ``names`` of its rows and
+        ``images``, their number; and drawings, ground truth beside prediction.
+    """
+    model = runner.model.eval()
+    loader = runner.build_dataloader(runner.cfg[f'{name}_dataloader'])
+    meta, count = loader.dataset.metainfo, len(loader.dataset)
+    folder = work_dir.resolve() / 'annotations'
+    metrics = [dict(metric, out_file=str(folder / f'.{name}_{metric["type"]}.json'))
+               for metric in evaluators(folder / f'{name}.json')]
+    evaluator = Evaluator(metrics)
+    evaluator.dataset_meta = meta
+    drawn = set(np.linspace(0, count - 1, min(num_pictures, count)).round().astype(int).tolist())
+    things, pictures, confusion = meta['thing_classes'], [], 0
+    for index, batch in enumerate(loader):
+        sample, = model.val_step(batch)
+        content = sample.to_dict()
+        evaluator.process([content], batch)
+        image = read_image(content, meta)
+        sure = image.overlap.kept & (image.scores >= MIN_SCORE)
+        confusion += confusion_matrix(image.overlap.ious[sure], image.labels[sure],
+                                      image.gt_labels, image.scores[sure], len(things))
+        if index in drawn:
+            pictures.append(_draw(sample, meta))
+    figures = evaluator.evaluate(count)
+    rows = _join_rows([Path(each['out_file']) for each in metrics])
+    return dict(metrics=figures, categories=rows, confusion=confusion.tolist(),
+                names=list(things), images=count), pictures
+
+
+def _join_rows(files: list[Path]) -> list[dict]:
+    """The rows of each thing category in the files of all metrics, which are removed."""
+    tables = []
+    for file in files:
+        tables.append(json.loads(file.read_text())['categories'])
+        file.unlink()
+    rows = [{key: value for part in parts for key, value in part.items()}
+            for parts in zip(*tables, strict=True)]
+    return [row for row in rows if row['category'] != 'background']
+
+
+def _draw(sample: SegDataSample, meta: dict) -> np.ndarray:
+    visualizer = InstBoxLocalVisualizer('contact_sheet', score_thr=MIN_SCORE)
+    visualizer.set_dataset_meta(**meta)
+    image = LoadInstImage()(dict(img_path=sample.img_path))['img'][..., ::-1]
+    visualizer.add_datasample(sample.img_path, np.ascontiguousarray(image), sample)
+    return visualizer.get_image()
+
+
+def print_categories(found: dict, train: dict, console: Console) -> None:
+    """Print the figures of each category and over all, with numbers of objects."""
+    names = {row['id']: row['name'] for row in train['categories']}
+    counts = Counter(names[each['category_id']] for each in train['annotations'])
+    table = Table(title=f'Best checkpoint on {found["images"]} validation images')
+    table.add_column('category')
+    for column in (*COLUMNS, 'objects trained on', 'validated on'):
+        table.add_column(column, justify='right')
+    for row in found['categories']:
+        table.add_row(row['category'], *(_text(row[key]) for key in COLUMNS.values()),
+                      str(counts[row['category']]), str(row['objects']))
+    if len(found['categories']) > 1:
+        figures = dict(found['metrics'], IoU=found['metrics']['mIoU'])
+        table.add_row('mean', *(_text(figures[key]) for key in COLUMNS.values()),
+                      str(sum(counts.values())),
+                      str(sum(row['objects'] for row in found['categories'])), style='bold')
+    console.print(table)
+
+
+def _text(value: float | None) -> str:
+    return '-' if value is None else f'{value:.3f}'
+
+
+def print_confusions(found: dict, console: Console) -> None:
+    """Print how many objects were found, and the categories most often taken for others."""
+    matrix, names = np.array(found['confusion']), [*found['names'], 'background']
+    objects, right = matrix[:-1].sum(), np.trace(matrix[:-1, :-1])
+    console.print(f'Of {objects} objects {right} were found, {matrix[:-1, -1].sum()} missed, '
+                  f'{objects - right - matrix[:-1, -1].sum()} given another category; '
+                  f'{matrix[-1].sum()} predictions on no object (IoU above 0.5, score from '
+                  f'{MIN_SCORE}).')
+    np.fill_diagonal(matrix, 0)
+    matrix[-1], matrix[:, -1] = 0, 0
+    order = np.argsort(-matrix, axis=None, kind='stable')[:MAX_CONFUSIONS]
+    pairs = [(*np.unravel_index(place, matrix.shape), matrix.flat[place]) for place in order]
+    for true, predicted, number in pairs:
+        if number:
+            console.print(f'  {names[true]} taken for {names[predicted]}: {number}')
+
+
+def _summary(found: dict) -> str:
+    figures = found['metrics']
+    return (f'{MONITOR} {figures[MONITOR]:.3f}, AP^r 0.5 {figures["APr_0.5"]:.3f} '
+            f'({found["images"]} images)')

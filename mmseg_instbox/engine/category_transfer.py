@@ -1,0 +1,117 @@
+"""Gives a model other categories, and keeps what it knows of those that stay."""
+import copy
+from collections.abc import Sequence
+
+import torch
+from mmengine.config import Config
+from torch import Tensor
+
+from ..errors import InvalidInputError
+from ..utils import walk
+from .model_loading import build_network, read_model
+
+
+def start_from(base: str, classes: Sequence[str],
+               allow_pickle: bool = False) -> tuple[dict, dict[str, Tensor] | None, list[str]]:
+    """A model for other categories that starts from a trained one.
+
+    All categories but the first, the background, become things.
+
+    Args:
+        base: What :func:`~.model_loading.load_model` takes as ``model``.
+        classes: Names of the new categories, the background first.
+        allow_pickle: As of :func:`~.model_loading.load_model`.
+
+    Returns:
+        tuple: The config of the model; its weights, float32, or None if ``base`` has none; and
+        the names whose weights were kept.
+
+    Raises:
+        ValueError: ``base`` is no segmentor of ours, or see :func:`~.model_loading.load_model`.
+    """
+    cfg, checkpoint, source = read_model(base, None, allow_pickle)
+    model = copy.deepcopy(cfg.get('model') or {})
+    before = (model.get('decode_head') or {}).get('num_classes')
+    if before is None or 'box_head' not in model:
+        raise InvalidInputError(f'--base {base} has no decode_head with num_classes or no '
+                                'box_head: give the config or checkpoint of an InstBoxSegmentor.')
+    if cfg.get('data_preprocessor'):
+        model.setdefault('data_preprocessor', cfg.data_preprocessor)
+    model.pop('thing_ids', None)
+    _set_num_classes(model, len(classes))
+    if checkpoint is None:
+        return model, None, []
+    names = _names(checkpoint, before)
+    wider = copy.deepcopy(model)
+    _set_num_classes(wider, len(classes) + 1)
+    fresh, wider = (build_network(Config(dict(model=each))).state_dict()
+                    for each in (model, wider))
+    weights, kept = transfer_weights(checkpoint.get('state_dict', checkpoint), fresh, wider, names,
+                                     classes, source)
+    return model, weights, kept
+
+
+def _set_num_classes(model: dict, num_classes: int) -> None:
+    for _, _, node in walk(model):
+        if isinstance(node, dict) and 'num_classes' in node:
+            node['num_classes'] = num_classes
+
+
+def _names(checkpoint: dict, count: int) -> list[str]:
+    """Names of the categories of a checkpoint; without them only the background is known."""
+    meta = (checkpoint.get('meta') or {}).get('dataset_meta') or {}
+    names = list(meta.get('classes') or ())
+    return names if len(names) == count else ['background', *[''] * (count - 1)]
+
+
+def transfer_weights(state: dict[str, Tensor], fresh: dict[str, Tensor], wider: dict[str, Tensor],
+                     old: Sequence[str], new: Sequence[str],
+                     source: str = 'The base model') -> tuple[dict[str, Tensor], list[str]]:
+    """Fit weights to other categories.
+
+    A weight depends on the categories if its shape does. They are then the last entries of one of
+    its dimensions: the rows of a classifier, or the inputs of a layer that reads logits. Entries of
+    categories that both models name, whatever the capitals, are copied, and so are those of other
+    inputs. The rest stays as it is in ``fresh``.
+
+    Args:
+        state: The weights of the old model.
+        fresh: Those that the new model has before training.
+        wider: Those of a model with one category more; only their shapes count.
+        old: Names of the old model's categories.
+        new: Names of the new ones.
+        source: What the error calls the old model.
+
+    Returns:
+        tuple[dict[str, Tensor], list[str]]: Weights of the new model in the types of ``fresh``, and
+        the names that were kept.
+
+    Raises:
+        ValueError: A weight has another shape in the old model.
+    """
+    places = {name.casefold(): index for index, name in enumerate(old) if name}
+    pairs = [(places[name.casefold()], index) for index, name in enumerate(new)
+             if name.casefold() in places]
+    result = {}
+    for key, value in fresh.items():
+        axes = [axis for axis, size in enumerate(value.shape) if size != wider[key].shape[axis]]
+        expected = list(value.shape)
+        for axis in axes:
+            expected[axis] += len(old) - len(new)
+        known = state.get(key, value if not axes else None)
+        if known is None or list(known.shape) != expected or len(axes) > 1:
+            found = 'no weights' if known is None else f'weights of shape {tuple(known.shape)}'
+            raise InvalidInputError(f'{source} has {found} {key}, expected {tuple(expected)}: its '
+                                    'config and its weights do not belong together.')
+        known = known.to(value.dtype)
+        result[key] = _fit(known, value, axes[0], pairs, len(new)) if axes else known
+    return result, [new[index] for _, index in pairs]
+
+
+def _fit(known: Tensor, fresh: Tensor, axis: int, pairs: list[tuple[int, int]],
+         num_new: int) -> Tensor:
+    """``fresh`` with the entries of ``known`` that it has a place for."""
+    others = fresh.shape[axis] - num_new
+    source = torch.tensor([*range(others), *(others + old for old, _ in pairs)], dtype=torch.long)
+    target = torch.tensor([*range(others), *(others + new for _, new in pairs)], dtype=torch.long)
+    return fresh.index_copy(axis, target, known.index_select(axis, source))

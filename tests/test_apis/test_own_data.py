@@ -1,0 +1,127 @@
+import json
+from collections import Counter
+
+import pytest
+from own_pictures import add_object, write_images
+
+from mmseg_instbox.apis.own_data import DataPart, choose_images, read_own_data
+from mmseg_instbox.errors import InvalidInputError
+
+
+def part(objects, number):
+    """Images with the given categories, ids of images by category."""
+    table = dict(images=[dict(id=i, file_name=f'{i}.png', width=100, height=50)
+                         for i in range(number)], annotations=[],
+                 categories=[dict(id=i, name=name) for i, name in enumerate(objects)])
+    for category, images in enumerate(objects.values()):
+        for image in images:
+            add_object(table, image, category, (10, 10, 20, 5))
+    return DataPart(None, table)
+
+
+@pytest.mark.parametrize('seed', range(5))
+def test_each_category_has_its_share_of_the_chosen_images(seed):
+    images = part(dict(common=range(40), half=range(0, 40, 2), rare=(1, 5, 9, 13, 17),
+                       single=(39, )), 50)
+    chosen = choose_images(images, 0.2, seed)
+    assert chosen == choose_images(images, 0.2, seed)
+    assert 9 <= len(chosen) <= 11
+    assert len(chosen & {1, 5, 9, 13, 17}) == 1 and len(chosen & set(range(40, 50))) == 2
+    assert 3 <= len(chosen & set(range(0, 40, 2))) <= 5 and 39 not in chosen
+    assert chosen != choose_images(images, 0.2, seed + 1)
+
+
+def test_two_images_are_one_to_train_on_and_one_to_validate_on():
+    for seed in range(5):
+        assert len(choose_images(part(dict(a=(0, 1)), 2), 0.2, seed)) == 1
+
+
+def test_sizes_of_objects_are_shares_of_the_longer_side():
+    assert part(dict(a=(0, )), 1).object_sizes().tolist() == [0.1]
+
+
+def test_unsplit_data_are_split_and_written(tmp_path):
+    own = read_own_data(write_images(tmp_path / 'data', 10))
+    assert own.categories == ['disc', 'star'] and not own.notes
+    counts = {name: len(each.coco['images']) for name, each in own.parts.items()}
+    assert counts == dict(train=8, val=2)
+    own.write(tmp_path / 'annotations')
+    table = json.loads((tmp_path / 'annotations' / 'val.json').read_text())
+    assert [row['id'] for row in table['categories']] == [1, 2]
+    ids = {row['id'] for row in table['images']}
+    assert ids == {row['image_id'] for row in table['annotations']} and len(ids) == 2
+
+
+def test_given_parts_are_kept_and_categories_are_those_to_train_on(tmp_path):
+    for name, number, names in (('train', 3, ('star', 'disc')), ('valid', 2, ('disc', 'square')),
+                                ('test', 1, ('disc', ))):
+        write_images(tmp_path / name, number, names)
+    own = read_own_data(tmp_path)
+    assert {name: len(each.coco['images']) for name, each in own.parts.items()} == dict(
+        train=3, val=2, test=1)
+    assert own.categories == ['star', 'disc']
+    assert all(each.coco['categories'] == own.parts['train'].coco['categories']
+               for each in own.parts.values())
+    assert own.parts['val'].counts() == dict(disc=2)
+    assert own.notes[-1] == 'no object to train on: square; left out of val'
+
+
+def test_equal_names_are_one_category_and_empty_ones_none(tmp_path):
+    folder = write_images(tmp_path, 4)
+    table = json.loads((folder / '_annotations.coco.json').read_text())
+    table['categories'] += [dict(id=0, name='parent'), dict(id=5, name='disc'),
+                            dict(id=6, name='Background')]
+    add_object(table, 0, 5, (1, 1, 9, 9))
+    add_object(table, 0, 6, (1, 1, 9, 9))
+    (folder / '_annotations.coco.json').write_text(json.dumps(table))
+    own = read_own_data(folder)
+    assert own.categories == ['disc', 'star']
+    counts = sum((each.counts() for each in own.parts.values()), start=Counter())
+    assert counts == dict(disc=5, star=4)
+
+
+def test_other_data_to_validate_on(tmp_path):
+    own = read_own_data(write_images(tmp_path / 'a', 3), write_images(tmp_path / 'b', 5))
+    assert len(own.parts['train'].coco['images']) == 3
+    assert len(own.parts['val'].coco['images']) == 5
+
+
+@pytest.mark.parametrize('number, names, val, message', [
+    (0, ('disc', ), None, 'no image that is there|cannot be trained on'),
+    (3, (), None, 'cannot be trained on'),
+    (1, ('disc', ), None, 'has one image with objects'),
+    (3, ('disc', ), ('star', ), 'none of the 2 images to validate on has an object of disc'),
+])
+def test_too_little_data(tmp_path, number, names, val, message):
+    folder = write_images(tmp_path / 'data', number, names)
+    other = None if val is None else write_images(tmp_path / 'other', 2, val)
+    with pytest.raises(InvalidInputError, match=message):
+        read_own_data(folder, other)
+
+
+def test_problems_are_summed_up(tmp_path):
+    folder = write_images(tmp_path / 'data', 5)
+    table = json.loads((folder / '_annotations.coco.json').read_text())
+    for each in table['annotations'][:2]:
+        each['segmentation'] = [[1, 1, 5, 5]]
+    (folder / '_annotations.coco.json').write_text(json.dumps(table))
+    own = read_own_data(folder)
+    assert sum(len(each.objects) for each in own.parts.values()) == 8
+    assert any(note.startswith('2 x ') and ', for example _annotations' in note
+               for note in own.notes)
+
+
+def test_a_folder_without_annotations(tmp_path):
+    with pytest.raises(InvalidInputError, match='no annotations of a known format'):
+        read_own_data(tmp_path)
+    with pytest.raises(FileNotFoundError, match='gone: no such file or folder'):
+        read_own_data(tmp_path / 'gone')
+
+
+def test_images_elsewhere(tmp_path):
+    folder = write_images(tmp_path / 'photos', 4)
+    (tmp_path / 'found').mkdir()
+    (folder / '_annotations.coco.json').rename(tmp_path / 'found' / 'annotations.json')
+    own = read_own_data(tmp_path / 'found', images=folder)
+    assert all((each.root / each.coco['images'][0]['file_name']).is_file()
+               for each in own.parts.values())

@@ -1,0 +1,115 @@
+import json
+
+import pytest
+import torch
+from own_pictures import write_images
+from PIL import Image
+
+from mmseg_instbox.apis import InstBoxInferencer, TrainingOptions, train_on_data
+from mmseg_instbox.apis.own_data_training import choose_work_dir
+from mmseg_instbox.engine import build_network, config_to_json, load_config, training_config
+from mmseg_instbox.engine import run_training as run_config
+from mmseg_instbox.errors import InvalidInputError
+
+QUICK = {f'{name}_dataloader.{key}': value for name in ('train', 'val', 'test')
+         for key, value in (('num_workers', 0), ('persistent_workers', False))}
+
+
+@pytest.fixture(scope='module')
+def base(tiny_config, tmp_path_factory):
+    """A checkpoint of a tiny network that knows squares and discs."""
+    cfg = load_config(str(tiny_config))
+    for part in (cfg.model.backbone, cfg.model.decode_head, cfg.model.box_head):
+        part.norm_cfg.type = 'BN'
+    torch.manual_seed(0)
+    file = tmp_path_factory.mktemp('base') / 'base.pth'
+    torch.save(dict(state_dict=build_network(cfg).half().state_dict(), meta=dict(
+        config_json=config_to_json(cfg), dataset_meta=dict(
+            classes=('background', 'square', 'disc')))), file)
+    return file
+
+
+@pytest.fixture(scope='module')
+def run(base, tmp_path_factory):
+    """The work directory of a training on twelve images, its best checkpoint and its output."""
+    folder = tmp_path_factory.mktemp('own')
+    data = folder / 'data'
+    write_images(data / 'train', 10)
+    write_images(data / 'test', 2)
+    options = TrainingOptions(epochs=2, base=str(base), work_dir=str(folder / 'work'),
+                              cfg_options=dict(QUICK, experiment_name='own'))
+    return folder / 'work', train_on_data(data, options), options, data
+
+
+def test_it_leaves_a_model_figures_and_pictures(run):
+    work_dir, best, *_ = run
+    assert best.name.startswith('best_AP50_iter_') and best.parent == work_dir
+    results = json.loads((work_dir / 'results.json').read_text())
+    assert results['val']['images'] == results['test']['images'] == 2
+    assert [row['category'] for row in results['val']['categories']] == ['disc', 'star']
+    assert all({'AP50', 'AP', 'APr_0.5', 'objects'} <= set(row)
+               for row in results['val']['categories'])
+    confusion = results['val']['confusion']
+    assert sum(map(sum, confusion[:-1])) == 4
+    assert Image.open(work_dir / 'validation.jpg').size[0] > 500
+    assert (work_dir / 'last_checkpoint').is_file()
+    assert not list((work_dir / 'annotations').glob('.*'))
+
+
+def test_the_model_predicts_with_the_names_of_the_data(run):
+    _, best, _, data = run
+    inferencer = InstBoxInferencer(str(best), show_progress=False)
+    assert inferencer.dataset_meta['thing_classes'] == ('disc', 'star')
+    assert 'label_names' in inferencer(str(data / 'test' / '0.png'))['predictions'][0]
+
+
+def test_known_categories_start_with_their_weights(run, base):
+    state = torch.load(run[0] / 'base.pth')['state_dict']
+    before = torch.load(base)['state_dict']
+    key = 'decode_head.conv_seg.weight'
+    assert torch.equal(state[key][:2], before[key][[0, 2]].float())
+    assert not any(torch.equal(state[key][2], row.float()) for row in before[key])
+
+
+def test_the_written_config_runs_the_same_and_resumes(run):
+    work_dir, *_ = run
+    text = (work_dir / 'config.py').read_text()
+    assert text.startswith('# Written by `instbox train`')
+    cfg = training_config(str(work_dir / 'config.py'), work_dir=str(work_dir / 'again'),
+                          cfg_options=dict(experiment_name='own_again'))
+    assert cfg.train_cfg.max_iters == 2 and cfg.train_cfg.type == 'BudgetTrainLoop'
+    runner = run_config(cfg, quiet=True)
+    assert runner.iter == 2
+    weights = [torch.load(folder / 'iter_2.pth')['state_dict']['decode_head.conv_seg.weight']
+               for folder in (work_dir, work_dir / 'again')]
+    assert torch.equal(*weights)
+
+
+def test_resuming_goes_on(run, capsys):
+    work_dir, best, options, data = run
+    text = (work_dir / 'config.py').read_text()
+    longer = dict(options.cfg_options, experiment_name='own_on', **{'train_cfg.max_iters': 4})
+    train_on_data(data, TrainingOptions(work_dir=str(work_dir), resume='auto', cfg_options=longer))
+    assert (work_dir / 'iter_4.pth').is_file()
+    assert (work_dir / 'config.py').read_text() == text
+    output = capsys.readouterr().out
+    assert len(output.splitlines()) < 40 and 'instbox predict' in output
+
+
+def test_nothing_to_resume(tmp_path):
+    with pytest.raises(InvalidInputError, match='no training to resume'):
+        train_on_data(tmp_path, TrainingOptions(work_dir=str(tmp_path), resume='auto'))
+
+
+def test_each_training_has_a_directory_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = []
+    for _ in range(3):
+        folder = choose_work_dir('data/cells.v2', TrainingOptions())
+        folder.mkdir(parents=True)
+        (folder / 'config.py').touch()
+        names.append(str(folder))
+    assert names == ['work_dirs/cells', 'work_dirs/cells_2', 'work_dirs/cells_3']
+    assert str(choose_work_dir('data/cells.v2', TrainingOptions(resume='auto'))) == names[-1]
+    assert str(choose_work_dir('data/new', TrainingOptions(resume='auto'))) == 'work_dirs/new'
+    assert str(choose_work_dir('data', TrainingOptions(work_dir='here'))) == 'here'

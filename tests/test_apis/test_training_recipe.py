@@ -1,0 +1,52 @@
+import json
+
+import pytest
+from mmseg.registry import DATASETS
+from own_pictures import add_object, write_images
+
+from mmseg_instbox.apis.own_data import DataPart, OwnData
+from mmseg_instbox.apis.training_recipe import choose_recipe, training_config_of
+
+
+def part(size, box, number=10):
+    table = dict(images=[dict(id=i, file_name=f'{i}.png', width=size, height=size // 2)
+                         for i in range(number)], annotations=[], categories=[dict(id=1, name='a')])
+    for image in range(number):
+        add_object(table, image, 1, (0, 0, box, box))
+    return DataPart(None, table)
+
+
+@pytest.mark.parametrize('size, box, side', [
+    (1000, 500, 416),  # large objects need no larger input
+    (1000, 70, 576),  # 40 pixels for each
+    (4000, 40, 800),  # as far as time allows
+    (100, 10, 160),  # small images are enlarged a little
+])
+def test_the_input_shows_small_objects(monkeypatch, size, box, side):
+    monkeypatch.setattr('mmseg_instbox.apis.training_recipe.get_device', lambda: 'cpu')
+    assert choose_recipe(part(size, box), 10).side == side
+
+
+def test_time_and_number_of_images_decide_on_length_and_augmentation():
+    few, many = choose_recipe(part(500, 100), 10), choose_recipe(part(500, 100, 300), 10)
+    assert few.few_images and not many.few_images and few.minutes == 10
+    assert few.max_validated == 100 or few.max_validated == 1000
+    exact = choose_recipe(part(500, 100, 30), 10, epochs=5)
+    assert exact.minutes is None and exact.max_validated is None
+    assert exact.max_iters == 5 * -(-30 // exact.batch)
+
+
+def test_the_data_sets_of_the_config_load(tmp_path):
+    folder = write_images(tmp_path / 'data', 4)
+    table = json.loads((folder / '_annotations.coco.json').read_text())
+    own = OwnData({name: DataPart(folder, table).with_categories(['star', 'disc'])
+                   for name in ('train', 'val')}, [])
+    own.write(tmp_path / 'annotations')
+    recipe = choose_recipe(own.parts['train'], 1)
+    cfg = training_config_of(recipe, own, dict(type='InstBoxSegmentor'), tmp_path, None, 3)
+    for loader, count in ((cfg.train_dataloader, 4), (cfg.val_dataloader, 4)):
+        dataset = DATASETS.build(loader.dataset)
+        sample = dataset[0]['data_samples']
+        assert len(dataset) == count and dataset.metainfo['thing_classes'] == ('star', 'disc')
+    assert sorted(sample.gt_instances.labels.tolist()) == [0, 1]
+    assert cfg.randomness.seed == 3 and cfg.default_hooks.checkpoint.save_best == 'AP50'

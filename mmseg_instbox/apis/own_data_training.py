@@ -12,7 +12,7 @@ from ..engine.hooks import ProgressLineHook
 from ..engine.training import check_work_dir
 from ..errors import InvalidInputError
 from ..utils import atomic_write
-from .inferencer_settings import default_weights
+from .model_loading import default_weights
 from .own_data import OwnData, choose_images, read_own_data
 from .training_recipe import MONITOR, Recipe, choose_recipe, training_config_of
 from .training_report import report_training

@@ -16,15 +16,14 @@ from ..datasets.transforms import LoadInstImage
 from ..engine import read_checkpoint
 from ..engine.model_loading import load_weights
 from ..evaluation.functional.confusion import confusion_matrix
-from ..evaluation.sample_reader import read_image
-from ..utils import write_json
+from ..evaluation.sample_reader import decode_image
+from ..utils import DEFAULT_SCORE_THR, write_json
 from ..visualization import InstBoxLocalVisualizer, contact_sheet
 from ..visualization.utils import write_picture
 from .training_recipe import MONITOR, evaluators
 
 MAX_PICTURES = 12
 MAX_CONFUSIONS = 10
-MIN_SCORE = 0.2  # of instances that are drawn and counted as confused, as in `instbox predict`
 COLUMNS = {'AP50': 'AP50', 'AP': 'AP', 'AP^r 0.5': 'APr_0.5', 'IoU': 'IoU'}
 
 
@@ -88,8 +87,8 @@ def evaluate(runner: Runner, name: str, work_dir: Path,
         sample, = model.val_step(batch)
         content = sample.to_dict()
         evaluator.process([content], batch)
-        image = read_image(content, meta)
-        sure = image.overlap.kept & (image.scores >= MIN_SCORE)
+        image = decode_image(content, meta)
+        sure = image.overlap.kept & (image.scores >= DEFAULT_SCORE_THR)
         confusion += confusion_matrix(image.overlap.ious[sure], image.labels[sure],
                                       image.gt_labels, image.scores[sure], len(things))
         if index in drawn:
@@ -112,7 +111,7 @@ def _join_rows(files: list[Path]) -> list[dict]:
 
 
 def _draw(sample: SegDataSample, meta: dict) -> np.ndarray:
-    visualizer = InstBoxLocalVisualizer('contact_sheet', score_thr=MIN_SCORE)
+    visualizer = InstBoxLocalVisualizer('contact_sheet', score_thr=DEFAULT_SCORE_THR)
     visualizer.set_dataset_meta(**meta)
     image = LoadInstImage()(dict(img_path=sample.img_path))['img'][..., ::-1]
     visualizer.add_datasample(sample.img_path, np.ascontiguousarray(image), sample)
@@ -149,7 +148,7 @@ def print_confusions(found: dict, console: Console) -> None:
     console.print(f'Of {objects} objects {right} were found, {matrix[:-1, -1].sum()} missed, '
                   f'{objects - right - matrix[:-1, -1].sum()} given another category; '
                   f'{matrix[-1].sum()} predictions on no object (IoU above 0.5, score from '
-                  f'{MIN_SCORE}).')
+                  f'{DEFAULT_SCORE_THR}).')
     np.fill_diagonal(matrix, 0)
     matrix[-1], matrix[:, -1] = 0, 0
     order = np.argsort(-matrix, axis=None, kind='stable')[:MAX_CONFUSIONS]

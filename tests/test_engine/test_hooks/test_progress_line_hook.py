@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 import torch
 
-from mmseg_instbox.engine import ProgressLineHook
+from mmseg_instbox.engine.hooks import ProgressLineHook
 
 
 def test_without_a_terminal_each_validation_is_a_line(capsys):

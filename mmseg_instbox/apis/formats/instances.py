@@ -116,7 +116,8 @@ def read_instances(sample: SegDataSample, categories: Categories,
     tracks = _to_numpy(getattr(found, 'track_ids', np.full(len(labels), -1)))
     if isinstance(found['masks'], list):
         masks, shape = found['masks'], tuple(sample.ori_shape)
-        filled = mask_tools.area(masks) > 0 if masks else np.zeros(0, bool)
+        # one by one: pycocotools fails at the areas of more than 255 masks together
+        filled = np.array([mask_tools.area(mask) > 0 for mask in masks], bool)
     else:
         masks = _to_numpy(found['masks'])
         shape, filled = masks.shape[1:], masks.any(axis=(1, 2))

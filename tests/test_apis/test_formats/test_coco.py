@@ -4,11 +4,13 @@ import json
 import numpy as np
 import pytest
 import torch
+from mmengine.structures import InstanceData
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from mmseg_instbox.apis.formats import CocoWriter
 from mmseg_instbox.apis.formats.coco import coco_annotations
+from mmseg_instbox.utils.run_lengths import encode_mask
 
 
 @pytest.fixture
@@ -123,3 +125,11 @@ def test_frames_of_videos_have_their_numbers_and_objects_theirs(write, make_samp
 def test_masks_without_pixels_are_left_out(annotate, make_sample, masks, meta):
     masks[0] = False
     assert len(annotate(make_sample(masks[:2], [0, 1], [.5, .5]), 1, meta)) == 1
+
+
+def test_more_encoded_masks_than_a_byte_counts(write, make_sample):
+    sample = make_sample(np.eye(305, dtype=bool).reshape(305, 5, 61), [0] * 305, [.5] * 305)
+    found = sample.pred_instances
+    codes = [encode_mask(mask) for mask in found.masks.numpy()]
+    sample.pred_instances = InstanceData(masks=codes, labels=found.labels, scores=found.scores)
+    assert len(json.loads(write((sample, 'many')).read_text())['annotations']) == 305

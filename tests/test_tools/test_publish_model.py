@@ -1,5 +1,6 @@
 import hashlib
 import json
+import math
 import runpy
 import sys
 from collections.abc import Callable
@@ -98,4 +99,23 @@ def test_a_mistake_is_answered_with_one_sentence_and_no_file(publish, trained, t
                  trained=trained / 'iter_2.pth')
     with pytest.raises(SystemExit, match=rf'^publish_model\.py: .*{answer}'):
         publish(*(argument.format(**names) for argument in arguments))
+    assert not (tmp_path / 'out.pth').exists()
+
+
+def test_background_odds_shift_the_logit_of_the_background_alone(publish, trained, tmp_path):
+    for name, odds in (('plain.pth', 1), ('shifted.pth', 0.25)):
+        publish(trained / 'iter_2.pth', tmp_path / name, '--background-odds', odds)
+    models = [load_model(tmp_path / name, device='cpu') for name in ('plain.pth', 'shifted.pth')]
+    image = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        plain, shifted = (model.decode_head(model.backbone(image)) for model in models)
+    shift = (shifted - plain).mean(dim=(0, 2, 3))
+    expected = torch.tensor([math.log(0.25)] + [0.] * (len(shift) - 1))
+    torch.testing.assert_close(shift, expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize('odds', [0, -1])
+def test_background_odds_must_be_positive(publish, trained, tmp_path, odds):
+    with pytest.raises(SystemExit, match='factor above 0'):
+        publish(trained / 'iter_2.pth', tmp_path / 'out.pth', '--background-odds', odds)
     assert not (tmp_path / 'out.pth').exists()

@@ -3,13 +3,15 @@
 Optimizer, schedule and log of the training go; weights, the names of the categories and the
 resolved config as JSON stay, so that ``mmseg_instbox.apis.load_model(OUT)`` needs nothing else.
 The weights are tried in the model of the config first. With ``--half`` they are stored in half
-precision (but for tensors that it cannot hold) and computed with in single precision again. Prints
+precision (but for tensors that it cannot hold) and computed with in single precision again.
+``--background-odds`` moves the borders between background and things without a training. Prints
 size and SHA-256.
 """
 import argparse
 import hashlib
 import io
 import json
+import math
 from pathlib import Path
 
 import torch
@@ -38,6 +40,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--config', help='config file, or name in the model index (default: the '
                         'config in the checkpoint)')
     parser.add_argument('--half', action='store_true', help='store weights in half precision')
+    parser.add_argument('--background-odds', type=float, default=1., metavar='FACTOR',
+                        help='multiply the odds of the background with this (default: %(default)s)')
     parser.add_argument('--figures', type=Path, metavar='FILE',
                         help='JSON file with figures of the model, such as metrics.json')
     parser.add_argument('--card', type=Path, metavar='FILE', help='text that describes the model')
@@ -48,7 +52,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def publish(checkpoint: str, config: str | None = None, half: bool = False,
-            allow_pickle: bool = False) -> dict:
+            allow_pickle: bool = False, background_odds: float = 1.) -> dict:
     """What is published of a training's checkpoint.
 
     Args:
@@ -56,6 +60,7 @@ def publish(checkpoint: str, config: str | None = None, half: bool = False,
         config: Its config, a file or a name of the model index; None: the one that it carries.
         half: Whether to store the weights in half precision.
         allow_pickle: Trust the file, see ``read_checkpoint``.
+        background_odds: Factor on the odds of the background.
 
     Returns:
         dict: ``state_dict`` and ``meta``, the latter with ``config_json`` and ``dataset_meta``.
@@ -70,6 +75,7 @@ def publish(checkpoint: str, config: str | None = None, half: bool = False,
         raise InvalidInputError(f'{checkpoint} carries no config as JSON: give --config FILE.')
     given = (checkpoint, None) if config is None else (config, checkpoint)
     model = load_model(*given, device='cpu', allow_pickle=allow_pickle)
+    scale_background_odds(model, background_odds)
     cfg = model.cfg
     for key in RUN_SETTINGS:
         cfg.pop(key, None)
@@ -79,6 +85,19 @@ def publish(checkpoint: str, config: str | None = None, half: bool = False,
     weights = {name: shrink(tensor) if half else tensor.clone()
                for name, tensor in model.state_dict().items()}
     return dict(meta=meta, state_dict=weights)
+
+
+def scale_background_odds(model: torch.nn.Module, factor: float) -> None:
+    """Adds ``log(factor)`` to the background's logit, in the last bias of the decode head."""
+    if factor == 1:
+        return
+    classes = model.dataset_meta['classes']
+    if not factor > 0 or classes[0] != 'background':
+        raise InvalidInputError('--background-odds needs a factor above 0 and a model whose first '
+                                f'category is background; got {factor} and {classes[0]!r}.')
+    *_, bias = (tensor for name, tensor in model.decode_head.state_dict().items()
+                if name.endswith('bias') and len(tensor) == len(classes))
+    bias[0] += math.log(factor)
 
 
 def shrink(tensor: torch.Tensor) -> torch.Tensor:
@@ -106,7 +125,8 @@ def add_notes(meta: dict, figures: Path | None, card: Path | None) -> None:
 def main() -> None:
     args = parse_args()
     with user_errors():
-        published = publish(args.checkpoint, args.config, args.half, args.allow_pickle)
+        published = publish(args.checkpoint, args.config, args.half, args.allow_pickle,
+                            args.background_odds)
         add_notes(published['meta'], args.figures, args.card)
         buffer = io.BytesIO()
         torch.save(published, buffer)

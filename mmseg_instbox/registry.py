@@ -33,14 +33,15 @@ def registered_names(not_imported: Container[str] = ()) -> dict[str, set[str]]:
     Packages whose classes are registered on first use are imported, without their notices, but for
     those of the registries ``not_imported``.
     """
-    names = {scope: set() for scope in OWN_SCOPES}
-    for registry in _all_registries():
-        if registry.scope in OWN_SCOPES:
+    known = [registry for registry in _all_registries() if registry.scope in OWN_SCOPES]
+    with redirect_stdout(io.StringIO()):
+        for registry in known:  # all of them first: a child's modules may register with a parent
             if registry.name not in not_imported:
-                with redirect_stdout(io.StringIO()):
-                    registry.import_from_location()
-            for scope in OWN_SCOPES[OWN_SCOPES.index(registry.scope):]:
-                names[scope].update(registry.module_dict)
+                registry.import_from_location()
+    names = {scope: set() for scope in OWN_SCOPES}
+    for registry in known:
+        for scope in OWN_SCOPES[OWN_SCOPES.index(registry.scope):]:
+            names[scope].update(registry.module_dict)
     return names
 
 

@@ -1,4 +1,5 @@
 """Prepares annotated images of any format for a training: parts, categories, files."""
+import json
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -9,7 +10,7 @@ import numpy as np
 
 from .. import datasets
 from ..errors import InvalidInputError
-from ..utils import write_json
+from ..utils import atomic_write
 
 BACKGROUND = ('background', '_background_')  # names that are no category of objects
 SHARE = 0.2  # of the images that are split off for validation
@@ -86,7 +87,8 @@ class OwnData:
     def write(self, folder: Path) -> None:
         """Write the parts as ``train.json``, ``val.json`` and ``test.json`` of COCO's format."""
         for name, part in self.parts.items():
-            write_json(part.coco, folder / f'{name}.json')
+            # not indented, which takes minutes for a data set of COCO's size
+            atomic_write(json.dumps(part.coco).encode(), folder / f'{name}.json')
 
 
 def read_own_data(path: str | Path, val: str | Path | None = None,

@@ -30,7 +30,7 @@ COLUMNS = {'AP50': 'AP50', 'AP': 'AP', 'AP^r 0.5': 'APr_0.5', 'IoU': 'IoU'}
 def report_training(runner: Runner, work_dir: Path, console: Console) -> Path:
     """Evaluate the best checkpoint, print the figures and how to predict with it.
 
-    Writes ``results.json`` and ``validation.jpg`` to ``work_dir``.
+    Writes ``results.json`` and ``validation.png`` to ``work_dir``.
 
     Args:
         runner: The runner, after the training.
@@ -43,7 +43,7 @@ def report_training(runner: Runner, work_dir: Path, console: Console) -> Path:
     best = work_dir / Path(runner.message_hub.get_info('best_ckpt')).name
     load_weights(runner.model, read_checkpoint(best), str(best))
     found, pictures = evaluate(runner, 'val', work_dir, MAX_PICTURES)
-    write_picture(contact_sheet(pictures), str(work_dir / 'validation.jpg'))
+    write_picture(contact_sheet(pictures), str(work_dir / 'validation.png'))
     train = json.loads((work_dir / 'annotations' / 'train.json').read_text())
     print_categories(found, train, console)
     print_confusions(found, console)
@@ -52,7 +52,7 @@ def report_training(runner: Runner, work_dir: Path, console: Console) -> Path:
         results['test'], _ = evaluate(runner, 'test', work_dir, 0)
         console.print(f'Test images, which took no part: {_summary(results["test"])}')
     write_json(results, work_dir / 'results.json')
-    console.print(f'Predictions on validation images: {work_dir / "validation.jpg"}\n'
+    console.print(f'Predictions on validation images: {work_dir / "validation.png"}\n'
                   f'To predict: instbox predict IMAGES --model {shlex.quote(str(best))}')
     return best
 

@@ -51,7 +51,7 @@ def test_it_leaves_a_model_figures_and_pictures(run):
                for row in results['val']['categories'])
     confusion = results['val']['confusion']
     assert sum(map(sum, confusion[:-1])) == 4
-    assert Image.open(work_dir / 'validation.jpg').size[0] > 500
+    assert Image.open(work_dir / 'validation.png').size[0] > 500
     assert (work_dir / 'last_checkpoint').is_file()
     assert not list((work_dir / 'annotations').glob('.*'))
 

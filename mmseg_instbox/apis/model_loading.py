@@ -105,10 +105,9 @@ def build_pipeline(cfg: Any, at_own_size: bool) -> Callable[[dict], dict]:
             raise InvalidInputError('The config has no test_pipeline, which says how images are '
                                     'scaled and packed: add one.')
         left_out = _LOADING + (_RESIZING if at_own_size else ())
-        loader, *others = copy.deepcopy(list(pipeline))
-        first = dict(type='LoadImageFromNDArray', to_float32=loader.get('to_float32', False))
-        return Compose([first, *(each for each in others
-                                 if str(each['type']).split('.')[-1] not in left_out)])
+        steps = [(str(step['type']).split('.')[-1], step) for step in copy.deepcopy(list(pipeline))]
+        first = dict(type='LoadImageFromNDArray', to_float32=steps[0][1].get('to_float32', False))
+        return Compose([first, *(step for kind, step in steps[1:] if kind not in left_out)])
 
 
 def autocast_dtype(precision: str, model: nn.Module,

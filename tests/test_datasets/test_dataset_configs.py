@@ -5,8 +5,9 @@ from mmengine.registry import DATA_SAMPLERS
 from mmseg.registry import DATASETS, METRICS
 from torch.utils.data import TensorDataset
 
-NAMES = ['cityscapes_512x1024', 'coco-as-voc_500x500', 'coco_512x512', 'shapes_160x160',
-         'voc-mini_224x224', 'voc-mini_352x352', 'voc-plus_416x416', 'voc12-sbd_500x500']
+NAMES = ['cityscapes_512x1024', 'coco-as-voc_500x500', 'coco-format_512x512', 'coco_512x512',
+         'shapes_160x160', 'voc-mini_224x224', 'voc-mini_352x352', 'voc-plus_416x416',
+         'voc12-sbd_500x500']
 
 
 def config(repo, name):

@@ -1,5 +1,6 @@
 """Every example of docs/inference.md runs, in the order of the page, on a small random model."""
 import io
+import json
 import re
 import shlex
 import urllib.request
@@ -62,7 +63,7 @@ def run(language: str, text: str, names: dict) -> object:
     try:
         if language == 'bash':
             return None if text.startswith(NOT_RUN) else CliRunner().invoke(
-                cli, shlex.split(text)[1:])
+                cli, shlex.split(text, comments=True)[1:])
         if '\n' in text:
             exec(text, names)
             return None
@@ -115,6 +116,11 @@ def make_files(tiny_config: Path) -> None:
     for number in range(5):
         video.write(np.roll(cv2.imread('photos/a.jpg'), 4 * number, axis=1))
     video.release()
+    Path('my_labelme_folder').mkdir()
+    cv2.imwrite('my_labelme_folder/a.jpg', blocks[:64, :64])
+    outline = dict(label='cat', shape_type='polygon', points=[[4, 4], [40, 4], [40, 40], [4, 40]])
+    Path('my_labelme_folder/a.json').write_text(json.dumps(dict(
+        imagePath='a.jpg', imageWidth=64, imageHeight=64, shapes=[outline])))
     Path('my_config.py').write_text(tiny_config.read_text())
     Path('work_dirs/my_config').mkdir(parents=True)
     save_model('my_config.py', 'work_dirs/my_config/iter_2000.pth')

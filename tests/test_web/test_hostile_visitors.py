@@ -27,7 +27,7 @@ LEAKS = re.compile(r'Traceback|File "|site-packages|\.py\b|/root|/home|/work|/us
 
 
 NOT_AN_IMAGE = ('a.png: not an image that can be read (unknown format). Use JPEG, PNG, WebP, TIFF '
-                'or BMP.')
+                'or BMP; HEIC needs pip install pillow-heif.')
 
 
 class FailingInferencer(ColourInferencer):

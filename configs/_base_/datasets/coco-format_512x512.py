@@ -1,13 +1,12 @@
 # Your own data as instances JSON in COCO's format, which `instbox convert DATA --format coco` makes
 # of any other. Change data_root, the names and the files.
-_base_ = '../dataloaders.py'
+_base_ = '../inst_dataset.py'
 dataset_type = 'CocoInstDataset'
 data_root = 'data/my_coco'
 metainfo = dict(classes=('background', 'disc', 'star'))
 crop_size = (416, 416)
 train_pipeline = [
-    dict(type='LoadInstImage'),
-    dict(type='LoadInstAnnotations'),
+    *_base_.load,
     dict(
         type='RandomChoice',
         prob=[0.4, 0.6],
@@ -18,16 +17,11 @@ train_pipeline = [
                      keep_ratio=True),
                 dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.9)
             ],
-        ]),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='PhotoMetricDistortion'),
-    dict(type='PackInstInputs')
+        ]), *_base_.augment
 ]
 test_pipeline = [
-    dict(type='LoadInstImage'),
-    dict(type='Resize', scale=(512, 512), keep_ratio=True),
-    dict(type='LoadInstAnnotations'),
-    dict(type='PackInstInputs')
+    _base_.load[0],
+    dict(type='Resize', scale=(512, 512), keep_ratio=True), *_base_.test_pipeline[1:]
 ]
 train_dataloader = dict(
     batch_size=8,

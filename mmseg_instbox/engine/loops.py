@@ -7,8 +7,8 @@ from torch.utils.data import DataLoader
 
 from ..errors import InvalidInputError
 
-FINAL_VALIDATIONS = 2  # that the budget has to leave time for: the last one, and the report's
-LONGEST_SHARE = 0.2  # of the time that validations may take
+FINAL_VALIDATIONS = 2  # that the budget leaves time for: the last one, and the report's
+LONGEST_SHARE = 0.2  # of the time that validations may take, and that is left for the final ones
 LAST_PROGRESS = 0.999  # at which the learning rates are not 0 yet
 
 
@@ -50,7 +50,7 @@ class BudgetTrainLoop(IterBasedTrainLoop):
         self.validations = validations
         self.warmup = warmup
         self.power = power
-        self._longest = 0.  # seconds of a validation
+        self._seconds = 0.  # that the last validation took
         self._validated = 0.  # progress at the last one
         self._began = 0.  # progress at the first iteration
 
@@ -60,8 +60,9 @@ class BudgetTrainLoop(IterBasedTrainLoop):
         done = self._iter / self._max_iters
         if self.minutes is None:
             return done
-        seconds = 60 * self.minutes - FINAL_VALIDATIONS * self._longest
-        passed = (monotonic() - self._start) / max(seconds, 1e-3)
+        seconds = 60 * self.minutes
+        seconds -= min(FINAL_VALIDATIONS * self._seconds, LONGEST_SHARE * seconds)
+        passed = (monotonic() - self._start) / seconds
         return min(1., max(done, passed))
 
     def run(self) -> None:
@@ -99,12 +100,12 @@ class BudgetTrainLoop(IterBasedTrainLoop):
         self.val_interval = self._max_iters + 1
         if self._iter < self._max_iters and self.runner.val_loop is not None:
             seconds = 60 * self.minutes if self.minutes else float('inf')
-            distance = max(1 / self.validations, self._longest / LONGEST_SHARE / seconds)
+            distance = max(1 / self.validations, self._seconds / LONGEST_SHARE / seconds)
             if self.progress - self._validated >= distance:
                 self._validate()
 
     def _validate(self) -> None:
         start = monotonic()
         self.runner.val_loop.run()
-        self._longest = max(self._longest, monotonic() - start)
+        self._seconds = monotonic() - start
         self._validated = self.progress

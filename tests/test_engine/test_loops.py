@@ -21,7 +21,7 @@ def train(monkeypatch):
     clock = SimpleNamespace(now=0.)
     monkeypatch.setattr(loops, 'monotonic', lambda: clock.now)
 
-    def run(tick, hub=None, iteration=0, **settings):
+    def run(tick, hub=None, iteration=0, first=2, **settings):
         rates, validated, start = [], [], clock.now
         optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.)
 
@@ -30,7 +30,7 @@ def train(monkeypatch):
             rates.append(optimizer.param_groups[0]['lr'])
 
         def validate():
-            clock.now += 2
+            clock.now += 2 if validated else first
             validated.append(loop.iter)
 
         runner = MagicMock(
@@ -58,6 +58,11 @@ def test_the_budget_holds_and_rates_follow_the_clock(train):
 def test_validations_take_a_fifth_of_the_time_at_most(train):
     _, validated, _ = train(tick=0.1, max_iters=10000, minutes=1, validations=100)
     assert 5 <= len(validated) <= 8
+
+
+def test_a_first_validation_that_is_slow_leaves_time_to_train(train):
+    rates, _, seconds = train(tick=1, first=20, max_iters=10000, minutes=1)
+    assert len(rates) > 20 and seconds <= 61
 
 
 def test_few_iterations_end_before_the_time(train):

@@ -83,7 +83,7 @@ def predict(inputs: tuple[str, ...], out: str, overwrite: bool, batch_size: int,
                                '--no-pictures.')
     if str(model['model']).endswith('.py') and model['weights'] is None:
         raise click.UsageError(f'{model["model"]} is a config: give its --weights, too.')
-    load_package('datasets', 'apis.inst_box_inferencer')
+    load_package('apis.formats', 'apis.inst_box_inferencer')
     from ..apis.jobs.listing import list_inputs
     from ..apis.jobs.prediction_job import PredictionJob
     from ..apis.jobs.storage import Storage

@@ -33,7 +33,7 @@ def test_the_settings_are_those_of_the_visualizer(python_blocks):
         settings.pop('vis_backends', None)
         PixelBoxVisualizer('page', **settings)
     visualizer = PixelBoxVisualizer('page_2', stages=('votes', 'instances'), columns=4)
-    assert visualizer.score_thr == DEFAULT_SCORE_THR == 0.4  # as the page says
+    assert visualizer.score_thr == DEFAULT_SCORE_THR == 0.3  # as the page says
 
 
 def test_pictures_of_the_page_are_there_and_small(repo):

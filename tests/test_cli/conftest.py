@@ -48,7 +48,7 @@ def trained(succeed, tiny_config, tmp_path_factory) -> Path:
     """The work directory of a run of 16 iterations."""
     work_dir = tmp_path_factory.mktemp('trained')
     succeed('train', tiny_config, '--work-dir', work_dir, '--cfg-options', 'train_cfg.max_iters=16',
-            'train_cfg.val_interval=16', *settings_apart(work_dir))
+            'train_cfg.val_interval=16', 'randomness.seed=0', *settings_apart(work_dir))
     return work_dir
 
 

@@ -190,5 +190,5 @@ def test_results_are_what_the_page_says(results):
 def test_files_are_where_the_page_says(results):
     assert {'found/vis/a.jpg', 'found/preds/a.json', 'annotated.mp4', 'converted/a.json',
             'found/coco/annotations.json', 'found/labelme/photos/a.json', 'found/vis/photo.jpg',
-            'large/coco/annotations.json', 'converted/yolo/labels/photos/a.txt',
+            'large/coco/annotations.json', 'converted/yolo/labels/a.txt',
             'converted/panoptic/panoptic.json'} <= results['files']

@@ -18,16 +18,17 @@ def start_from(base: str, classes: Sequence[str],
     All categories but the first, the background, become things.
 
     Args:
-        base: What :func:`~.model_loading.load_model` takes as ``model``.
+        base: What :func:`~mmseg_instbox.engine.model_loading.load_model` takes as ``model``.
         classes: Names of the new categories, the background first.
-        allow_pickle: As of :func:`~.model_loading.load_model`.
+        allow_pickle: As of :func:`~mmseg_instbox.engine.model_loading.load_model`.
 
     Returns:
         tuple: The config of the model; its weights, float32, or None if ``base`` has none; and
         the names whose weights were kept.
 
     Raises:
-        ValueError: ``base`` is no segmentor of ours, or see :func:`~.model_loading.load_model`.
+        ValueError: ``base`` is no segmentor of ours, or see
+            :func:`~mmseg_instbox.engine.model_loading.load_model`.
     """
     cfg, checkpoint, source = read_model(base, None, allow_pickle)
     model = copy.deepcopy(cfg.get('model') or {})

@@ -1,19 +1,21 @@
 # make quickstart   train, evaluate and predict on a small generated data set
 # make lint         ruff, and import-linter for the layers
 # make test         lint and tests
+# make docs         the documentation site, in docs/_build/html
 # Each installs what it needs into .venv first; it is used again when it is there.
 
 VENV := .venv
 BIN := $(VENV)/bin
 BASE := $(VENV)/.installed
 ALL := $(VENV)/.installed-all
+DOCS := $(VENV)/.installed-docs
 PYTHON ?= $(shell for p in python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo $$p && break; done)
 # the build of torch: TORCH_INDEX=https://download.pytorch.org/whl/cpu, .../cu128, ...
 TORCH_INDEX ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: install quickstart test lint clean
+.PHONY: install quickstart test lint docs clean
 
 install: $(ALL)
 
@@ -43,5 +45,12 @@ lint: $(ALL)
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 
+$(DOCS): $(BASE) requirements-docs.txt
+	$(PIP) install -r requirements-docs.txt
+	touch $@
+
+docs: $(DOCS)
+	$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build/html
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info mmseg_instbox/.mim .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) build docs/_build docs/_generated dist *.egg-info mmseg_instbox/.mim .pytest_cache .ruff_cache .import_linter_cache

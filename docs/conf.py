@@ -24,7 +24,7 @@ myst_enable_extensions = ['colon_fence', 'deflist']
 myst_heading_anchors = 4
 copybutton_exclude = '.linenos, .gp, .go'
 
-autodoc_default_options = {'members': True, 'show-inheritance': True}
+autodoc_default_options = {'members': True, 'show-inheritance': True, 'ignore-module-all': True}
 autodoc_member_order = 'bysource'
 add_module_names = False
 autodoc_typehints_format = 'short'

@@ -19,6 +19,7 @@ INCLUDED = {
     'configs/instbox/ablations/README.md': 'zoo/ablations.md',
     'configs/instbox/any_model/README.md': 'zoo/any_model.md',
     'demo/README.md': 'zoo/model_card.md',
+    'demo/samples/README.md': 'zoo/samples.md',
 }
 API = ('apis', 'core', 'models', 'datasets', 'engine', 'evaluation', 'visualization', 'deploy',
        'utils')
@@ -100,19 +101,17 @@ def _name_link(name: str, value: object) -> str:
     """A link to where a name is defined, with the first line of its docstring."""
     if not isinstance(value, type | FunctionType):
         return f'`{name}`'
-    summary = (value.__doc__ or '').partition('\n')[0]
+    summary = re.sub(r':\w+:`~?([^`]*)`', r'`\1`', (value.__doc__ or '').partition('\n')[0])
     return f'{{py:obj}}`{name} <{value.__module__}.{value.__qualname__}>`: {summary}'
 
 
 def _modules(package: str) -> Iterator[str]:
-    """The names of the modules of a package, those of the packages inside included."""
-    folder = ROOT / package.replace('.', '/')
-    for module in pkgutil.iter_modules([str(folder)]):
-        name = f'{package}.{module.name}'
-        if module.ispkg:
-            yield from _modules(name)
-        else:
-            yield name
+    """The names of the modules that define something public, below a package."""
+    for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f'{package}.'):
+        members = vars(importlib.import_module(module.name)).items()
+        if any(getattr(value, '__module__', None) == module.name and not name.startswith('_')
+               for name, value in members):
+            yield module.name
 
 
 def _rows(root: Path, model: dict) -> Iterator[str]:

@@ -29,6 +29,14 @@ def test_it_is_short_and_its_config_builds(repo, tmp_path, on_meta):
         assert MODELS.build(cfg.model).num_classes == 21
 
 
+def test_its_three_lines_find_the_cat(repo, monkeypatch):
+    monkeypatch.chdir(repo)
+    names = {}
+    exec(re.search(r'```python\n(from mmseg_instbox.*?)```', (repo / 'README.md').read_text(),
+                   re.S).group(1), names)
+    assert 'cat' in names['found']['label_names']
+
+
 def test_every_config_loads_and_builds(repo, on_meta):
     configs = sorted((repo / 'configs' / 'instbox').rglob('*.py'))
     assert len(configs) > 80

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from mmseg_instbox.utils import atomic_write, write_json
 
-from ..errors import MissingFileError
+from ..errors import InvalidInputError, MissingFileError
 from ..utils.foreign_errors import convert_errors
 from .sample_reader import category_names, sample_field
 
@@ -107,8 +107,8 @@ class PredictionDump:
         with convert_errors(f'{file}: not the index of a dump; {WRITE_AGAIN}'):
             self.meta = json.loads(file.read_text())
             if self.meta['version'] != VERSION:
-                raise ValueError(f'it has format version {self.meta["version"]}, this program '
-                                 f'reads version {VERSION}')
+                raise InvalidInputError(f'{file}: format version {self.meta["version"]}, this '
+                                        f'program reads version {VERSION}; {WRITE_AGAIN}.')
             self.img_paths = self.meta.pop('images')
 
     def __len__(self) -> int:

@@ -2,19 +2,19 @@
 import csv
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from mmseg_instbox.errors import InstBoxError
+from mmseg_instbox.errors import InstBoxError, InvalidInputError
 
-from ...utils.foreign_errors import reason
+from ...utils.foreign_errors import convert_errors, reason
 from ...utils.image_header import open_image
 from ...utils.run_lengths import encode_mask
 from ..instance_maps import VOID
 from ..voc_layout import VOC_CLASSES, voc_palette
-from .annotated_images import DEFAULT_CATEGORY, Annotations, find_split, read_text
+from .annotated_images import DEFAULT_CATEGORY, SPLITS, Annotations, find_split, read_text
 from .image_finder import ImageFinder
 
 MASK_SUFFIXES = ('.png', '.tif', '.tiff', '.bmp', '.gif')
@@ -37,24 +37,50 @@ def _name_lines(root: Path) -> list[str]:
             if line.strip() and line[0] != '#' and line.strip() != '__ignore__']
 
 
-def read_values(path: Path, colours: bool = False) -> np.ndarray:
-    """The values of a mask (H, W) int64: indices, or colours as ``red << 16 | green << 8 | blue``.
+def read_values(path: Path, colours: Mapping[int, int] = {}) -> np.ndarray:
+    """The values of a mask (H, W) int64.
 
     Args:
-        path: An indexed, grey (8, 16 or 32 bits) or RGB image.
-        colours: Whether the colours of an indexed image are wanted instead of its indices.
+        path: An indexed, grey (1 to 32 bits) or RGB image.
+        colours: The index that each colour, ``red << 16 | green << 8 | blue``, stands for. They
+            count in RGB images, and in indexed ones that have no other colours: programs that save
+            an image again may change its indices. Another colour becomes ``-colour - 1``.
+
+    Returns:
+        np.ndarray: Indices; of an RGB image that is not grey, without ``colours``, colours.
 
     Raises:
-        ValueError: It cannot be read.
+        ValueError: It cannot be read, or holds fractions.
     """
-    with open_image(path, str(path)) as image:
-        if image.mode in ('RGB', 'RGBA') or (colours and image.mode == 'P'):
-            rgb = np.asarray(image.convert('RGB'), dtype=np.int64)
-            grey = (rgb[..., 0] == rgb[..., 1]).all() and (rgb[..., 0] == rgb[..., 2]).all()
-            if grey and not colours:
-                return rgb[..., 0]
-            return rgb @ np.array([1 << 16, 1 << 8, 1])
-        return np.asarray(image if image.mode != '1' else image.convert('L')).astype(np.int64)
+    with convert_errors(f'{path}: the mask is broken'), open_image(path, str(path)) as image:
+        if image.mode == 'F':
+            raise InvalidInputError(f'{path}: the mask holds fractions, expected whole numbers.')
+        if image.mode in ('RGB', 'RGBA'):
+            return _rgb_values(np.asarray(image.convert('RGB'), dtype=np.int64), colours)
+        several = len(image.getbands()) > 1  # grey or indices, and transparency
+        values = np.asarray(image.getchannel(0) if several else image).astype(np.int64)
+        palette = image.getpalette() if image.mode == 'P' else None
+    return values if palette is None else _palette_values(values, palette, colours)
+
+
+def _rgb_values(rgb: np.ndarray, colours: Mapping[int, int]) -> np.ndarray:
+    codes = rgb @ np.array([1 << 16, 1 << 8, 1])
+    found, places = np.unique(codes, return_inverse=True)
+    if not all(code in colours for code in found.tolist()) and (rgb == rgb[..., :1]).all():
+        return rgb[..., 0]
+    if not colours:
+        return codes
+    indices = [colours.get(code, -code - 1) for code in found.tolist()]
+    return np.array(indices, np.int64)[places.reshape(codes.shape)]
+
+
+def _palette_values(values: np.ndarray, palette: list[int],
+                    colours: Mapping[int, int]) -> np.ndarray:
+    codes = [*map(_colour_code, zip(*[iter(palette)] * 3, strict=False))]
+    used = np.bincount(values.ravel()).nonzero()[0].tolist()
+    if not all(index < len(codes) and codes[index] in colours for index in used):
+        return values
+    return np.array([colours.get(code, 0) for code in codes], np.int64)[values]
 
 
 def read_voc(finder: ImageFinder) -> list[Annotations]:
@@ -69,56 +95,84 @@ def read_voc(finder: ImageFinder) -> list[Annotations]:
     found = []
     for objects in sorted(finder.root.rglob('SegmentationObject')):
         base = objects.parent
-        names = _category_names(base)
-        for split, stems in _lists(base, objects):
+        names, colours = _category_names(base)
+        masks = [_stems(base / 'SegmentationClass'), _stems(objects)]
+        for split, stems in _lists(base, masks[1]):
             part = Annotations(objects.relative_to(finder.root).as_posix(), split,
                                near=(base / 'JPEGImages').relative_to(finder.root).as_posix())
             for stem in stems:
-                _read_voc_image(stem, base, names, part, finder)
+                _read_voc_image(stem, masks, names, colours, part, finder)
             found.append(part)
     return found
 
 
-def _category_names(base: Path) -> dict[int, str]:
-    """Names by the values of a category mask, as indices and as colours."""
+def _category_names(base: Path) -> tuple[dict[int, str], dict[int, int]]:
+    """Names of the categories by index, and the index, 0 for background, of each colour."""
     lines, palette = _name_lines(base), voc_palette()
-    if not lines:
-        others = {index: f'category {index}' for index in range(len(VOC_CLASSES) + 1, VOID)}
-        return dict(enumerate(VOC_CLASSES, 1)) | others
-    rows = [line.split(':') for line in lines]
+    rows = [line.split(':') for line in lines] or [['background'], *([name] for name in
+                                                                      VOC_CLASSES)]
     first = 0 if rows[0][0].lower() in BACKGROUND else 1
     names = {}
+    colours = {0: 0, _colour_code(palette[VOID].tolist()): VOID}
     for index, row in enumerate(rows, first):
         colour = re.findall(r'\d+', row[1])[:3] if len(row) > 1 else []
         colour = [*map(int, colour)] if len(colour) == 3 else palette[index % 256].tolist()
-        if row[0].lower() not in BACKGROUND:
+        is_background = row[0].strip().lower() in BACKGROUND
+        colours[_colour_code(colour)] = 0 if is_background else index
+        if not is_background:
             names[index] = row[0].strip()
-            names[_colour_code(colour)] = row[0].strip()
-    return names
+    if not lines:
+        names |= {index: f'category {index}' for index in range(len(rows), VOID)}
+    return names, colours
 
 
-def _colour_code(colour: list[int]) -> int:
+def _colour_code(colour: Sequence[int]) -> int:
     return int(colour[0]) << 16 | int(colour[1]) << 8 | int(colour[2])
 
 
-def _lists(base: Path, objects: Path) -> Iterator[tuple[str, list[str]]]:
+def _stems(folder: Path) -> dict[str, Path]:
+    """The masks below a folder, by their lower-case paths without suffix."""
+    return {file.relative_to(folder).with_suffix('').as_posix().lower(): file
+            for file in sorted(folder.rglob('*')) if file.suffix.lower() == '.png'
+            and not file.name.startswith('.')}
+
+
+def _lists(base: Path, masks: dict[str, Path]) -> Iterator[tuple[str, list[str]]]:
     """The splits with the names of their images."""
-    lists = {file.stem: [line.strip() for line in read_text(file).splitlines() if line.strip()]
-             for file in (base / 'ImageSets' / 'Segmentation').glob('*.txt')}
-    splits = {name: lists[name] for name in ('train', 'val', 'test') if name in lists}
-    if not splits:
-        splits = dict(all=sorted({*sum(lists.values(), [])}
-                                 or {file.stem for file in objects.glob('*.png')}))
-    yield from splits.items()
+    lists = {file.stem.lower(): [_listed_name(line, masks) for line
+                                 in read_text(file).splitlines() if line.strip()]
+             for file in sorted((base / 'ImageSets' / 'Segmentation').glob('*'))
+             if file.suffix.lower() == '.txt' and not file.name.startswith('.')}
+    splits: dict[str, list[str]] = {}
+    for word, split in SPLITS.items():
+        if word in lists:
+            splits[split] = [*dict.fromkeys([*splits.get(split, []), *lists[word]])]
+    yield from (splits or dict(all=sorted({*sum(lists.values(), [])} or masks))).items()
 
 
-def _read_voc_image(stem: str, base: Path, names: dict[int, str], part: Annotations,
-                    finder: ImageFinder) -> None:
-    files = [base / folder / f'{stem}.png' for folder in ('SegmentationClass',
-                                                          'SegmentationObject')]
+def _listed_name(line: str, masks: dict[str, Path]) -> str:
+    """The name of an image in a list, which may have a suffix, folders of another machine, or the
+    1 or -1 of VOC's lists of a category behind it."""
+    parts = [part.strip() for part in re.split(r'[\\/]+', line) if part.strip(' .')]
+    for first in range(len(parts)):
+        name = '/'.join(parts[first:])
+        for each in (name, str(PurePosixPath(name).with_suffix('')), name.rsplit(None, 1)[0]):
+            if each.lower() in masks:
+                return each
+    return line.strip()
+
+
+def _read_voc_image(stem: str, masks: list[dict[str, Path]], names: dict[int, str],
+                    colours: dict[int, int], part: Annotations, finder: ImageFinder) -> None:
+    files = [each.get(stem.lower()) for each in masks]
+    if None in files:
+        folder = ('SegmentationClass', 'SegmentationObject')[files.index(None)]
+        part.report('unreadable mask', part.file, f'there is no mask of {stem!r} in {folder}; it '
+                    'is left out.')
+        return
     source = files[1].relative_to(finder.root).as_posix()
     try:
-        categories, ids = (read_values(file) for file in files)
+        categories, ids = read_values(files[0], colours), read_values(files[1])
     except (InstBoxError, OSError) as error:
         part.report('unreadable mask', source, f'{reason(error)}; {stem} is left out.')
         return
@@ -132,12 +186,13 @@ def _read_voc_image(stem: str, base: Path, names: dict[int, str], part: Annotati
     for value in _object_values(ids):
         mask = ids == value
         own, counts = np.unique(categories[mask], return_counts=True)
-        name = names.get(int(own[counts.argmax()]))
-        if name is None:
-            part.report('unknown category', source, f'object {value} has the category '
-                        f'{own[counts.argmax()]}, which has no name; left out.')
+        category = int(own[counts.argmax()])
+        if category not in names:
+            what = f'category {category}' if category >= 0 else f'colour #{-category - 1:06x}'
+            part.report('unknown category', source, f'object {value} has the {what}, which has no '
+                        'name; left out.')
         else:
-            part.add(image, name, encode_mask(mask), number=int(value))
+            part.add(image, names[category], encode_mask(mask), number=int(value))
 
 
 def _object_values(ids: np.ndarray, keep_255: bool = False) -> list[int]:
@@ -204,7 +259,7 @@ def _read_mask(file: str, image: str, names: list[str], table: dict[tuple[str, i
                part: Annotations, finder: ImageFinder) -> None:
     try:
         values = read_values(finder.root / file)
-    except Exception as error:  # pillow raises many types on a broken file
+    except (InstBoxError, OSError) as error:
         part.report('unreadable mask', file, f'{reason(error)}; {image} is left out.')
         return
     height, width = values.shape

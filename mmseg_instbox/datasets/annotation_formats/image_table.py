@@ -112,14 +112,14 @@ class ImageTable:
             self.report('unreadable image', file, f'{reason(error)}; left out.')
             return {}
         image |= dict(file_name=file, width=width, height=height)
-        if given == (height, width) and orientation in TURNED:
+        if given == (height, width) != (width, height) and orientation in TURNED:
             image['turn'] = orientation
             self.report('orientation', image['source'], f'{file} is turned by its EXIF '
                         'orientation, its objects are not; they are turned, too.', file)
         elif given not in (None, (width, height)):
             self.report('image size', image['source'], f'{file} is {width} x {height} pixels, not '
                         f'{given[0]} x {given[1]}; its objects stay where they are.', file)
-        elif orientation in (2, 3, 4):
+        elif given and (orientation in (2, 3, 4) or orientation in TURNED and width == height):
             self.report('orientation', image['source'], f'{file} has the EXIF orientation '
                         f'{orientation}; its objects are taken to be drawn on the turned image.',
                         file)

@@ -205,3 +205,14 @@ def test_another_size_than_that_of_the_image_is_reported(read):
     content['images'][0].update(width=61)
     found = read(content)
     assert kinds(found) == ['image size'] and found.coco['images'][0]['width'] == 60
+
+
+@pytest.mark.parametrize('orientation', range(2, 9))
+def test_objects_stay_where_the_size_does_not_tell_that_the_image_was_turned(
+        read, picture, orientation):
+    picture('a.jpg', (40, 40), orientation)
+    content = table(dict(segmentation=SQUARE))
+    content['images'][0].update(width=40, height=40)
+    found = read(content)
+    assert kinds(found) == ['orientation'] and 'are taken to be' in str(found.problems[0])
+    assert found.coco['annotations'][0]['segmentation'] == SQUARE

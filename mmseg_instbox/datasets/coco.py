@@ -207,7 +207,7 @@ class CocoInstDataset(InstBoxDataset):
             seg_fields=[])
 
     def _join(self, name: str) -> str:
-        folder = self.data_prefix['img_path']
+        folder, name = self.data_prefix['img_path'], name.replace('\\', '/')
         return f'{folder.rstrip("/")}/{name}' if folder else name
 
     def filter_data(self) -> list[dict]:

@@ -12,6 +12,7 @@ from mmseg.registry import DATASETS
 from ..errors import InstBoxError, InvalidInputError, MissingFileError
 from ..utils.file_names import check_inside
 from ..utils.foreign_errors import convert_errors
+from ..utils.image_header import IMAGE_SUFFIXES
 from .instance_maps import VOID
 from .transforms.loading import LoadInstAnnotations, LoadInstImage
 from .transforms.pipeline_check import check_pipeline
@@ -28,8 +29,8 @@ class InstBoxDataset(BaseSegDataset):
     is void, in the instance mask 0 is no object and 255 void.
 
     Args:
-        ann_file: List of image names without suffix, one a line, relative to ``data_root``. Empty:
-            all images of the folder.
+        ann_file: List of image names, one a line, relative to ``data_root``; a name that has a
+            suffix keeps it. Empty: all images of the folder.
         metainfo: ``classes``, and if wanted ``palette`` and ``thing_classes``: the categories that
             have instances, by default all but 'background'.
         data_prefix: Folders ``img_path``, ``seg_map_path`` and ``inst_map_path``, relative to
@@ -140,9 +141,24 @@ class InstBoxDataset(BaseSegDataset):
             raise InvalidInputError(f'{self.ann_file or self.data_prefix["img_path"]}: no images '
                                     f"are listed here (suffix '{self.img_suffix}').")
         for info in data_list:
+            self._clean_name(info)
             check_inside(self._relative(info['img_path']), self.ann_file)
             self._complete(info)
         return data_list
+
+    def _clean_name(self, info: dict) -> None:
+        """Correct the paths of a name that has a BOM, backslashes or a suffix in the list."""
+        listed = self._relative(info['img_path']).removesuffix(self.img_suffix)
+        name = listed.lstrip('\ufeff').strip().replace('\\', '/')
+        stem, suffix = osp.splitext(name)
+        has_suffix = bool(self.ann_file) and suffix.lower() in IMAGE_SUFFIXES
+        if name == listed and not has_suffix:
+            return
+        info['img_path'] = osp.join(self.data_prefix['img_path'],
+                                    name if has_suffix else name + self.img_suffix)
+        if 'seg_map_path' in self.data_prefix:
+            info['seg_map_path'] = osp.join(self.data_prefix['seg_map_path'], (
+                stem if has_suffix else name) + self.seg_map_suffix)
 
     def _relative(self, path: str) -> str:
         """The path of an image as the list has it, which leads out where the list does."""

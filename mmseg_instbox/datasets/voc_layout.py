@@ -72,7 +72,8 @@ def read_list(path: Path) -> list[str]:
     if not path.is_file():
         raise MissingFileError(f'{path}: no such list of images. Check the folder that was given.')
     with convert_errors(f'{path}: the list of images is no text', UnicodeDecodeError):
-        names = [check_inside(name, str(path)) for name in path.read_text().split()]
+        lines = path.read_text(encoding='utf-8-sig').splitlines()
+    names = [check_inside(line.strip(), str(path)) for line in lines if line.strip()]
     if not names:
         raise InvalidInputError(f'{path}: the list names no image.')
     return names

@@ -271,11 +271,14 @@ def test_boxes_flip_with_the_maps(root):
     assert torch.equal(after.bboxes, torch.stack([60 - x2, y1, 60 - x1, y2], 1))
 
 
-def test_file_names_may_hold_folders(tmp_path):
+@pytest.mark.parametrize('name', ['a/4.jpg', 'a\\4.jpg'])
+def test_file_names_may_hold_folders(tmp_path, name):
     table = content()
     table['images'][2]['file_name'] = 'a/4.jpg'
     (tmp_path / 'images' / 'a').mkdir(parents=True)
     write(tmp_path, table)
+    file = tmp_path / 'annotations' / 'instances.json'
+    file.write_text(file.read_text().replace('a/4.jpg', name.replace('\\', '\\\\')))
     assert build(tmp_path)[2]['data_samples'].img_path == str(tmp_path / 'images' / 'a' / '4.jpg')
 
 

@@ -227,3 +227,29 @@ def test_rare_categories_are_drawn_more_often(tiny_voc):
     balanced = DATASETS.build(
         dict(type='ClassBalancedDataset', oversample_thr=1.0, dataset=config))
     assert len(balanced) >= len(dataset) and 'data_samples' in balanced[len(balanced) - 1]
+
+
+def test_a_list_of_another_system(voc_copy):
+    for folder, suffix in (('JPEGImages', '.jpg'), ('SegmentationClass', '.png'),
+                           ('SegmentationObject', '.png')):
+        (voc_copy / folder / 'sub').mkdir()
+        (voc_copy / folder / f'001{suffix}').rename(voc_copy / folder / 'sub' / f'an image{suffix}')
+    (voc_copy / 'JPEGImages' / '002.jpg').rename(voc_copy / 'JPEGImages' / '002.JPG')
+    (voc_copy / LISTS / 'train.txt').write_bytes(
+        b'\xef\xbb\xbf000\r\nsub\\an image \r\n002.JPG\r\n003.jpg\r\n')
+    dataset = build(voc_copy)
+    names = [dataset.get_data_info(i)['img_path'].split('JPEGImages/')[1] for i in range(4)]
+    assert names == ['000.jpg', 'sub/an image.jpg', '002.JPG', '003.jpg']
+    assert all(len(dataset[i]['data_samples'].gt_instances) == 3 for i in range(4))
+
+
+@pytest.mark.parametrize('orientation', range(1, 9))
+def test_images_are_turned_as_a_prediction_turns_them(voc_copy, orientation):
+    from mmseg_instbox.utils.decoding import read_image
+    file = voc_copy / 'JPEGImages' / '000.jpg'
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.open(file).save(file, exif=exif)
+    dataset = build(voc_copy)
+    image = dataset[0]['inputs'].numpy().transpose(1, 2, 0)
+    assert np.array_equal(image, read_image(file))

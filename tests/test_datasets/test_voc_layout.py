@@ -73,3 +73,8 @@ def test_results_come_in_order_and_the_bar_ends_full(total, workers, capsys):
 def test_an_error_of_the_work_comes_through():
     with pytest.raises(ZeroDivisionError):
         run_in_processes(partial(divmod, 1), [1, 0], 'numbers', 2)
+
+
+def test_a_list_of_another_system_may_have_names_with_spaces(tmp_path):
+    (tmp_path / 'list.txt').write_bytes(b'\xef\xbb\xbfan image \r\n\r\nsub/b.v2\r\n')
+    assert read_list(tmp_path / 'list.txt') == ['an image', 'sub/b.v2']

@@ -5,6 +5,7 @@ from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
 
 from PIL import ExifTags
 
@@ -14,6 +15,7 @@ from ...utils.image_header import open_image
 from ...utils.inputs import IMAGE_SUFFIXES
 
 UPLOAD_PREFIX = re.compile('^[0-9a-f]{8}-')  # Label Studio puts it before the names of uploads
+ARCHIVE_FOLDER = '__MACOSX'  # of archives that a Mac made; holds no images
 TURNED = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
 
 
@@ -41,13 +43,15 @@ class ImageFinder:
     def find(self, name: str, near: str = '') -> str | None:
         """The file that a name means.
 
-        The name may be a path of another machine, have backslashes, another case or suffix, or no
-        suffix. Of several files, the one with the most equal folders is meant, then one below
-        ``near``, then the least deep.
+        The name may be an address, a path of another machine, have backslashes, another case or
+        suffix, or no suffix. Of several files, the one with the most equal folders is meant, then
+        one below ``near``, then the least deep.
 
         Returns:
             str | None: The file relative to the root.
         """
+        if '://' in name:
+            name = unquote(name.partition('?')[0])
         parts = [part.strip() for part in re.split(r'[\\/]+', name) if part not in ('', '.', '..')]
         last = parts[-1] if parts else ''
         lower = last.lower()
@@ -111,7 +115,8 @@ def _walk(root: Path) -> list[str]:
     found, seen = [], set()
     for folder, folders, names in os.walk(root, followlinks=True):
         real = os.path.realpath(folder)
-        folders[:] = [each for each in folders if each[0] != '.' and real not in seen]
+        folders[:] = [each for each in folders
+                      if each[0] != '.' and each != ARCHIVE_FOLDER and real not in seen]
         if real in seen:
             continue
         seen.add(real)

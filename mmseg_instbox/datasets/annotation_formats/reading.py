@@ -8,12 +8,13 @@ from .annotated_images import AnnotatedImages, Annotations, Problem, find_split,
 from .categories import unify_categories
 from .cleaning import clean
 from .coco import is_coco, read_coco
-from .image_finder import ImageFinder
+from .image_finder import ARCHIVE_FOLDER, ImageFinder
 from .labelme import is_labelme, read_labelme
 from .masks import read_masks, read_voc
 from .via import read_via, via_images
 from .yolo import read_yaml, read_yolo
 
+YAML_SUFFIXES = ('.yaml', '.yml')
 ANNOTATION_FOLDERS = ('annotations', 'labels', 'jsons', 'json')
 
 
@@ -44,7 +45,7 @@ def read_annotations(path: str | Path, images: str | Path | None = None,
     path = Path(path)
     if not path.exists():
         raise MissingFileError(f'{path}: no such file or folder.')
-    config = read_yaml(path) if path.suffix.lower() in ('.yaml', '.yml') else None
+    config = read_yaml(path) if path.suffix.lower() in YAML_SUFFIXES else None
     finder = ImageFinder(Path(images) if images else _root(path, config))
     parts = _read_parts(path, config, finder)
     if not parts:
@@ -76,12 +77,13 @@ def _read_parts(path: Path, config: dict | None, finder: ImageFinder) -> list[An
         if config is not None:
             return read_yolo(finder, config)
         return _read_json_files([path], finder, path.parent)
-    for file in sorted([*path.glob('*.yaml'), *path.glob('*.yml')]):
-        config = read_yaml(file)
+    for file in sorted(path.iterdir()):
+        config = read_yaml(file) if file.suffix.lower() in YAML_SUFFIXES else None
         if config is not None:
             return read_yolo(finder, config)
     files = sorted(file for file in path.rglob('*') if file.suffix.lower() == '.json'
-                   and not any(each.startswith('.') for each in file.relative_to(path).parts))
+                   and not any(each.startswith('.') or each == ARCHIVE_FOLDER
+                               for each in file.relative_to(path).parts))
     readers: tuple[Callable[[], list[Annotations]], ...] = (
         lambda: _read_json_files(files, finder, path), lambda: read_voc(finder),
         lambda: read_yolo(finder, None), lambda: read_masks(finder))

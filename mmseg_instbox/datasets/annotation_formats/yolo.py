@@ -7,7 +7,7 @@ import yaml
 
 from ...errors import InstBoxError
 from .annotated_images import SPLITS, Annotations, find_split, read_text
-from .image_finder import ImageFinder
+from .image_finder import ARCHIVE_FOLDER, ImageFinder
 from .masks import read_names
 from .segmentations import fill_outlines
 
@@ -37,8 +37,10 @@ def read_yolo(finder: ImageFinder, config: dict | None) -> list[Annotations]:
         list[Annotations]: One for each split; empty if there are no label files.
     """
     root = finder.root
-    labels = {file.relative_to(root).as_posix() for file in root.rglob('*.txt')
-              if file.stem.lower() not in NO_LABELS}
+    labels = {file.relative_to(root).as_posix() for file in root.rglob('*')
+              if file.suffix.lower() == '.txt' and file.stem.lower() not in NO_LABELS
+              and not file.name.startswith('.') and ARCHIVE_FOLDER not in file.parts}
+    any_case = {file.lower(): file for file in labels} | {file: file for file in labels}
     names = _names((config or {}).get('names'), root)
     parts: dict[str, Annotations] = {}
     used = set()
@@ -48,7 +50,8 @@ def read_yolo(finder: ImageFinder, config: dict | None) -> list[Annotations]:
             splits.get(image))
         if split is None:
             continue
-        label = next((each for each in _label_files(image) if each in labels), None)
+        label = next((any_case[name] for each in _label_files(image)
+                      for name in (each, each.lower()) if name in any_case), None)
         if label is None and config is None:
             continue
         part = parts.setdefault(split, Annotations('data.yaml' if config else 'labels', split))

@@ -35,3 +35,12 @@ def test_truncated_images_are_found(tmp_path, picture):
     whole = picture('b.png', size=(200, 200)).read_bytes()
     (tmp_path / 'b.png').write_bytes(whole[:len(whole) // 2])
     assert [*ImageFinder(tmp_path).find_broken(['a.jpg', 'b.png'])] == ['b.png']
+
+
+def test_addresses_lead_to_images_and_folders_of_archives_do_not(tmp_path, picture):
+    picture('images/a b.jpg')
+    picture('__MACOSX/images/a b.jpg')
+    finder = ImageFinder(tmp_path)
+    assert finder.files == ['images/a b.jpg']
+    for name in ('https://host/x/a%20b.jpg?token=1', 'file:///home/me/a%20b.JPG'):
+        assert finder.find(name) == 'images/a b.jpg'

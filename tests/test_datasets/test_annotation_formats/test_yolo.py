@@ -82,3 +82,15 @@ def test_labels_without_image_are_reported(tmp_path, picture, write):
     found = read_annotations(tmp_path)['all']
     assert [(each.kind, each.file) for each in found.problems] == [
         ('missing file', 'labels/gone.txt')]
+
+
+def test_upper_case_suffixes_and_files_of_macs(tmp_path, picture, write):
+    picture('images/a.JPG')
+    write('labels/a.TXT', LINE)
+    write('labels/._a.txt', LINE)
+    write('__MACOSX/labels/b.txt', LINE)
+    write('__MACOSX/x.json', '\0')
+    write('DATA.YAML', 'train: images\nnames: [dust, cell]\n')
+    found = read_annotations(tmp_path)['train']
+    assert names(found) == ['cell']
+    assert [each.kind for each in found.problems] == ['empty category']

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -33,7 +35,7 @@ def test_masks_come_out_as_they_went_in(succeed, coco_file, tmp_path):
     ids = np.array(Image.open(out / 'png' / 'SegmentationObject' / 'a.png'))
     assert np.array_equal(ids, masks[0] + 2 * masks[1])
     told = json.loads((out / 'labelme' / 'a.json').read_text())
-    assert [each['label'] for each in told['shapes']] == ['square', 'square']
+    assert [each['label'] for each in told['shapes']] == ['square'] * 2
     assert (out / 'labelme' / told['imagePath']).resolve() == tmp_path / 'a.jpg'
     assert len((out / 'yolo' / 'labels' / 'a.txt').read_text().splitlines()) == 2
 
@@ -79,3 +81,14 @@ def test_what_convert_writes_it_reads(succeed, coco_file, tmp_path, kind):
     succeed('convert', tmp_path / 'out' / kind, '--format', 'png', '--out', again)
     ids = np.array(Image.open(again / 'png' / 'SegmentationObject' / 'a.png'))
     assert all(np.array_equal(ids == number, mask > 0) for number, mask in enumerate(masks, 1))
+
+
+def test_it_starts_without_torch_and_mmseg(coco_file, tmp_path):
+    words = ['convert', str(coco_file[0]), '--format', 'coco,png,labelme,yolo,panoptic',
+             '--out', str(tmp_path / 'out')]
+    code = f"""import sys
+from mmseg_instbox.cli.main import cli
+cli({words}, standalone_mode=False)
+sys.exit(', '.join({{'torch', 'mmengine', 'mmcv', 'mmseg', 'mmdet'}} & {{*sys.modules}}))"""
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert done.stderr.strip() == '' and done.stdout.count('Written') == 5

@@ -1,9 +1,12 @@
-"""Predictions in the formats of other programs."""
+"""Predictions in the formats of other programs.
+
+Writers read mmseg's data samples without importing torch or mmseg, so that `instbox convert` starts
+fast.
+"""
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
-
-from mmseg.structures import SegDataSample
+from typing import TYPE_CHECKING
 
 from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.utils.file_names import file_name
@@ -15,6 +18,9 @@ from .polygon_writers import LabelMeWriter, YoloWriter
 from .result_writer import ResultWriter
 from .supervision import to_supervision
 
+if TYPE_CHECKING:
+    from mmseg.structures import SegDataSample
+
 __all__ = ['FORMATS', 'CocoWriter', 'LabelMeWriter', 'PanopticWriter', 'PngWriter', 'ResultWriter',
            'YoloWriter', 'file_name', 'samples_from_coco', 'to_supervision', 'write_results']
 
@@ -23,7 +29,7 @@ FORMATS: dict[str, type[ResultWriter]] = dict(
     panoptic=PanopticWriter)
 
 
-def write_results(samples: Iterable[SegDataSample], kind: str, out_dir: str | Path,
+def write_results(samples: Iterable['SegDataSample'], kind: str, out_dir: str | Path,
                   dataset_meta: dict, score_thr: float = 0.) -> Path:
     """Writes predictions in a format, one image after the other.
 

@@ -3,9 +3,9 @@ import json
 import os
 import tempfile
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from mmseg.structures import SegDataSample
 from pycocotools import mask as mask_tools
 
 from mmseg_instbox.errors import InvalidInputError
@@ -14,6 +14,9 @@ from mmseg_instbox.utils.file_names import common_folder
 
 from .instances import Categories, Instances
 from .result_writer import ResultWriter
+
+if TYPE_CHECKING:
+    from mmseg.structures import SegDataSample
 
 
 class CocoWriter(ResultWriter):
@@ -29,7 +32,7 @@ class CocoWriter(ResultWriter):
         self.out_dir.mkdir(parents=True, exist_ok=True)
         self._lines = tempfile.TemporaryFile('w+', dir=self.out_dir)  # an annotation per line
 
-    def _write(self, sample: SegDataSample, instances: Instances, name: str,
+    def _write(self, sample: 'SegDataSample', instances: Instances, name: str,
                image_file: str | None) -> None:
         image_id = self._images.add(sample, name, image_file, instances.shape)
         for each in coco_annotations(instances, image_id, self.categories):
@@ -79,7 +82,7 @@ class ImageTable:
         self._files: dict[int, str] = {}
         self._videos: dict[str, int] = {}
 
-    def add(self, sample: SegDataSample, name: str, image_file: str | None,
+    def add(self, sample: 'SegDataSample', name: str, image_file: str | None,
             shape: tuple[int, int]) -> int:
         """Adds an image of a ``shape`` (H, W) and returns its id: ``img_id`` of the sample, else
         the next number from 1 on. An image without a file is called by its name.

@@ -1,15 +1,11 @@
-"""Data samples from a file in COCO's format."""
+"""Data samples from annotations in COCO's format."""
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from mmengine.structures import InstanceData, PixelData
-from mmseg.structures import SegDataSample
 from pycocotools import mask as mask_tools
 
-from mmseg_instbox.core.painting import mask_boxes
-from mmseg_instbox.datasets.coco_file import read_coco_file
 from mmseg_instbox.datasets.coco_masks import segmentation_rle
 from mmseg_instbox.datasets.instance_maps import VOID
 from mmseg_instbox.datasets.voc_layout import voc_palette
@@ -17,8 +13,21 @@ from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.utils.file_names import common_folder, distinct_name
 from mmseg_instbox.utils.limits import check_limit
 
+if TYPE_CHECKING:
+    from mmseg.structures import SegDataSample
 
-def samples_from_coco(file: str) -> tuple[Iterator[tuple[str, SegDataSample]], dict]:
+
+class ArraySample(dict):
+    """A data sample of NumPy arrays, as the writers read it, with its fields as attributes."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
+def samples_from_coco(file: str) -> tuple[Iterator[tuple[str, 'SegDataSample']], dict]:
     """Reads a file of COCO instances as predictions, one image at a time.
 
     Args:
@@ -40,12 +49,31 @@ def samples_from_coco(file: str) -> tuple[Iterator[tuple[str, SegDataSample]], d
             categories have one name, or, while iterating, a segmentation is broken or differs in
             size from its image, or a score is no number from 0 to 1.
     """
-    return samples_from_tables(read_coco_file(str(file)), str(file))
+    # here, because `instbox convert` starts without torch
+    import torch
+    from mmengine.structures import InstanceData, PixelData
+    from mmseg.structures import SegDataSample
+
+    from mmseg_instbox.core.painting import mask_boxes
+    from mmseg_instbox.datasets.coco_file import read_coco_file
+
+    def convert(arrays: ArraySample) -> SegDataSample:
+        fields = {key: torch.from_numpy(value)
+                  for key, value in arrays.pop('pred_instances').items()}
+        sem_seg = torch.from_numpy(arrays.pop('pred_sem_seg').data)
+        sample = SegDataSample(metainfo=dict(arrays))
+        sample.pred_sem_seg = PixelData(data=sem_seg)
+        sample.pred_instances = InstanceData(**fields, bboxes=mask_boxes(fields['masks']))
+        return sample
+
+    samples, meta = samples_from_tables(read_coco_file(str(file)), str(file))
+    return ((name, convert(sample)) for name, sample in samples), meta
 
 
 def samples_from_tables(
-        content: dict, file: str) -> tuple[Iterator[tuple[str, SegDataSample]], dict]:
-    """As :func:`samples_from_coco`, of tables in memory; ``file`` is their name in messages."""
+        content: dict, file: str) -> tuple[Iterator[tuple[str, ArraySample]], dict]:
+    """As :func:`samples_from_coco`, of tables in memory, without ``bboxes``, as arrays; ``file`` is
+    their name in messages."""
     meta = _dataset_meta(file, content['categories'])
     by_image: dict[int, list[dict]] = {image['id']: [] for image in content['images']}
     for annotation in content['annotations']:
@@ -75,7 +103,7 @@ def _distinct_names(files: Sequence[str]) -> list[str]:
 
 
 def _sample(file: str, name: str, image: dict, annotations: Sequence[dict],
-            meta: dict) -> SegDataSample:
+            meta: dict) -> ArraySample:
     shape = (image['height'], image['width'])
     objects = [each for each in annotations if not each.get('iscrowd')]
     check_limit('mask_bytes', len(annotations) * shape[0] * shape[1],
@@ -89,13 +117,10 @@ def _sample(file: str, name: str, image: dict, annotations: Sequence[dict],
     seg_map[_masks(file, crowds, shape).any(axis=0)] = VOID
     for index in np.argsort(-scores, kind='stable')[::-1]:
         seg_map[masks[index]] = labels[index] + (background == 0)
-    sample = SegDataSample(metainfo=dict(name=name, img_path=image['file_name'], ori_shape=shape,
-                                         img_id=image['id']))
-    sample.pred_sem_seg = PixelData(data=torch.from_numpy(seg_map)[None])
-    tensors = [torch.from_numpy(array) for array in (masks, labels, scores)]
-    sample.pred_instances = InstanceData(
-        masks=tensors[0], labels=tensors[1], scores=tensors[2], bboxes=mask_boxes(tensors[0]))
-    return sample
+    return ArraySample(
+        name=name, img_path=image['file_name'], ori_shape=shape, img_id=image['id'],
+        pred_sem_seg=ArraySample(data=seg_map[None]),
+        pred_instances=ArraySample(masks=masks, labels=labels, scores=scores))
 
 
 def _masks(file: str, annotations: Sequence[dict], shape: tuple[int, int]) -> np.ndarray:

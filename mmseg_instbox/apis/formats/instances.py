@@ -2,16 +2,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import torch
-from mmseg.structures import SegDataSample
 from pycocotools import mask as mask_tools
 
 from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.evaluation.functional.panoptic_quality import predicted_segments
 from mmseg_instbox.utils.run_lengths import decode_mask, encode_mask
+
+if TYPE_CHECKING:
+    import torch
+    from mmseg.structures import SegDataSample
 
 
 class Categories(NamedTuple):
@@ -95,7 +97,7 @@ class Instances:
         return [mask if isinstance(mask, dict) else encode_mask(mask) for mask in self.given]
 
 
-def read_instances(sample: SegDataSample, categories: Categories,
+def read_instances(sample: 'SegDataSample', categories: Categories,
                    score_thr: float = 0.) -> Instances:
     """Reads the instances of a data sample.
 
@@ -134,7 +136,7 @@ def read_instances(sample: SegDataSample, categories: Categories,
                      tracks[keep], shape)
 
 
-def read_segments(sample: SegDataSample, instances: Instances,
+def read_segments(sample: 'SegDataSample', instances: Instances,
                   categories: Categories) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Finds the instance or category that each pixel shows: of several instances the one with the
     highest score, the first of equals.
@@ -159,9 +161,9 @@ def read_segments(sample: SegDataSample, instances: Instances,
     return segments.index_map, segments.categories, seg_map
 
 
-def _to_numpy(values: torch.Tensor | np.ndarray) -> np.ndarray:
-    return values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
+def _to_numpy(values: 'torch.Tensor | np.ndarray') -> np.ndarray:
+    return values.detach().cpu().numpy() if hasattr(values, 'detach') else np.asarray(values)
 
 
-def _name(sample: SegDataSample) -> str:
+def _name(sample: 'SegDataSample') -> str:
     return str(sample.get('name') or sample.get('img_path') or 'The data sample')

@@ -1,9 +1,9 @@
 """Instances and categories as maps of pixels: VOC's PNG, and COCO's panoptic PNG with JSON."""
 import io
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from mmseg.structures import SegDataSample
 from PIL import Image
 
 from mmseg_instbox.datasets.coco_masks import object_id
@@ -15,6 +15,9 @@ from mmseg_instbox.utils import atomic_write, write_json
 from .coco import ImageTable
 from .instances import Categories, Instances, read_segments
 from .result_writer import ResultWriter
+
+if TYPE_CHECKING:
+    from mmseg.structures import SegDataSample
 
 
 class PngWriter(ResultWriter):
@@ -37,7 +40,7 @@ class PngWriter(ResultWriter):
                                     'PNG of 8 bit, in which 255 is void: choose the format '
                                     "'panoptic'.")
 
-    def _write(self, sample: SegDataSample, instances: Instances, name: str,
+    def _write(self, sample: 'SegDataSample', instances: Instances, name: str,
                image_file: str | None) -> None:
         categories, ids = png_maps(sample, instances, self.categories)
         write_mask(self.out_dir / 'SegmentationClass' / f'{name}.png', categories)
@@ -49,7 +52,7 @@ class PngWriter(ResultWriter):
         return self.out_dir
 
 
-def png_maps(sample: SegDataSample, instances: Instances,
+def png_maps(sample: 'SegDataSample', instances: Instances,
              categories: Categories) -> tuple[np.ndarray, np.ndarray]:
     """Returns category and instance of each pixel; a pixel of several shows the highest score.
 
@@ -79,7 +82,7 @@ class PanopticWriter(ResultWriter):
         self._images = ImageTable()
         self._annotations: list[dict] = []
 
-    def _write(self, sample: SegDataSample, instances: Instances, name: str,
+    def _write(self, sample: 'SegDataSample', instances: Instances, name: str,
                image_file: str | None) -> None:
         id_map, segments = panoptic_segments(sample, instances, self.categories)
         image_id = self._images.add(sample, name, image_file, instances.shape)
@@ -98,7 +101,7 @@ class PanopticWriter(ResultWriter):
         return write_json(content, self.out_dir / 'panoptic.json')
 
 
-def panoptic_segments(sample: SegDataSample, instances: Instances,
+def panoptic_segments(sample: 'SegDataSample', instances: Instances,
                       categories: Categories) -> tuple[np.ndarray, list[dict]]:
     """Returns the segment of each pixel, and a description of each segment.
 

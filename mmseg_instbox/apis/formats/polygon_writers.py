@@ -1,16 +1,19 @@
 """Instances as polygons: JSON of LabelMe, and text files of YOLO's segmentation programs."""
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import yaml
-from mmseg.structures import SegDataSample
 
 from mmseg_instbox.utils import atomic_write, write_json
 
 from .instances import Categories, Instances
 from .polygons import join_polygons, mask_polygons
 from .result_writer import ResultWriter
+
+if TYPE_CHECKING:
+    from mmseg.structures import SegDataSample
 
 LABELME_VERSION = '5.5.0'  # the version whose keys are written
 PIXEL_CENTRE = 0.5
@@ -22,7 +25,7 @@ class LabelMeWriter(ResultWriter):
     """Writes ``NAME.json`` for each image, with the image's path relative to this file; without a
     path, ``NAME.png`` beside it."""
 
-    def _write(self, sample: SegDataSample, instances: Instances, name: str,
+    def _write(self, sample: 'SegDataSample', instances: Instances, name: str,
                image_file: str | None) -> None:
         path = self.out_dir / f'{name}.json'
         image_path = image_file or f'{path.stem}.png'
@@ -59,7 +62,7 @@ class YoloWriter(ResultWriter):
     """Writes ``labels/NAME.txt`` for each image, and ``data.yaml`` with the names of the thing
     categories and ``images`` as the folder for the images."""
 
-    def _write(self, sample: SegDataSample, instances: Instances, name: str,
+    def _write(self, sample: 'SegDataSample', instances: Instances, name: str,
                image_file: str | None) -> None:
         text = ''.join(f'{line}\n' for line in yolo_lines(instances))
         atomic_write(text.encode(), self.out_dir / 'labels' / f'{name}.txt')

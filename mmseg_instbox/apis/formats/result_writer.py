@@ -1,13 +1,15 @@
 """The base class of all writers."""
 from abc import ABC, abstractmethod
 from pathlib import Path
-
-from mmseg.structures import SegDataSample
+from typing import TYPE_CHECKING
 
 from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.utils.file_names import relative_name
 
 from .instances import Instances, read_categories, read_instances
+
+if TYPE_CHECKING:
+    from mmseg.structures import SegDataSample
 
 
 class ResultWriter(ABC):
@@ -37,7 +39,7 @@ class ResultWriter(ABC):
         self._names: dict[str, None] = {}  # in order
         self._closed: Path | None = None
 
-    def add(self, sample: SegDataSample, name: str, image_file: str | None = None) -> None:
+    def add(self, sample: 'SegDataSample', name: str, image_file: str | None = None) -> None:
         """Adds the prediction on one image.
 
         Args:
@@ -71,7 +73,7 @@ class ResultWriter(ABC):
         return self._closed
 
     @abstractmethod
-    def _write(self, sample: SegDataSample, instances: Instances, name: str,
+    def _write(self, sample: 'SegDataSample', instances: Instances, name: str,
                image_file: str | None) -> None:
         """Writes or stores one image under a name that is safe and new."""
 

@@ -2,19 +2,17 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from mmseg.structures import SegDataSample
 
-from mmseg_instbox.core.painting import mask_boxes
 from mmseg_instbox.errors import MissingPackageError
 
 from .instances import read_categories, read_instances
 
 if TYPE_CHECKING:
+    from mmseg.structures import SegDataSample
     from supervision import Detections
 
 
-def to_supervision(sample: SegDataSample, dataset_meta: dict,
+def to_supervision(sample: 'SegDataSample', dataset_meta: dict,
                    score_thr: float = 0.) -> 'Detections':
     """Turns the instances of a sample into ``supervision.Detections``.
 
@@ -36,6 +34,9 @@ def to_supervision(sample: SegDataSample, dataset_meta: dict,
     except ImportError as error:
         raise MissingPackageError('to_supervision needs the package supervision, which is not '
                                   'installed: pip install supervision') from error
+    import torch  # here, because formats are imported without it
+
+    from mmseg_instbox.core.painting import mask_boxes
     categories = read_categories(dataset_meta)
     instances = read_instances(sample, categories, score_thr)
     masks = np.array(instances.masks, dtype=bool).reshape(-1, *instances.shape)

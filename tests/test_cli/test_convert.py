@@ -20,7 +20,7 @@ def coco_file(tmp_path):
              segmentation=dict(size=[20, 30], counts=code['counts'].decode()))
         for i, (mask, code, score) in enumerate(zip(masks, runs, (0.9, 0.1), strict=True), 1)]
     content = dict(images=[dict(id=7, file_name='a.jpg', height=20, width=30)],
-                   categories=[dict(id=3, name='square')], annotations=annotations)
+                   categories=[dict(id=3, name='blue: a square')], annotations=annotations)
     file = tmp_path / 'coco.json'
     file.write_text(json.dumps(content))
     return file, masks
@@ -35,7 +35,7 @@ def test_masks_come_out_as_they_went_in(succeed, coco_file, tmp_path):
     ids = np.array(Image.open(out / 'png' / 'SegmentationObject' / 'a.png'))
     assert np.array_equal(ids, masks[0] + 2 * masks[1])
     told = json.loads((out / 'labelme' / 'a.json').read_text())
-    assert [each['label'] for each in told['shapes']] == ['square'] * 2
+    assert [each['label'] for each in told['shapes']] == ['blue: a square'] * 2
     assert (out / 'labelme' / told['imagePath']).resolve() == tmp_path / 'a.jpg'
     assert len((out / 'yolo' / 'labels' / 'a.txt').read_text().splitlines()) == 2
 
@@ -78,9 +78,11 @@ def test_what_convert_writes_it_reads(succeed, coco_file, tmp_path, kind):
     Image.new('RGB', (30, 20)).save(images / 'a.jpg')
     succeed('convert', file, '--format', kind, '--out', tmp_path / 'out', '--images', images)
     again = tmp_path / 'again'
-    succeed('convert', tmp_path / 'out' / kind, '--format', 'png', '--out', again)
+    succeed('convert', tmp_path / 'out' / kind, '--format', 'png,coco', '--out', again)
     ids = np.array(Image.open(again / 'png' / 'SegmentationObject' / 'a.png'))
     assert all(np.array_equal(ids == number, mask > 0) for number, mask in enumerate(masks, 1))
+    told = json.loads((again / 'coco' / 'annotations.json').read_text())
+    assert [row['name'] for row in told['categories']] == ['blue: a square']
 
 
 def test_it_starts_without_torch_and_mmseg(coco_file, tmp_path):

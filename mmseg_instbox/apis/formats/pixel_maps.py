@@ -8,7 +8,7 @@ from PIL import Image
 
 from mmseg_instbox.datasets.coco_masks import object_id
 from mmseg_instbox.datasets.instance_maps import VOID
-from mmseg_instbox.datasets.voc_layout import write_list, write_mask
+from mmseg_instbox.datasets.voc_layout import voc_palette, write_list, write_mask
 from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.utils import atomic_write, write_json
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class PngWriter(ResultWriter):
     """Writes ``SegmentationClass/NAME.png`` and ``SegmentationObject/NAME.png``, and the names into
     ``ImageSets/Segmentation/predicted.txt``: ``InstBoxDataset`` reads them with the images in
-    ``JPEGImages`` or elsewhere.
+    ``JPEGImages`` or elsewhere. ``labelmap.txt`` has the names of the categories as CVAT writes it.
 
     Files are indexed with VOC's palette; that of the objects is grey with 16 bit where an id is
     above 255.
@@ -49,6 +49,10 @@ class PngWriter(ResultWriter):
 
     def _finish(self) -> Path:
         write_list(self.out_dir / 'ImageSets' / 'Segmentation' / 'predicted.txt', self._names)
+        colours = [','.join(map(str, colour)) for colour in voc_palette().tolist()]
+        lines = [f'{name}:{colour}::' for name, colour in zip(self.categories.classes, colours,
+                                                              strict=False)]
+        write_list(self.out_dir / 'labelmap.txt', ['# label:color_rgb:parts:actions', *lines])
         return self.out_dir
 
 

@@ -109,8 +109,9 @@ def read_voc(finder: ImageFinder) -> list[Annotations]:
 def _category_names(base: Path) -> tuple[dict[int, str], dict[int, int]]:
     """Names of the categories by index, and the index, 0 for background, of each colour."""
     lines, palette = _name_lines(base), voc_palette()
-    rows = [line.split(':') for line in lines] or [['background'], *([name] for name in
-                                                                      VOC_CLASSES)]
+    # three colons end a line of CVAT, and a name may have some, too
+    rows = [line.rsplit(':', 3) if line.count(':') > 2 else line.split(':')
+            for line in lines or (BACKGROUND[0], *VOC_CLASSES)]
     first = 0 if rows[0][0].lower() in BACKGROUND else 1
     names = {}
     colours = {0: 0, _colour_code(palette[VOID].tolist()): VOID}

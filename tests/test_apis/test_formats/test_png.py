@@ -6,8 +6,9 @@ from mmengine.structures import PixelData
 from PIL import Image
 
 from mmseg_instbox.apis.formats import PngWriter
+from mmseg_instbox.apis.formats.coco_reader import ArraySample
 from mmseg_instbox.apis.formats.pixel_maps import png_maps
-from mmseg_instbox.datasets import InstBoxDataset, VOCInstDataset
+from mmseg_instbox.datasets import InstBoxDataset, VOCInstDataset, read_annotations
 
 PIPELINE = [dict(type='LoadInstImage'), dict(type='LoadInstAnnotations'),
             dict(type='PackInstInputs')]
@@ -131,3 +132,28 @@ def test_samples_without_a_category_map_that_fits(sample, maps):
     del sample.pred_sem_seg
     with pytest.raises(ValueError, match='scene has no pred_sem_seg'):
         maps(sample)
+
+
+def test_the_names_of_the_categories_are_written_with_the_colours_of_the_masks(
+        tmp_path, sample, meta):
+    with PngWriter(tmp_path, meta) as writer:
+        writer.add(sample, 'a')
+    lines = (tmp_path / 'labelmap.txt').read_text().splitlines()[1:]
+    assert lines == ['background:0,0,0::', 'cat:128,0,0::', 'sky:0,128,0::', 'dog:128,128,0::']
+    names = {each['id']: each['name']
+             for each in read_annotations(tmp_path, need_images=False)['all'].coco['categories']}
+    assert {*names.values()} == {'cat', 'dog'}
+
+
+@pytest.mark.parametrize('classes', [('cat', 'dog'), ('cat', 'background', 'dog')])
+def test_names_are_read_back_where_the_background_is_not_the_first(tmp_path, classes):
+    masks = np.zeros((2, 20, 30), bool)
+    masks[0, 2:8, 2:8] = masks[1, 2:8, 12:18] = True
+    fields = dict(masks=masks, labels=np.array([0, 1]), scores=np.array([1., .5], np.float32))
+    sample = ArraySample(pred_instances=ArraySample(fields),
+                         pred_sem_seg=ArraySample(data=np.full((1, 20, 30), 255)))
+    with PngWriter(tmp_path, dict(classes=classes, thing_classes=('cat', 'dog'))) as writer:
+        writer.add(sample, 'a')
+    found = read_annotations(tmp_path, need_images=False)['all'].coco
+    names = {each['id']: each['name'] for each in found['categories']}
+    assert [names[each['category_id']] for each in found['annotations']] == ['cat', 'dog']

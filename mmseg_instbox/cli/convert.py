@@ -42,6 +42,7 @@ def convert(data: str, formats: tuple[str, ...], out: str, images: str | None,
                 writer.add(sample, name, image)
         for writer in writers:
             click.echo(f'Written: {writer.close()}')
-        faults = [each for each in part.problems if each.kind != 'no objects' and not each.fatal]
+        faults = [each for each in part.problems
+                  if each.kind not in ('no objects', 'empty category') and not each.fatal]
         if faults:
             click.echo(f'{len(faults)} problems of {split}; see: instbox check {data}', err=True)

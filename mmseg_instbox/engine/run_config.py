@@ -1,6 +1,7 @@
 """Reads the config of a run, fits it to the machine, and builds its runner."""
 import logging
 from datetime import timedelta
+from difflib import get_close_matches
 from pathlib import Path
 
 import torch.distributed
@@ -43,6 +44,40 @@ def read_run_config(config: str, work_dir: str | None = None, cfg_options: dict 
     cfg.work_dir = work_dir or cfg.get('work_dir') or str(
         Path('work_dirs') / Path(cfg.filename).stem)
     return cfg
+
+
+def check_save_best(cfg: Config) -> None:
+    """Check that the metrics report the figure by which the best checkpoint is chosen.
+
+    A figure of ours is better when it is greater, which MMEngine cannot tell from all their names.
+
+    Args:
+        cfg: The config; ``rule`` is set where it is not given. Nothing is checked if the figures of
+            a metric are not known.
+
+    Raises:
+        InvalidInputError: ``save_best`` names another figure.
+    """
+    evaluator = cfg.get('val_evaluator') or []
+    figures = []
+    for metric in evaluator if isinstance(evaluator, list | tuple) else [evaluator]:
+        with quiet_imports():  # of MMDetection
+            kind = METRICS.get(metric['type']) if isinstance(metric.get('type'), str) else None
+        if not getattr(kind, 'figures', ()):
+            return
+        prefix = f'{metric["prefix"]}/' if metric.get('prefix') else ''
+        figures += [f'{prefix}{figure}' for figure in kind.figures]
+    for place, _, hook in walk(cfg.get('default_hooks'), 'default_hooks'):
+        names = hook.get('save_best') if isinstance(hook, dict) else None
+        if not names or not figures:
+            continue
+        for name in [names] if isinstance(names, str) else names:
+            if name not in ('auto', *figures):
+                near = get_close_matches(str(name), figures, 1)
+                hint = f' Did you mean {near[0]!r}?' if near else ''
+                raise InvalidInputError(f'{place}.save_best is {name!r}, but the metrics of '
+                                        f'val_evaluator report {", ".join(figures)}.{hint}')
+        hook.setdefault('rule', 'greater')
 
 
 def adapt_to_cpu(cfg: Config) -> None:

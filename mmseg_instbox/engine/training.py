@@ -17,7 +17,7 @@ from mmengine.runner import Runner
 
 from ..errors import FileAccessError, InstBoxError, TrainingError
 from .optim_wrappers import use_amp
-from .run_config import adapt_to_cpu, read_run_config, start_runner
+from .run_config import adapt_to_cpu, check_save_best, read_run_config, start_runner
 from .start_weights import candidates, check_pretrained, check_weights, last_checkpoint
 
 LOADER_TIMEOUT = 300  # seconds without data from a loader's workers
@@ -47,6 +47,7 @@ def training_config(config: str, *, resume: str | None = None, amp: bool = False
     """
     cfg = read_run_config(config, **settings)
     set_resume(cfg, resume)
+    check_save_best(cfg)
     check_weights(cfg, allow_pickle)
     check_pretrained(cfg, allow_pickle)
     add_safeguards(cfg)

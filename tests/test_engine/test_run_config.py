@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 from mmengine.config import Config
+from mmengine.hooks import CheckpointHook
 
 from mmseg_instbox.engine import adapt_to_cpu
 from mmseg_instbox.engine import run_config as module
@@ -60,3 +61,31 @@ def test_the_terminal_leaves_out_long_reports_of_the_runner_only():
     assert not module._is_brief(record(runner, 300))
     assert module._is_brief(record(runner, 1))
     assert module._is_brief(record('mmengine/logging/logger.py', 30))  # a table of metrics
+
+
+def best(save_best, *metrics, **hook):
+    cfg = Config(dict(val_evaluator=[dict(type='InstBoxMetric', prefix='voc'), *metrics],
+                      default_hooks=dict(checkpoint=dict(type='CheckpointHook', save_best=save_best,
+                                                         **hook))))
+    module.check_save_best(cfg)
+    return cfg.default_hooks.checkpoint
+
+
+@pytest.mark.parametrize('name', ['voc/APr_0.5', 'auto', ['voc/mIoU', 'PQ_things'], None])
+def test_the_best_checkpoint_is_chosen_by_a_figure_of_the_metrics(name):
+    hook = best(name, dict(type='InstPanopticMetric'))
+    assert hook.get('rule') == (None if name is None else 'greater')
+    CheckpointHook(**{key: value for key, value in hook.items() if key != 'type'})
+
+
+@pytest.mark.parametrize('name', ['APr_0.5', 'voc/APr_05', ['voc/mIoU', 'voc/APr_0.55']])
+def test_another_figure_is_refused_at_start(name):
+    with pytest.raises(ValueError, match=r"checkpoint.save_best is '.*report voc/mIoU, voc/APr_0.5,"
+                                         r'.*Did you mean .voc/APr_0.5'):
+        best(name)
+
+
+def test_figures_of_metrics_of_others_are_not_known():
+    assert best('anything', dict(type='IoUMetric'), rule='less').rule == 'less'
+    file = Config(dict(default_hooks=dict(checkpoint=dict(save_best='mIoU'))))
+    module.check_save_best(file)

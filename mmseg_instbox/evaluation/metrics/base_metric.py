@@ -23,7 +23,12 @@ class InstMetric(BaseMetric):
         out_file (str, optional): A JSON file to write with the figures and a row a category.
         **kwargs: Arguments of mmengine's ``BaseMetric``: ``prefix`` is put before the names of the
             figures, with a slash, and over the table.
+
+    Attributes:
+        figures (tuple[str]): Names of what it reports, without prefix, greater is better; a config
+            whose ``save_best`` names another one is refused. Empty: unknown.
     """
+    figures: tuple[str, ...] = ()
 
     def __init__(self, out_file: str | None = None, **kwargs) -> None:
         super().__init__(**kwargs)

@@ -43,6 +43,8 @@ class InstBoxMetric(InstMetric):
         **kwargs: ``out_file``, ``prefix`` and more, see :class:`InstMetric`.
     """
 
+    figures = ('mIoU', *(f'APr_{limit}' for limit in REPORTED), 'APr_vol')
+
     def __init__(self, labels_per_instance: int = 3, **kwargs) -> None:
         super().__init__(**kwargs)
         self.labels_per_instance = labels_per_instance

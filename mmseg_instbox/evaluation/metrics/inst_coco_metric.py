@@ -16,6 +16,7 @@ from mmseg_instbox.datasets.coco_masks import describe_objects
 from mmseg_instbox.errors import InvalidInputError
 
 from ..functional.coco_average_precision import (
+    FIGURES,
     check_categories,
     coco_average_precision,
     official_instances,
@@ -71,6 +72,7 @@ class InstCocoMetric(CocoMetric):
         ValueError: ``ann_file`` is no file of COCO instances.
     """
     default_prefix = None
+    figures = tuple(FIGURES)
 
     def __init__(self,
                  ann_file: str | None = None,

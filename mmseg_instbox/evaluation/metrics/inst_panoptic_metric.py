@@ -25,6 +25,8 @@ class InstPanopticMetric(InstMetric):
         **kwargs: ``out_file``, ``prefix`` and more, see :class:`InstMetric`.
     """
 
+    figures = ('PQ', 'SQ', 'RQ', 'PQ_things', 'PQ_stuff')
+
     def measure(self, sample: dict, image: EvaluatedImage) -> np.ndarray:
         """Count matched, false and missed segments of an image, (4, C)."""
         classes, _, thing_ids = category_names(self.dataset_meta)

@@ -1,7 +1,10 @@
 import json
 
 import numpy as np
+import pytest
+from metric_samples import evaluate, random_sample
 
+from mmseg_instbox.evaluation import InstBoxMetric, InstCocoMetric, InstPanopticMetric
 from mmseg_instbox.evaluation.metrics.base_metric import category_rows, format_table
 
 
@@ -30,3 +33,8 @@ def test_text_has_a_line_a_category_and_dashes():
                      ['background', '0.5000', '-', '-', '0.7500', '-'],
                      ['cat', '-', '-', '-', '0.0000', '0'],
                      ['dog', '1.0000', '0.2500', '0.1250', '0.5000', '4']]
+
+
+@pytest.mark.parametrize('metric', [InstBoxMetric, InstCocoMetric, InstPanopticMetric])
+def test_metrics_report_what_they_say(metric):
+    assert tuple(evaluate([random_sample(0)], [metric()])) == metric.figures

@@ -65,6 +65,8 @@ def offer_classes(registries: ModuleType) -> None:
 @contextmanager
 def quiet_imports() -> Iterator[None]:
     """Hide the notices of OpenMMLab's packages about optional parts that are not installed."""
+    from mmengine.logging import MMLogger  # here, because it imports torch
+    logger = MMLogger.get_current_instance()
     logging.disable(logging.WARNING)
     try:
         with redirect_stdout(io.StringIO()), warnings.catch_warnings():
@@ -72,3 +74,5 @@ def quiet_imports() -> Iterator[None]:
             yield
     finally:
         logging.disable(logging.NOTSET)
+        # MMEngine's loggers would go on leaving out what they have left out once
+        logger.setLevel(logger.level)

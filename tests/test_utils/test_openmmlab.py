@@ -1,3 +1,5 @@
+import io
+import logging
 import os
 import subprocess
 import sys
@@ -7,8 +9,9 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 from mmengine.config.utils import MODULE2PACKAGE
+from mmengine.logging import MMLogger, print_log
 
-from mmseg_instbox.utils.openmmlab import register_packages
+from mmseg_instbox.utils.openmmlab import quiet_imports, register_packages
 
 CLASSES = dict(
     DATASETS='VOCInstDataset', DATA_SAMPLERS='SeededInfiniteSampler', HOOKS='PlainCheckpointHook',
@@ -93,3 +96,12 @@ for name, key in {CLASSES}.items():
 """
     subprocess.run([sys.executable, '-W', 'ignore', '-c', code], check=True, timeout=120,
                    env=dict(os.environ, PYTHONPATH=str(repo)))
+
+
+def test_notices_of_imports_are_hidden_and_later_ones_are_not():
+    logger, stream = MMLogger.get_instance('quiet'), io.StringIO()
+    logger.addHandler(logging.StreamHandler(stream))
+    with quiet_imports():
+        print_log('hidden', 'current', logging.WARNING)
+    print_log('shown', 'current', logging.WARNING)
+    assert stream.getvalue() == 'shown\n'

@@ -58,10 +58,10 @@ def read_yolo(finder: ImageFinder, config: dict | None) -> list[Annotations]:
         used.add(label)
         _read_image(image, label, part, names, finder)
     for part in parts.values():
-        part.categories = [dict(id=number, name=name) for number, name in names.items()]
+        part.categories = [dict(id=number + 1, name=name) for number, name in names.items()]
         known = {each['category_id'] for each in part.annotations}
         if not names:
-            part.categories = [dict(id=each, name=f'category {each}') for each in sorted(known)]
+            part.categories = [dict(id=each, name=f'category {each - 1}') for each in sorted(known)]
     used.discard(None)
     folders = {PurePosixPath(each).parent for each in used}
     for each in sorted(labels - used):
@@ -150,5 +150,6 @@ def _read_image(image: str, label: str | None, part: Annotations, names: dict[in
         else:
             polygon = (values.reshape(-1, 2) * [width, height]).ravel().tolist()
             code = fill_outlines([polygon], INSIDE_PIXEL, (width, height))
-            part.annotations.append(dict(image_id=number, category_id=category,
+            # 0 is no id for pycocotools
+            part.annotations.append(dict(image_id=number, category_id=category + 1,
                                          segmentation=code or [polygon], number=position))

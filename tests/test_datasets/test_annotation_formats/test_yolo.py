@@ -94,3 +94,15 @@ def test_upper_case_suffixes_and_files_of_macs(tmp_path, picture, write):
     found = read_annotations(tmp_path)['train']
     assert names(found) == ['cell']
     assert [each.kind for each in found.problems] == ['empty category']
+
+
+@pytest.mark.parametrize('listed', ['[dust, cell, spore]', None])
+def test_categories_keep_their_order(tmp_path, picture, write, listed):
+    picture('images/a.jpg')
+    write('labels/a.txt', '\n'.join(f'{i} {LINE[2:]}' for i in (2, 0, 1)))
+    write('data.yaml', f'train: images\nnames: {listed or "{}"}\n')
+    found = read_annotations(tmp_path)['train'].coco
+    assert [(row['id'], row['name']) for row in found['categories']] == [
+        *enumerate(['dust', 'cell', 'spore'] if listed else
+                   ['category 0', 'category 1', 'category 2'], 1)]
+    assert [each['category_id'] for each in found['annotations']] == [3, 1, 2]

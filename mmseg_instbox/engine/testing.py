@@ -8,6 +8,7 @@ from mmengine.logging import print_log
 
 from ..errors import InvalidInputError
 from ..utils import write_json
+from ..visualization.utils import check_display
 from .checkpoints import read_checkpoint
 from .model_loading import load_weights
 from .run_config import adapt_to_cpu, read_run_config, start_runner
@@ -40,6 +41,8 @@ def testing_config(config: str, checkpoint: str, *, out: str | None = None, tta:
     cfg.load_from = checkpoint
     cfg.resume = False
     check_weights(cfg, allow_pickle)
+    if show:
+        check_display()
     if show_dir or show:
         draw_predictions(cfg, show_dir, show, wait_time)
     if out is not None:

@@ -41,7 +41,7 @@ def check_display() -> None:
     import matplotlib.pyplot as plt  # slow to import, not needed to write drawings
     if plt.get_backend().lower() in NO_WINDOW:
         raise InvalidInputError('There is no display to open a window on: leave show (--show) out '
-                                'and write to a folder with out_dir (--out).')
+                                'and write to a folder (out_dir, --out; of a test --show-dir).')
 
 
 def write_picture(image: np.ndarray, out_file: str) -> None:

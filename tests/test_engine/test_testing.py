@@ -52,3 +52,9 @@ def test_drawings_go_to_the_directory_asked_for(tmp_path):
 def test_drawings_need_the_hook():
     with pytest.raises(ValueError, match='SegVisualizationHook'):
         draw_predictions(Config(dict(default_hooks=dict())), 'pictures', False, 2)
+
+
+def test_without_a_display_a_test_that_shows_does_not_start(tiny_config, pickled, monkeypatch):
+    monkeypatch.setattr('matplotlib.pyplot.get_backend', lambda: 'agg')
+    with pytest.raises(ValueError, match='no display.*--show-dir'):
+        config_for_testing(tiny_config, pickled, show=True, allow_pickle=True)

@@ -5,6 +5,8 @@ Names are imported when they are first used.
 import importlib
 from typing import TYPE_CHECKING
 
+from ..utils.openmmlab import quiet_imports
+
 if TYPE_CHECKING:
     from ..engine.checkpoints import checkpoint_config, read_checkpoint
     from ..engine.model_index import find_model, list_models
@@ -45,4 +47,5 @@ def __getattr__(name: str) -> object:
     """Imports a name of this package."""
     if name not in _PLACES:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    return getattr(importlib.import_module(f'.{_PLACES[name]}', __name__), name)
+    with quiet_imports():
+        return getattr(importlib.import_module(f'.{_PLACES[name]}', __name__), name)

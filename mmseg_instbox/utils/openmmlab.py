@@ -1,6 +1,7 @@
 """Lets OpenMMLab find this package's configs and classes, and silences notices of its imports."""
 import io
 import logging
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
@@ -65,8 +66,6 @@ def offer_classes(registries: ModuleType) -> None:
 @contextmanager
 def quiet_imports() -> Iterator[None]:
     """Hide the notices of OpenMMLab's packages about optional parts that are not installed."""
-    from mmengine.logging import MMLogger  # here, because it imports torch
-    logger = MMLogger.get_current_instance()
     logging.disable(logging.WARNING)
     try:
         with redirect_stdout(io.StringIO()), warnings.catch_warnings():
@@ -74,5 +73,8 @@ def quiet_imports() -> Iterator[None]:
             yield
     finally:
         logging.disable(logging.NOTSET)
-        # MMEngine's loggers would go on leaving out what they have left out once
-        logger.setLevel(logger.level)
+        if 'mmengine.logging' in sys.modules:
+            from mmengine.logging import MMLogger  # here, because it imports torch
+            # these loggers would go on leaving out what they have left out once
+            for logger in MMLogger._instance_dict.values():
+                logger.setLevel(logger.level)

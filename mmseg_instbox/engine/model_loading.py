@@ -14,10 +14,10 @@ from torch import nn
 from ..errors import InvalidInputError
 from ..utils import walk
 from ..utils.foreign_errors import convert_errors
+from .categories.dataset_meta import complete_dataset_meta
 from .checkpoints import checkpoint_config, read_checkpoint
 from .config_check import EVALUATORS
 from .config_io import find_config, load_config
-from .dataset_meta import complete_dataset_meta
 from .model_index import find_model
 
 CHECKPOINT_SUFFIXES = ('.pth', '.pt', '.ckpt', '.bin')

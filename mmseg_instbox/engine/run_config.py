@@ -15,7 +15,7 @@ from ..errors import InvalidInputError
 from ..utils import walk
 from ..utils.foreign_errors import convert_errors
 from ..utils.openmmlab import quiet_imports
-from .category_settings import settle_categories
+from .categories.run_categories import settle_categories
 from .config_io import find_config, load_config
 
 # the terminal shows neither longer reports of MMEngine's runner, nor lines for each parameter, nor

@@ -5,10 +5,10 @@ from mmengine.config import Config
 from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS, MODELS
 
-from ..datasets import InstBoxDataset
-from ..errors import InvalidInputError
-from ..models import InstBoxSegmentor
-from ..utils import walk
+from ...datasets import InstBoxDataset
+from ...errors import InvalidInputError
+from ...models import InstBoxSegmentor
+from ...utils import walk
 
 DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 

@@ -6,9 +6,9 @@ from mmengine.config import Config
 from mmseg.registry import DATASETS
 from torch import nn
 
-from ..errors import InvalidInputError
-from ..utils import walk
-from ..utils.foreign_errors import convert_errors
+from ...errors import InvalidInputError
+from ...utils import walk
+from ...utils.foreign_errors import convert_errors
 
 DATALOADERS = ('test_dataloader', 'val_dataloader', 'train_dataloader')
 

@@ -6,9 +6,9 @@ import torch
 from mmengine.config import Config
 from torch import Tensor
 
-from ..errors import InvalidInputError
-from ..utils import walk
-from .model_loading import build_network, read_model
+from ...errors import InvalidInputError
+from ...utils import walk
+from ..model_loading import build_network, read_model
 
 
 def start_from(base: str, classes: Sequence[str],

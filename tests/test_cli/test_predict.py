@@ -167,7 +167,7 @@ def test_a_killed_run_goes_on_where_it_was(succeed, passes, checkpoint, pictures
     files = [file.relative_to(whole) for file in whole.rglob('*') if file.is_file()]
     assert sorted(files) == sorted(file.relative_to(cut) for file in cut.rglob('*')
                                    if file.is_file())
-    assert len(files) == 2 + 4 * NUM_IMAGES + 1
+    assert len(files) == 2 + 4 * NUM_IMAGES + 2
     assert all((whole / file).read_bytes() == (cut / file).read_bytes() for file in files)
 
 
@@ -252,7 +252,7 @@ def test_results_go_to_a_store(succeed, checkpoint, few, tmp_path):
                    f'memory://{tmp_path.name}', '--format', 'coco,png')
     assert '3 of 3 inputs are done' in done.stdout
     files = [file.path for file in storage.files(storage.root, recursive=True)]
-    assert len(files) == 1 + 3 + 1 + 2 * 3 + 1 and storage.inside('coco/annotations.json') in files
+    assert len(files) == 1 + 3 + 1 + 2 * 3 + 2 and storage.inside('coco/annotations.json') in files
 
 
 def test_models_that_cannot_be_used_are_answered_with_one_sentence(fails, checkpoint, tiny_config,

@@ -20,7 +20,7 @@ INTERRUPTED = 130  # exit code that shells report of a program that Ctrl-C ended
 
 
 class Interrupted(click.ClickException):
-    """The user stopped a command with Ctrl-C; the message says what is done and how to resume."""
+    """The user stopped a command with Ctrl-C; the message states the progress and how to resume."""
     exit_code = INTERRUPTED
 
     def show(self, file: Any = None) -> None:

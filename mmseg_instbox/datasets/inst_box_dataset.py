@@ -89,7 +89,7 @@ class InstBoxDataset(BaseSegDataset):
 
     def _choose_thing_classes(self, metainfo: dict) -> tuple[str, ...]:
         classes = self._metainfo['classes']
-        # the background is told by its name, whatever its case
+        # the background is recognised by its name in any case
         names = Counter('background' if name.lower() == 'background' else name for name in classes)
         repeated = [name for name, count in names.items() if count > 1]
         if repeated:

@@ -187,7 +187,7 @@ UNIT_OUTLINES = dict(
 def random_colour(rng: np.random.Generator, saturation: tuple[float, float],
                   value: tuple[float, float], avoid: list[np.ndarray],
                   distance: float) -> np.ndarray:
-    """Draw a colour (3,) float32, 0 to 255, that can be told from others.
+    """Draw a colour (3,) float32, 0 to 255, that differs visibly from others.
 
     ``saturation`` and ``value`` are ranges in 0 to 1. Among 12 draws the first that is ``distance``
     RGB units away from all colours in ``avoid`` is taken, else the one that comes closest to it.

@@ -75,8 +75,8 @@ class ErrorFinder:
                              errors.object_kinds, void=inst_map == VOID),
             prediction=draw_kinds(image, masks, bboxes, texts, errors.kinds))
         files = {side: picture_name(found.img_path, side) for side in drawn}
-        for side, picture in drawn.items():
-            code = cv2.imencode('.jpg', picture[..., ::-1], (cv2.IMWRITE_JPEG_QUALITY, QUALITY))[1]
+        for side, drawing in drawn.items():
+            code = cv2.imencode('.jpg', drawing[..., ::-1], (cv2.IMWRITE_JPEG_QUALITY, QUALITY))[1]
             atomic_write(code.tobytes(), folder / files[side])
         height, width = drawn['truth'].shape[:2]
         return dict(files, width=width, height=height)

@@ -23,23 +23,14 @@ test_pipeline = [
     _base_.load[0],
     dict(type='Resize', scale=(512, 512), keep_ratio=True), *_base_.test_pipeline[1:]
 ]
+data = dict(
+    type=dataset_type,
+    data_root=data_root,
+    data_prefix=dict(img_path='images'),
+    metainfo=metainfo)
 train_dataloader = dict(
-    batch_size=8,
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        ann_file='train.json',
-        data_prefix=dict(img_path='images'),
-        metainfo=metainfo,
-        pipeline=train_pipeline))
-val_dataloader = dict(
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        ann_file='val.json',
-        data_prefix=dict(img_path='images'),
-        metainfo=metainfo,
-        pipeline=test_pipeline))
+    batch_size=8, dataset=dict(data, ann_file='train.json', pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(data, ann_file='val.json', pipeline=test_pipeline))
 test_dataloader = val_dataloader
 val_evaluator = [
     dict(type='InstBoxMetric'),

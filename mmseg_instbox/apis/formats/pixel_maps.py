@@ -78,7 +78,7 @@ def png_maps(sample: 'SegDataSample', instances: Instances,
 
 class PanopticWriter(ResultWriter):
     """Writes ``panoptic/NAME.png``, in which the colour of a pixel is the id of its segment (R +
-    256 G + 256 * 256 B), and ``panoptic.json``, which says what the segments are."""
+    256 G + 256 * 256 B), and ``panoptic.json``, which lists the segments."""
     needs_category_map = True
 
     def __init__(self, out_dir: str | Path, dataset_meta: dict, score_thr: float = 0.) -> None:

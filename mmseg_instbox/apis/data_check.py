@@ -5,10 +5,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from pycocotools import mask as mask_tools
 
 from ..datasets.annotation_formats import AnnotatedImages, Problem
-from ..datasets.coco_masks import paint_owners, segmentation_rle
+from ..datasets.coco_masks import decode_region, paint_owners, segmentation_rle
 from ..datasets.voc_layout import voc_palette
 from ..errors import InstBoxError
 from ..utils.atomic_write import atomic_write
@@ -53,42 +52,45 @@ def find_hidden(images: AnnotatedImages) -> tuple[list[Problem], list[str]]:
         tuple[list[Problem], list[str]]: The objects of which nearly all is hidden, and a line for
         each pair of categories on how much of the one the other hides.
     """
-    by_image = defaultdict(list)
-    for each in images.coco['annotations']:
-        by_image[each['image_id']].append(each)
+    by_image = _objects_by_image(images)
     rows = images.coco['images'][::max(1, -(-len(images.coco['images']) // MAX_PAINTED))]
     names = {row['id']: row['name'] for row in images.coco['categories']}
     total, lost, problems = Counter(), Counter(), []
     for row in rows:
         objects = by_image[row['id']]
-        for each, pixels, covers in _covered(objects, (row['height'], row['width'])):
-            total[each['category_id']] += pixels
-            for cover, number in covers.items():
-                lost[each['category_id'], objects[cover]['category_id']] += number
-            if sum(covers.values()) >= NEARLY_ALL * pixels:
+        owners, codes = _paint(objects, (row['height'], row['width']))
+        for index, (each, code) in enumerate(zip(objects, codes, strict=True)):
+            category = each['category_id']
+            region, mask = decode_region(code)
+            seen = np.bincount(owners[region][mask], minlength=index + 2)
+            if each['iscrowd'] or not seen.sum():
+                continue
+            total[category] += seen.sum()
+            hidden = 1 - seen[index + 1] / seen.sum()
+            seen[index + 1] = 0
+            for cover in np.flatnonzero(seen):
+                lost[category, objects[cover - 1]['category_id']] += seen[cover]
+            if hidden >= NEARLY_ALL:
                 problems.append(Problem('hidden', row['file_name'], f'annotation {each["id"]} '
-                                        f'({names[each["category_id"]]}) is hidden to '
-                                        f'{sum(covers.values()) / pixels:.0%} under others.',
-                                        row['file_name']))
+                                        f'({names[category]}) is hidden to {hidden:.0%} under '
+                                        'others.', row['file_name']))
     lines = [f'{names[above]} hides {number / total[below]:.0%} of the pixels of {names[below]}'
              for (below, above), number in lost.most_common()
              if number >= MENTIONED * total[below]]
     return problems, lines
 
 
-def _covered(objects: list[dict],
-             shape: tuple[int, int]) -> Iterator[tuple[dict, int, dict[int, int]]]:
-    """Each object, the pixels of its mask, and how many of them each other object covers."""
+def _objects_by_image(images: AnnotatedImages) -> dict[int, list[dict]]:
+    by_image = defaultdict(list)
+    for each in images.coco['annotations']:
+        by_image[each['image_id']].append(each)
+    return by_image
+
+
+def _paint(objects: list[dict], shape: tuple[int, int]) -> tuple[np.ndarray, list[dict]]:
+    """Which object, from 1, each pixel shows (H, W), and the run-length encoding of each."""
     codes = [segmentation_rle(each['segmentation'], shape, '') for each in objects]
-    owners = paint_owners(codes, [bool(each['iscrowd']) for each in objects], shape)
-    for index, (each, code) in enumerate(zip(objects, codes, strict=True)):
-        left, top, width, height = mask_tools.toBbox(code).astype(int)
-        region = np.s_[top:top + height, left:left + width]
-        inside = owners[region][mask_tools.decode(code)[region].view(bool)]
-        if len(inside) and not each['iscrowd']:
-            counts = np.bincount(inside)
-            yield each, len(inside), {int(i) - 1: int(counts[i]) for i in np.flatnonzero(counts)
-                                      if i != index + 1}
+    return paint_owners(codes, [bool(each['iscrowd']) for each in objects], shape), codes
 
 
 def draw_images(images: AnnotatedImages, out_dir: Path, split: str, number: int = 16) -> int:
@@ -100,8 +102,7 @@ def draw_images(images: AnnotatedImages, out_dir: Path, split: str, number: int 
         split: The beginning of the names of the drawings.
         number: How many samples, and how many images for each kind of problem.
 
-    Returns:
-        int: The number of drawings.
+    Returns the number of drawings.
     """
     rows = {row['file_name']: row for row in images.coco['images']}
     step = max(1, len(rows) // number)
@@ -112,11 +113,9 @@ def draw_images(images: AnnotatedImages, out_dir: Path, split: str, number: int 
             kinds[problem.kind][problem.image].append(problem.message)
     for kind, by_image in kinds.items():
         chosen += [(f'problems/{kind}', *item) for item in [*by_image.items()][:number]]
-    by_id = defaultdict(list)
-    for each in images.coco['annotations']:
-        by_id[each['image_id']].append(each)
+    by_image = _objects_by_image(images)
     for folder, name, lines in chosen:
-        drawing = _draw(images, rows[name], by_id[rows[name]['id']], lines)
+        drawing = _draw(images, rows[name], by_image[rows[name]['id']], lines)
         target = out_dir / folder / f'{file_name(f"{split}_{name}")}.jpg'
         atomic_write(cv2.imencode('.jpg', drawing)[1].tobytes(), target)
     return len(chosen)
@@ -131,23 +130,19 @@ def _draw(images: AnnotatedImages, row: dict, objects: list[dict],
         drawing = np.zeros((row['height'], row['width'], 3), np.uint8)
     names = {each['id']: each['name'] for each in images.coco['categories']}
     palette = voc_palette()[:, ::-1].astype(int)
-    codes = [segmentation_rle(each['segmentation'], drawing.shape[:2], '') for each in objects]
-    owners = paint_owners(codes, [bool(each['iscrowd']) for each in objects], drawing.shape[:2])
+    owners, _ = _paint(objects, drawing.shape[:2])
     colours = np.concatenate([palette[:1], palette[1:255][np.arange(len(objects)) % 254]])
     blended = cv2.addWeighted(drawing, 0.5, colours[owners].astype(np.uint8), 0.5, 0)
     drawing = np.where(owners[..., None] > 0, blended, drawing)
     scale = min(1, MAX_SIDE / max(drawing.shape[:2]))
     drawing = cv2.resize(drawing, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    texts = [(line, (4, 14 * number)) for number, line in enumerate(lines[:10], 1)]
     for each in objects:
         x, y, width, height = (round(value * scale) for value in each['bbox'])
         cv2.rectangle(drawing, (x, y), (x + width, y + height), (255, 255, 255), 1)
-        _write(drawing, f'{names[each["category_id"]]} {each["id"]}', (x, max(y, 10)))
-    for number, line in enumerate(lines[:10], 1):
-        _write(drawing, line, (4, 14 * number))
+        texts.append((f'{names[each["category_id"]]} {each["id"]}', (x, max(y, 10))))
+    for text, place in texts:
+        for colour, thickness in (((0, 0, 0), 3), ((255, 255, 255), 1)):
+            cv2.putText(drawing, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.4, colour, thickness,
+                        cv2.LINE_AA)
     return drawing
-
-
-def _write(drawing: np.ndarray, text: str, place: tuple[int, int]) -> None:
-    for colour, thickness in (((0, 0, 0), 3), ((255, 255, 255), 1)):
-        cv2.putText(drawing, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.4, colour, thickness,
-                    cv2.LINE_AA)

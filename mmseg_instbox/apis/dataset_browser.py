@@ -65,7 +65,7 @@ class DatasetBrowser:
         self._grids: dict[tuple[int, ...], tuple[int, int]] = {}
 
     def __len__(self) -> int:
-        """Returns the number of samples."""
+        """The number of samples."""
         return len(self.dataset)
 
     @property
@@ -77,10 +77,9 @@ class DatasetBrowser:
         return [type(transform).__name__ for transform in dataset.pipeline.transforms]
 
     def __getitem__(self, index: int) -> tuple[str, np.ndarray]:
-        """Returns the name of a sample's image without suffix, and its drawing (H, W, 3) uint8 RGB.
+        """The name of a sample's image without suffix, and its drawing (H, W, 3) uint8 RGB.
 
-        Raises:
-            IndexError: The sample does not exist.
+        Raises IndexError if the sample does not exist.
         """
         if not 0 <= index < len(self):
             raise InvalidIndexError(f'There is no sample {index}: the data set has {len(self)}.')
@@ -102,22 +101,17 @@ class DatasetBrowser:
         batch = self.model.data_preprocessor(dict(inputs=[inputs], data_samples=[sample]),
                                              training=True)
         sample = batch['data_samples'][0]
-        add_box_targets(sample, self.model.box_head, self._grid_shape(batch['inputs']))
+        shape = tuple(batch['inputs'].shape[-2:])
+        if shape not in self._grids:  # of the output of the box head
+            with torch.no_grad():
+                self._grids[shape] = tuple(self.model.forward_dense(batch['inputs'])[1].shape[-2:])
+        add_box_targets(sample, self.model.box_head, self._grids[shape])
         height, width = sample.gt_inst_map.shape[-2:]
         padded = cv2.copyMakeBorder(
             np.ascontiguousarray(image), 0, height - image.shape[0], 0, width - image.shape[1],
             cv2.BORDER_CONSTANT, value=PADDING_GREY)
         names = delta_names(self.model.box_head.coder)
         return self.visualizer.draw_training_sample(padded, sample, caption, names)
-
-    @torch.no_grad()
-    def _grid_shape(self, inputs: torch.Tensor) -> tuple[int, int]:
-        """Returns ``(h, w)`` of the box head's output for ``(1, 3, H, W)`` inputs."""
-        shape = tuple(inputs.shape[-2:])
-        if shape not in self._grids:
-            _, boxes = self.model.forward_dense(inputs)
-            self._grids[shape] = tuple(boxes.shape[-2:])
-        return self._grids[shape]
 
 
 def browse_dataset(config: str,
@@ -134,7 +128,7 @@ def browse_dataset(config: str,
     Args:
         config: A config file, or a name in the model index.
         out_dir: Folder for the drawings, ``INDEX_NAME.jpg``; None writes none.
-        split: See :class:`DatasetBrowser`, as for ``seed``.
+        split, seed: See :class:`DatasetBrowser`.
         number: Number of samples; None means all.
         show: Whether to open a window for each drawing.
         wait_time: Seconds that a window stays; 0 waits for a key.

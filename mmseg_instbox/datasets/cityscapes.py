@@ -38,20 +38,12 @@ class CityscapesInstDataset(InstBoxDataset):
                                     'file of Cityscapes holds categories and objects.')
         if 'seg_map_path' in data_prefix:
             data_prefix = dict(data_prefix, inst_map_path=data_prefix['seg_map_path'])
-        super().__init__(
-            ann_file=ann_file,
-            data_prefix=data_prefix,
-            img_suffix=img_suffix,
-            seg_map_suffix=seg_map_suffix,
-            **kwargs)
+        super().__init__(ann_file=ann_file, data_prefix=data_prefix, img_suffix=img_suffix,
+                         seg_map_suffix=seg_map_suffix, **kwargs)
 
     def _complete(self, info: dict) -> None:
         super()._complete(info)
-        info['id_divisor'] = ID_DIVISOR
-        info['label_map'] = self._label_id_map()
-
-    def _label_id_map(self) -> dict[int, int]:
-        """From label ids to the categories in use, 255 for the others."""
-        chosen = self.label_map or {i: i for i in range(len(LABEL_IDS))}
+        chosen = self.label_map or {index: index for index in range(len(LABEL_IDS))}
         categories = {number: chosen[index] for index, number in enumerate(LABEL_IDS)}
-        return {number: categories.get(number, VOID) for number in range(NUM_LABEL_IDS)}
+        info['id_divisor'] = ID_DIVISOR
+        info['label_map'] = {each: categories.get(each, VOID) for each in range(NUM_LABEL_IDS)}

@@ -2,35 +2,23 @@ import logging
 from pathlib import Path
 
 from mmengine.logging import print_log
+from mmseg.datasets import COCOStuffDataset
 from mmseg.registry import DATASETS
 
 from ..errors import InvalidInputError
 from .annotation_formats.cleaning import clean
-from .annotation_formats.coco import is_coco, read_coco
+from .annotation_formats.reading import is_coco, read_coco
 from .coco_file import read_coco_file, read_coco_json
 from .inst_box_dataset import InstBoxDataset
 from .instance_maps import VOID
 from .voc import VOCInstDataset
-from .voc_layout import voc_palette
+from .voc_layout import VOC_CLASSES, voc_palette
 
-COCO_THINGS = (
-    'person', 'bicycle', 'car', 'motorcycle', 'airplane', 'bus', 'train', 'truck', 'boat',
-    'traffic light', 'fire hydrant', 'stop sign', 'parking meter', 'bench', 'bird', 'cat', 'dog',
-    'horse', 'sheep', 'cow', 'elephant', 'bear', 'zebra', 'giraffe', 'backpack', 'umbrella',
-    'handbag', 'tie', 'suitcase', 'frisbee', 'skis', 'snowboard', 'sports ball', 'kite',
-    'baseball bat', 'baseball glove', 'skateboard', 'surfboard', 'tennis racket', 'bottle',
-    'wine glass', 'cup', 'fork', 'knife', 'spoon', 'bowl', 'banana', 'apple', 'sandwich', 'orange',
-    'broccoli', 'carrot', 'hot dog', 'pizza', 'donut', 'cake', 'chair', 'couch', 'potted plant',
-    'bed', 'dining table', 'toilet', 'tv', 'laptop', 'mouse', 'remote', 'keyboard', 'cell phone',
-    'microwave', 'oven', 'toaster', 'sink', 'refrigerator', 'book', 'clock', 'vase', 'scissors',
-    'teddy bear', 'hair drier', 'toothbrush')
-
-COCO_TO_VOC = {
-    'person': 'person', 'bird': 'bird', 'cat': 'cat', 'cow': 'cow', 'dog': 'dog', 'horse': 'horse',
-    'sheep': 'sheep', 'airplane': 'aeroplane', 'bicycle': 'bicycle', 'boat': 'boat', 'bus': 'bus',
-    'car': 'car', 'motorcycle': 'motorbike', 'train': 'train', 'bottle': 'bottle',
-    'chair': 'chair', 'dining table': 'diningtable', 'potted plant': 'pottedplant',
-    'couch': 'sofa', 'tv': 'tvmonitor'}
+COCO_THINGS = tuple(COCOStuffDataset.METAINFO['classes'][:80])
+RENAMED = dict(airplane='aeroplane', motorcycle='motorbike', couch='sofa', tv='tvmonitor') | {
+    'dining table': 'diningtable', 'potted plant': 'pottedplant'}
+COCO_TO_VOC = {name: RENAMED.get(name, name) for name in COCO_THINGS
+               if RENAMED.get(name, name) in VOC_CLASSES}
 
 
 @DATASETS.register_module()
@@ -80,13 +68,16 @@ class CocoInstDataset(InstBoxDataset):
         classes = list((self.METAINFO | metainfo)['classes'])
         self.category_map = self._choose_category_map(category_map, classes)
         self.others = others
-        self._check_options(classes, filter_cfg)
-        super().__init__(
-            ann_file=ann_file,
-            metainfo=metainfo,
-            data_prefix=data_prefix,
-            filter_cfg=filter_cfg,
-            **kwargs)
+        if 'background' not in classes:
+            raise InvalidInputError(f"{type(self).__name__} needs 'background' among its classes, "
+                                    f'for the pixels of no object; got {classes}.')
+        if others not in ('background', 'void'):
+            raise InvalidInputError(f"others is '{others}', expected 'background' or 'void'.")
+        if set(filter_cfg or {}) - {'filter_empty_gt'}:
+            raise InvalidInputError(f'filter_cfg is {filter_cfg}; the only key known is '
+                                    'filter_empty_gt.')
+        super().__init__(ann_file=ann_file, metainfo=metainfo, data_prefix=data_prefix,
+                         filter_cfg=filter_cfg, **kwargs)
 
     @classmethod
     def get_label_map(cls, new_classes: tuple[str, ...] | None = None) -> None:
@@ -98,42 +89,25 @@ class CocoInstDataset(InstBoxDataset):
             return metainfo
         names = list(metainfo['classes'])
         colours = dict(zip(self.METAINFO['classes'], self.METAINFO['palette'], strict=True))
-        known = all(name in colours for name in names)
-        default = dict(
-            palette=[colours[name] for name in names] if known else [],
-            thing_classes=tuple(name for name in names if name != 'background'))
-        return default | metainfo
+        return dict(palette=[colours[name] for name in names] if set(names) <= set(colours) else [],
+                    thing_classes=tuple(name for name in names if name != 'background')) | metainfo
 
     def _choose_category_map(self, given: dict[str, str] | None,
                              classes: list[str]) -> dict[str, str]:
         """Name of the class for each name of the JSON that is wanted."""
-        if given is None and self.CATEGORY_MAP is not None:
-            return {old: new for old, new in self.CATEGORY_MAP.items() if new in classes}
         if given is None:
-            return {name: name for name in classes if name != 'background'}
+            known = self.CATEGORY_MAP or {name: name for name in classes if name != 'background'}
+            return {old: new for old, new in known.items() if new in classes}
         wrong = sorted(set(given.values()) - set(classes))
         if wrong:
             raise InvalidInputError(f'category_map leads to {wrong}, which are not among the '
                                     f'classes {classes}.')
         return dict(given)
 
-    def _check_options(self, classes: list[str], filter_cfg: dict | None) -> None:
-        if 'background' not in classes:
-            raise InvalidInputError(f"{type(self).__name__} needs 'background' among its classes, "
-                                    f'for the pixels of no object; got {classes}.')
-        if self.others not in ('background', 'void'):
-            raise InvalidInputError(f"others is '{self.others}', expected 'background' or 'void'.")
-        if set(filter_cfg or {}) - {'filter_empty_gt'}:
-            raise InvalidInputError(f'filter_cfg is {filter_cfg}; the only key known is '
-                                    'filter_empty_gt.')
-
     def load_data_list(self) -> list[dict]:
-        """List the images of the JSON.
-
-        Returns:
-            list[dict]: ``img_path``, ``img_id``, ``ann_file``, ``coco_shape`` (height and width
-            in the JSON), ``coco_objects`` as :func:`~.coco_masks.paint_objects` takes them, and
-            what ``LoadInstAnnotations`` needs.
+        """List the images of the JSON: ``img_path``, ``img_id``, ``ann_file``, ``coco_shape``
+        (height and width in the JSON), ``coco_objects`` as :func:`~.coco_masks.paint_objects` takes
+        them, and what ``LoadInstAnnotations`` needs.
 
         Raises:
             FileNotFoundError: If the JSON or the folder is missing.
@@ -144,13 +118,26 @@ class CocoInstDataset(InstBoxDataset):
         if not content['images']:
             raise InvalidInputError(f'{self.ann_file}: no images are listed here.')
         categories = self._find_categories(content['categories'])
-        self._metainfo['category_ids'] = self._find_labels(categories)
+        things = self.thing_ids
+        self._metainfo['category_ids'] = {number: things.index(category) for number, category
+                                          in categories.items() if category in things}
         objects = {image['id']: [] for image in content['images']}
-        for annotation in content['annotations']:
-            category = categories[annotation['category_id']]
+        for each in content['annotations']:
+            category = categories[each['category_id']]
             if category is not None:
-                objects[annotation['image_id']].append(_describe(annotation, category))
-        return [self._describe_image(image, objects[image['id']]) for image in content['images']]
+                objects[each['image_id']].append(dict(
+                    id=each['id'], category=category, crowd=bool(each.get('iscrowd', 0)),
+                    segmentation=each['segmentation']))
+        classes, folder = list(self._metainfo['classes']), self.data_prefix['img_path']
+        common = dict(
+            ann_file=self.ann_file, background=classes.index('background'),
+            num_classes=len(classes), thing_ids=things, label_map=None,
+            reduce_zero_label=self.reduce_zero_label)
+        folder = f'{folder.rstrip("/")}/' if folder else ''
+        return [dict(img_path=folder + image['file_name'].replace('\\', '/'), img_id=image['id'],
+                     coco_shape=(image['height'], image['width']),
+                     coco_objects=objects[image['id']], seg_fields=[], **common)
+                for image in content['images']]
 
     def _read_file(self) -> dict[str, list[dict]]:
         """The tables of the JSON; with ``on_error='skip'`` what of them can be used."""
@@ -171,44 +158,16 @@ class CocoInstDataset(InstBoxDataset):
 
     def _find_categories(self, rows: list[dict]) -> dict[int, int | None]:
         """Category of each id of the JSON; None for those that are left out as background."""
-        classes = list(self._metainfo['classes'])
+        classes, wanted = list(self._metainfo['classes']), self.category_map
         names = {row['id']: row['name'] for row in rows}
-        wanted = self.category_map
         absent = sorted(set(wanted) - set(names.values()))
         if absent:
             raise InvalidInputError(f'{self.ann_file}: the file has no categories {absent}, but '
                                     f'only {sorted(set(names.values()))}. Correct classes or '
                                     'category_map.')
         other = VOID if self.others == 'void' else None
-        return {
-            number: classes.index(wanted[name]) if name in wanted else other
-            for number, name in names.items()
-        }
-
-    def _find_labels(self, categories: dict[int, int | None]) -> dict[int, int]:
-        things = self.thing_ids
-        return {
-            number: things.index(category)
-            for number, category in categories.items() if category in things
-        }
-
-    def _describe_image(self, image: dict, objects: list[dict]) -> dict:
-        return dict(
-            img_path=self._join(image['file_name']),
-            img_id=image['id'],
-            ann_file=self.ann_file,
-            coco_shape=(image['height'], image['width']),
-            coco_objects=objects,
-            background=list(self._metainfo['classes']).index('background'),
-            num_classes=len(self._metainfo['classes']),
-            thing_ids=self.thing_ids,
-            label_map=None,
-            reduce_zero_label=self.reduce_zero_label,
-            seg_fields=[])
-
-    def _join(self, name: str) -> str:
-        folder, name = self.data_prefix['img_path'], name.replace('\\', '/')
-        return f'{folder.rstrip("/")}/{name}' if folder else name
+        return {number: classes.index(wanted[name]) if name in wanted else other
+                for number, name in names.items()}
 
     def filter_data(self) -> list[dict]:
         """Leave out images without an object (``filter_cfg``) and faulty ones (``on_error``).
@@ -216,23 +175,12 @@ class CocoInstDataset(InstBoxDataset):
         Raises ValueError if none remains.
         """
         if (self.filter_cfg or {}).get('filter_empty_gt'):
-            self.data_list = [info for info in self.data_list if _has_object(info)]
+            self.data_list = [info for info in self.data_list if any(
+                not each['crowd'] and each['category'] != VOID for each in info['coco_objects'])]
             if not self.data_list:
                 raise InvalidInputError(f'{self.ann_file}: no image has an object of the classes '
                                         f'{tuple(self._metainfo["thing_classes"])}.')
         return super().filter_data()
-
-
-def _describe(annotation: dict, category: int) -> dict:
-    return dict(
-        id=annotation['id'],
-        category=category,
-        crowd=bool(annotation.get('iscrowd', 0)),
-        segmentation=annotation['segmentation'])
-
-
-def _has_object(info: dict) -> bool:
-    return any(not each['crowd'] and each['category'] != VOID for each in info['coco_objects'])
 
 
 @DATASETS.register_module()

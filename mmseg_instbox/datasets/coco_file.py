@@ -1,13 +1,11 @@
-"""Read an instances JSON in COCO's format and check its tables."""
-import json
+"""Read an instances JSON in COCO's format and refuse one with faults."""
 import os
 from collections import Counter
-from collections.abc import Sequence
 
 from ..errors import InvalidInputError
 from ..utils.file_names import check_inside
-from ..utils.foreign_errors import reason
 from ..utils.limits import check_limit
+from .annotation_formats.annotated_images import parse_json
 from .transforms.loading import read_bytes
 
 TABLES = dict(
@@ -17,7 +15,7 @@ TABLES = dict(
 
 
 def read_coco_file(path: str, backend_args: dict | None = None) -> dict[str, list[dict]]:
-    """Read the JSON file: ``images``, ``categories`` and ``annotations``.
+    """Read the JSON file: ``images``, ``categories``, ``annotations`` and, if any, ``videos``.
 
     Segmentations are left as they are and not looked into.
 
@@ -28,13 +26,30 @@ def read_coco_file(path: str, backend_args: dict | None = None) -> dict[str, lis
             leads out of the images' folder, or one of :mod:`mmseg_instbox.utils.limits` is passed.
     """
     content = read_coco_json(path, backend_args)
-    for name, keys in TABLES.items():
-        _check_table(path, content, name, keys)
-    _check_images(path, content['images'])
-    _check_annotations(path, content['annotations'])
-    known = {name: _unique_ids(path, name, content[name]) for name in TABLES}
-    _check_references(path, content['annotations'], known)
-    return {name: content[name] for name in TABLES}
+    known = {name: _check_table(path, content, name) for name in TABLES}
+    for image in content['images']:
+        where = f'{path}: image {image["id"]}'
+        if image['width'] < 1 or image['height'] < 1:
+            raise InvalidInputError(f'{where} is {image["width"]} x {image["height"]} pixels. '
+                                    'Correct its width and height.')
+        check_limit('pixels', image['width'] * image['height'], where)
+        check_inside(image['file_name'], where)
+    for each in content['annotations']:
+        if each.get('iscrowd', 0) not in (0, 1):
+            raise InvalidInputError(f'{path}: annotation {each["id"]} has iscrowd '
+                                    f'{str(each["iscrowd"])[:40]!r}, expected 0 or 1. Correct the '
+                                    'file.')
+        for key, table in (('image_id', 'images'), ('category_id', 'categories')):
+            if each[key] not in known[table]:
+                raise InvalidInputError(f'{path}: annotation {each["id"]} has {key} {each[key]}, '
+                                        f'which is not among the {table}. Correct the file.')
+    counts = Counter(each['image_id'] for each in content['annotations'])
+    for image_id, number in counts.most_common(1):
+        check_limit('objects', number, f'{path}: image {image_id}')
+    tables = {name: content[name] for name in TABLES}
+    if isinstance(content.get('videos'), list):
+        tables['videos'] = [row for row in content['videos'] if isinstance(row, dict)]
+    return tables
 
 
 def read_coco_json(path: str, backend_args: dict | None = None) -> object:
@@ -43,67 +58,27 @@ def read_coco_json(path: str, backend_args: dict | None = None) -> object:
         check_limit('json_bytes', os.path.getsize(path), f'{path}: the annotation file')
     text = read_bytes(path, 'annotation file', backend_args)
     check_limit('json_bytes', len(text), f'{path}: the annotation file')
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InvalidInputError(f'{path}: the annotation file is no JSON or was cut off '
-                                f'({reason(error)}). Fetch it again.') from error
+    return parse_json(text, path)
 
 
-def _check_table(path: str, content: object, name: str, keys: dict) -> None:
-    table = content.get(name) if isinstance(content, dict) else None
-    if not isinstance(table, list):
+def _check_table(path: str, content: object, name: str) -> set[int]:
+    """The ids of a table, whose rows are complete."""
+    rows = content.get(name) if isinstance(content, dict) else None
+    if not isinstance(rows, list):
         raise InvalidInputError(f"{path}: the annotation file has no list '{name}'. Give an "
                                 'instances JSON in the format of COCO, with images, annotations '
                                 'and categories.')
-    for row in table:
-        for key, kind in keys.items():
-            value = row.get(key) if isinstance(row, dict) else None
-            if not isinstance(value, kind) or isinstance(value, bool):
-                raise InvalidInputError(f"{path}: {_row_name(name, row)} has no '{key}', or one of "
-                                        f'a wrong type: {str(row)[:120]}. Correct the file.')
-
-
-def _row_name(table: str, row: object) -> str:
-    number = row.get('id') if isinstance(row, dict) else None
-    singular = dict(images='image', categories='category', annotations='annotation')[table]
-    return f'an entry of {table}' if number is None else f'{singular} {number}'
-
-
-def _check_images(path: str, images: Sequence[dict]) -> None:
-    for image in images:
-        if image['width'] < 1 or image['height'] < 1:
-            raise InvalidInputError(f'{path}: image {image["id"]} is {image["width"]} x '
-                                    f'{image["height"]} pixels. Correct its width and height.')
-        check_limit('pixels', image['width'] * image['height'], f'{path}: image {image["id"]}')
-        check_inside(image['file_name'], f'{path}: image {image["id"]}')
-
-
-def _check_annotations(path: str, annotations: Sequence[dict]) -> None:
-    for annotation in annotations:
-        if annotation.get('iscrowd', 0) not in (0, 1):
-            raise InvalidInputError(f'{path}: annotation {annotation["id"]} has iscrowd '
-                                    f'{str(annotation["iscrowd"])[:40]!r}, expected 0 or 1. '
-                                    'Correct the file.')
-    counts = Counter(annotation['image_id'] for annotation in annotations)
-    for image_id, number in counts.most_common(1):
-        check_limit('objects', number, f'{path}: image {image_id}')
-
-
-def _unique_ids(path: str, name: str, table: Sequence[dict]) -> set[int]:
+    singular = dict(images='image', categories='category', annotations='annotation')[name]
     ids = set()
-    for row in table:
+    for row in rows:
+        fields = row if isinstance(row, dict) else {}
+        what = f'{singular} {fields["id"]}' if 'id' in fields else f'an entry of {name}'
+        for key, kind in TABLES[name].items():
+            if not isinstance(fields.get(key), kind) or isinstance(fields[key], bool):
+                raise InvalidInputError(f"{path}: {what} has no '{key}', or one of a wrong type: "
+                                        f'{str(row)[:120]}. Correct the file.')
         if row['id'] in ids:
-            raise InvalidInputError(f'{path}: {_row_name(name, row)} is there twice. Give each '
-                                    f'entry of {name} an id of its own.')
+            raise InvalidInputError(f'{path}: {what} is there twice. Give each entry of {name} an '
+                                    'id of its own.')
         ids.add(row['id'])
     return ids
-
-
-def _check_references(path: str, annotations: Sequence[dict], known: dict[str, set]) -> None:
-    for annotation in annotations:
-        for key, table in (('image_id', 'images'), ('category_id', 'categories')):
-            if annotation[key] not in known[table]:
-                raise InvalidInputError(f'{path}: annotation {annotation["id"]} has {key} '
-                                        f'{annotation[key]}, which is not among the {table}. '
-                                        'Correct the file.')

@@ -1,5 +1,7 @@
-"""Paint objects annotated as in COCO into category and instance maps, and the way back."""
+"""Segmentations of COCO's format as masks, masks of many objects as maps, and the way back."""
+import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from pycocotools import mask as mask_tools
@@ -27,47 +29,68 @@ def segmentation_rle(segmentation: list | dict, shape: tuple[int, int], where: s
             coordinate is not finite or far outside, or an encoding is broken or of another size.
     """
     if isinstance(segmentation, list):
-        _check_polygons(segmentation, where)
-        return mask_tools.merge(mask_tools.frPyObjects(segmentation, *shape))
+        polygons = read_polygons(segmentation, where)
+        if min(map(len, polygons)) < 6:
+            raise InvalidInputError(f'{where}: a polygon has fewer than three points. Correct or '
+                                    'remove the annotation.')
+        return mask_tools.merge(mask_tools.frPyObjects(polygons, *shape))
     if segmentation.get('size') not in (list(shape), tuple(shape)):
         raise InvalidInputError(f'{where}: the RLE has size {segmentation.get("size")} (height, '
                                 f'width), but its image is {list(shape)}. Correct the annotation.')
-    counts = _checked_counts(segmentation.get('counts'), shape, where)
-    return mask_tools.frPyObjects(dict(size=list(shape), counts=counts), *shape)
-
-
-def _check_polygons(polygons: list, where: str) -> None:
-    for polygon in polygons or [[]]:
-        number = len(polygon) if isinstance(polygon, list) else 0
-        if number < 6 or number % 2:
-            raise InvalidInputError(f'{where}: a polygon has {number} coordinates, expected x and '
-                                    'y of three points or more. Correct or remove the annotation.')
-        if not all(isinstance(value, int | float) and -MAX_COORDINATE <= value <= MAX_COORDINATE
-                   for value in polygon):
-            raise InvalidInputError(f'{where}: a polygon has coordinates that are no finite '
-                                    f'numbers, or beyond {MAX_COORDINATE:,.0f} pixels. Correct or '
-                                    'remove the annotation.')
-    length = sum(_outline_length(polygon) for polygon in polygons)
-    if length > MAX_OUTLINE:
-        raise InvalidInputError(f'{where}: the outline is {length:,.0f} pixels long, more than '
-                                f'{MAX_OUTLINE:,.0f}. Correct or remove the annotation.')
-
-
-def _outline_length(polygon: list) -> float:
-    """Length of a closed polygon, the longer of width and height of each edge."""
-    points = np.array(polygon, np.float64).reshape(-1, 2)
-    return float(np.abs(points - np.roll(points, 1, axis=0)).max(axis=1).sum())
-
-
-def _checked_counts(counts: list | str | None, shape: tuple[int, int], where: str) -> list[int]:
-    """Runs that fill the image; pycocotools would decode some others without an error."""
+    counts = segmentation.get('counts')
+    counts = counts.decode('latin-1') if isinstance(counts, bytes) else counts
     runs = decompress_counts(counts) if isinstance(counts, str) else counts
     fits = isinstance(runs, list) and all(type(run) is int and run >= 0 for run in runs)
-    if not fits or sum(runs) != shape[0] * shape[1]:
+    if not fits or sum(runs) != shape[0] * shape[1]:  # pycocotools would decode some of them
         raise InvalidInputError(f'{where}: the counts of the RLE are broken or do not fill its '
                                 f'{shape[0]} x {shape[1]} pixels (height x width). Correct the '
                                 'annotation.')
-    return runs
+    return mask_tools.frPyObjects(dict(size=list(shape), counts=runs), *shape)
+
+
+def read_polygons(segmentation: list, where: str) -> list[list[float]]:
+    """The coordinates x1, y1, x2, y2, ... of each polygon, whose points may be nested in any way.
+
+    Raises:
+        ValueError: If a polygon has other things than finite numbers in pairs, a coordinate is far
+            outside, or the outlines are absurdly long.
+    """
+    nested = segmentation and isinstance(segmentation[0], list | tuple)
+    polygons, longest = [], 0.
+    # without NumPy, which takes longer for the few points of most polygons
+    for polygon in segmentation if nested else [segmentation]:
+        try:
+            finite = math.isfinite(sum(polygon))
+        except (TypeError, OverflowError):  # no list of numbers
+            polygon = _flatten(polygon)
+            finite = all(map(math.isfinite, polygon))
+        if len(polygon) % 2:
+            raise InvalidInputError(f'{where}: a polygon has {len(polygon)} coordinates, expected '
+                                    'x and y of three points or more. Correct or remove the '
+                                    'annotation.')
+        farthest = max(max(polygon), -min(polygon)) if polygon else 0
+        if not finite or farthest > MAX_COORDINATE:
+            raise InvalidInputError(f'{where}: a polygon has coordinates that are no finite '
+                                    f'numbers, or beyond {MAX_COORDINATE:,.0f} pixels. Correct or '
+                                    'remove the annotation.')
+        polygons.append(polygon)
+        longest += len(polygon) * farthest  # that it can be, however the points are ordered
+    if longest > MAX_OUTLINE:
+        outlines = [np.reshape(polygon, (-1, 2)) for polygon in polygons if polygon]
+        length = sum(np.abs(each - np.roll(each, 1, axis=0)).max(axis=1).sum() for each in outlines)
+        if length > MAX_OUTLINE:
+            raise InvalidInputError(f'{where}: the outline is {length:,.0f} pixels long, more than '
+                                    f'{MAX_OUTLINE:,.0f}. Correct or remove the annotation.')
+    return polygons
+
+
+def _flatten(polygon: Any) -> list[float]:
+    """The numbers of nested lists; nan for other things."""
+    try:
+        values = np.asarray(polygon)
+    except ValueError:  # lists of several lengths
+        values = np.array('')
+    return values.ravel().tolist() if values.dtype.kind in 'iuf' else [math.nan, math.nan]
 
 
 def decompress_counts(text: str) -> list[int] | None:
@@ -111,15 +134,10 @@ def paint_objects(objects: Sequence[dict], shape: tuple[int, int], background: i
 
     Returns:
         Category map (H, W) uint8 and instance map (H, W) int32, with the ids of
-        :func:`object_id`.
-
-    Raises:
-        ValueError: See :func:`segmentation_rle`.
+        :func:`object_id`. Errors are those of :func:`segmentation_rle`.
     """
-    rles = [
-        segmentation_rle(each['segmentation'], shape, f'{where}: annotation {each["id"]}')
-        for each in objects
-    ]
+    rles = [segmentation_rle(each['segmentation'], shape, f'{where}: annotation {each["id"]}')
+            for each in objects]
     owners = paint_owners(rles, [each['crowd'] for each in objects], shape)
     categories, ids = [background], [0]
     for position, each in enumerate(objects):
@@ -128,36 +146,6 @@ def paint_objects(objects: Sequence[dict], shape: tuple[int, int], background: i
         categories.append(category)
         ids.append(object_id(position) if category in thing_ids else known)
     return np.array(categories, np.uint8)[owners], np.array(ids, np.int32)[owners]
-
-
-def describe_object(rle: dict, label: int, crowd: int = 0, area: float | None = None) -> dict:
-    """Describe an object as mmdet's ``CocoMetric`` takes it from ``instances`` of a data sample.
-
-    Args:
-        rle: Compressed run-length encoding of its mask.
-        label: Index into ``thing_classes``.
-        crowd: 1 for a crowd.
-        area: In pixels; by default that of the mask.
-
-    Returns:
-        dict: ``bbox`` (list, x1, y1, x2, y2), ``bbox_label``, ``mask``, ``ignore_flag`` and
-        ``area``.
-    """
-    x, y, width, height = mask_tools.toBbox(rle).tolist()
-    area = int(mask_tools.area(rle)) if area is None else area
-    return dict(bbox=[x, y, x + width, y + height], bbox_label=int(label), ignore_flag=int(crowd),
-                area=area, mask=dict(size=list(rle['size']), counts=rle['counts'].decode()))
-
-
-def describe_objects(inst_map: np.ndarray, ids: np.ndarray, labels: np.ndarray) -> list[dict]:
-    """Describe N objects of an instance map (H, W), see :func:`describe_object`.
-
-    ``ids`` and ``labels``, indices into ``thing_classes``, are (N,).
-    """
-    return [
-        describe_object(mask_tools.encode(np.asfortranarray(inst_map == number, np.uint8)), label)
-        for number, label in zip(ids, labels, strict=True)
-    ]
 
 
 def paint_owners(rles: Sequence[dict], crowds: Sequence[bool],
@@ -170,7 +158,38 @@ def paint_owners(rles: Sequence[dict], crowds: Sequence[bool],
     areas = [int(mask_tools.area(rle)) for rle in rles]
     owners = np.zeros(shape, dtype=np.int32, order='F')  # as pycocotools orders masks
     for i in sorted(range(len(rles)), key=lambda i: (not crowds[i], -areas[i])):
-        left, top, width, height = mask_tools.toBbox(rles[i]).astype(int)
-        region = np.s_[top:top + height, left:left + width]
-        owners[region][mask_tools.decode(rles[i])[region].view(bool)] = i + 1
+        region, mask = decode_region(rles[i])
+        owners[region][mask] = i + 1
     return np.ascontiguousarray(owners)
+
+
+def decode_region(rle: dict) -> tuple[tuple[slice, slice], np.ndarray]:
+    """The slices of rows and columns that an object lies in, and its mask (h, w) bool there."""
+    left, top, width, height = mask_tools.toBbox(rle).astype(int)
+    region = np.s_[top:top + height, left:left + width]
+    return region, mask_tools.decode(rle)[region].view(bool)
+
+
+def describe_object(rle: dict, label: int, crowd: int = 0, area: float | None = None) -> dict:
+    """Describe an object as mmdet's ``CocoMetric`` takes it from ``instances`` of a data sample:
+    ``bbox`` (list, x1, y1, x2, y2), ``bbox_label``, ``mask``, ``ignore_flag`` and ``area``.
+
+    Args:
+        rle: Compressed run-length encoding of its mask.
+        label: Index into ``thing_classes``.
+        crowd: 1 for a crowd.
+        area: In pixels; by default that of the mask.
+    """
+    x, y, width, height = mask_tools.toBbox(rle).tolist()
+    area = int(mask_tools.area(rle)) if area is None else area
+    return dict(bbox=[x, y, x + width, y + height], bbox_label=int(label), ignore_flag=int(crowd),
+                area=area, mask=dict(size=list(rle['size']), counts=rle['counts'].decode()))
+
+
+def describe_objects(inst_map: np.ndarray, ids: np.ndarray, labels: np.ndarray) -> list[dict]:
+    """Describe N objects of an instance map (H, W), see :func:`describe_object`.
+
+    ``ids`` and ``labels``, indices into ``thing_classes``, are (N,).
+    """
+    codes = [mask_tools.encode(np.asfortranarray(inst_map == each, np.uint8)) for each in ids]
+    return [describe_object(*each) for each in zip(codes, labels, strict=True)]

@@ -1,7 +1,5 @@
 import logging
 import os.path as osp
-from collections import Counter
-from collections.abc import Sequence
 
 import mmengine.fileio as fileio
 import numpy as np
@@ -62,26 +60,22 @@ class InstBoxDataset(BaseSegDataset):
         self.on_error = on_error
         self._check_arguments(metainfo, data_prefix)
         super().__init__(
-            ann_file=ann_file,
-            metainfo=metainfo,
-            data_prefix=data_prefix,
-            img_suffix=img_suffix,
-            seg_map_suffix=seg_map_suffix,
-            lazy_init=True,
-            **kwargs)
+            ann_file=ann_file, metainfo=metainfo, data_prefix=data_prefix, img_suffix=img_suffix,
+            seg_map_suffix=seg_map_suffix, lazy_init=True, **kwargs)
         self._metainfo['thing_classes'] = self._choose_thing_classes(metainfo or {})
         check_pipeline(self.pipeline)
         if not lazy_init:
             self.full_init()
 
     def _check_arguments(self, metainfo: dict | None, data_prefix: dict) -> None:
-        if not {**self.METAINFO, **(metainfo or {})}.get('classes'):
+        classes = (self.METAINFO | (metainfo or {})).get('classes')
+        if not classes:
             raise InvalidInputError(f'{type(self).__name__} needs the names of the categories: '
                                     "pass metainfo=dict(classes=('background', ...)).")
-        if len({**self.METAINFO, **(metainfo or {})}['classes']) > VOID:
+        if len(classes) > VOID:
             raise InvalidInputError(f'{type(self).__name__} got more than {VOID} categories, the '
                                     'most that are possible; 255 stands for void. Join some.')
-        if not data_prefix.get('img_path') and data_prefix.get('img_path') != '':
+        if data_prefix.get('img_path') is None:
             raise InvalidInputError(f'data_prefix is {data_prefix}, but needs the folder img_path.')
         if ('seg_map_path' in data_prefix) != ('inst_map_path' in data_prefix):
             raise InvalidInputError(f'data_prefix is {data_prefix}: give both seg_map_path and '
@@ -90,8 +84,8 @@ class InstBoxDataset(BaseSegDataset):
     def _choose_thing_classes(self, metainfo: dict) -> tuple[str, ...]:
         classes = self._metainfo['classes']
         # the background is recognised by its name in any case
-        names = Counter('background' if name.lower() == 'background' else name for name in classes)
-        repeated = [name for name, count in names.items() if count > 1]
+        names = ['background' if name.lower() == 'background' else name for name in classes]
+        repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
             raise InvalidInputError(f'{type(self).__name__} got the classes {tuple(classes)}: '
                                     f'{repeated} stand there more than once. Give each category a '
@@ -100,8 +94,7 @@ class InstBoxDataset(BaseSegDataset):
             known = self._metainfo.get('thing_classes', classes)
             return tuple(name for name in known if name in classes and name != 'background')
         chosen = tuple(self._metainfo['thing_classes'])
-        unknown = [name for name in chosen if name not in classes]
-        if unknown or len(set(chosen)) != len(chosen):
+        if not set(chosen) <= set(classes) or len(set(chosen)) != len(chosen):
             raise InvalidInputError(f'thing_classes is {chosen}; it must name classes once each, '
                                     f'and only some of the classes {tuple(classes)}.')
         return chosen
@@ -109,7 +102,7 @@ class InstBoxDataset(BaseSegDataset):
     @property
     def thing_ids(self) -> list[int]:
         """Index in ``classes`` of each thing class, in the order of ``thing_classes``."""
-        classes: Sequence[str] = list(self._metainfo['classes'])
+        classes = list(self._metainfo['classes'])
         return [classes.index(name) for name in self._metainfo['thing_classes']]
 
     def get_cat_ids(self, idx: int) -> list[int]:
@@ -119,50 +112,46 @@ class InstBoxDataset(BaseSegDataset):
         return [int(label) for label in np.unique(seg_map) if label != VOID]
 
     def load_data_list(self) -> list[dict]:
-        """List the samples.
-
-        Returns:
-            list[dict]: As of ``BaseSegDataset``, and ``inst_map_path``, ``num_classes``,
-            ``thing_ids``.
+        """List the samples: as of ``BaseSegDataset``, with ``inst_map_path``, ``num_classes`` and
+        ``thing_ids``.
 
         Raises:
             FileNotFoundError: If the list or a folder is missing.
             ValueError: If there is no image, or one outside of the folder.
         """
         self._check_paths()
-        # A blank line in the list leaves a bare suffix as file name.
         with convert_errors(f'{self.ann_file}: the list of images cannot be read', OSError,
                             ValueError):
-            data_list = [
-                info for info in super().load_data_list()
-                if osp.basename(info['img_path']) != self.img_suffix
-            ]
+            data_list = [info for info in super().load_data_list()
+                         # a blank line in the list leaves a bare suffix as file name
+                         if osp.basename(info['img_path']) != self.img_suffix]
         if not data_list:
             raise InvalidInputError(f'{self.ann_file or self.data_prefix["img_path"]}: no images '
                                     f"are listed here (suffix '{self.img_suffix}').")
         for info in data_list:
-            self._clean_name(info)
-            check_inside(self._relative(info['img_path']), self.ann_file)
+            check_inside(self._clean_name(info), self.ann_file)
             self._complete(info)
         return data_list
 
-    def _clean_name(self, info: dict) -> None:
-        """Correct the paths of a name that has a BOM, backslashes or a suffix in the list."""
-        listed = self._relative(info['img_path']).removesuffix(self.img_suffix)
+    def _clean_name(self, info: dict) -> str:
+        """Correct the paths of a name that has a BOM, backslashes or a suffix in the list.
+
+        Returns the name of the image, which leads out of the folder where that in the list does.
+        """
+        folder = osp.join(self.data_prefix['img_path'], '')
+        listed = info['img_path'].removeprefix(folder).removesuffix(self.img_suffix)
         name = listed.lstrip('\ufeff').strip().replace('\\', '/')
         stem, suffix = osp.splitext(name)
-        has_suffix = bool(self.ann_file) and suffix.lower() in IMAGE_SUFFIXES
-        if name == listed and not has_suffix:
-            return
-        info['img_path'] = osp.join(self.data_prefix['img_path'],
-                                    name if has_suffix else name + self.img_suffix)
-        if 'seg_map_path' in self.data_prefix:
-            info['seg_map_path'] = osp.join(self.data_prefix['seg_map_path'], (
-                stem if has_suffix else name) + self.seg_map_suffix)
-
-    def _relative(self, path: str) -> str:
-        """The path of an image as the list has it, which leads out where the list does."""
-        return path.removeprefix(osp.join(self.data_prefix['img_path'], ''))
+        if self.ann_file and suffix.lower() in IMAGE_SUFFIXES:
+            image, mask = name, stem
+        else:
+            image, mask = name + self.img_suffix, name
+        if image != listed + self.img_suffix:
+            info['img_path'] = osp.join(self.data_prefix['img_path'], image)
+            if 'seg_map_path' in self.data_prefix:
+                info['seg_map_path'] = osp.join(self.data_prefix['seg_map_path'],
+                                                mask + self.seg_map_suffix)
+        return info['img_path'].removeprefix(folder)
 
     def _complete(self, info: dict) -> None:
         info['num_classes'] = len(self._metainfo['classes'])
@@ -187,25 +176,19 @@ class InstBoxDataset(BaseSegDataset):
         """
         if self.on_error == 'raise':
             return self.data_list
-        kept = [info for info in self.data_list if self._is_usable(info)]
+        kept = []
+        for info in self.data_list:
+            results = dict(info, seg_fields=[])
+            try:
+                for loader in (LoadInstImage, LoadInstAnnotations):
+                    results = loader(backend_args=self.backend_args)(results)
+                kept.append(info)
+            except InstBoxError as error:
+                print_log(f'Left out: {error}', logger='current', level=logging.WARNING)
         skipped = len(self.data_list) - len(kept)
-        print_log(
-            f'{type(self).__name__}: left out {skipped} of {len(self.data_list)} samples.',
-            logger='current',
-            level=logging.WARNING if skipped else logging.INFO)
+        print_log(f'{type(self).__name__}: left out {skipped} of {len(self.data_list)} samples.',
+                  logger='current', level=logging.WARNING if skipped else logging.INFO)
         if not kept:
             raise InvalidInputError(f'{self.ann_file or self.data_prefix["img_path"]}: none of the '
                                     f'{skipped} samples can be used; the log names the reasons.')
         return kept
-
-    def _is_usable(self, info: dict) -> bool:
-        loaders = (LoadInstImage(backend_args=self.backend_args),
-                   LoadInstAnnotations(backend_args=self.backend_args))
-        results = dict(info, seg_fields=[])
-        try:
-            for loader in loaders:
-                results = loader(results)
-        except InstBoxError as error:
-            print_log(f'Left out: {error}', logger='current', level=logging.WARNING)
-            return False
-        return True

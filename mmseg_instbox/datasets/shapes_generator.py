@@ -72,33 +72,23 @@ def _random_shape(rng: np.random.Generator, category: int, others: list[Shape], 
     radius = float(np.exp(rng.uniform(np.log(smallest), np.log(largest)))) * size / 2
     x, y = rng.uniform(0.1, 0.9, 2) * size
     alike = [other for other in others if other.category == category]
-    if alike and rng.random() < 0.75:
-        x, y = _beside(rng, alike[rng.integers(len(alike))], radius)
+    if alike and rng.random() < 0.75:  # overlaps or touches another one
+        other = alike[rng.integers(len(alike))]
+        distance = (other.radius + radius) * rng.uniform(0.65, 0.95)
+        angle = rng.uniform(0, 2 * np.pi)
+        x, y = other.x + distance * np.cos(angle), other.y + distance * np.sin(angle)
     margin = 0.4 * radius
-    return Shape(
-        category=category,
-        x=float(np.clip(x, margin, size - margin)),
-        y=float(np.clip(y, margin, size - margin)),
-        radius=radius,
-        angle=float(rng.uniform(0, 2 * np.pi)),
-        squeeze=float(rng.uniform(0.8, 1.0)))
-
-
-def _beside(rng: np.random.Generator, other: Shape, radius: float) -> tuple[float, float]:
-    """A centre at which a shape of this radius overlaps or touches the other."""
-    distance = (other.radius + radius) * rng.uniform(0.65, 0.95)
-    angle = rng.uniform(0, 2 * np.pi)
-    return other.x + distance * np.cos(angle), other.y + distance * np.sin(angle)
+    x, y = (float(np.clip(value, margin, size - margin)) for value in (x, y))
+    return Shape(category, x, y, radius, angle=float(rng.uniform(0, 2 * np.pi)),
+                 squeeze=float(rng.uniform(0.8, 1.0)))
 
 
 def outline(shape: Shape) -> list[np.ndarray]:
     """Outlines of a shape in pixels, arrays (P, 2) of x, y; a second outline is a hole."""
     cos, sin = np.cos(shape.angle), np.sin(shape.angle)
     turn = np.array([[cos, sin], [-sin, cos]]) * [[1.0], [shape.squeeze]]
-    return [
-        points @ turn * shape.radius + [shape.x, shape.y]
-        for points in UNIT_OUTLINES[SHAPES[shape.category - 1]]
-    ]
+    return [points @ turn * shape.radius + [shape.x, shape.y]
+            for points in UNIT_OUTLINES[SHAPES[shape.category - 1]]]
 
 
 def coverage(shape: Shape, size: int) -> np.ndarray:
@@ -125,13 +115,8 @@ def void_border(inst_map: np.ndarray) -> np.ndarray:
 
 
 def drop_hidden(shapes: list[Shape], size: int) -> tuple[list[Shape], list[np.ndarray]]:
-    """Leave out shapes of which too little can be seen, the worst first.
-
-    A dropped shape may uncover another, so they go one at a time.
-
-    Returns:
-        The shapes that remain, and the coverage of each (see :func:`coverage`).
-    """
+    """Leave out shapes of which too little can be seen, the worst first, one at a time: it may
+    uncover another. Returns the shapes that remain, and the :func:`coverage` of each."""
     shapes, alphas = list(shapes), [coverage(shape, size) for shape in shapes]
     while shapes:
         seen = visible_map(alphas, size)
@@ -167,9 +152,9 @@ def _polygon(corners: int, radii: tuple[float, ...] = (1.0,)) -> np.ndarray:
     return np.stack([np.cos(angles) * scale, np.sin(angles) * scale], axis=1)
 
 
-def _cross(half_width: float = 0.3) -> np.ndarray:
+def _cross() -> np.ndarray:
     """Corners (12, 2) of an upright cross in the unit circle."""
-    a, b = half_width, (1 - half_width**2)**0.5
+    a, b = 0.3, (1 - 0.3**2)**0.5
     quarter = np.array([[b, -a], [b, a], [a, a]])
     turns = [np.array([[c, s], [-s, c]]) for c, s in ((1, 0), (0, 1), (-1, 0), (0, -1))]
     return np.concatenate([quarter @ turn for turn in turns])
@@ -206,10 +191,8 @@ def random_colour(rng: np.random.Generator, saturation: tuple[float, float],
 
 def random_texture(rng: np.random.Generator, size: int, colour: np.ndarray,
                    contrast: float) -> np.ndarray:
-    """Paint a square (size, size, 3) float32 with one of four patterns in two shades of a colour.
-
-    The shades differ by ``contrast``; colours are 0 to 255.
-    """
+    """Paint a square (size, size, 3) float32 with one of four patterns in two shades of a colour,
+    0 to 255, that differ by ``contrast``."""
     pattern = PATTERNS[rng.integers(len(PATTERNS))](rng, size)
     sign = -1.0 if rng.random() < 0.5 else 1.0
     tint = rng.uniform(0.6, 1.0, 3).astype(np.float32) * (contrast * sign)

@@ -2,6 +2,8 @@ from mmseg.datasets import PascalVOCDataset
 from mmseg.registry import DATASETS
 
 from .inst_box_dataset import InstBoxDataset
+from .shapes_generator import SHAPES
+from .voc_layout import voc_palette
 
 
 @DATASETS.register_module()
@@ -17,8 +19,5 @@ class VOCInstDataset(InstBoxDataset):
 @DATASETS.register_module()
 class ShapesDataset(InstBoxDataset):
     """Generated images of touching shapes, written by ``make_shapes.py`` in VOC's layout."""
-    METAINFO = dict(
-        classes=('background', 'disc', 'square', 'triangle', 'star', 'ring', 'cross'),
-        palette=[[0, 0, 0], [128, 0, 0], [0, 128, 0], [128, 128, 0], [0, 0, 128], [128, 0, 128],
-                 [0, 128, 128]],
-        thing_classes=('disc', 'square', 'triangle', 'star', 'ring', 'cross'))
+    METAINFO = dict(classes=('background', *SHAPES), thing_classes=SHAPES,
+                    palette=voc_palette()[:len(SHAPES) + 1].tolist())

@@ -9,9 +9,8 @@ import numpy as np
 from PIL import Image
 from rich.progress import track
 
-from mmseg_instbox.utils import atomic_write
-
 from ..errors import InvalidInputError, MissingFileError
+from ..utils import atomic_write
 from ..utils.file_names import check_inside
 from ..utils.foreign_errors import convert_errors
 from ..utils.image_header import open_image
@@ -37,7 +36,18 @@ def write_mask(path: Path, mask: np.ndarray) -> None:
     """Write a mask (H, W) uint8 as indexed PNG with VOC's palette."""
     picture = Image.fromarray(mask)
     picture.putpalette(voc_palette().ravel().tolist())
-    atomic_write(_encode(picture, format='PNG'), path)
+    _write(path, picture, format='PNG')
+
+
+def write_image(path: Path, image: np.ndarray) -> None:
+    """Write an image (H, W, 3) uint8 RGB as JPEG."""
+    _write(path, Image.fromarray(image), format='JPEG', quality=95)
+
+
+def _write(path: Path, picture: Image.Image, **options) -> None:
+    buffer = io.BytesIO()
+    picture.save(buffer, **options)
+    atomic_write(buffer.getvalue(), path)
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -50,11 +60,6 @@ def image_size(path: Path) -> tuple[int, int]:
         raise MissingFileError(f'{path}: no such image. Unpack VOC completely.')
     with open_image(path, str(path)) as picture:
         return picture.height, picture.width
-
-
-def write_image(path: Path, image: np.ndarray) -> None:
-    """Write an image (H, W, 3) uint8 RGB as JPEG."""
-    atomic_write(_encode(Image.fromarray(image), format='JPEG', quality=95), path)
 
 
 def write_list(path: Path, names: Iterable[str]) -> None:
@@ -90,9 +95,3 @@ def run_in_processes(work: Callable[[S], T], items: Sequence[S], what: str,
         return [*track(map(work, items), what, len(items))]
     with ProcessPoolExecutor(workers) as pool:
         return [*track(pool.map(work, items, chunksize=16), what, len(items))]
-
-
-def _encode(picture: Image.Image, **options) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, **options)
-    return buffer.getvalue()

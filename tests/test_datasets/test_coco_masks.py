@@ -101,12 +101,14 @@ SIZE = list(SHAPE)
 
 
 @pytest.mark.parametrize('segmentation, message', [
-    ([], '0 coordinates'),
-    ([[1, 1, 5, 5]], '4 coordinates, expected x and y of three points'),
+    ([], 'fewer than three points'),
+    ([[1, 1, 5, 5]], 'fewer than three points'),
     ([rectangle(1, 1, 5, 5), [1, 1, 5, 1, 5, 5, 2]], '7 coordinates'),
     ([[1, 1, 5, 1, math.nan, 5]], 'no finite numbers'),
     ([[1, 1, 5, 1, '5', 5]], 'no finite numbers'),
-    ([7], '0 coordinates'),
+    ([7], '1 coordinates'),
+    ([{}], 'no finite numbers'),
+    ([[[1, 1], [5]]], 'no finite numbers'),
     (dict(size=[40, 30], counts=[1200]), r'size \[40, 30\] .*its image is \[30, 40\]'),
     (dict(counts=[1200]), 'size None'),
     (dict(size=SIZE), 'counts of the RLE are broken'),

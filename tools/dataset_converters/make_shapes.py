@@ -45,11 +45,6 @@ def image_name(split: int, index: int) -> str:
     return f'{SPLITS[split]}_{index:06d}'
 
 
-def list_file(root: Path, split: int) -> Path:
-    """The list of a split's images."""
-    return root / 'ImageSets' / 'Segmentation' / f'{SPLITS[split]}.txt'
-
-
 def write_sample(task: tuple[int, int], root: Path, seed: int, size: int) -> None:
     """Generate image ``task = (split, index)`` and write it with its masks."""
     image, seg_map, inst_map = generate_sample(seed, *task, size=size)
@@ -59,16 +54,15 @@ def write_sample(task: tuple[int, int], root: Path, seed: int, size: int) -> Non
     write_mask(root / 'SegmentationObject' / f'{name}.png', inst_map)
 
 
-def clear_lists(root: Path) -> None:
+def clear_lists(lists: list[Path]) -> None:
     """Remove the lists of an earlier run: a list stands only beside the images that it names.
 
     Raises:
         ValueError: If a list names images that this tool did not make.
     """
-    lists = [list_file(root, split) for split in range(len(SPLITS))]
-    for file in lists:
-        names = file.read_text().split() if file.is_file() else []
-        foreign = [name for name in names if not name.startswith(f'{file.stem}_')]
+    for file in filter(Path.is_file, lists):
+        foreign = [name for name in file.read_text().split()
+                   if not name.startswith(f'{file.stem}_')]
         if foreign:
             raise InvalidInputError(f'{file}: lists {foreign[0]}, which is no generated image. '
                                     'Choose another folder with --out.')
@@ -79,15 +73,15 @@ def clear_lists(root: Path) -> None:
 def main() -> None:
     args = parse_args()
     cv2.setNumThreads(0)  # OpenCV's own threads deadlock in forked processes
-    clear_lists(args.out)
+    lists = [args.out / 'ImageSets' / 'Segmentation' / f'{split}.txt' for split in SPLITS]
+    clear_lists(lists)
     counts = [args.num_train, args.num_val, args.num_test]
     tasks = [(split, index) for split, count in enumerate(counts) for index in range(count)]
     work = partial(write_sample, root=args.out, seed=args.seed, size=args.size)
     run_in_processes(work, tasks, 'images', args.workers)
     for split, count in enumerate(counts):
         if count:
-            names = [image_name(split, index) for index in range(count)]
-            write_list(list_file(args.out, split), names)
+            write_list(lists[split], [image_name(split, index) for index in range(count)])
     print(f'The data set lies in {args.out}.')
 
 

@@ -44,15 +44,8 @@ def parse_args() -> argparse.Namespace:
 
 
 def category_table(path: Path) -> np.ndarray:
-    """Read ``labels.txt``, whose lines are ``2: aeroplane``.
-
-    Returns:
-        Array uint8: the category, 0 to 59, of each value of a ``LabelMap``.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If a line is of another form or a category is missing.
-    """
+    """Read ``labels.txt``, whose lines are ``2: aeroplane``, as a table uint8: the category, 0 to
+    59, of each value of a ``LabelMap``."""
     if not path.is_file():
         raise MissingFileError(f'{path}: no such file. Put the list of the 459 labels beside '
                                'trainval/.')
@@ -72,12 +65,7 @@ def category_table(path: Path) -> np.ndarray:
 
 
 def convert(name: str, context: Path, voc: Path, table: np.ndarray) -> None:
-    """Write one image's mask.
-
-    Raises:
-        FileNotFoundError: If the annotation or the image is missing.
-        ValueError: If the annotation has another size than the image, or an unknown label.
-    """
+    """Write one image's mask."""
     path = context / 'trainval' / f'{name}.mat'
     labels = check_indices(path, read_matlab(path, 'LabelMap'), 'LabelMap', ndim=2)
     check_same_size(labels.shape, image_size(voc / 'JPEGImages' / f'{name}.jpg'), str(path),

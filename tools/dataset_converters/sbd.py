@@ -47,15 +47,8 @@ def parse_args() -> argparse.Namespace:
 
 
 def read_instances(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Read ``inst/*.mat``.
-
-    Returns:
-        Instance map (H, W) uint8, 0 for none and k for object k; and the category, from 1, of the
-        objects, (K,) int64.
-
-    Raises:
-        ValueError: If an object has no category among VOC's.
-    """
+    """Read ``inst/*.mat``: an instance map (H, W) uint8, 0 for none and k for object k; and the
+    category, from 1, of the objects, (K,) int64."""
     struct = read_matlab(path, 'GTinst')
     inst_map = check_indices(path, getattr(struct, 'Segmentation', None), 'Segmentation', ndim=2)
     categories = check_indices(path, getattr(struct, 'Categories', None), 'Categories', ndim=1)
@@ -69,11 +62,7 @@ def read_instances(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def read_categories(path: Path) -> np.ndarray:
-    """Read ``cls/*.mat``: category map (H, W) uint8, 0 for background.
-
-    Raises:
-        ValueError: If it holds an index that is no category of VOC.
-    """
+    """Read ``cls/*.mat``: category map (H, W) uint8, 0 for background."""
     struct = read_matlab(path, 'GTcls')
     seg_map = check_indices(path, getattr(struct, 'Segmentation', None), 'Segmentation', ndim=2)
     wrong = (seg_map > NUM_CATEGORIES) & (seg_map != VOID)
@@ -84,20 +73,16 @@ def read_categories(path: Path) -> np.ndarray:
 
 
 def convert(name: str, sbd: Path, voc: Path) -> int:
-    """Convert one image's annotations.
+    """Convert one image's annotations; returns at how many pixels the two files disagree.
 
-    Where the two files disagree about a pixel's category, the pixel becomes void in the instance
-    map, so that each object keeps one category.
-
-    Returns:
-        Number of pixels at which they disagree.
+    These become void in the instance map, so that each object keeps one category.
     """
     inst_file, cls_file = sbd / 'inst' / f'{name}.mat', sbd / 'cls' / f'{name}.mat'
     inst_map, categories = read_instances(inst_file)
     seg_map = read_categories(cls_file)
     check_same_size(inst_map.shape, seg_map.shape, str(inst_file), str(cls_file))
-    image_shape = image_size(voc / 'JPEGImages' / f'{name}.jpg')
-    check_same_size(seg_map.shape, image_shape, str(cls_file), 'the image')
+    check_same_size(seg_map.shape, image_size(voc / 'JPEGImages' / f'{name}.jpg'), str(cls_file),
+                    'the image')
     disagree = np.append(0, categories)[inst_map] != seg_map
     inst_map[disagree] = VOID
     write_mask(voc / CLASS_DIR / f'{name}.png', seg_map)
@@ -109,8 +94,8 @@ def convert_objects(name: str, sbd: Path, voc: Path) -> None:
     """Write an image's objects for evaluation: the category map is that of the objects."""
     inst_file = sbd / 'inst' / f'{name}.mat'
     inst_map, categories = read_instances(inst_file)
-    image_shape = image_size(voc / 'JPEGImages' / f'{name}.jpg')
-    check_same_size(inst_map.shape, image_shape, str(inst_file), 'the image')
+    check_same_size(inst_map.shape, image_size(voc / 'JPEGImages' / f'{name}.jpg'), str(inst_file),
+                    'the image')
     seg_map = np.append(0, categories)[inst_map].astype(np.uint8)
     write_mask(voc / VAL_CLASS_DIR / f'{name}.png', seg_map)
     write_mask(voc / VAL_OBJECT_DIR / f'{name}.png', inst_map)
@@ -129,21 +114,19 @@ def copy_masks(name: str, voc: Path) -> None:
 def main() -> None:
     args = parse_args()
     lists = args.voc / 'ImageSets' / 'Segmentation'
-    own = {split: set(read_list(lists / f'{split}.txt')) for split in ('train', 'val')}
+    train, val = (set(read_list(lists / f'{split}.txt')) for split in ('train', 'val'))
     from_sbd = {name for split in ('train', 'val') for name in read_list(args.sbd / f'{split}.txt')}
-    from_voc = sorted(own['train'] | own['val'])
-    for_val = sorted(from_sbd & own['val'])
-    from_sbd = sorted(from_sbd - set(from_voc))
-    run_in_processes(
-        partial(copy_masks, voc=args.voc), from_voc, 'images of VOC: masks copied', args.workers)
-    differing = run_in_processes(
-        partial(convert, sbd=args.sbd, voc=args.voc), from_sbd, 'images of SBD: masks converted',
-        args.workers)
-    run_in_processes(
-        partial(convert_objects, sbd=args.sbd, voc=args.voc), for_val,
-        "images of VOC's val: SBD's objects converted", args.workers)
+    for_val = sorted(from_sbd & val)
+    from_sbd = sorted(from_sbd - train - val)
+    folders = dict(sbd=args.sbd, voc=args.voc)
+    run_in_processes(partial(copy_masks, voc=args.voc), sorted(train | val),
+                     'images of VOC: masks copied', args.workers)
+    differing = run_in_processes(partial(convert, **folders), from_sbd,
+                                 'images of SBD: masks converted', args.workers)
+    run_in_processes(partial(convert_objects, **folders), for_val,
+                     "images of VOC's val: SBD's objects converted", args.workers)
     write_list(lists / 'val_sbd.txt', for_val)
-    names = sorted((own['train'] - own['val']) | set(from_sbd))
+    names = sorted((train - val) | set(from_sbd))
     write_list(lists / 'trainaug.txt', names)
     print(f'{lists / "trainaug.txt"}: {len(names)} images, {len(from_sbd)} of them from SBD. In '
           f'{np.count_nonzero(differing)} of these, {sum(differing)} pixels with two categories '

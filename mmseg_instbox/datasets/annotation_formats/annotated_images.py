@@ -1,7 +1,8 @@
-"""What every reader of annotations returns, and how text files are read."""
+"""What readers of annotations fill and return, and how files below a folder are found and read."""
 import json
+import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ SPLITS = dict(train='train', training='train', val='val', valid='val', validatio
               dev='val', test='test', testing='test')
 FATAL = ('nothing to train on', 'too many categories')
 DEFAULT_CATEGORY = 'object'  # where a format has none
-Report = Callable[..., None]  # takes what Problem takes
+ARCHIVE_FOLDER = '__MACOSX'  # of archives that a Mac made; holds no data
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,10 @@ class AnnotatedImages:
 
     Attributes:
         root: The folder that the file names of the images are relative to.
-        coco: ``images``, ``annotations`` and ``categories`` as in an instances JSON of COCO: all
-            that can be used, with ``bbox``, ``area`` and ``iscrowd``, ready for JSON. An annotation
-            has polygons or a compressed run-length encoding in the pixels of the image as shown,
-            that is, turned as its EXIF orientation says.
+        coco: ``images``, ``annotations``, ``categories`` and, if there are any, ``videos`` as in an
+            instances JSON of COCO: all that can be used, with ``bbox``, ``area`` and ``iscrowd``,
+            ready for JSON. An annotation has polygons or a compressed run-length encoding in the
+            pixels of the image as shown, that is, turned as its EXIF orientation says.
         problems: All faults; the annotation or image concerned is repaired or left out.
     """
     root: Path
@@ -73,40 +74,56 @@ class Annotations:
     Attributes:
         file: The annotation file or folder, for messages.
         split: 'train', 'val', 'test' or 'all'.
-        images, annotations, categories: COCO's tables.
         near: Folder in which the images are looked for first, relative to the root.
-        problems: Faults that the reader found.
+        images, annotations, categories, videos: COCO's tables.
+        problems: Faults that were found.
     """
     file: str
     split: str = 'all'
+    near: str = ''
     images: list[dict] = field(default_factory=list)
     annotations: list[dict] = field(default_factory=list)
     categories: list[dict] = field(default_factory=list)
-    near: str = ''
+    videos: list[dict] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
-
-    def category_id(self, name: str) -> int:
-        """The id of a category, which is added if it is new."""
-        for row in self.categories:
-            if row['name'] == name:
-                return row['id']
-        self.categories.append(dict(id=len(self.categories) + 1, name=name))
-        return len(self.categories)
 
     def add_image(self, file_name: str, source: str, **size: int) -> int:
         """Add an image and return its id."""
-        number = len(self.images) + 1
-        self.images.append(dict(id=number, file_name=file_name, source=source, **size))
-        return number
+        self.images.append(dict(id=len(self.images) + 1, file_name=file_name, source=source,
+                                **size))
+        return len(self.images)
 
     def add(self, image_id: int, category: str, segmentation: list | dict, **more: Any) -> None:
-        """Add an annotation."""
-        self.annotations.append(dict(image_id=image_id, category_id=self.category_id(category),
+        """Add an annotation, and its category if it is new."""
+        category_id = next((row['id'] for row in self.categories if row['name'] == category), None)
+        if category_id is None:
+            category_id = len(self.categories) + 1
+            self.categories.append(dict(id=category_id, name=category))
+        self.annotations.append(dict(image_id=image_id, category_id=category_id,
                                      segmentation=segmentation, **more))
 
-    def report(self, kind: str, file: str, message: str) -> None:
+    def report(self, kind: str, file: str, message: str, image: str = '') -> None:
         """Add a problem."""
-        self.problems.append(Problem(kind, file, message))
+        self.problems.append(Problem(kind, file, message, image))
+
+
+def list_files(root: Path, suffixes: tuple[str, ...]) -> list[str]:
+    """The files below a folder with one of some suffixes in any case, none of them hidden.
+
+    Links are followed. The files are relative to the folder, with slashes, and in order.
+    """
+    found, seen = [], set()
+    for folder, folders, names in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = [each for each in folders if each[0] != '.' and each != ARCHIVE_FOLDER]
+        below = os.path.relpath(folder, root).replace(os.sep, '/')
+        found += [name if below == '.' else f'{below}/{name}' for name in names
+                  if name[0] != '.' and name.lower().endswith(suffixes)]
+    return sorted(found)
 
 
 def read_text(path: Path) -> str:
@@ -124,32 +141,25 @@ def read_text(path: Path) -> str:
         return content.decode('latin-1')
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file.
-
-    Raises:
-        ValueError: It is no JSON, or larger than the limit ``json_bytes``.
-    """
+def parse_json(text: str | bytes, path: str | Path) -> Any:
+    """The content of a JSON file; raises ValueError, naming the file, if it is none."""
     try:
-        return json.loads(read_text(path))
+        return json.loads(text)
     except (ValueError, RecursionError) as error:
-        if isinstance(error, InvalidInputError):
-            raise
         raise InvalidInputError(f'{path}: the annotation file is no JSON or was cut off '
-                                f'({reason(error)}). Export it again.') from error
+                                f'({reason(error)}). Export or fetch it again.') from error
 
 
 def find_split(parts: Iterable[str]) -> str:
     """The split that names of folders and files tell, the last one first: 'all' if none does."""
-    for part in reversed([*parts]):
-        for word in re.split('[^a-z]+', part.lower()):
-            if word in SPLITS:
-                return SPLITS[word]
-    return 'all'
+    words = (word for part in reversed([*parts]) for word in re.split('[^a-z]+', part.lower()))
+    return next((SPLITS[word] for word in words if word in SPLITS), 'all')
 
 
 def number(value: Any) -> int | None:
     """A whole number that a file may hold as text or as float; None if it is something else."""
+    if type(value) is int:
+        return value
     try:
         return None if isinstance(value, bool) or int(value) != float(value) else int(value)
     except (TypeError, ValueError, OverflowError):
@@ -158,7 +168,5 @@ def number(value: Any) -> int | None:
 
 def id_key(value: Any) -> Any:
     """An id as a whole number where it is one, else as it is; None if it is none."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
     whole = number(value)
     return whole if whole is not None else value if isinstance(value, str | tuple) else None

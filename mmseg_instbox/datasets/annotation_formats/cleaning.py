@@ -1,21 +1,28 @@
 """Check annotations, repair what can be repaired and leave out what cannot be used."""
+import math
 from collections import Counter
-from collections.abc import Sequence
+from operator import mul
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pycocotools import mask as mask_tools
 
+from ...errors import InvalidInputError
 from ...utils.limits import limit
-from .annotated_images import AnnotatedImages, Annotations, Problem, id_key, number
+from ..coco_masks import read_polygons, segmentation_rle
+from .annotated_images import AnnotatedImages, Annotations, id_key, number
 from .categories import category_rows, read_categories
 from .image_finder import ImageFinder
-from .image_table import ImageTable
-from .segmentations import Fault, polygon_area, read_code, read_points, turn_points
+from .image_table import number_images, read_images
 
 SMALL = 16  # square pixels: whether a polygon below covers a pixel at all is computed
 BEYOND = 2  # pixels that an outline may leave the image by without mention
+KEPT = ('score', 'track_id')  # of an annotation, beside what COCO's format needs
+
+
+class Fault(Exception):
+    """Why an annotation is left out: the kind of the problem and a message."""
 
 
 def clean(part: Annotations, finder: ImageFinder | None,
@@ -23,7 +30,7 @@ def clean(part: Annotations, finder: ImageFinder | None,
     """Check the tables of an annotation file.
 
     Args:
-        part: The tables.
+        part: The tables; those of images and annotations are used up.
         finder: Finds the images; None leaves their names as they are and reads no image.
         need_images: Whether an image without its file is left out although its size is known.
     """
@@ -34,64 +41,65 @@ class _Cleaner:
 
     def __init__(self, part: Annotations, finder: ImageFinder | None, need_images: bool) -> None:
         self.part, self.root = part, finder.root if finder else Path()
-        self.problems = [*part.problems]
-        self.categories = read_categories(part, self.report)
-        self.images = ImageTable(part, finder, need_images, self.report)
+        self.categories = read_categories(part)
+        self.images = read_images(part, finder, need_images)
 
     def clean(self) -> AnnotatedImages:
-        objects = self._read_objects()
-        rows = self.images.number_images()
+        part, objects = self.part, self._read_objects()
+        rows = number_images(self.images)
         self._check_counts(rows, objects)
-        if not objects and self.part.split in ('train', 'all'):
-            self.report('nothing to train on', self.part.file,
+        if not objects and part.split in ('train', 'all'):
+            part.report('nothing to train on', part.file,
                         f'{len(rows)} images and no object that can be used.')
         coco = dict(images=rows, annotations=objects,
-                    categories=category_rows(self.part, self.categories, objects, self.report))
-        return AnnotatedImages(self.root, coco, self.problems)
+                    categories=category_rows(part, self.categories, objects),
+                    **(dict(videos=part.videos) if part.videos else {}))
+        return AnnotatedImages(self.root, coco, part.problems)
 
-    def report(self, kind: str, file: str, message: str, image: str = '') -> None:
-        self.problems.append(Problem(kind, file, message, image))
-
-    def _report_row(self, kind: str, row: Any, message: str) -> None:
+    def _report(self, kind: str, row: Any, message: str) -> None:
         """Report a problem of an annotation."""
-        image = self.images.get(row.get('image_id')) if isinstance(row, dict) else None
-        source = (image or {}).get('source', self.part.file)
-        self.report(kind, source, message, (image or {}).get('file_name', ''))
+        key = id_key(row.get('image_id')) if isinstance(row, dict) else None
+        image = self.images.get(key) or {}
+        self.part.report(kind, image.get('source', self.part.file), message,
+                         image.get('file_name', ''))
 
     def _read_objects(self) -> list[dict]:
-        objects, crowds = [], 0
-        ids: set[int] = set()
+        objects, crowds, renumber = [], 0, False
+        ids: set[int | None] = set()
         seen: set[tuple] = set()
-        renumbered = False
-        for position, row in enumerate(self.part.annotations, 1):
-            self.part.annotations[position - 1] = None  # a large file would need its memory twice
-            own = row if isinstance(row, dict) else {}
-            name = f'annotation {own.get("id", own.get("number", position))}'
+        rows = self.part.annotations
+        for position, row in enumerate(rows, 1):
+            rows[position - 1] = None  # a large file would need its memory twice
+            given = row if isinstance(row, dict) else {}
+            name = f'annotation {given.get("id", given.get("number", position))}'
             try:
                 each = self._read_object(row, name)
                 if each is None:
                     continue
-                image, own = each['image_id'], number(row.get('id'))
-                same = (id(image), each['category_id'], each['area'], *each['bbox'])
+                same = (id(each['image_id']), each['category_id'], each['area'], *each['bbox'])
                 if same in seen:
-                    raise Fault('duplicate object', 'is there twice; the second is left out')
+                    raise Fault('duplicate object', f'{name} is there twice; the second is left '
+                                'out.')
                 seen.add(same)
-            except Fault as fault:
-                kind, message = fault.args
-                self._report_row(kind, row, f'{name} {message}.')
+            except (Fault, InvalidInputError) as fault:
+                kind, message = (fault.args if isinstance(fault, Fault) else
+                                 ('broken annotation', f'{fault} Left out.'))
+                self._report(kind, row, message)
                 continue
+            own = each['id']
             if 'id' in row and (own is None or own in ids):
-                renumbered = True
-                self._report_row('duplicate id', row, f'{name} has no id of its own; all are '
-                                 'numbered anew.')
+                renumber = True
+                self._report('duplicate id', row, f'{name} has no id of its own; all are numbered '
+                             'anew.')
             ids.add(own)
             crowds += each['iscrowd']
-            objects.append(dict(id=own, **each))
-        if renumbered or None in ids:
-            objects = [each | dict(id=new) for new, each in enumerate(objects, 1)]
+            objects.append(each)
+        if renumber or None in ids:
+            for new, each in enumerate(objects, 1):
+                each['id'] = new
         if objects and crowds == len(objects):
-            self.report('all crowd', self.part.file, f'all {crowds} annotations have iscrowd=1; '
-                        'they are read as single objects.')
+            self.part.report('all crowd', self.part.file, f'all {crowds} annotations have '
+                             'iscrowd=1; they are read as single objects.')
             for each in objects:
                 each['iscrowd'] = 0
         return objects
@@ -99,95 +107,113 @@ class _Cleaner:
     def _read_object(self, row: Any, name: str) -> dict | None:
         """An annotation with its image and the name of its category; None if the image is lost."""
         if not isinstance(row, dict):
-            raise Fault('broken annotation', f'is {str(row)[:100]}; left out')
-        image = self.images.get(row.get('image_id'))
+            raise Fault('broken annotation', f'{name} is {str(row)[:100]}; left out.')
+        image = self.images.get(id_key(row.get('image_id')))
         if image is None:
-            raise Fault('unknown image', f'is of image {row.get("image_id")!r}, which is not '
-                         'listed; left out')
+            raise Fault('unknown image', f'{name} is of image {row.get("image_id")!r}, which is '
+                        'not listed; left out.')
         category = self.categories.get(id_key(row.get('category_id')))
         if not image:
             return None
         if category is None:
-            raise Fault('unknown category', f'has the category {row.get("category_id")!r}, which '
-                         'is not listed; left out')
+            raise Fault('unknown category', f'{name} has the category {row.get("category_id")!r}, '
+                        'which is not listed; left out.')
         segmentation, box = row.get('segmentation'), row.get('bbox')
         if not isinstance(segmentation, list | dict) or not segmentation:
-            raise Fault(*(('box only', 'has a box and no mask; left out') if box else
-                           ('no mask', 'has no segmentation; left out')))
-        if isinstance(segmentation, dict):
-            segmentation, own_box, area = read_code(segmentation, image)
-        else:
-            segmentation, own_box, area = self._read_polygons(segmentation, image, row, name)
-        self._check_box(box, own_box, row, name)
+            raise Fault(*(('box only', f'{name} has a box and no mask; left out.') if box else
+                          ('no mask', f'{name} has no segmentation; left out.')))
+        read = self._read_runs if isinstance(segmentation, dict) else self._read_polygons
+        segmentation, (x1, y1, x2, y2), area = read(segmentation, image, row, name)
+        if _disagrees(box, x1, y1, x2, y2):
+            self._report('box disagrees', row, f'the box of {name} is {[*map(round, box)]} (x, y, '
+                         f'width, height), but its mask is at {[*map(round, (x1, y1, x2, y2))]} '
+                         '(x1, y1, x2, y2); the mask is used.')
         given = row.get('area')
-        area = float(given) if isinstance(given, int | float) and given > 0 else area
-        x1, y1 = max(own_box[0], 0), max(own_box[1], 0)
-        x2, y2 = min(own_box[2], image['width']), min(own_box[3], image['height'])
-        more = {key: row[key] for key in ('score',) if key in row}
-        return dict(image_id=image, category_id=category, segmentation=segmentation,
-                    bbox=[x1, y1, x2 - x1, y2 - y1], area=area,
-                    iscrowd=int(number(row.get('iscrowd')) == 1), **more)
+        x1, y1, x2, y2 = max(x1, 0), max(y1, 0), min(x2, image['width']), min(y2, image['height'])
+        return dict(id=number(row.get('id')), image_id=image, category_id=category,
+                    segmentation=segmentation, bbox=[x1, y1, x2 - x1, y2 - y1],
+                    area=float(given) if isinstance(given, int | float) and given > 0 else area,
+                    iscrowd=int(row.get('iscrowd') in (1, '1')),
+                    **{key: row[key] for key in KEPT if key in row})
 
-    def _check_box(self, box: Any, own: Sequence[float], row: dict, name: str) -> None:
-        if not isinstance(box, list) or len(box) != 4 or not all(
-                isinstance(each, int | float) for each in box):
-            return
-        x1, y1, x2, y2 = box[0], box[1], box[0] + box[2], box[1] + box[3]
-        both = (max(min(x2, own[2]) - max(x1, own[0]), 0)
-                * max(min(y2, own[3]) - max(y1, own[1]), 0))
-        union = (box[2] * box[3] + (own[2] - own[0]) * (own[3] - own[1]) - both)
-        if 2 * both < union and union > SMALL:
-            self._report_row('box disagrees', row, f'the box of {name} is '
-                        f'{[round(each) for each in box]} (x, y, width, height), but its mask is '
-                        f'at {[round(each) for each in own]} (x1, y1, x2, y2); the mask is used.')
+    def _read_runs(self, code: dict, image: dict, row: dict,
+                   name: str) -> tuple[dict, list[float], float]:
+        """A compressed run-length encoding, its box (x1, y1, x2, y2) and its area."""
+        size, turn = (image['height'], image['width']), image.get('turn')
+        rle = segmentation_rle(code, size[::-1] if turn else size, name)
+        if turn:
+            mask = mask_tools.decode(rle)
+            mask = {5: mask.T, 6: np.rot90(mask, -1), 7: np.rot90(mask, 2).T,
+                    8: np.rot90(mask)}[turn]
+            rle = mask_tools.encode(np.asfortranarray(mask))
+        area = float(mask_tools.area(rle))
+        if not area:
+            raise Fault('no area', f'{name} covers no pixel; left out.')
+        x, y, width, height = mask_tools.toBbox(rle).tolist()
+        text = dict(size=[*map(int, rle['size'])], counts=rle['counts'].decode())
+        return text, [x, y, x + width, y + height], area
 
     def _read_polygons(self, segmentation: list, image: dict, row: dict,
                        name: str) -> tuple[list, list[float], float]:
         """Polygons that can be used, their box (x1, y1, x2, y2) and their area."""
-        nested = isinstance(segmentation[0], list | tuple)
-        outlines = [read_points(each) for each in (segmentation if nested else [segmentation])]
-        kept = [each for each in outlines if len(each) >= 3]
+        outlines = read_polygons(segmentation, name)
+        kept = [each for each in outlines if len(each) >= 6]
         if not kept:
-            raise Fault('few points', 'has a polygon of fewer than 3 points; left out')
+            raise Fault('few points', f'{name} has a polygon of fewer than 3 points; left out.')
         if len(kept) < len(outlines):
-            self._report_row('few points', row, f'{name} has {len(outlines) - len(kept)} '
-                        'polygons of fewer than 3 points, which are left out, and others.')
-        width, height = image['width'], image['height']
-        if 'turn' in image:
-            kept = [turn_points(each, image['turn'], (height, width)) for each in kept]
-        points = kept[0] if len(kept) == 1 else np.concatenate(kept)
-        low, high = points.min(axis=0).tolist(), points.max(axis=0).tolist()
-        if high[0] <= 0 or high[1] <= 0 or low[0] >= width or low[1] >= height:
-            raise Fault('outside image', 'lies outside its image; left out')
-        if min(low) < -BEYOND or high[0] > width + BEYOND or high[1] > height + BEYOND:
-            self._report_row('outside image', row, f'{name} reaches beyond its image and '
-                        'is cut at the border.')
-        area = sum(polygon_area(each) for each in kept)
-        unchanged = nested and len(kept) == len(segmentation) and 'turn' not in image and not any(
-            isinstance(each[0], list) for each in segmentation)
-        polygons = segmentation if unchanged else [each.ravel().tolist() for each in kept]
-        if area < SMALL:
-            codes = mask_tools.frPyObjects(polygons, height, width)
-            if not mask_tools.area(mask_tools.merge(codes)):
-                raise Fault('no area', 'covers no pixel; left out')
-        return polygons, [*low, *high], area
+            self._report('few points', row, f'{name} has {len(outlines) - len(kept)} polygons of '
+                         'fewer than 3 points, which are left out, and others.')
+        width, height, turn = image['width'], image['height'], image.get('turn')
+        if turn:
+            kept = [_turn(each, turn, (height, width)) for each in kept]
+        x1, y1, x2, y2, area = math.inf, math.inf, -math.inf, -math.inf, 0
+        for polygon in kept:
+            x, y = polygon[::2], polygon[1::2]
+            x1, y1, x2, y2 = min(x1, *x), min(y1, *y), max(x2, *x), max(y2, *y)
+            area += abs(sum(map(mul, x, y[1:] + y[:1])) - sum(map(mul, x[1:] + x[:1], y))) / 2
+        if x2 <= 0 or y2 <= 0 or x1 >= width or y1 >= height:
+            raise Fault('outside image', f'{name} lies outside its image; left out.')
+        if min(x1, y1) < -BEYOND or x2 > width + BEYOND or y2 > height + BEYOND:
+            self._report('outside image', row, f'{name} reaches beyond its image and is cut at the '
+                         'border.')
+        if area < SMALL and not mask_tools.area(segmentation_rle(kept, (height, width), name)):
+            raise Fault('no area', f'{name} covers no pixel; left out.')
+        return kept, [x1, y1, x2, y2], area
 
     def _check_counts(self, images: list[dict], objects: list[dict]) -> None:
         """Replace images by their ids, and report images with no or too many objects."""
-        counts = Counter()
         for each in objects:
             each['image_id'] = each['image_id']['id']
-            counts[each['image_id']] += 1
-        crowded = {image['id'] for image in images if counts[image['id']] > limit('objects')}
+        counts = Counter(each['image_id'] for each in objects)
+        largest = limit('objects')
+        crowded = {key for key, count in counts.items() if count > largest}
         for image in images:
-            source = image.pop('source')
+            source, name = image.pop('source'), image['file_name']
             image.pop('turn', None)
             if not counts[image['id']]:
-                self.report('no objects', source, f'{image["file_name"]} has no objects.',
-                            image['file_name'])
+                self.part.report('no objects', source, f'{name} has no objects.', name)
             elif image['id'] in crowded:
-                self.report('too many objects', source, f'{image["file_name"]} has '
-                            f'{counts[image["id"]]:,} objects, the limit is {limit("objects"):,} '
-                            '(INSTBOX_MAX_OBJECTS); left out.')
-        images[:] = [image for image in images if image['id'] not in crowded]
-        objects[:] = [each for each in objects if each['image_id'] not in crowded]
+                self.part.report('too many objects', source, f'{name} has '
+                                 f'{counts[image["id"]]:,} objects, the limit is {largest:,} '
+                                 '(INSTBOX_MAX_OBJECTS); left out.')
+        if crowded:
+            images[:] = [image for image in images if image['id'] not in crowded]
+            objects[:] = [each for each in objects if each['image_id'] not in crowded]
+
+
+def _disagrees(box: Any, x1: float, y1: float, x2: float, y2: float) -> bool:
+    """Whether the IoU of a given box (x, y, width, height), if it is one, with another is small."""
+    if not isinstance(box, list) or len(box) != 4 or not all(
+            isinstance(each, int | float) and abs(each) < 1e9 for each in box):
+        return False
+    x, y, width, height = box
+    both = max(min(x + width, x2) - max(x, x1), 0) * max(min(y + height, y2) - max(y, y1), 0)
+    union = width * height + (x2 - x1) * (y2 - y1) - both
+    return 2 * both < union and union > SMALL
+
+
+def _turn(polygon: list[float], orientation: int, size: tuple[int, int]) -> list[float]:
+    """A polygon of the stored image of a size (width, height) on the image as shown."""
+    (x, y), (width, height) = np.reshape(polygon, (-1, 2)).T, size
+    turned = {5: (y, x), 6: (height - y, x), 7: (height - y, width - x), 8: (y, width - x)}
+    return np.stack(turned[orientation], axis=1).ravel().tolist()

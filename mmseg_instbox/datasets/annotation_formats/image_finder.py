@@ -9,13 +9,12 @@ from urllib.parse import unquote
 
 from PIL import ExifTags
 
-from ...errors import InvalidInputError
-from ...utils.foreign_errors import reason
-from ...utils.image_header import open_image
-from ...utils.inputs import IMAGE_SUFFIXES
+from ...utils.foreign_errors import convert_errors, reason
+from ...utils.image_header import IMAGE_SUFFIXES, open_image
+from .annotated_images import list_files
 
 UPLOAD_PREFIX = re.compile('^[0-9a-f]{8}-')  # Label Studio puts it before the names of uploads
-ARCHIVE_FOLDER = '__MACOSX'  # of archives that a Mac made; holds no images
+SEPARATOR = re.compile(r'[\\/]+|\?d=')  # Label Studio: /data/local-files/?d=folder/a.jpg
 TURNED = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
 
 
@@ -32,7 +31,7 @@ class ImageFinder:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.files = sorted(_walk(root))
+        self.files = list_files(root, IMAGE_SUFFIXES)
         self._names, self._stems = defaultdict(list), defaultdict(list)
         for file in self.files:
             path = PurePosixPath(file.lower())
@@ -43,25 +42,27 @@ class ImageFinder:
     def find(self, name: str, near: str = '') -> str | None:
         """The file that a name means.
 
-        The name may be an address, a path of another machine, have backslashes, another case or
-        suffix, or no suffix. Of several files, the one with the most equal folders is meant, then
-        one below ``near``, then the least deep.
+        The name may be an address, a path of another machine, have backslashes, codes as %20,
+        another case or suffix, or no suffix. Of several files, the one with the most equal folders
+        is meant, then one below ``near``, then the least deep.
 
         Returns:
             str | None: The file relative to the root.
         """
         if '://' in name:
-            name = unquote(name.partition('?')[0])
-        parts = [part.strip() for part in re.split(r'[\\/]+', name) if part not in ('', '.', '..')]
+            name = name.partition('?')[0]
+        found = self._find(name, near)
+        return self._find(unquote(name), near) if found is None and '%' in name else found
+
+    def _find(self, name: str, near: str) -> str | None:
+        parts = [part.strip() for part in SEPARATOR.split(name) if part not in ('', '.', '..')]
         last = parts[-1] if parts else ''
         lower = last.lower()
         stem, suffix = os.path.splitext(lower)
         found = (self._names.get(lower)
                  or self._stems.get(lower)
                  or self._stems.get(stem if suffix in IMAGE_SUFFIXES else lower)
-                 or self._names.get(UPLOAD_PREFIX.sub('', lower)))
-        if not found:
-            return None
+                 or self._names.get(UPLOAD_PREFIX.sub('', lower), ()))
         below = f'{near}/'.lower() if near not in ('', '.') else ''
 
         def rank(file: str) -> tuple:
@@ -72,7 +73,7 @@ class ImageFinder:
                 same += 1
             return (same, file.lower().startswith(below), own[-1] == last, -len(own))
 
-        return max(found, key=rank)
+        return max(found, key=rank, default=None)
 
     def _info(self, file: str) -> tuple[int, int, int]:
         """Width and height of an image as shown, and its EXIF orientation.
@@ -80,15 +81,10 @@ class ImageFinder:
         Raises:
             ValueError: It cannot be read.
         """
-        try:
-            with open_image(self.root / file, file) as image:
-                orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-                turned = orientation in TURNED
-                return (*(image.size[::-1] if turned else image.size), orientation)
-        except (InvalidInputError, OSError):
-            raise
-        except Exception as error:  # pillow raises many types on a broken file
-            raise InvalidInputError(f'{file}: the image is broken ({reason(error)}).') from error
+        with convert_errors(f'{file}: the image is broken'), open_image(
+                self.root / file, file) as image:
+            orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+            return *(image.size[::-1] if orientation in TURNED else image.size), orientation
 
     def find_broken(self, files: list[str]) -> dict[str, str]:
         """Decode images, at a fraction of their size where the format can.
@@ -96,31 +92,16 @@ class ImageFinder:
         Returns:
             dict[str, str]: The reason for each that is broken or truncated.
         """
+
+        def find_fault(file: str) -> str | None:
+            try:
+                with open_image(self.root / file, file) as image:
+                    image.draft('L', (1, 1))
+                    image.load()
+            except Exception as error:  # pillow raises many types on a broken file
+                return reason(error)
+            return None
+
         with ThreadPoolExecutor() as pool:
-            reasons = zip(files, pool.map(self._broken, files), strict=True)
+            reasons = zip(files, pool.map(find_fault, files), strict=True)
             return {file: why for file, why in reasons if why}
-
-    def _broken(self, file: str) -> str | None:
-        try:
-            with open_image(self.root / file, file) as image:
-                image.draft('L', (1, 1))
-                image.load()
-        except Exception as error:  # pillow raises many types on a broken file
-            return reason(error)
-        return None
-
-
-def _walk(root: Path) -> list[str]:
-    """Image files below a folder, also through links, none of them hidden."""
-    found, seen = [], set()
-    for folder, folders, names in os.walk(root, followlinks=True):
-        real = os.path.realpath(folder)
-        folders[:] = [each for each in folders
-                      if each[0] != '.' and each != ARCHIVE_FOLDER and real not in seen]
-        if real in seen:
-            continue
-        seen.add(real)
-        below = os.path.relpath(folder, root).replace(os.sep, '/')
-        found += [name if below == '.' else f'{below}/{name}' for name in names
-                  if name[0] != '.' and name.lower().endswith(IMAGE_SUFFIXES)]
-    return found

@@ -1,7 +1,7 @@
 """LabelMe's JSON files, one an image; shapes that share label and group id are one object."""
 import base64
 import io
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from PIL import Image
 from ...utils.run_lengths import encode_mask
 from .annotated_images import Annotations, number
 from .image_finder import ImageFinder
-from .segmentations import fill_outlines
+from .outlines import ellipse, fill_outlines
 
 PIXEL_CENTRE = 0.5  # where the points of our own LabelMe files lie
 
@@ -29,7 +29,7 @@ def read_labelme(content: dict, file: str, part: Annotations, finder: ImageFinde
         part: What they are added to.
         finder: Finds the image: the one the file names, else the one of its own name.
     """
-    folder, stem = str(Path(file).parent), Path(file).stem
+    folder, stem = str(PurePosixPath(file).parent), PurePosixPath(file).stem
     name = content.get('imagePath')
     name = name if isinstance(name, str) and finder.find(name, folder) else (
         finder.find(stem, folder) or name or stem)
@@ -37,57 +37,43 @@ def read_labelme(content: dict, file: str, part: Annotations, finder: ImageFinde
     image = part.add_image(name, file, **size)
     objects: dict[Any, dict] = {}
     for position, shape in enumerate(content['shapes'], 1):
-        kind = shape.get('shape_type') or 'polygon' if isinstance(shape, dict) else None
-        label, group = (shape.get('label'), shape.get('group_id')) if kind else (None, None)
-        segmentation = _outline(shape, kind, size) if kind and label else None
-        if segmentation is None:
+        shape = shape if isinstance(shape, dict) else {}
+        kind, label = shape.get('shape_type') or 'polygon', shape.get('label')
+        outline = _outline(shape, kind, size) if label else None
+        if not outline:
             what = 'box only' if kind == 'rectangle' else 'no mask'
             part.report(what, file, f'shape {position} ({label!r}, {kind}) has no outline; left '
                         'out.')
             continue
-        key = position if group is None else (label, group)
-        known = objects.setdefault(key, dict(label=str(label), parts=[], number=position))
-        if isinstance(segmentation, dict):
-            known['code'] = segmentation
+        group = shape.get('group_id')
+        key = position if group is None else (str(label), str(group))
+        each = objects.setdefault(key, dict(label=str(label), parts=[], code=None,
+                                            number=position))
+        if isinstance(outline, dict):
+            each['code'] = outline
         else:
-            known['parts'].append(segmentation)
+            each['parts'].append(outline)
     for each in objects.values():
-        code = each.get('code')
+        code = each['code']
         if code is None and all(size.values()):
             code = fill_outlines(each['parts'], PIXEL_CENTRE, (size['width'], size['height']))
         part.add(image, each['label'], code or each['parts'], number=each['number'])
 
 
-def _outline(shape: dict, kind: str, size: dict) -> list | dict | None:
+def _outline(shape: dict, kind: str, size: dict[str, int]) -> list | dict | None:
     """A polygon or a run-length encoding; None if the shape is neither."""
     points = shape.get('points')
-    if kind == 'circle':
-        try:
-            (x, y), edge = np.asarray(points, dtype=float)
-        except (TypeError, ValueError):
-            return None
-        return circle(x, y, *[float(np.hypot(edge[0] - x, edge[1] - y))] * 2)
-    if kind == 'mask':
-        return _mask(shape, size)
-    closed = kind in ('polygon', 'linestrip') and isinstance(points, list)
-    return points if closed and points else None
-
-
-def circle(x: float, y: float, radius_x: float, radius_y: float) -> list[float]:
-    """A polygon for an ellipse."""
-    angles = np.linspace(0, 2 * np.pi, 64, endpoint=False)
-    points = np.stack([x + radius_x * np.cos(angles), y + radius_y * np.sin(angles)], axis=1)
-    return points.ravel().tolist()
-
-
-def _mask(shape: dict, size: dict) -> dict | None:
-    """The run-length encoding of a mask, which LabelMe stores as the PNG of its box."""
     try:
-        with Image.open(io.BytesIO(base64.b64decode(shape['mask'])), formats=['PNG']) as image:
-            crop = np.asarray(image) > 0
-        left, top = (round(each) for each in shape['points'][0])
-        mask = np.zeros((size['height'], size['width']), bool)
-        mask[top:top + crop.shape[0], left:left + crop.shape[1]] = crop
+        if kind == 'circle':
+            (x, y), edge = np.asarray(points, dtype=float)
+            return ellipse(x, y, *[float(np.hypot(edge[0] - x, edge[1] - y))] * 2)
+        if kind == 'mask':  # the PNG of its box
+            with Image.open(io.BytesIO(base64.b64decode(shape['mask'])), formats=['PNG']) as image:
+                crop = np.asarray(image) > 0
+            left, top = (round(each) for each in points[0])
+            mask = np.zeros((size['height'], size['width']), bool)
+            mask[top:top + crop.shape[0], left:left + crop.shape[1]] = crop
+            return encode_mask(mask)
     except Exception:  # a broken PNG or a mask that does not fit raise many types
         return None
-    return encode_mask(mask)
+    return points if kind in ('polygon', 'linestrip') and isinstance(points, list) else None

@@ -1,14 +1,20 @@
 """Recognise the format of annotated images and read them."""
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
 
 from ...errors import InvalidInputError, MissingFileError
-from .annotated_images import AnnotatedImages, Annotations, Problem, find_split, read_json
+from .annotated_images import (
+    AnnotatedImages,
+    Annotations,
+    Problem,
+    find_split,
+    list_files,
+    parse_json,
+    read_text,
+)
 from .categories import unify_categories
 from .cleaning import clean
-from .coco import is_coco, read_coco
-from .image_finder import ARCHIVE_FOLDER, ImageFinder
+from .image_finder import ImageFinder
 from .labelme import is_labelme, read_labelme
 from .masks import read_masks, read_voc
 from .via import read_via, via_images
@@ -46,23 +52,23 @@ def read_annotations(path: str | Path, images: str | Path | None = None,
     if not path.exists():
         raise MissingFileError(f'{path}: no such file or folder.')
     config = read_yaml(path) if path.suffix.lower() in YAML_SUFFIXES else None
-    finder = ImageFinder(Path(images) if images else _root(path, config))
-    parts = _read_parts(path, config, finder)
-    if not parts:
+    root = _find_root(path, config)
+    finder = ImageFinder(Path(images) if images else root)
+    splits: dict[str, list[Annotations]] = {}
+    for part in _read_parts(path, root, config, finder):
+        splits.setdefault(part.split, []).append(part)
+    if not splits:
         raise InvalidInputError(
             f'{path}: no annotations of a known format are found here. Give a folder with images '
             'and COCO JSON, LabelMe or VIA JSON, YOLO labels (data.yaml), the layout of VOC, or '
             'masks of instance ids; or an annotation file.')
-    splits: dict[str, list[Annotations]] = {}
-    for part in parts:
-        splits.setdefault(part.split, []).append(part)
     order = [split for split in ('train', 'val', 'test', 'all') if split in splits]
-    found = {split: clean(_merge(splits[split]), finder, need_images) for split in order}
+    found = {split: clean(_merge(splits.pop(split)), finder, need_images) for split in order}
     unify_categories(found)
     return found
 
 
-def _root(path: Path, config: dict | None) -> Path:
+def _find_root(path: Path, config: dict | None) -> Path:
     """The folder that holds annotations and images."""
     if path.is_dir():
         return path
@@ -72,79 +78,83 @@ def _root(path: Path, config: dict | None) -> Path:
     return path.parent.parent if path.parent.name.lower() in ANNOTATION_FOLDERS else path.parent
 
 
-def _read_parts(path: Path, config: dict | None, finder: ImageFinder) -> list[Annotations]:
+def _read_parts(path: Path, root: Path, config: dict | None,
+                finder: ImageFinder) -> list[Annotations]:
     if path.is_file():
-        if config is not None:
-            return read_yolo(finder, config)
-        return _read_json_files([path], finder, path.parent)
+        return _read_json_files([path], root, finder) if config is None else (
+            read_yolo(root, finder, config))
     for file in sorted(path.iterdir()):
         config = read_yaml(file) if file.suffix.lower() in YAML_SUFFIXES else None
         if config is not None:
-            return read_yolo(finder, config)
-    files = sorted(file for file in path.rglob('*') if file.suffix.lower() == '.json'
-                   and not any(each.startswith('.') or each == ARCHIVE_FOLDER
-                               for each in file.relative_to(path).parts))
+            return read_yolo(root, finder, config)
+    files = [path / file for file in list_files(path, ('.json',))]
     readers: tuple[Callable[[], list[Annotations]], ...] = (
-        lambda: _read_json_files(files, finder, path), lambda: read_voc(finder),
-        lambda: read_yolo(finder, None), lambda: read_masks(finder))
+        lambda: _read_json_files(files, root, finder), lambda: read_voc(root, finder),
+        lambda: read_yolo(root, finder, None), lambda: read_masks(root, finder))
     return next(filter(None, (read() for read in readers)), [])
 
 
-def _read_json_files(files: list[Path], finder: ImageFinder, root: Path) -> list[Annotations]:
+def _read_json_files(files: list[Path], root: Path, finder: ImageFinder) -> list[Annotations]:
     """All COCO files; without any all of VIA; without any all of LabelMe."""
-    coco, via, labelme, broken = [], [], {}, []
-    root = finder.root if all(file.is_relative_to(finder.root) for file in files) else root
+    coco, via, labelme, problems = [], [], {}, []
     for file in files:
+        name = file.relative_to(root).as_posix()
+        with file.open('rb') as stream:
+            if stream.read(3) == b'\xef\xbb\xbf':  # which many programs do not read
+                problems.append(Problem('encoding', name, 'the file begins with a BOM, which is '
+                                        'passed over.'))
         try:
-            content = read_json(file)
+            content = parse_json(read_text(file), file)
         except InvalidInputError as error:
             if len(files) == 1:
                 raise
-            broken.append(Problem('broken annotation', file.relative_to(root).as_posix(),
-                                  f'{error} Left out.'))
+            problems.append(Problem('broken annotation', name, f'{error} Left out.'))
             continue
         if is_coco(content):
             coco.append(read_coco(content, file, root))
         elif via_images(content):
             via.append(read_via(via_images(content), file, root))
         elif is_labelme(content):
-            _add_labelme(content, file.relative_to(root), labelme, finder)
-    named = [part for part in coco if Path(part.file).name.startswith('instances')]
+            content.pop('imageData', None)
+            split = find_split(PurePosixPath(name).parts[:-1])
+            part = labelme.setdefault(split, Annotations('LabelMe files', split))
+            read_labelme(content, name, part, finder)
+    named = [part for part in coco if PurePosixPath(part.file).name.startswith('instances')]
     found = named or coco or via or [*labelme.values()]
-    if not (coco or via):
+    if labelme and not (coco or via):
         _report_without_json(labelme, finder)
     if found:
-        found[0].problems += broken
-        _report_text(files, root, found[0])
+        found[0].problems += problems
     return found
 
 
-def _add_labelme(content: dict, file: Path, parts: dict[str, Annotations],
-                 finder: ImageFinder) -> None:
-    split = find_split(file.parent.parts)
-    part = parts.setdefault(split, Annotations('LabelMe files', split))
-    content.pop('imageData', None)
-    read_labelme(content, file.as_posix(), part, finder)
+def is_coco(content: object) -> bool:
+    """Whether the content of a JSON file has COCO's tables of instances."""
+    return isinstance(content, dict) and all(
+        isinstance(content.get(name), list) for name in ('images', 'annotations', 'categories'))
+
+
+def read_coco(content: dict, file: Path, root: Path) -> Annotations:
+    """The tables of a COCO file, also as Roboflow, CVAT, Label Studio and labelme2coco write it.
+
+    The split is what the names of the file and its folders below ``root`` say.
+    """
+    name = file.relative_to(root) if file.is_relative_to(root) else Path(file.name)
+    return Annotations(name.as_posix(), find_split(name.with_suffix('').parts),
+                       name.parent.as_posix(), content['images'], content['annotations'],
+                       content['categories'],
+                       [row for row in content.get('videos') or () if isinstance(row, dict)])
 
 
 def _report_without_json(parts: dict[str, Annotations], finder: ImageFinder) -> None:
     """Report images in a folder with LabelMe files that have none of their own."""
-    rows = [image for part in parts.values() for image in part.images]
-    known = {finder.find(image['file_name'], str(Path(image['source']).parent)) for image in rows}
-    folders = {str(Path(file).parent) for file in known if file}
+    known = {finder.find(image['file_name'], str(PurePosixPath(image['source']).parent))
+             for part in parts.values() for image in part.images} - {None}
+    folders = {PurePosixPath(file).parent for file in known}
     for file in finder.files:
-        if file not in known and str(Path(file).parent) in folders:
+        if file not in known and PurePosixPath(file).parent in folders:
             next(iter(parts.values())).report('not annotated', file, 'there is no JSON of this '
                                               'image; left out.')
-
-
-def _report_text(files: list[Path], root: Path, part: Annotations) -> None:
-    """Report files with a BOM, which many programs do not read."""
-    for file in files:
-        with file.open('rb') as stream:
-            if stream.read(3) == b'\xef\xbb\xbf':
-                part.report('encoding', file.relative_to(root).as_posix(), 'the file begins with a '
-                            'BOM, which is passed over.')
 
 
 def _merge(parts: list[Annotations]) -> Annotations:
@@ -153,20 +163,25 @@ def _merge(parts: list[Annotations]) -> Annotations:
         return parts[0]
     merged = Annotations(', '.join(part.file for part in parts)[:200], parts[0].split)
     for place, part in enumerate(parts):
-        for row in part.images:
-            merged.images.append(_with_ids(row, place, 'id') | dict(
-                source=row.get('source', part.file), near=part.near) if isinstance(row, dict)
-                else row)
-        merged.categories += [_with_ids(row, place, 'id') for row in part.categories]
-        merged.annotations += [
-            {key: value for key, value in _with_ids(row, place, 'image_id', 'category_id').items()
-             if key != 'id'} if isinstance(row, dict) else row for row in part.annotations]
+        videos = {str(row.get('id')): number for number, row in enumerate(
+            part.videos, len(merged.videos) + 1)}
+        merged.videos += [row | dict(id=videos[str(row.get('id'))]) for row in part.videos]
+        for row in _tell_apart(part.images, place, 'id'):
+            if isinstance(row, dict):
+                row = dict(source=part.file) | row | dict(near=part.near)
+                if 'video_id' in row:
+                    row['video_id'] = videos.get(str(row['video_id']))
+            merged.images.append(row)
+        merged.categories += _tell_apart(part.categories, place, 'id')
+        for row in _tell_apart(part.annotations, place, 'image_id', 'category_id'):
+            if isinstance(row, dict):
+                row.pop('id', None)
+            merged.annotations.append(row)
         merged.problems += part.problems
     return merged
 
 
-def _with_ids(row: Any, place: int, *keys: str) -> Any:
-    """A row whose ids are preceded by the number of their file."""
-    if not isinstance(row, dict):
-        return row
-    return row | {key: (place, str(row[key])) for key in keys if row.get(key) is not None}
+def _tell_apart(rows: list, place: int, *keys: str) -> list:
+    """Rows whose ids are preceded by the number of their file."""
+    return [row | {key: (place, str(row[key])) for key in keys if row.get(key) is not None}
+            if isinstance(row, dict) else row for row in rows]

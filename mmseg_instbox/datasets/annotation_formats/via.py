@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from .annotated_images import DEFAULT_CATEGORY, Annotations, find_split
-from .labelme import circle
+from .outlines import ellipse
 
 USUAL_NAMES = ('name', 'label', 'class', 'category', 'type', 'object')
 
@@ -27,41 +27,35 @@ def read_via(rows: list[dict], file: Path, root: Path) -> Annotations:
     """
     name = file.relative_to(root)
     part = Annotations(name.as_posix(), find_split(name.with_suffix('').parts),
-                       near=name.parent.as_posix())
-    attribute = _category_attribute(rows)
-    for row in rows:
-        image = part.add_image(str(row['filename']), part.file)
-        for position, region in enumerate(_regions(row), 1):
-            where = f'region {position} of {row["filename"]}'
-            outline = _outline(region.get('shape_attributes')) if isinstance(region, dict) else None
-            if isinstance(outline, list):
-                part.add(image, _category(region, attribute), [outline], number=position)
+                       name.parent.as_posix())
+    regions = {part.add_image(str(row['filename']), part.file): _regions(row) for row in rows}
+    counts = Counter(key for each in regions.values() for _, attributes in each
+                     for key in attributes)
+    usual = [key for key in counts if key.strip().lower() in USUAL_NAMES]
+    attribute = max(usual or counts, key=counts.get, default=None)
+    for (image, its_regions), row in zip(regions.items(), rows, strict=True):
+        for position, (shape, attributes) in enumerate(its_regions, 1):
+            outline = _outline(shape)
+            if outline:
+                part.add(image, attributes.get(attribute, DEFAULT_CATEGORY), [outline],
+                         number=position)
             else:
-                part.report('box only' if outline == 'rect' else 'no mask', part.file,
-                            f'{where} has no outline ({outline}); left out.')
+                kind = shape.get('name')
+                part.report('box only' if kind == 'rect' else 'no mask', part.file, f'region '
+                            f'{position} of {row["filename"]} has no outline ({kind}); left out.')
     return part
 
 
-def _regions(row: dict) -> list:
-    """The regions, an object in version 1 and a list in version 2."""
-    regions = row['regions']
-    return [*regions.values()] if isinstance(regions, dict) else regions or []
-
-
-def _attributes(region: Any) -> dict:
-    found = region.get('region_attributes') if isinstance(region, dict) else None
-    return found if isinstance(found, dict) else {}
-
-
-def _category_attribute(rows: list[dict]) -> str | None:
-    counts = Counter(key for row in rows for region in _regions(row)
-                     for key, value in _attributes(region).items() if _text(value))
-    usual = [key for key in counts if key.strip().lower() in USUAL_NAMES]
-    return max(usual or counts, key=counts.get, default=None)
-
-
-def _category(region: dict, attribute: str | None) -> str:
-    return _text(_attributes(region).get(attribute)) or DEFAULT_CATEGORY
+def _regions(row: dict) -> list[tuple[dict, dict[str, str]]]:
+    """The shape and the attributes, as text, of each region, which are an object in version 1."""
+    regions, found = row['regions'] or [], []
+    for region in regions.values() if isinstance(regions, dict) else regions:
+        region = region if isinstance(region, dict) else {}
+        shape, attributes = (each if isinstance(each, dict) else {} for each in (
+            region.get('shape_attributes'), region.get('region_attributes')))
+        texts = {key: _text(value) for key, value in attributes.items()}
+        found.append((shape, {key: text for key, text in texts.items() if text}))
+    return found
 
 
 def _text(value: Any) -> str:
@@ -71,9 +65,8 @@ def _text(value: Any) -> str:
     return '' if value is None else str(value).strip()
 
 
-def _outline(shape: Any) -> list[float] | str | None:
-    """A polygon; the name of a shape that is none."""
-    shape = shape if isinstance(shape, dict) else {}
+def _outline(shape: dict) -> list[float] | None:
+    """A polygon; None for a shape that has no area, or is broken."""
     kind = shape.get('name')
     try:
         if kind in ('polygon', 'polyline'):
@@ -81,7 +74,7 @@ def _outline(shape: Any) -> list[float] | str | None:
             return [value for point in points for value in point]
         if kind in ('circle', 'ellipse'):
             radii = (shape['r'], shape['r']) if kind == 'circle' else (shape['rx'], shape['ry'])
-            return circle(shape['cx'], shape['cy'], *radii)
+            return ellipse(shape['cx'], shape['cy'], *radii, shape.get('theta', 0))
     except (KeyError, TypeError, ValueError):
-        return None
-    return kind
+        pass
+    return None

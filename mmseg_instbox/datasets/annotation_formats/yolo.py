@@ -6,12 +6,13 @@ import numpy as np
 import yaml
 
 from ...errors import InstBoxError
-from .annotated_images import SPLITS, Annotations, find_split, read_text
-from .image_finder import ARCHIVE_FOLDER, ImageFinder
-from .masks import read_names
-from .segmentations import fill_outlines
+from .annotated_images import SPLITS, Annotations, find_split, list_files, read_text
+from .image_finder import ImageFinder
+from .masks import read_name_lines
+from .outlines import fill_outlines
 
 NO_LABELS = ('classes', 'labels', 'obj', 'readme', 'labelmap', 'train', 'val', 'valid', 'test')
+IMAGE_FOLDERS = ('images', 'imgs', 'jpegimages')
 INSIDE_PIXEL = 0.25  # where the points of our own YOLO files lie
 MAX_FRACTION = 2  # of the image's side; what is larger is no fraction
 
@@ -25,10 +26,11 @@ def read_yaml(file: Path) -> dict | None:
     return content if isinstance(content, dict) and 'names' in content else None
 
 
-def read_yolo(finder: ImageFinder, config: dict | None) -> list[Annotations]:
-    """Read all label files below the root.
+def read_yolo(root: Path, finder: ImageFinder, config: dict | None) -> list[Annotations]:
+    """Read all label files below a folder.
 
     Args:
+        root: The folder.
         finder: The images.
         config: Content of ``data.yaml``; without it, splits and names are those of folders and of
             ``classes.txt`` or ``obj.names``.
@@ -36,35 +38,31 @@ def read_yolo(finder: ImageFinder, config: dict | None) -> list[Annotations]:
     Returns:
         list[Annotations]: One for each split; empty if there are no label files.
     """
-    root = finder.root
-    labels = {file.relative_to(root).as_posix() for file in root.rglob('*')
-              if file.suffix.lower() == '.txt' and file.stem.lower() not in NO_LABELS
-              and not file.name.startswith('.') and ARCHIVE_FOLDER not in file.parts}
-    any_case = {file.lower(): file for file in labels} | {file: file for file in labels}
-    names = _names((config or {}).get('names'), root)
+    files = [file for file in list_files(root, ('.txt',))
+             if PurePosixPath(file).stem.lower() not in NO_LABELS]
+    labels = {file.lower(): file for file in files} | {file: file for file in files}
+    names = _read_names((config or {}).get('names'), root)
+    splits = _find_splits(config or {}, root, finder)
     parts: dict[str, Annotations] = {}
     used = set()
-    splits = _splits(config or {}, finder)
     for image in finder.files:
         split = find_split(PurePosixPath(image).parent.parts) if splits is None else (
             splits.get(image))
-        if split is None:
-            continue
-        label = next((any_case[name] for each in _label_files(image)
-                      for name in (each, each.lower()) if name in any_case), None)
-        if label is None and config is None:
+        label = next((labels[name] for each in _label_places(image)
+                      for name in (each, each.lower()) if name in labels), None)
+        if split is None or label is None and config is None:
             continue
         part = parts.setdefault(split, Annotations('data.yaml' if config else 'labels', split))
-        used.add(label)
-        _read_image(image, label, part, names, finder)
+        number = part.add_image(image, label or image)
+        if label is not None:
+            used.add(label)
+            _read_labels(root, label, image, number, part, names, finder)
     for part in parts.values():
-        part.categories = [dict(id=number + 1, name=name) for number, name in names.items()]
-        known = {each['category_id'] for each in part.annotations}
-        if not names:
-            part.categories = [dict(id=each, name=f'category {each - 1}') for each in sorted(known)]
-    used.discard(None)
+        known = names or {each: f'category {each}' for each in sorted(
+            {each['category_id'] - 1 for each in part.annotations})}
+        part.categories = [dict(id=number + 1, name=name) for number, name in known.items()]
     folders = {PurePosixPath(each).parent for each in used}
-    for each in sorted(labels - used):
+    for each in sorted({*files} - used):
         path = PurePosixPath(each)
         if path.parent in folders and finder.find(path.stem) is None:
             next(iter(parts.values())).report('missing file', each, 'there is no image of this '
@@ -72,32 +70,34 @@ def read_yolo(finder: ImageFinder, config: dict | None) -> list[Annotations]:
     return [*parts.values()] if used else []
 
 
-def _names(given: object, root: Path) -> dict[int, str]:
+def _read_names(given: object, root: Path) -> dict[int, str]:
     """Names of the categories by number."""
     if isinstance(given, dict):
         return {int(key): str(name) for key, name in given.items() if str(key).isdigit()}
-    names = given if isinstance(given, list) else read_names(root)
+    names = given if isinstance(given, list) else [
+        line.split(':')[0].strip() for line in read_name_lines(root)]
     return {number: str(name) for number, name in enumerate(names)}
 
 
-def _splits(config: dict, finder: ImageFinder) -> dict[str, str] | None:
+def _find_splits(config: dict, root: Path, finder: ImageFinder) -> dict[str, str] | None:
     """The split of each image; None if the config names none."""
     found: dict[str, str] = {}
-    entries = [(SPLITS[key], entry) for key, value in config.items() if key in SPLITS
-               for entry in (value if isinstance(value, list) else [value]) if entry]
-    for split, entry in entries:
-        for place in _places(str(entry), config.get('path')):
-            path = finder.root / place
-            if path.is_dir():
-                below = '' if place in ('', '.') else f'{place}/'
-                images = [file for file in finder.files if file.startswith(below)]
-            elif path.is_file():
-                images = [finder.find(line) for line in read_text(path).split('\n') if line.strip()]
-            else:
+    for key, value in config.items():
+        for entry in value if isinstance(value, list) else [value]:
+            if key not in SPLITS or not entry:
                 continue
-            for image in images:
-                found.setdefault(image, split)
-            break
+            for place in _places(str(entry), config.get('path')):
+                path = root / place
+                if path.is_dir():
+                    below = '' if place in ('', '.') else f'{place}/'
+                    images = [file for file in finder.files if file.startswith(below)]
+                elif path.is_file():
+                    images = [finder.find(line) for line in read_text(path).splitlines()
+                              if line.strip()]
+                else:
+                    continue
+                found = dict.fromkeys(images, SPLITS[key]) | found
+                break
     return found or None
 
 
@@ -109,29 +109,24 @@ def _places(entry: str, path: object) -> list[str]:
     return [*inside, *tails, '']
 
 
-def _label_files(image: str) -> list[str]:
+def _label_places(image: str) -> list[str]:
     """Where the labels of an image may be."""
     path = PurePosixPath(image).with_suffix('.txt')
-    places = [path]
-    for position in reversed(range(len(path.parts) - 1)):
-        if path.parts[position].lower() in ('images', 'imgs', 'jpegimages'):
-            places.append(PurePosixPath(*path.parts[:position], 'labels',
-                                        *path.parts[position + 1:]))
-    places += [PurePosixPath('labels', *path.parts), path.parent / 'labels' / path.name]
-    return [each.as_posix() for each in places]
+    instead = [PurePosixPath(*path.parts[:position], 'labels', *path.parts[position + 1:])
+               for position in reversed(range(len(path.parts) - 1))
+               if path.parts[position].lower() in IMAGE_FOLDERS]
+    beside = [PurePosixPath('labels', *path.parts), path.parent / 'labels' / path.name]
+    return [each.as_posix() for each in (path, *instead, *beside)]
 
 
-def _read_image(image: str, label: str | None, part: Annotations, names: dict[int, str],
-                finder: ImageFinder) -> None:
-    """Add an image and the objects of its label file."""
-    number = part.add_image(image, label or image)
-    if label is None:
-        return
+def _read_labels(root: Path, label: str, image: str, number: int, part: Annotations,
+                 names: dict[int, str], finder: ImageFinder) -> None:
+    """Add the objects of the label file of an image."""
     try:
         width, height, _ = finder.info(image)
     except (InstBoxError, OSError):  # reported when the images are checked
         return
-    for position, line in enumerate(read_text(finder.root / label).splitlines(), 1):
+    for position, line in enumerate(read_text(root / label).splitlines(), 1):
         words = line.split()
         if not words:
             continue
@@ -144,12 +139,11 @@ def _read_image(image: str, label: str | None, part: Annotations, names: dict[in
         elif len(values) % 2 or not (np.abs(values) <= MAX_FRACTION).all():
             part.report('broken annotation', label, f'line {position} is not a category and pairs '
                         'of fractions of width and height; left out.')
-        elif names and category not in names:
+        elif category < 0 or names and category not in names:
             part.report('unknown category', label, f'line {position} has the category {words[0]}, '
                         f'but there are {len(names)} names; left out.')
         else:
             polygon = (values.reshape(-1, 2) * [width, height]).ravel().tolist()
             code = fill_outlines([polygon], INSIDE_PIXEL, (width, height))
-            # 0 is no id for pycocotools
             part.annotations.append(dict(image_id=number, category_id=category + 1,
                                          segmentation=code or [polygon], number=position))

@@ -1,7 +1,6 @@
 from .formatting import PackInstInputs
 from .loading import LoadInstAnnotations, LoadInstImage
-from .resize import Resize
-from .transforms import FullBoxRandomCrop, InstCenterCrop, InstPad
+from .transforms import FullBoxRandomCrop, InstCenterCrop, InstPad, Resize
 
 __all__ = [
     'FullBoxRandomCrop', 'InstCenterCrop', 'InstPad', 'LoadInstAnnotations', 'LoadInstImage',

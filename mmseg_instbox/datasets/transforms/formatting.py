@@ -7,7 +7,7 @@ from mmseg.registry import TRANSFORMS
 from mmseg_instbox.errors import InvalidInputError
 
 from ..coco_masks import describe_objects
-from ..instance_maps import object_boxes, object_labels
+from ..instance_maps import check_objects, object_boxes
 
 META_KEYS = ('img_path', 'img_id', 'seg_map_path', 'inst_map_path', 'ori_shape', 'img_shape',
              'pad_shape', 'scale_factor', 'flip', 'flip_direction', 'reduce_zero_label')
@@ -29,20 +29,16 @@ class PackInstInputs(PackSegInputs):
 
     Args:
         meta_keys: Keys of the results that become meta information of the data sample.
+
+    Raises:
+        ValueError: If the maps and the image no longer fit together.
     """
 
     def __init__(self, meta_keys: tuple[str, ...] = META_KEYS) -> None:
         super().__init__(meta_keys=meta_keys)
 
     def transform(self, results: dict) -> dict:
-        """Pack the results.
-
-        Returns:
-            dict: ``inputs`` and ``data_samples``.
-
-        Raises:
-            ValueError: If the maps and the image no longer fit together.
-        """
+        """Pack the results as ``inputs`` and ``data_samples``."""
         if 'sample_idx' in results:
             results.setdefault('img_id', results['sample_idx'])
         annotated = 'gt_seg_map' in results or 'gt_inst_map' in results
@@ -55,21 +51,21 @@ class PackInstInputs(PackSegInputs):
 
     @staticmethod
     def _pack_instances(results: dict, data_sample) -> None:
-        inst_map, thing_ids = results['gt_inst_map'], results['thing_ids']
+        inst_map, thing_ids = results['gt_inst_map'], list(results['thing_ids'])
         ids, boxes = object_boxes(inst_map)
         try:
-            labels = object_labels(results['gt_seg_map'], inst_map, ids, thing_ids)
+            categories = check_objects(results['gt_seg_map'], inst_map, thing_ids, 'gt_inst_map')
         except ValueError as error:
             raise InvalidInputError(f'{_name(results)}: after the transforms the category map and '
                                     f'the instance map disagree ({error})') from error
+        labels = np.array([thing_ids.index(each) for each in categories], np.int64)
         if 'gt_full_boxes' in results:
             boxes = _full_boxes(results, ids, boxes)
         if inst_map.shape == tuple(results['ori_shape'][:2]):
             data_sample.instances = describe_objects(inst_map, ids, labels)
         data_sample.gt_inst_map = PixelData(data=torch.from_numpy(inst_map.copy())[None])
         data_sample.gt_instances = InstanceData(
-            ids=torch.from_numpy(ids),
-            labels=torch.from_numpy(labels),
+            ids=torch.from_numpy(ids), labels=torch.from_numpy(labels),
             bboxes=torch.from_numpy(boxes))
 
 
@@ -90,6 +86,7 @@ def _name(results: dict) -> str:
 
 
 def _check_maps(results: dict) -> None:
+    """Refuse maps of which one is missing, or that were not changed as the image was."""
     missing = [key for key in ('gt_seg_map', 'gt_inst_map', 'thing_ids') if key not in results]
     if missing:
         raise InvalidInputError(f'{_name(results)}: PackInstInputs misses {missing}. Load the '
@@ -98,10 +95,6 @@ def _check_maps(results: dict) -> None:
         # Only mosaic leaves a shape of three numbers here; its parts use the same object ids.
         raise InvalidInputError(f'{_name(results)}: the image was put together by RandomMosaic, '
                                 'which mixes up object ids. Leave RandomMosaic out.')
-    _check_sizes(results)
-
-
-def _check_sizes(results: dict) -> None:
     original = results.get('gt_at_ori_shape', False)
     expected = results['ori_shape'] if original else results['img'].shape
     for key in ('gt_seg_map', 'gt_inst_map'):

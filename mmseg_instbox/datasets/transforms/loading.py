@@ -7,7 +7,7 @@ from mmseg.datasets.transforms import LoadAnnotations
 from mmseg.registry import TRANSFORMS
 
 from mmseg_instbox.errors import InvalidInputError, MissingFileError
-from mmseg_instbox.utils.foreign_errors import reason
+from mmseg_instbox.utils.foreign_errors import convert_errors
 from mmseg_instbox.utils.image_header import DEEP_MODES, check_tiff_size, open_image
 
 from ..coco_masks import paint_objects
@@ -23,12 +23,8 @@ from ..instance_maps import (
 
 
 def read_bytes(path: str, what: str, backend_args: dict | None = None) -> bytes:
-    """Read a file of a data set; ``what`` names its kind in the error message.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file cannot be read or is empty.
-    """
+    """Read a file of a data set; raises FileNotFoundError or, if it is empty or cannot be read,
+    ValueError, in which ``what`` names its kind."""
     try:
         content = fileio.get(path, backend_args=backend_args)
     except FileNotFoundError as error:
@@ -49,20 +45,13 @@ def read_mask(path: str, what: str, backend_args: dict | None = None) -> np.ndar
         ValueError: If the file does not decode fully, has several channels or too many pixels, or
             holds fractions.
     """
-    content = read_bytes(path, what, backend_args)
-    if open_image(content, path).mode == 'F':
-        raise InvalidInputError(f'{path}: the {what} holds fractions, expected whole numbers, the '
-                                'indices. Save it as indexed or greyscale PNG.')
-    try:
-        mask = mmcv.imfrombytes(content, flag='unchanged', backend='pillow')
-    except Exception as error:  # pillow raises many types on a broken file
-        raise InvalidInputError(f'{path}: the {what} is broken or truncated ({reason(error)}). '
-                                'Replace it.') from error
-    if mask.ndim != 2:
-        raise InvalidInputError(f'{path}: the {what} has {mask.shape[2]} channels, expected one. '
-                                'Save it as indexed or greyscale PNG whose pixel values are the '
-                                'indices.')
-    return mask.astype(np.int32)
+    image = open_image(read_bytes(path, what, backend_args), path)
+    if len(image.getbands()) > 1 or image.mode == 'F':
+        raise InvalidInputError(f'{path}: the {what} has {len(image.getbands())} channels of mode '
+                                f'{image.mode}, expected one of whole numbers. Save it as indexed '
+                                'or greyscale PNG whose pixel values are the indices.')
+    with convert_errors(f'{path}: the {what} is broken or truncated'):
+        return np.asarray(image).astype(np.int32)
 
 
 @TRANSFORMS.register_module()
@@ -82,7 +71,10 @@ class LoadInstImage(LoadImageFromFile):
         backend_args: Arguments of mmengine's file backend.
 
     Raises:
-        ValueError: If a decoding backend is asked for that accepts truncated files.
+        FileNotFoundError: If there is no such file.
+        ValueError: If a decoding backend is asked for that accepts truncated files; or an image
+            does not decode to its end or has too many pixels, see
+            :mod:`mmseg_instbox.utils.limits`.
     """
 
     def __init__(self,
@@ -95,25 +87,15 @@ class LoadInstImage(LoadImageFromFile):
             raise InvalidInputError(f"LoadInstImage got imdecode_backend='{imdecode_backend}', "
                                     'which may decode a truncated image without an error; use '
                                     "'pillow' or 'tifffile'.")
-        super().__init__(
-            to_float32=to_float32,
-            color_type=color_type,
-            imdecode_backend=imdecode_backend,
-            backend_args=backend_args)
+        super().__init__(to_float32=to_float32, color_type=color_type,
+                         imdecode_backend=imdecode_backend, backend_args=backend_args)
 
     def transform(self, results: dict) -> dict:
-        """Load the image named by ``results['img_path']``.
-
-        Raises:
-            FileNotFoundError: If there is no such file.
-            ValueError: If the image does not decode to its end or has too many pixels, see
-                :mod:`mmseg_instbox.utils.limits`.
-        """
+        """Load the image named by ``results['img_path']``."""
         path = results['img_path']
         img = self._decode(read_bytes(path, 'image', self.backend_args), path)
         results['img'] = img.astype(np.float32) if self.to_float32 else img
-        results['img_shape'] = img.shape[:2]
-        results['ori_shape'] = img.shape[:2]
+        results['img_shape'] = results['ori_shape'] = img.shape[:2]
         return results
 
     def _decode(self, content: bytes, path: str) -> np.ndarray:
@@ -123,12 +105,9 @@ class LoadInstImage(LoadImageFromFile):
             raise InvalidInputError(f'{path}: a grey image of more than 8 bits a pixel, which '
                                     'pillow would cut off at 255. Scale its values to 0 to 255, or '
                                     "use imdecode_backend='tifffile'.")
-        try:
+        with convert_errors(f'{path}: the image is broken or truncated; replace it, or leave it '
+                            "out with on_error='skip' of the data set"):
             return mmcv.imfrombytes(content, flag=self.color_type, backend=self.imdecode_backend)
-        except Exception as error:  # pillow raises many types on a broken file
-            raise InvalidInputError(f'{path}: the image is broken or truncated ({reason(error)}). '
-                                    "Replace it, or leave it out with on_error='skip' of the data "
-                                    'set.') from error
 
 
 @TRANSFORMS.register_module()
@@ -150,27 +129,30 @@ class LoadInstAnnotations(LoadAnnotations):
 
     Args:
         backend_args: Arguments of mmengine's file backend.
+
+    Raises:
+        FileNotFoundError: If a mask is missing.
+        ValueError: If a mask is broken, has another size than its image, holds an index that is no
+            category, or an object that has not exactly one thing category; or an outline is broken.
     """
 
     def __init__(self, backend_args: dict | None = None) -> None:
         super().__init__(backend_args=backend_args)
 
     def transform(self, results: dict) -> dict:
-        """Load both maps.
-
-        Raises:
-            FileNotFoundError: If a mask is missing.
-            ValueError: If a mask is broken, has another size than its image, holds an index that
-                is no category, or an object that has not exactly one thing category; or an outline
-                is broken.
-        """
+        """Load both maps."""
         if 'coco_objects' in results:
             load = _paint_objects
         elif results.get('seg_map_path') is None and results.get('inst_map_path') is None:
             return results
         else:
-            _check_keys(results)
-            load = self._read_coded if results.get('id_divisor') else self._read_masks
+            needed = ('seg_map_path', 'inst_map_path', 'num_classes', 'thing_ids', 'seg_fields')
+            missing = [key for key in needed if results.get(key) is None]
+            if missing:
+                raise InvalidInputError(f'LoadInstAnnotations misses {missing} for '
+                                        f'{results.get("img_path")}. Use InstBoxDataset (or a '
+                                        'subclass), which provides them.')
+            load = self._read_masks
         results['gt_seg_map'], results['gt_inst_map'] = load(results)
         results['seg_fields'] += ['gt_seg_map', 'gt_inst_map']
         if 'ori_shape' in results:
@@ -178,33 +160,25 @@ class LoadInstAnnotations(LoadAnnotations):
         return results
 
     def _read_masks(self, results: dict) -> tuple[np.ndarray, np.ndarray]:
-        stored = self._read_categories(results)
-        seg_map = map_categories(stored, _lookup(results), results['seg_map_path'])
-        return seg_map, self._read_objects(results, seg_map, stored == VOID)
-
-    def _read_coded(self, results: dict) -> tuple[np.ndarray, np.ndarray]:
-        path = results['seg_map_path']
-        stored, inst_map = split_coded_ids(self._read_categories(results), results['id_divisor'])
-        seg_map = map_categories(stored, _lookup(results), path)
-        return seg_map, void_groups(seg_map, inst_map, results['thing_ids'])
-
-    def _read_categories(self, results: dict) -> np.ndarray:
-        path = results['seg_map_path']
+        path, inst_path = results['seg_map_path'], results['inst_map_path']
+        things, divisor = results['thing_ids'], results.get('id_divisor')
         stored = read_mask(path, 'category mask', self.backend_args)
         if 'ori_shape' in results:
             check_same_size(stored.shape, results['ori_shape'], path, 'its image')
-        return stored
-
-    def _read_objects(self, results: dict, seg_map: np.ndarray,
-                      stored_void: np.ndarray) -> np.ndarray:
-        path = results['inst_map_path']
-        inst_map = read_mask(path, 'instance mask', self.backend_args)
-        check_same_size(inst_map.shape, seg_map.shape, path, 'the category mask')
+        if divisor:
+            stored, inst_map = split_coded_ids(stored, divisor)
+        table = category_lookup(results['num_classes'], results.get('label_map'),
+                                results.get('reduce_zero_label', False))
+        seg_map = map_categories(stored, table, path)
+        if divisor:
+            return seg_map, void_groups(seg_map, inst_map, things)
+        inst_map = read_mask(inst_path, 'instance mask', self.backend_args)
+        check_same_size(inst_map.shape, seg_map.shape, inst_path, 'the category mask')
         # First only what label_map makes void: an object stored on void alone is an error.
-        inst_map[(seg_map == VOID) & ~stored_void] = VOID
-        check_objects(seg_map, inst_map, results['thing_ids'], path)
+        inst_map[(seg_map == VOID) & (stored != VOID)] = VOID
+        check_objects(seg_map, inst_map, things, inst_path)
         inst_map[seg_map == VOID] = VOID
-        return inst_map
+        return seg_map, inst_map
 
 
 def _paint_objects(results: dict) -> tuple[np.ndarray, np.ndarray]:
@@ -214,17 +188,3 @@ def _paint_objects(results: dict) -> tuple[np.ndarray, np.ndarray]:
         check_same_size(shape, results['ori_shape'], where, 'the image file')
     return paint_objects(results['coco_objects'], shape, results['background'],
                          results['thing_ids'], where)
-
-
-def _lookup(results: dict) -> np.ndarray:
-    return category_lookup(results['num_classes'], results.get('label_map'),
-                           results.get('reduce_zero_label', False))
-
-
-def _check_keys(results: dict) -> None:
-    needed = ('seg_map_path', 'inst_map_path', 'num_classes', 'thing_ids', 'seg_fields')
-    missing = [key for key in needed if results.get(key) is None]
-    if missing:
-        raise InvalidInputError(f'LoadInstAnnotations misses {missing} for '
-                                f'{results.get("img_path")}. Use InstBoxDataset (or a subclass), '
-                                'which provides them.')

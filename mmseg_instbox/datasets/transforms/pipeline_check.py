@@ -25,9 +25,6 @@ REFUSED: dict[type, str] = {
     mmseg_transforms.RandomMosaic: 'mixes up the object ids of its images; leave it out',
     mmseg_transforms.Albu: 'does not transform gt_inst_map; use RandomResize, RandomCrop, '
                            'RandomFlip, RandomRotate or PhotoMetricDistortion',
-    mmseg_transforms.BioMedical3DRandomCrop: 'does not crop gt_inst_map; use RandomCrop',
-    mmseg_transforms.BioMedical3DPad: 'does not pad gt_inst_map; use InstPad',
-    mmseg_transforms.BioMedical3DRandomFlip: 'does not flip gt_inst_map; use RandomFlip',
 }
 
 # Transforms that move pixels and know nothing of the boxes that FullBoxRandomCrop remembers.
@@ -47,24 +44,18 @@ def check_pipeline(transforms: Callable | list | tuple) -> None:
             spoils the boxes of ``FullBoxRandomCrop``.
     """
     transforms = list(_walk(transforms))
+    cropped = False
     for transform in transforms:
+        name = type(transform).__name__
         reason = REFUSED.get(type(transform)) or _refused_option(transform)
         if reason:
-            raise InvalidInputError(f'{type(transform).__name__} cannot be used with instance '
-                                    f'maps: it {reason}.')
-    _check_full_boxes(transforms)
-
-
-def _check_full_boxes(transforms: list) -> None:
-    crops = [isinstance(transform, FullBoxRandomCrop) for transform in transforms]
-    if not any(crops):
-        return
-    for transform in transforms[crops.index(True):]:
-        if isinstance(transform, MOVING) and not isinstance(transform, FullBoxRandomCrop):
-            raise InvalidInputError(f'{type(transform).__name__} cannot come after '
-                                    'FullBoxRandomCrop: it would not move the boxes; put it before '
-                                    'the crop.')
-    if any(isinstance(transform, mmseg_transforms.RandomRotate) for transform in transforms):
+            raise InvalidInputError(f'{name} cannot be used with instance maps: it {reason}.')
+        is_crop = isinstance(transform, FullBoxRandomCrop)
+        if cropped and isinstance(transform, MOVING) and not is_crop:
+            raise InvalidInputError(f'{name} cannot come after FullBoxRandomCrop: it would not '
+                                    'move the boxes; put it before the crop.')
+        cropped |= is_crop
+    if cropped and any(isinstance(each, mmseg_transforms.RandomRotate) for each in transforms):
         raise InvalidInputError('RandomRotate cannot be used with FullBoxRandomCrop: the corners '
                                 'that it cuts off are lost to the boxes; leave one of them out.')
 
@@ -85,14 +76,11 @@ def _walk(node: object) -> Iterator[object]:
 def _refused_option(transform: object) -> str | None:
     if isinstance(transform, mmseg_transforms.Resize) and transform.backend != 'cv2':
         return f"resizes no int32 map with backend='{transform.backend}'; use backend='cv2'"
-    if isinstance(transform, mmseg_transforms.RandomCutOut) and _is_object(transform.seg_fill_in):
-        return f'would write the id {transform.seg_fill_in} into gt_inst_map; use seg_fill_in=255'
-    if isinstance(transform, mmseg_transforms.RandomRotate) and _is_object(transform.seg_pad_val):
-        return f'would write the id {transform.seg_pad_val} into gt_inst_map; use seg_pad_val=255'
+    for kind, option in ((mmseg_transforms.RandomCutOut, 'seg_fill_in'),
+                         (mmseg_transforms.RandomRotate, 'seg_pad_val')):
+        value = getattr(transform, option) if isinstance(transform, kind) else None
+        if value not in (None, 0, 255):
+            return f'would write the id {value} into gt_inst_map; use {option}=255'
     if isinstance(transform, mmseg_transforms.RandomFlip) and transform.swap_seg_labels:
         return 'would swap object ids with swap_seg_labels; leave swap_seg_labels out'
     return None
-
-
-def _is_object(value: int | None) -> bool:
-    return value not in (None, 0, 255)

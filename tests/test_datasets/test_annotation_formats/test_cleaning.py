@@ -216,3 +216,38 @@ def test_objects_stay_where_the_size_does_not_tell_that_the_image_was_turned(
     found = read(content)
     assert kinds(found) == ['orientation'] and 'are taken to be' in str(found.problems[0])
     assert found.coco['annotations'][0]['segmentation'] == SQUARE
+
+
+def test_categories_that_count_from_0_keep_order_and_ids(read):
+    rows = [dict(id=i, name=name) for i, name in enumerate(('cell', 'dust', 'spore'))]
+    found = read(table(*[dict(segmentation=[[x, 2, x + 8, 2, x + 8, 9]], category_id=i)
+                         for i, x in enumerate((2, 20, 40))], categories=rows))
+    assert [(row['id'], row['name']) for row in found.coco['categories']] == [
+        (0, 'cell'), (1, 'dust'), (2, 'spore')]
+    assert [each['category_id'] for each in found.coco['annotations']] == [0, 1, 2]
+    assert found.problems == []
+
+
+def test_frames_keep_their_video_and_objects_their_track(read):
+    content = table(dict(segmentation=SQUARE, track_id=7),
+                    videos=[dict(id=5, name='clip'), 'broken'])
+    content['images'][0].update(video_id=5, frame_id=12)
+    found = read(content).coco
+    assert found['videos'] == [dict(id=5, name='clip')]
+    assert (found['images'][0]['video_id'], found['images'][0]['frame_id']) == (5, 12)
+    assert found['annotations'][0]['track_id'] == 7
+
+
+@pytest.mark.parametrize('change', [
+    dict(iscrowd=True), dict(iscrowd='1'), dict(image_id=1.0), dict(category_id=3.0),
+    dict(segmentation=[[2, 2], [[12, 2, 12, 12]]]), dict(segmentation=[[2, 2, 12, '2', 12, 12]])])
+def test_values_of_other_types_are_taken_for_what_they_mean_or_left_out(read, change):
+    content = table(dict(segmentation=SQUARE), dict(segmentation=[[20, 2, 30, 2, 30, 9]]) | change)
+    content['images'][0].update(width=60.0, height='40')
+    found = read(content)
+    if 'segmentation' in change:
+        assert len(found.coco['annotations']) == 1 and len(found.problems) == 1
+    else:
+        each = found.coco['annotations'][1]
+        assert found.problems == [] and each['iscrowd'] == int('iscrowd' in change)
+        assert isinstance(each['image_id'], int)

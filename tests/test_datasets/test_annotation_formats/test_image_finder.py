@@ -42,5 +42,6 @@ def test_addresses_lead_to_images_and_folders_of_archives_do_not(tmp_path, pictu
     picture('__MACOSX/images/a b.jpg')
     finder = ImageFinder(tmp_path)
     assert finder.files == ['images/a b.jpg']
-    for name in ('https://host/x/a%20b.jpg?token=1', 'file:///home/me/a%20b.JPG'):
+    for name in ('https://host/x/a%20b.jpg?token=1', 'file:///home/me/a%20b.JPG', 'a%20b.jpg',
+                 '/data/local-files/?d=a%20b.jpg', 'C:\\data\\a b.jpg'):
         assert finder.find(name) == 'images/a b.jpg'

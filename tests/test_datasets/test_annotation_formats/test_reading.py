@@ -2,9 +2,11 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from mmseg_instbox.datasets import read_annotations
+from mmseg_instbox.datasets.voc_layout import write_mask
 
 SQUARE = [[2, 2, 12, 2, 12, 12, 2, 12]]
 
@@ -108,3 +110,31 @@ def test_what_is_not_recognised_is_told(tmp_path, picture):
     (tmp_path / 'x.json').write_text('{"images": [')
     with pytest.raises(ValueError, match='x.json: the annotation file is no JSON or was cut off'):
         read_annotations(tmp_path)
+
+
+def test_files_of_one_split_keep_their_ids_and_tell_their_videos_apart(
+        tmp_path, picture, write_json):
+    for name in 'ab':
+        picture(f'{name}.jpg')
+        content = coco(f'{name}.jpg', number=4) | dict(videos=[dict(id=1, name=f'clip {name}')])
+        content['images'][0] |= dict(video_id=1, frame_id=3)
+        write_json(f'{name}.json', content)
+    found = read_annotations(tmp_path)['all'].coco
+    assert [row['id'] for row in found['categories']] == [4]
+    assert [(row['file_name'], row['video_id']) for row in found['images']] == [
+        ('a.jpg', 1), ('b.jpg', 2)]
+    assert found['videos'] == [dict(id=1, name='clip a'), dict(id=2, name='clip b')]
+
+
+def test_labels_and_masks_may_lie_apart_from_the_images(tmp_path, picture):
+    picture('photos/x/a.jpg')
+    (tmp_path / 'yolo' / 'labels' / 'x').mkdir(parents=True)
+    (tmp_path / 'yolo' / 'labels' / 'x' / 'a.txt').write_text('0 0.1 0.1 0.5 0.1 0.5 0.5')
+    for folder in ('SegmentationClass', 'SegmentationObject', '__MACOSX/SegmentationObject',
+                   'SegmentationObject/.ipynb_checkpoints'):
+        write_mask(tmp_path / 'voc' / folder / 'a.png', np.ones((40, 60), np.uint8))
+    write_mask(tmp_path / 'masks' / 'x' / 'a.png', np.ones((40, 60), np.uint8))
+    for name in ('yolo', 'voc', 'masks'):
+        found = read_annotations(tmp_path / name, images=tmp_path / 'photos')
+        assert counts(found) == dict(all=(1, 1)) and not found['all'].problems
+        assert found['all'].coco['images'][0]['file_name'] == 'x/a.jpg'

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from mmseg_instbox.datasets import read_annotations
@@ -43,10 +44,13 @@ def test_other_shapes(tmp_path, picture, write_json):
     picture('a.jpg')
     write_json('via.json', entry(
         region(dict(name='circle', cx=30, cy=20, r=10)),
-        region(dict(name='ellipse', cx=30, cy=20, rx=5, ry=10)),
+        region(dict(name='ellipse', cx=30, cy=20, rx=5, ry=10, theta=np.pi / 2)),
+        region(dict(POLYGON, name='polyline')),
         region(dict(name='rect', x=1, y=1, width=5, height=5)),
         region(dict(name='polygon', all_points_x=[1, 2])), None))
     found = read_annotations(tmp_path)['all']
-    assert [round(each['area'] / 3.14) for each in found.coco['annotations']] == [100, 50]
+    assert [round(each['area'] / 3.14) for each in found.coco['annotations']] == [
+        100, 50, 16]
+    assert found.coco['annotations'][1]['bbox'] == pytest.approx([20, 15, 20, 10], abs=0.1)
     assert [problem.kind for problem in found.problems] == ['box only', 'no mask', 'no mask']
-    assert 'region 3 of a.jpg' in found.problems[0].message
+    assert 'region 4 of a.jpg' in found.problems[0].message

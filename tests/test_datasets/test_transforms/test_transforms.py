@@ -1,8 +1,9 @@
+import mmseg.datasets.transforms as mmseg_transforms
 import numpy as np
 import pytest
 from mmcv.transforms import Pad
 from mmengine.dataset import Compose
-from mmseg.registry import DATASETS
+from mmseg.registry import DATASETS, TRANSFORMS
 
 from mmseg_instbox.datasets.instance_maps import object_boxes
 from mmseg_instbox.datasets.transforms import (
@@ -10,6 +11,7 @@ from mmseg_instbox.datasets.transforms import (
     InstCenterCrop,
     InstPad,
     PackInstInputs,
+    Resize,
 )
 from mmseg_instbox.datasets.transforms.pipeline_check import check_pipeline
 
@@ -188,3 +190,38 @@ def test_maps_are_padded_with_void_only():
 def test_an_image_without_maps_is_padded():
     results = InstPad(size=(6, 6))(dict(img=np.ones((4, 4, 3), np.uint8)))
     assert results['img'].shape == (6, 6, 3)
+
+
+def thin(height, width):
+    return dict(img=np.full((height, width, 3), 7, np.uint8), gt_seg_map=np.ones((height, width)),
+                gt_inst_map=np.full((height, width), 3, np.int32),
+                seg_fields=['gt_seg_map', 'gt_inst_map'])
+
+
+@pytest.mark.parametrize('config', [
+    dict(type='Resize', scale=(416, 416), keep_ratio=True),
+    dict(type='Resize', scale_factor=0.1, keep_ratio=True),
+    dict(type='Resize', scale_factor=0.1),
+    dict(type='RandomResize', scale=(96, 96), ratio_range=(0.5, 2.0), keep_ratio=True),
+    dict(type='RandomChoiceResize', scales=[(96, 96)], keep_ratio=True),
+    dict(type='ResizeShortestEdge', scale=96, max_size=416)])
+@pytest.mark.parametrize('shape', [(3000, 2), (2, 3000), (1, 5000)])
+def test_every_image_keeps_a_pixel(config, shape):
+    found = TRANSFORMS.build(config)(thin(*shape))
+    assert min(found['img'].shape[:2]) == 1 < max(found['img'].shape[:2]) <= 500
+    assert found['img_shape'] == found['img'].shape[:2]
+    assert (found['img'] == 7).all() and (found['gt_seg_map'] == 1).all()
+    assert found['gt_inst_map'].shape == found['img'].shape[:2]
+    assert (found['gt_inst_map'] == 3).all()
+
+
+@pytest.mark.parametrize('arguments', [
+    dict(scale=(50, 40), keep_ratio=True), dict(scale=(50, 40)), dict(scale_factor=0.3),
+    dict(scale_factor=0.3, keep_ratio=True)])
+def test_other_images_are_resized_as_by_mmseg(arguments):
+    image = np.random.default_rng(0).integers(0, 255, (60, 90, 3), dtype=np.uint8)
+    found, expected = (kind(**arguments)(dict(img=image.copy())) for kind in (
+        Resize, mmseg_transforms.Resize))
+    assert found.keys() == expected.keys()
+    assert np.array_equal(found['img'], expected['img'])
+    assert found['scale_factor'] == expected['scale_factor']

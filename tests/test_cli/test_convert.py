@@ -2,10 +2,15 @@ import json
 import subprocess
 import sys
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 from pycocotools import mask as mask_tools
+
+from mmseg_instbox.datasets import read_annotations
+from mmseg_instbox.datasets.coco_masks import segmentation_rle
+from mmseg_instbox.datasets.voc_layout import write_mask
 
 
 @pytest.fixture
@@ -94,3 +99,98 @@ cli({words}, standalone_mode=False)
 sys.exit(', '.join({{'torch', 'mmengine', 'mmcv', 'mmseg', 'mmdet'}} & {{*sys.modules}}))"""
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
     assert done.stderr.strip() == '' and done.stdout.count('Written') == 5
+
+
+def test_videos_and_tracks_stay_in_coco(succeed, coco_file, tmp_path):
+    file, _ = coco_file
+    content = json.loads(file.read_text())
+    content['videos'] = [dict(id=4, name='other'), dict(id=9, name='clip')]
+    content['images'][0] |= dict(video_id=9, frame_id=0)
+    content['annotations'][1]['track_id'] = 3
+    file.write_text(json.dumps(content))
+    succeed('convert', file, '--format', 'coco', '--out', tmp_path / 'out')
+    told = json.loads((tmp_path / 'out' / 'coco' / 'annotations.json').read_text())
+    assert told['videos'] == [dict(id=9, name='clip')]
+    assert (told['images'][0]['video_id'], told['images'][0]['frame_id']) == (9, 0)
+    assert [each.get('track_id') for each in told['annotations']] == [None, 3]
+
+
+def test_categories_that_count_from_0_keep_order_and_ids(succeed, coco_file, tmp_path):
+    file, _ = coco_file
+    content = json.loads(file.read_text())
+    content['categories'] = [dict(id=0, name='square'), dict(id=1, name='disc')]
+    for each, category in zip(content['annotations'], (1, 0), strict=True):
+        each['category_id'] = category
+    file.write_text(json.dumps(content))
+    succeed('convert', file, '--format', 'coco', '--out', tmp_path / 'out')
+    told = json.loads((tmp_path / 'out' / 'coco' / 'annotations.json').read_text())
+    assert [(row['id'], row['name']) for row in told['categories']] == [(0, 'square'), (1, 'disc')]
+    assert [each['category_id'] for each in told['annotations']] == [1, 0]
+
+
+SHAPES = dict(cell=[[2, 2], [22, 2], [22, 32], [2, 32]], dust=[[30, 5], [50, 5], [50, 30], [30, 9]])
+
+
+def write_source(folder, kind):
+    """Two objects of two categories on an image, as a tool of this kind writes them."""
+    masks = [np.zeros((40, 60), np.uint8) for _ in SHAPES]
+    for mask, points in zip(masks, SHAPES.values(), strict=True):
+        cv2.fillPoly(mask, [np.array(points)], 1)
+    labels = masks[0] + 2 * masks[1]
+    if kind == 'coco':
+        save_json(folder / 'a.json', dict(
+            images=[dict(id=1, file_name='a.jpg', width=60, height=40)],
+            categories=[dict(id=i, name=name) for i, name in enumerate(SHAPES)],
+            annotations=[dict(id=i, image_id=1, category_id=i, segmentation=[sum(points, [])])
+                         for i, points in enumerate(SHAPES.values())]))
+    elif kind == 'labelme':
+        save_json(folder / 'a.json', dict(imagePath='a.jpg', imageHeight=40, imageWidth=60, shapes=[
+            dict(label=name, points=points) for name, points in SHAPES.items()]))
+    elif kind == 'via':
+        save_json(folder / 'via.json', {'a.jpg1': dict(filename='a.jpg', regions=[
+            dict(region_attributes=dict(name=name), shape_attributes=dict(
+                name='polygon', all_points_x=[x for x, _ in points],
+                all_points_y=[y for _, y in points])) for name, points in SHAPES.items()])})
+    elif kind == 'yolo':
+        (folder / 'classes.txt').write_text('\n'.join(SHAPES))
+        (folder / 'labels').mkdir()
+        (folder / 'labels' / 'a.txt').write_text('\n'.join(
+            ' '.join(map(str, [i, *(np.array(points) / [60, 40]).ravel()]))
+            for i, points in enumerate(SHAPES.values())))
+    elif kind == 'voc':
+        (folder / 'class_names.txt').write_text('\n'.join(('background', *SHAPES)))
+        for name in ('SegmentationClass', 'SegmentationObject'):
+            write_mask(folder / name / 'a.png', labels)
+    else:
+        (folder / 'classes.txt').write_text('\n'.join(SHAPES))
+        Image.fromarray(np.array([0, 1001, 2001], np.uint16)[labels]).save(folder / 'a_mask.png')
+
+
+def save_json(file, content):
+    file.write_text(json.dumps(content))
+
+
+def read_masks(found):
+    """The mask of the object of each category."""
+    [coco] = [part.coco for part in found.values()]
+    names = {row['id']: row['name'] for row in coco['categories']}
+    codes = {names[each['category_id']]: segmentation_rle(each['segmentation'], (40, 60), '')
+             for each in coco['annotations']}
+    assert len(coco['annotations']) == len(codes) and len(coco['images']) == 1
+    return {name: mask_tools.decode(code) for name, code in sorted(codes.items())}
+
+
+@pytest.mark.parametrize('kind', ['coco', 'labelme', 'via', 'yolo', 'voc', 'masks'])
+def test_each_format_becomes_each_other(succeed, tmp_path, kind):
+    source, out = tmp_path / 'source', tmp_path / 'out'
+    (source / 'JPEGImages').mkdir(parents=True)
+    Image.new('RGB', (60, 40)).save(source / 'JPEGImages' / 'a.jpg')
+    write_source(source, kind)
+    expected = read_masks(read_annotations(source))
+    assert [*expected] == [*SHAPES] and all(mask.any() for mask in expected.values())
+    succeed('convert', source, '--format', 'coco,labelme,yolo,png,panoptic', '--out', out)
+    assert [*out.joinpath('panoptic').rglob('*.png')]
+    for target in ('coco', 'labelme', 'yolo', 'png'):
+        again = read_masks(read_annotations(out / target, images=source / 'JPEGImages'))
+        assert [*again] == [*expected]
+        assert all(np.array_equal(again[name], expected[name]) for name in again), target

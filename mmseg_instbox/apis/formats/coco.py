@@ -102,8 +102,10 @@ class ImageTable:
                 image_file if '://' in image_file else os.path.abspath(image_file))
         row = dict(id=image_id, file_name=name, height=shape[0], width=shape[1])
         if 'video' in sample:
-            video_id = self._videos.setdefault(sample.video, len(self._videos) + 1)
-            row.update(video_id=video_id, frame_id=sample.frame_id)
+            number = sample.get('video_id', len(self._videos) + 1)
+            row['video_id'] = self._videos.setdefault(sample.video, number)
+        if 'frame_id' in sample:
+            row['frame_id'] = sample.frame_id
         self._images[image_id] = row
         return image_id
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pycocotools import mask as mask_tools
 
+from mmseg_instbox.datasets.annotation_formats.annotated_images import number
 from mmseg_instbox.datasets.coco_masks import segmentation_rle
 from mmseg_instbox.datasets.instance_maps import VOID
 from mmseg_instbox.datasets.voc_layout import voc_palette
@@ -41,7 +42,8 @@ def samples_from_coco(file: str) -> tuple[Iterator[tuple[str, 'SegDataSample']],
         ``pred_sem_seg``, in which a pixel of several instances has the category of the highest
         score; crowds are void (255) and no instances. Its metainfo has ``name`` (without suffix,
         relative to the folder that all images have in common), ``img_path`` as in the file,
-        ``ori_shape`` and ``img_id``.
+        ``ori_shape``, ``img_id`` and, of a frame, ``video``, ``video_id`` and ``frame_id``. Its
+        instances have ``track_ids``, -1 where there is none, if the file has some of the image.
 
     Raises:
         FileNotFoundError: The file does not exist.
@@ -79,7 +81,8 @@ def samples_from_tables(
     for annotation in content['annotations']:
         by_image[annotation['image_id']].append(annotation)
     names = _distinct_names([image['file_name'] for image in content['images']])
-    return ((name, _sample(file, name, image, by_image[image['id']], meta))
+    videos = {number(row.get('id')): str(row.get('name')) for row in content.get('videos', ())}
+    return ((name, _sample(file, name, image, by_image[image['id']], meta, videos))
             for name, image in zip(names, content['images'], strict=True)), meta
 
 
@@ -102,8 +105,8 @@ def _distinct_names(files: Sequence[str]) -> list[str]:
     return [distinct_name(path, taken, root) for path in paths]
 
 
-def _sample(file: str, name: str, image: dict, annotations: Sequence[dict],
-            meta: dict) -> ArraySample:
+def _sample(file: str, name: str, image: dict, annotations: Sequence[dict], meta: dict,
+            videos: dict[int, str]) -> ArraySample:
     shape = (image['height'], image['width'])
     objects = [each for each in annotations if not each.get('iscrowd')]
     check_limit('mask_bytes', len(annotations) * shape[0] * shape[1],
@@ -117,10 +120,18 @@ def _sample(file: str, name: str, image: dict, annotations: Sequence[dict],
     seg_map[_masks(file, crowds, shape).any(axis=0)] = VOID
     for index in np.argsort(-scores, kind='stable')[::-1]:
         seg_map[masks[index]] = labels[index] + (background == 0)
+    frame = {key: number(image.get(key)) for key in ('video_id', 'frame_id')
+             if number(image.get(key)) is not None}
+    if 'video_id' in frame:
+        frame['video'] = videos.get(frame['video_id'], f'video {frame["video_id"]}')
+    instances = ArraySample(masks=masks, labels=labels, scores=scores)
+    tracks = [number(each.get('track_id')) for each in objects]
+    if any(track is not None for track in tracks):
+        tracks = [-1 if track is None else track for track in tracks]
+        instances['track_ids'] = np.array(tracks, np.int64)
     return ArraySample(
-        name=name, img_path=image['file_name'], ori_shape=shape, img_id=image['id'],
-        pred_sem_seg=ArraySample(data=seg_map[None]),
-        pred_instances=ArraySample(masks=masks, labels=labels, scores=scores))
+        name=name, img_path=image['file_name'], ori_shape=shape, img_id=image['id'], **frame,
+        pred_sem_seg=ArraySample(data=seg_map[None]), pred_instances=instances)
 
 
 def _masks(file: str, annotations: Sequence[dict], shape: tuple[int, int]) -> np.ndarray:

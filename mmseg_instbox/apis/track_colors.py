@@ -1,6 +1,6 @@
 """Keeps the colour of an object from frame to frame."""
 from itertools import count
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -45,11 +45,11 @@ class TrackColors:
         self._tracks: list[_Track] = []
         self._next_id = count(1)
 
-    def update(self, masks: np.ndarray, boxes: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    def update(self, masks: Any, boxes: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Numbers the objects of the next frame, ``(N,)`` int64, all different, from 0.
 
         Args:
-            masks: ``(N, H, W)`` bool, of the same size in all frames.
+            masks: ``(N, H, W)`` bool, an array or a tensor, of the same size in all frames.
             boxes: ``(N, 4)`` x1, y1, x2, y2.
             labels: ``(N,)`` int.
 
@@ -57,7 +57,11 @@ class TrackColors:
             ValueError: The masks have another size than before.
         """
         step = max(1, max(masks.shape[1:]) // _SIDE)
-        small = masks[:, ::step, ::step]
+        if getattr(masks, 'inst_map', None) is None:
+            small = np.asarray(masks[:, ::step, ::step])
+        else:
+            numbers = masks.numbers.numpy()[:, None, None]
+            small = masks.inst_map.numpy()[::step, ::step] == numbers
         if self._tracks and self._tracks[0].mask.shape != small.shape[1:]:
             raise InvalidInputError(f'The masks have the size {masks.shape[1:]}, those of earlier '
                                     'frames another one: all frames of a video must have one size.')

@@ -44,18 +44,18 @@ def agreement(boxes: Tensor, labels: Tensor, candidates: Candidates) -> Tensor:
 
 def agreement_blocks(boxes: Tensor, labels: Tensor, candidates: Candidates, index: Tensor,
                      grid_shape: tuple[int, int]) -> Iterator[Block]:
-    """:func:`agreement` of all cells, in blocks of cells that lie together.
-
-    Cells of a block have boxes near each other, which few of the candidates overlap: work and
-    memory grow with the cells and not with cells times candidates. All are one block where that is
-    little.
-    """
+    """:func:`agreement` of all cells, in blocks of cells that lie together and whose boxes few of
+    the candidates overlap, so that work and memory grow with the cells alone; one block where that
+    is little."""
     every = torch.arange(len(candidates.labels), device=boxes.device)
     if len(boxes) * len(every) <= _TOGETHER:
         yield Block(torch.arange(len(boxes), device=boxes.device), every,
                     agreement(boxes, labels, candidates))
         return
-    for cells in _squares(index, grid_shape):
+    width = grid_shape[1]
+    square = index // width // _SIDE * (width // _SIDE + 1) + index % width // _SIDE
+    _, counts = square.unique(return_counts=True)
+    for cells in square.argsort(stable=True).split(counts.tolist()):
         own_boxes, own_labels = boxes[cells], labels[cells]
         low, high = own_boxes[:, :2].amin(dim=0), own_boxes[:, 2:].amax(dim=0)
         near = (candidates.boxes[:, :2] < high) & (candidates.boxes[:, 2:] > low)
@@ -66,25 +66,14 @@ def agreement_blocks(boxes: Tensor, labels: Tensor, candidates: Candidates, inde
         yield Block(cells, near[some], iou[some])
 
 
-def _squares(index: Tensor, grid_shape: tuple[int, int]) -> tuple[Tensor, ...]:
-    """Indices of the cells in each square of the grid that has some."""
-    width = grid_shape[1]
-    square = index // width // _SIDE * (width // _SIDE + 1) + index % width // _SIDE
-    order = square.argsort(stable=True)
-    _, counts = square.unique(return_counts=True)
-    return order.split(counts.tolist())
-
-
 def assign_blocks(blocks: Iterable[Block], num: int, num_cells: Tensor, min_gain: float,
                   coverage: float = 1.0) -> tuple[Tensor, Tensor, Tensor]:
     """Gives each cell to the candidate that its own box agrees with best, and drops candidates
     whose cells another candidate explains nearly as well.
 
-    What a candidate is worth is the agreement that its cells would lose if it were taken away and
-    they went to their second best, relative to its size: that of its box, but no more than the
-    cells that agree with it would fill at ``coverage``, so that thin objects are worth as much as
-    others. The least worth is taken away until all that are left are worth at least ``min_gain``;
-    of those that share cells only one goes at a time.
+    A candidate is worth the agreement that its cells would lose if they went to their second best,
+    relative to its size. The least worth is taken away until all that are left are worth at least
+    ``min_gain``; of those that share cells only one goes at a time.
 
     Args:
         blocks: From :func:`agreement_blocks`; the first candidate wins among equals. IoU are
@@ -93,7 +82,8 @@ def assign_blocks(blocks: Iterable[Block], num: int, num_cells: Tensor, min_gain
         num_cells: ``(K,)`` size of each candidate's box in cells.
         min_gain: Worth from which a candidate is kept.
         coverage: Share of its box that an object is expected to fill; of one that fills less, the
-            size is the sum of the IoU of all cells with its box, over this share.
+            size is the sum of the IoU of all cells with its box, over this share, so that thin
+            objects are worth as much as others.
 
     Returns:
         tuple: ``(K',)`` indices of the candidates kept, ascending; ``owner`` ``(n,)``, an index
@@ -164,11 +154,8 @@ class _Bids:
 
 def _least_of_neighbours(worth: np.ndarray, weak: np.ndarray, owner: np.ndarray,
                          runner_up: np.ndarray) -> np.ndarray:
-    """Which weak candidates are worth less than every weak one with which they share a cell.
-
-    ``worth`` and ``weak`` are ``(K + 1,)`` by code, the result is, too; ``owner`` and
-    ``runner_up`` ``(n,)`` are the codes of the best and second best candidate of each cell.
-    """
+    """Which weak candidates, ``(K + 1,)`` bool by code, are worth less than every weak one with
+    which they share a cell, as its ``owner`` or ``runner_up`` ``(n,)``, codes."""
     order = worth.argsort(kind='stable')
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))

@@ -52,8 +52,9 @@ class BaseGrouper:
         calibration: ``(a, b)`` of the map ``sigmoid(a * logit(score) + b)``, a > 0, that makes
             scores the share of instances that are right; fitted by
             ``tools/analysis_tools/calibrate.py``. None leaves the product as it is.
-        max_mask_bytes: Memory that the masks of an image may take, a byte a pixel and instance; of
-            more, instances of lowest score are left out, with a warning. None sets no limit.
+        max_mask_bytes: Memory that the masks of an image may take when they are read as a tensor, a
+            byte a pixel and instance; of more, instances of lowest score are left out, with a
+            warning. None sets no limit.
 
     Raises:
         ValueError: If there is no factor or an unknown one, a calibration that does not rise, or a
@@ -98,12 +99,12 @@ class BaseGrouper:
                 :func:`category_map`.
 
         Returns:
-            Instances: ``masks`` ``(K, H, W)`` bool, ``labels`` ``(K,)`` index into ``thing_ids``,
-                ``scores`` ``(K,)``, ``label_scores`` ``(K, T)`` what the score would be with each
-                label, and ``bboxes`` ``(K, 4)``, best score first. The metainfo ``num_invalid``
-                counts the cells that were left out because their probabilities are nan, or that are
-                of a thing and whose box is not finite or has no area; ``num_left_out`` the
-                instances beyond ``max_mask_bytes``.
+            Instances: ``masks`` ``(K, H, W)`` bool (:class:`.InstanceMasks`), ``labels`` ``(K,)``
+                index into ``thing_ids``, ``scores`` ``(K,)``, ``label_scores`` ``(K, T)`` what the
+                score would be with each label, and ``bboxes`` ``(K, 4)``, best score first. The
+                metainfo ``num_invalid`` counts the cells left out because their probabilities are
+                nan, or because they are of a thing and their box is not finite or has no area;
+                ``num_left_out`` the instances beyond ``max_mask_bytes``.
 
         Raises:
             ValueError: If ``probs`` and ``boxes`` lie on different grids or on none, a thing is not
@@ -129,13 +130,17 @@ class BaseGrouper:
     def group_cells(self, probs: Tensor, boxes: Tensor, img_shape: tuple[int, int],
                     thing_ids: Sequence[int] | Tensor,
                     extent: tuple[float, float]) -> CellGroups:
-        """The part of the work that is done on the feature grid; arguments and errors as of the
-        call. Results are tensors of ``torch.inference_mode``."""
+        """What is done on the feature grid; arguments and errors as of the call. Results are
+        tensors of ``torch.inference_mode``."""
         if boxes.shape != (4, *probs.shape[1:]) or 0 in probs.shape:
             raise InvalidInputError(f'{type(self).__name__} got probabilities {tuple(probs.shape)} '
                                     f'and boxes {tuple(boxes.shape)}; expected (C, h, w) and '
                                     '(4, h, w)')
-        thing = _mark_things(thing_ids, len(probs), probs.device)
+        ids = torch.as_tensor(thing_ids, dtype=torch.long, device=probs.device)
+        if not len(ids) or ids.min() < 0 or ids.max() >= len(probs):
+            raise InvalidInputError(f'thing_ids are {ids.tolist()}; expected indices of the '
+                                    f'{len(probs)} categories')
+        thing = ids.new_zeros(len(probs)).bool().index_fill_(0, ids, True)
         prob, category = probs.max(dim=0)
         is_nan = prob.isnan()
         is_thing = thing.take(category) | is_nan
@@ -151,7 +156,7 @@ class BaseGrouper:
         owners.view(-1)[index] = owner
         score = self._score(cells, candidates.boxes, owner, iou)
         label_scores = self._label_scores(
-            score, probs.flatten(1)[:, index], candidates.labels, owner, thing_ids)
+            score, probs.flatten(1)[:, index], candidates.labels, owner, ids)
         if self.calibration is not None:
             slope, offset = self.calibration
             score, label_scores = ((slope * each.logit(eps=1e-6) + offset).sigmoid()
@@ -160,12 +165,8 @@ class BaseGrouper:
         return CellGroups(owners, candidates.labels, score, label_scores, num_invalid)
 
     def _group(self, cells: Cells) -> tuple[Candidates, Tensor, Tensor]:
-        """Decides which of the cells, at least one, belong together.
-
-        Returns:
-            tuple: K candidates that own a cell each, the owner ``(n,)`` of each cell or -1, and
-                the IoU ``(n,)`` of each cell's box with its owner's.
-        """
+        """Decides which of the cells, at least one, belong together: K candidates that own a cell
+        each, the owner ``(n,)`` of each cell or -1, and the IoU ``(n,)`` of their boxes."""
         raise NotImplementedError(f'{type(self).__name__} must implement _group')
 
     def _score(self, cells: Cells, boxes: Tensor, owner: Tensor, iou: Tensor) -> Tensor:
@@ -173,31 +174,17 @@ class BaseGrouper:
         sums = owned_sums(torch.stack([cells.prob, iou], dim=1), owner, len(boxes))
         probability, agreement, num = sums.float().unbind(1)
         room = box_cells(boxes, cells.area, cells.img_shape)
-        factors = dict(
-            probability=probability / num,
-            agreement=agreement / num,
-            coverage=(num / room).clamp(max=1).sqrt(),
-            size=num / (num + _LARGE))
+        factors = dict(probability=probability / num, agreement=agreement / num,
+                       coverage=(num / room).clamp(max=1).sqrt(), size=num / (num + _LARGE))
         return torch.stack([factors[name] for name in self.score]).prod(dim=0)
 
     @staticmethod
     def _label_scores(score: Tensor, probs: Tensor, categories: Tensor, owner: Tensor,
-                      thing_ids: Sequence[int] | Tensor) -> Tensor:
-        """Scores ``(K, T)`` in proportion to the mean probability of each thing category, from the
-        ``score`` and ``categories`` ``(K,)`` of instances and the ``probs`` ``(C, n)`` of cells."""
+                      thing_ids: Tensor) -> Tensor:
+        """Scores ``(K, T)`` in proportion to the mean probability of each thing category."""
         mean = owned_mean(probs.float().T, owner, len(score))
         own = mean.gather(1, categories[:, None])
-        things = torch.as_tensor(thing_ids, dtype=torch.long, device=mean.device)
-        return (score[:, None] * mean[:, things] / own.clamp(min=1e-9)).clamp(max=1)
-
-
-def _mark_things(thing_ids: Sequence[int] | Tensor, num: int, device: torch.device) -> Tensor:
-    """Which of ``num`` categories are things, bool; ValueError unless the indices are theirs."""
-    ids = torch.as_tensor(thing_ids, dtype=torch.long, device=device)
-    if not len(ids) or ids.min() < 0 or ids.max() >= num:
-        raise InvalidInputError(f'thing_ids are {ids.tolist()}; expected indices of the {num} '
-                                'categories')
-    return torch.zeros(num, dtype=torch.bool, device=device).index_fill_(0, ids, True)
+        return (score[:, None] * mean[:, thing_ids] / own.clamp(min=1e-9)).clamp(max=1)
 
 
 def has_area(boxes: Tensor) -> Tensor:

@@ -28,8 +28,7 @@ def sample_at_cells(label_map: Tensor, grid_shape: tuple[int, int],
                     extent: tuple[float, float] | None = None, void: int = VOID) -> Tensor:
     """Value ``(..., h, w)`` of a map at each cell's centre: the one that most of its pixels have.
 
-    Where the stride is even a centre is the corner of four pixels; inside a pixel all four are
-    that one. Taking one of them would move labels by half a pixel against the image.
+    Where the stride is even a centre is the corner of four pixels, of which none alone would do.
 
     Args:
         label_map: ``(..., H, W)``, any dtype.

@@ -49,11 +49,7 @@ def neighbours(index: Tensor, grid_shape: tuple[int, int]) -> Tensor:
 
 def smooth_boxes(boxes: Tensor, labels: Tensor, around: Tensor) -> Tensor:
     """Averages each cell's box with those ``around`` it of its category, from :func:`neighbours`,
-    weighted by their IoU squared.
-
-    Boxes of one object differ by noise and agree; those of a neighbouring object do not, and count
-    less.
-    """
+    weighted by their IoU squared: boxes of one object differ by noise and agree."""
     rows = F.pad(boxes.T, (0, 1))  # coordinates first is faster; the last box stands for no cell
     others = rows.index_select(1, around.flatten()).view(4, *around.shape)
     weight = box_iou(boxes[None], others.permute(1, 2, 0)).square()
@@ -115,11 +111,8 @@ def find_maxima(keys: Tensor, boxes: Tensor) -> Candidates:
 
 
 def most_voted(candidates: Candidates, img_shape: tuple[int, int], max_num: int) -> Candidates:
-    """At most ``max_num`` candidates, those with most votes first.
-
-    Of equals the larger box, and then the one further from the middle of the image, comes first, so
-    that a flipped image has the same order.
-    """
+    """At most ``max_num`` candidates, those with most votes first; of equals the larger box, then
+    the one further from the image's middle, so that a flipped image has the same order."""
     low, high = candidates.boxes.T[:2], candidates.boxes.T[2:]
     middle = candidates.boxes.new_tensor([[img_shape[1]], [img_shape[0]]])
     distance = (low + high - middle).square().sum(dim=0)
@@ -131,10 +124,8 @@ def most_voted(candidates: Candidates, img_shape: tuple[int, int], max_num: int)
 
 
 def merge(candidates: Candidates, iou_thr: float) -> Candidates:
-    """Non-maximum suppression of candidates of one category, best first, whose boxes overlap.
-
-    Of two with an IoU above ``iou_thr`` the later one is dropped.
-    """
+    """Non-maximum suppression, best first: of two candidates of one category whose boxes have an
+    IoU above ``iou_thr`` the later one is dropped."""
     boxes, labels, _ = candidates
     rows = zip(boxes.split(_ROWS), labels.split(_ROWS), strict=True)
     beats = torch.cat([(box_iou(each[:, None], boxes[None]) > iou_thr)
@@ -143,11 +134,8 @@ def merge(candidates: Candidates, iou_thr: float) -> Candidates:
 
 
 def greedy_keep(beats: Tensor) -> Tensor:
-    """Which of K items, best first, greedy suppression keeps: ``(K,)`` bool.
-
-    ``beats`` ``(K, K)`` bool says whether item i suppresses item j if i itself is kept; only
-    entries with i before j count.
-    """
+    """Which of K items, best first, greedy suppression keeps, ``(K,)`` bool, where ``beats``
+    ``(K, K)`` bool says whether item i, if kept, suppresses the later item j."""
     beats = beats.triu(diagonal=1)
     keep = beats.new_ones(len(beats))
     while True:  # the fixed point, reached after as many rounds as chains are long, is greedy NMS
@@ -158,12 +146,9 @@ def greedy_keep(beats: Tensor) -> Tensor:
 
 
 def owned_sums(values: Tensor, owner: Tensor, num: int, weights: Tensor | None = None) -> Tensor:
-    """Sums of ``values`` ``(n, D)``, by ``weights`` ``(n,)``, over the cells of ``num`` candidates.
-
-    Returns:
-        Tensor: ``(K, D + 1)`` float64, so that the order of the cells does not matter; the last
-            column sums the weights, which are ones by default.
-    """
+    """Sums ``(K, D + 1)`` of ``values`` ``(n, D)``, by ``weights`` ``(n,)``, over the cells of
+    ``num`` candidates: float64, so that the order of cells does not matter; the last column sums
+    the weights, which are ones by default."""
     rows = F.pad(values, (0, 1), value=1).double()
     if weights is not None:
         rows = rows * weights[:, None]

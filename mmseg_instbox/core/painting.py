@@ -7,18 +7,17 @@ the twelve cells ``.`` around::
     .    .    .    .
     .    o    o    .        between_cells  gives the low cell (the upper left o) of each pixel and
            x                               how far the pixel lies from it to the next one
-    .    o    o    .        _spread        where the four agree, their value for all pixels at once
-    .    .    .    .        _fill          elsewhere pixel by pixel, _heaviest and then _nearest
+    .    o    o    .        paint          where the four agree, their value for all pixels at once
+    .    .    .    .        _decide        elsewhere pixel by pixel, _heaviest and then _nearest
 """
 from collections.abc import Callable
-from functools import partial
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_CHUNK = 1 << 18  # pixels that are looked at together
+_CHUNK = 1 << 19  # pixels that are looked at together
 
 
 class Between(NamedTuple):
@@ -44,7 +43,8 @@ def best_categories(logits: Tensor, extent: tuple[float, float], img_shape: tupl
 
     Where the four cells around a pixel have the same best category, no other can be best between
     them, as each weighs the same for all categories. So logits are interpolated only at the borders
-    of categories, some pixels at a time to bound memory.
+    of categories, only those of categories that can be best there, and some pixels at a time to
+    bound memory.
 
     Args:
         logits: ``(C, h, w)`` float.
@@ -59,14 +59,18 @@ def best_categories(logits: Tensor, extent: tuple[float, float], img_shape: tupl
     rows, cols = (between_cells(size, cells, whole, logits.device)
                   for size, cells, whole in zip(img_shape, logits.shape[1:], full, strict=True))
     corners = _corners(logits.argmax(dim=0))
-    best = _spread(corners[0], rows, cols)
-    mixed = _spread((corners != corners[0]).any(dim=0), rows, cols)
-    cells = logits.flatten(1).T.contiguous()
-    places = [each.split(max(chunk // len(logits), 1)) for each in mixed.nonzero(as_tuple=True)]
+    best, mixed = _spread(corners[0], rows, cols), (corners != corners[0]).any(dim=0)
+    padded = F.pad(logits[None], (0, 1, 0, 1), mode='replicate')
+    most, least = (sign * F.max_pool2d(sign * padded, 2, 1)[0] for sign in (1, -1))
+    able = (mixed & ~(most < least.amax(dim=0))).flatten(1).any(dim=1).nonzero()[:, 0]
+    cells = logits[able].flatten(1).T.contiguous()
+    places = [each.split(max(chunk // max(len(able), 1), 1))
+              for each in _spread(mixed, rows, cols).nonzero(as_tuple=True)]
     for y, x in zip(*places, strict=True):
         top, bottom = (_along_row(cells, each[y] * logits.shape[2], cols, x)
                        for each in (rows.low, rows.high))
-        best[y, x] = torch.lerp(top, bottom, rows.share[y].to(logits)[:, None]).argmax(dim=1)
+        found = torch.lerp(top, bottom, rows.share[y].to(logits)[:, None]).argmax(dim=1)
+        best[y, x] = able[found]
     return best
 
 
@@ -78,7 +82,7 @@ def _along_row(cells: Tensor, row: Tensor, cols: Between, x: Tensor) -> Tensor:
 
 
 def paint(owners: Tensor, labels: Tensor, seg_map: Tensor, extent: tuple[float, float]) -> Tensor:
-    """Carries owners from the cells to the image's pixels.
+    """Carries owners from the cells to the image's pixels, in strips of rows to bound memory.
 
     The weights of the four cells around a pixel are computed only where these belong to several
     instances; the twelve around them count only at the rim of thin parts.
@@ -97,45 +101,38 @@ def paint(owners: Tensor, labels: Tensor, seg_map: Tensor, extent: tuple[float, 
     cols = between_cells(width, w, extent[1], owners.device)
     dtype = torch.int16 if num < 2**15 else torch.int32  # small types are faster
     owners = torch.where(owners < 0, num, owners).to(dtype)
+    known = labels.new_zeros(int(torch.cat([seg_map.amax()[None], labels]).max()) + 1).bool()
+    known[labels] = True
     labels = F.pad(labels, (0, 1), value=-1).to(dtype)  # -1 of no instance fits no pixel
-    seg_map = seg_map.to(dtype)
 
-    corners = _corners(owners)
+    corners, window = _corners(owners), _window(owners, num)
+    near_by = [(cells, labels[cells.long()]) for cells in (corners, window)]
     instance = corners.amin(dim=0)  # the only one, or none
     several = (corners.masked_fill(corners == num, -1).amax(dim=0) > instance) & (instance < num)
-    painted = _spread(instance, rows, cols)
-    painted.masked_fill_(_spread(labels[instance.long()], rows, cols) != seg_map, num)
-
-    fill = partial(_fill, painted, seg_map=seg_map, labels=labels, rows=rows, cols=cols)
-    fill(_spread(several, rows, cols), corners, _heaviest)
-    fill((painted == num) & _any_of(seg_map, labels[:num]), _window(owners, num), _nearest)
+    spread = [each.index_select(1, cols.low)
+              for each in (instance, labels[instance.long()], several)]
+    painted = owners.new_empty(seg_map.shape)
+    for strip, categories, *row in zip(
+            *(each.split(max(_CHUNK // width, 1)) for each in (painted, seg_map, *rows)),
+            strict=True):
+        row, has_instances = Between(*row), known.take(categories.long())
+        categories = categories.to(dtype)
+        same, label, mixed = (each.index_select(0, row.low) for each in spread)
+        strip.copy_(same.masked_fill_(label != categories, num))
+        _decide(strip, mixed, near_by[0], categories, row, cols, _heaviest, num)
+        rest = (strip == num) & has_instances
+        _decide(strip, rest, near_by[1], categories, row, cols, _nearest, num)
     return painted
 
 
-def _fill(painted: Tensor, pixels: Tensor, cells: Tensor, choose: Callable[..., Tensor],
-          seg_map: Tensor, labels: Tensor, rows: Between, cols: Between) -> None:
-    """Decides the true ``pixels`` ``(H, W)`` of ``painted`` by the cells ``(M, h, w)`` around each,
-    some at a time to bound memory."""
-    categories = labels[cells.long()]
-    places = [each.split(_CHUNK) for each in pixels.nonzero(as_tuple=True)]
-    for y, x in zip(*places, strict=True):
-        near, fits = (_near(each, rows, cols, y, x) for each in (cells, categories))
-        fits = fits == seg_map[y, x]
-        painted[y, x] = choose(near, fits, rows.share[y], cols.share[x], len(labels) - 1)
-
-
-def _any_of(seg_map: Tensor, labels: Tensor) -> Tensor:
-    """Which pixels ``(H, W)`` bool are of one of some categories."""
-    size = int(torch.cat([seg_map.amax()[None], labels]).amax()) + 1
-    known = torch.zeros(size, dtype=torch.bool, device=labels.device)
-    known[labels.long()] = True
-    return known.index_select(0, seg_map.flatten().int()).view(seg_map.shape)
-
-
-def _near(cells: Tensor, rows: Between, cols: Between, y: Tensor, x: Tensor) -> Tensor:
-    """Of ``cells`` ``(M, h, w)`` those ``(M, P)`` at the low cells of the pixels y, x ``(P,)``."""
-    place = rows.low[y] * cells.shape[2] + cols.low[x]
-    return cells.flatten(1).index_select(1, place)
+def _decide(strip: Tensor, pixels: Tensor, near_by: tuple[Tensor, Tensor], categories: Tensor,
+            rows: Between, cols: Between, choose: Callable[..., Tensor], none: int) -> None:
+    """Decides the true ``pixels`` of a strip by the instances and the categories, ``(M, h, w)``
+    each, of the cells around each."""
+    y, x = pixels.nonzero(as_tuple=True)
+    place = rows.low[y] * near_by[0].shape[2] + cols.low[x]
+    near, fits = (each.flatten(1).index_select(1, place) for each in near_by)
+    strip[y, x] = choose(near, fits == categories[y, x], rows.share[y], cols.share[x], none)
 
 
 def _corners(owners: Tensor) -> Tensor:
@@ -175,35 +172,3 @@ def _nearest(near: Tensor, fits: Tensor, y: Tensor, x: Tensor, none: int) -> Ten
     distance = ((y - step)**2)[:, None] + ((x - step)**2)[None]
     distance = distance.flatten(0, 1).masked_fill(~fits, torch.inf)
     return near.masked_fill((distance > distance.amin(dim=0)) | ~fits, none).amin(dim=0)
-
-
-def present_ids(instance: Tensor, num: int) -> Tensor:
-    """The numbers below ``num`` in a map ``(H, W)`` of numbers up to ``num``: ascending int64
-    ``(K,)``."""
-    return torch.bincount(instance.flatten(), minlength=num)[:num].nonzero()[:, 0]
-
-
-def masks_of(instance: Tensor, numbers: Tensor, num: int) -> Tensor:
-    """Masks ``(K, H, W)`` bool of the instances ``numbers`` ``(K,)`` int64 in a map ``(H, W)`` of
-    numbers up to ``num``."""
-    index = instance.long()
-    if len(numbers) < num:
-        place = numbers.new_full((num + 1, ), len(numbers))
-        place[numbers] = torch.arange(len(numbers), device=numbers.device)
-        index = place.take(index)
-    masks = torch.zeros((len(numbers) + 1, *instance.shape), dtype=torch.bool,
-                        device=instance.device)
-    return masks.scatter_(0, index[None], True)[:-1]
-
-
-def mask_boxes(masks: Tensor) -> Tensor:
-    """Bounding boxes ``(K, 4)`` float32 of masks ``(K, H, W)`` bool; zeros for an empty mask."""
-    if len(masks) == 0:
-        return masks.new_zeros((0, 4), dtype=torch.float32)
-    sides = []
-    for dim in (1, 2):
-        hit = masks.view(torch.uint8).amax(dim=dim)
-        size, last = hit.shape[1], hit.flip(1).argmax(dim=1)
-        sides += [hit.argmax(dim=1), (size - last) * hit.amax(dim=1)]
-    x1, x2, y1, y2 = sides
-    return torch.stack([x1, y1, x2, y2], dim=1).float()

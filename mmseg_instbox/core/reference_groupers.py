@@ -52,15 +52,12 @@ class BoxNMSGrouper(BaseGrouper):
 
 def suppress_boxes(boxes: Tensor, labels: Tensor, prob: Tensor,
                    iou_thr: float) -> tuple[Tensor, Tensor]:
-    """Greedy non-maximum suppression among the boxes ``(n, 4)`` of each category.
-
-    The most probable is the first, equal ones keep their order; a box suppresses later ones whose
-    IoU with it is above ``iou_thr``.
+    """Greedy non-maximum suppression among the boxes ``(n, 4)`` of each category, most probable
+    first.
 
     Returns:
-        tuple: Indices ``(K,)`` of the survivors, best first, and their regions ``(K, n)`` bool:
-            the boxes of the category, suppressed before or not, whose IoU with the survivor is
-            above the threshold, and itself.
+        tuple: Indices ``(K,)`` of the survivors, and their regions ``(K, n)`` bool: all boxes of
+            the category whose IoU with the survivor is above ``iou_thr``, and itself.
     """
     order = prob.sort(descending=True, stable=True).indices
     boxes, labels = boxes[order], labels[order]
@@ -88,12 +85,10 @@ class CentreGrouper(BaseGrouper):
     """Groups pixels by the centres of their boxes, as Panoptic-DeepLab does (Cheng et al., 2020,
     arXiv 1911.10194, section 3.2).
 
-    Panoptic-DeepLab predicts a heat map of object centres and each pixel's offset to its centre.
-    Here both come from the boxes: the heat map of a category counts how many boxes' centres fall
-    into each cell, blurred. Local maxima are the objects' centres, and each cell goes to the one of
-    its category that lies nearest to its own. Sizes are not used; centres less than 2 ``sigma``
-    apart become one. Of the settings tried, the defaults have the best mean F1 in
-    ``tools/benchmarks/grouping.py``.
+    The heat map of a category counts how many boxes' centres fall into each cell, blurred. Local
+    maxima are the objects' centres, and each cell goes to the one of its category that lies nearest
+    to its own. Sizes are not used; centres less than 2 ``sigma`` apart become one. Of the settings
+    tried, the defaults have the best mean F1 in ``tools/benchmarks/grouping.py``.
 
     Args:
         sigma: Standard deviation of the blur in cells.
@@ -148,10 +143,8 @@ def grid_centres(cells: Cells) -> Tensor:
 def centre_heat(centres: Tensor, which: Tensor, shape: tuple[int, int, int],
                 sigma: float) -> Tensor:
     """How many ``centres`` ``(n, 2)``, x and y in cells, fall into each cell of the map ``which``
-    ``(n,)`` int64 of each, blurred by a Gaussian: float32 of ``shape`` ``(M, h, w)``.
-
-    The kernel ends at 3 ``sigma``, in cells; nothing comes in from outside the grid.
-    """
+    ``(n,)`` int64 of each, blurred by a Gaussian up to 3 ``sigma``: float32 of ``shape``
+    ``(M, h, w)``."""
     num, h, w = shape
     x, y = (c.long().clamp(max=size - 1) for c, size in zip(centres.T, (w, h), strict=True))
     counts = torch.bincount((which * h + y) * w + x, minlength=num * h * w)
@@ -165,14 +158,8 @@ def centre_heat(centres: Tensor, which: Tensor, shape: tuple[int, int, int],
 
 
 def find_peaks(heat: Tensor, kernel: int, min_height: float, max_num: int) -> Tensor:
-    """Local maxima of heat maps ``(M, h, w)`` by max pooling, highest first.
-
-    At most ``max_num`` from ``min_height`` on. Equal maxima of a window all count, as in
-    Panoptic-DeepLab.
-
-    Returns:
-        Tensor: ``(K, 3)`` int64 map, row and column of each.
-    """
+    """Local maxima of heat maps ``(M, h, w)`` from ``min_height`` on, by max pooling as in
+    Panoptic-DeepLab, the ``max_num`` highest: ``(K, 3)`` int64 map, row and column of each."""
     pooled = F.max_pool2d(heat[:, None], kernel, stride=1, padding=kernel // 2)[:, 0]
     peaks = ((heat == pooled) & (heat >= min_height)).nonzero()
     order = heat[tuple(peaks.T)].sort(descending=True, stable=True).indices
@@ -180,11 +167,8 @@ def find_peaks(heat: Tensor, kernel: int, min_height: float, max_num: int) -> Te
 
 
 def nearest_peak(centres: Tensor, which: Tensor, peaks: Tensor) -> Tensor:
-    """The peak of its own map that lies nearest to each centre: ``(n,)`` int64, -1 for none.
-
-    ``centres`` and ``which`` are those of :func:`centre_heat`, ``peaks`` those of
-    :func:`find_peaks`; a peak lies in the middle of its cell.
-    """
+    """The peak, of :func:`find_peaks`, that lies nearest to each centre on its own map: ``(n,)``
+    int64, -1 for none; others as of :func:`centre_heat`."""
     if len(peaks) == 0:
         return torch.full_like(which, -1)
     middle = peaks[:, [2, 1]] + 0.5

@@ -15,7 +15,7 @@ from ..core.painting import best_categories
 from ..errors import BrokenExportError
 from ..utils import DEFAULT_SCORE_THR
 from .export_settings import ExportSettings, normalise, resize_image
-from .predictor import Predictor, limit_masks, prediction_dict, tile_test_cfg
+from .predictor import Predictor, prediction_dict, tile_test_cfg
 from .sessions import open_session
 
 
@@ -87,7 +87,7 @@ class ExportedModel(Predictor, DensePredictor):
         self.digest = self.session.digest
         self.dataset_meta = self.settings.dataset_meta
         self.thing_ids = self.settings.thing_ids
-        self.grouper = limit_masks(build_grouper(self.settings.grouper))
+        self.grouper = build_grouper(self.settings.grouper)
         self.test_cfg = {**self.settings.test_cfg, **tile_test_cfg(tile)}
         self.failures: list[tuple[str, str]] = []
         self._at_own_size = tile is not None

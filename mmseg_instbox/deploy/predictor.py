@@ -4,7 +4,6 @@ Two classes extend :class:`Predictor`: :class:`~mmseg_instbox.apis.InstBoxInfere
 MMSegmentation, :class:`~mmseg_instbox.deploy.ExportedModel` runs exported files. Nothing here
 imports OpenMMLab.
 """
-import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -16,9 +15,7 @@ from ..core.base_grouper import BaseGrouper
 from ..errors import InvalidInputError
 from ..utils.foreign_errors import describe
 from ..utils.inputs import InputImage, read_inputs
-from ..utils.run_lengths import encode_mask
-
-MAX_MASK_BYTES = 1_200_000_000  # of the masks of one image
+from ..utils.run_lengths import encode_crop, mask_crops
 
 
 class Predictor(ABC):
@@ -51,9 +48,10 @@ class Predictor(ABC):
 
         Returns:
             Iterator: Predictions on the CPU, in pixels of the image: ``pred_sem_seg.data``
-            ``(1, H, W)`` int64; ``pred_instances`` with ``masks`` ``(N, H, W)`` bool, ``labels``
-            ``(N,)``, ``scores`` ``(N,)`` and ``bboxes`` ``(N, 4)``, best score first; ``name``,
-            ``img_path`` (None for arrays) and ``ori_shape``; with ``keep_boxes`` also
+            ``(1, H, W)`` int64; ``pred_instances`` with ``masks`` ``(N, H, W)`` bool, a map of
+            the image until they are read (:class:`~mmseg_instbox.core.instances.InstanceMasks`),
+            ``labels`` ``(N,)``, ``scores`` ``(N,)`` and ``bboxes`` ``(N, 4)``, best score first;
+            ``name``, ``img_path`` (None for arrays) and ``ori_shape``; with ``keep_boxes`` also
             ``pred_boxes.data`` ``(4, h, w)``, ``pred_probs.data`` ``(C, h, w)`` and
             ``grid_extent``.
 
@@ -154,10 +152,9 @@ class Predictor(ABC):
         if getattr(prediction, 'pred_boxes', None) is None:
             raise InvalidInputError('The prediction has no boxes to group again: make it with '
                                     'stream(..., keep_boxes=True).')
-        grouper = limit_masks(self._build_grouper(grouper_options))
-        return grouper(prediction.pred_probs.data, prediction.pred_boxes.data,
-                       prediction.ori_shape, self.thing_ids, prediction.grid_extent,
-                       prediction.pred_sem_seg.data[0])
+        return self._build_grouper(grouper_options)(
+            prediction.pred_probs.data, prediction.pred_boxes.data, prediction.ori_shape,
+            self.thing_ids, prediction.grid_extent, prediction.pred_sem_seg.data[0])
 
     @abstractmethod
     def _build_grouper(self, options: dict[str, Any]) -> BaseGrouper:
@@ -181,17 +178,17 @@ def prediction_dict(prediction: Any, thing_classes: Sequence[str],
     """
     found = prediction.pred_instances
     found = found[found.scores >= score_thr]
-    labels = found.labels.tolist()
+    labels, shape = found.labels.tolist(), tuple(prediction.ori_shape)
     return dict(
         name=prediction.name,
         img_path=prediction.img_path,
-        height=int(prediction.ori_shape[0]),
-        width=int(prediction.ori_shape[1]),
+        height=int(shape[0]),
+        width=int(shape[1]),
         labels=labels,
         label_names=[str(thing_classes[label]) for label in labels],
         scores=found.scores.tolist(),
         bboxes=found.bboxes.tolist(),
-        masks=[encode_mask(mask) for mask in found.masks.numpy()])
+        masks=[encode_crop(crop, shape) for crop in mask_crops(found.masks)])
 
 
 def tile_test_cfg(tile: int | tuple[int, int] | None) -> dict[str, Any]:
@@ -207,12 +204,3 @@ def tile_test_cfg(tile: int | tuple[int, int] | None) -> dict[str, Any]:
         raise InvalidInputError('tile is the side of a tile in pixels, or its (height, width), 64 '
                                 f'or more; got {tile!r}.')
     return dict(mode='slide', crop_size=size, stride=tuple(side // 2 for side in size))
-
-
-def limit_masks(grouper: BaseGrouper) -> BaseGrouper:
-    """Limits a grouper's masks to ``MAX_MASK_BYTES``, unless it sets a limit of its own."""
-    if getattr(grouper, 'max_mask_bytes', 0) is not None:
-        return grouper
-    grouper = copy.copy(grouper)
-    grouper.max_mask_bytes = MAX_MASK_BYTES
-    return grouper

@@ -23,12 +23,12 @@ class EvaluatedImage(NamedTuple):
     """An image as R runs of pixels (see :class:`~.functional.pixel_counts.PixelRuns`).
 
     ``masks`` (K, R) bool, ``labels`` (K,) and ``scores`` (K,) of the predictions, ``pixel_masks``
-    their masks (K, H, W); ``predicted``, ``truth`` and ``inst_map`` (R,), predicted and true
-    category and object id of each run; ``ids`` (G,) and ``gt_labels`` (G,) of the objects;
-    ``lengths`` (R,) pixels of the runs; ``overlap`` of predictions and objects.
+    their masks (K, H, W) as they were given; ``predicted``, ``truth`` and ``inst_map`` (R,),
+    predicted and true category and object id of each run; ``ids`` (G,) and ``gt_labels`` (G,) of
+    the objects; ``lengths`` (R,) pixels of the runs; ``overlap`` of predictions and objects.
     """
     masks: np.ndarray
-    pixel_masks: np.ndarray
+    pixel_masks: Tensor
     labels: np.ndarray
     scores: np.ndarray
     predicted: np.ndarray
@@ -76,18 +76,24 @@ def decode_image(sample: dict, dataset_meta: dict | None) -> EvaluatedImage:
                         for key in ('pred_sem_seg', 'gt_sem_seg'))
     inst_map, ids, gt_labels = read_objects(sample, len(things))
     masks, labels, scores = read_instances(sample, len(things), truth.shape)
-    runs = find_runs(masks, (predicted, truth, inst_map))
+    maps = (predicted, truth, inst_map)
+    if getattr(masks, 'inst_map', None) is None:
+        runs = find_runs(masks.numpy(), maps)
+        regions = runs.masks
+    else:
+        runs = find_runs(np.zeros((0, 0), bool), (*maps, masks.inst_map.numpy()))
+        regions = runs.maps[3] == masks.numbers.numpy()[:, None]
     with errors_name(sample):
-        overlap = region_overlap(runs.masks, runs.maps[2], ids, runs.lengths)
-    image = EvaluatedImage(runs.masks, masks, labels, scores, *runs.maps, ids, gt_labels,
+        overlap = region_overlap(regions, runs.maps[2], ids, runs.lengths)
+    image = EvaluatedImage(regions, masks, labels, scores, *runs.maps[:3], ids, gt_labels,
                            runs.lengths, overlap)
     sample[DECODED] = sample['pred_instances'], image
     return image
 
 
 def read_instances(sample: dict, num_things: int,
-                   shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Read masks (K, H, W) bool, labels (K,) and scores (K,) of ``pred_instances``.
+                   shape: tuple[int, int]) -> tuple[Tensor, np.ndarray, np.ndarray]:
+    """Read masks (K, H, W) bool, on the CPU, labels (K,) and scores (K,) of ``pred_instances``.
 
     Masks must have the ``shape`` (H, W) of the original image, labels be below ``num_things`` and
     scores be finite.
@@ -106,7 +112,7 @@ def read_instances(sample: dict, num_things: int,
     if not torch.isfinite(scores).all():
         raise InvalidInputError(f'pred_instances.scores of {name} are not all finite; the model '
                                 'has probably diverged, look at its losses')
-    return tuple(each.detach().cpu().numpy() for each in (masks, labels, scores))
+    return masks.detach().cpu(), *(each.detach().cpu().numpy() for each in (labels, scores))
 
 
 def ranked_labels(sample: dict, image_labels: np.ndarray, image_scores: np.ndarray,

@@ -1,8 +1,68 @@
-"""Converts masks to COCO's run-length encoding and back."""
-from typing import Any
+"""Masks cropped to their boxes, and COCO's run-length encoding of masks."""
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 from pycocotools import mask as mask_tools
+
+
+class Crop(NamedTuple):
+    """A mask cut to its box: ``pixels`` (h, w) bool, of which the first lies in the column ``left``
+    and the row ``top`` of the image. Without pixels, h and w are 0."""
+    pixels: np.ndarray
+    left: int
+    top: int
+
+    @property
+    def window(self) -> tuple[slice, slice]:
+        """Rows and columns of the image that the crop covers."""
+        height, width = self.pixels.shape
+        return slice(self.top, self.top + height), slice(self.left, self.left + width)
+
+
+def mask_crops(masks: Any) -> Iterator[Crop]:
+    """Yields masks one by one, cropped to their boxes.
+
+    Args:
+        masks: :class:`~mmseg_instbox.core.instances.InstanceMasks`, of which no full plane is made;
+            ``(N, H, W)`` bool, an array or a tensor on the CPU; or a sequence of arrays ``(H, W)``
+            bool or of COCO's run lengths.
+    """
+    inst_map = getattr(masks, 'inst_map', None)
+    if inst_map is None:
+        yield from (crop_mask(decode_mask(mask) if isinstance(mask, dict) else mask)
+                    for mask in masks)
+        return
+    inst_map = inst_map.numpy()
+    for number, (x1, y1, x2, y2) in zip(masks.numbers.tolist(), masks.boxes.tolist(), strict=True):
+        yield Crop(inst_map[y1:y2, x1:x2] == number, x1, y1)
+
+
+def crop_mask(mask: Any) -> Crop:
+    """Crops a mask ``(H, W)`` bool to the box of its pixels."""
+    pixels = np.ascontiguousarray(mask, dtype=bool)
+    left, top, width, height = cv2.boundingRect(pixels.view(np.uint8))
+    return Crop(pixels[top:top + height, left:left + width].copy(), left, top)
+
+
+def encode_crop(crop: Crop, shape: tuple[int, int]) -> dict[str, Any]:
+    """Encodes a cropped mask as :func:`encode_mask` does the mask ``(H, W)`` that it was cut from.
+
+    Args:
+        crop: The mask.
+        shape: ``(H, W)`` of the image.
+    """
+    height, width = shape
+    columns = np.pad(crop.pixels.T, ((0, 0), (1, 1)))
+    column, row = np.nonzero(columns[:, 1:] != columns[:, :-1])
+    changes = (column + crop.left) * height + row + crop.top  # where runs begin and end, in turns
+    joined = np.flatnonzero(changes[1:] == changes[:-1])  # a run goes on in the next column
+    changes = np.delete(changes, [joined, joined + 1])
+    counts = np.diff(changes, prepend=0, append=height * width)
+    counts = counts[:len(counts) - (counts[-1] == 0)].tolist()
+    code = mask_tools.frPyObjects(dict(size=[height, width], counts=counts), height, width)
+    return dict(size=[height, width], counts=code['counts'].decode())
 
 
 def encode_mask(mask: np.ndarray) -> dict[str, Any]:

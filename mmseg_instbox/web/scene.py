@@ -8,6 +8,9 @@ import torch
 from mmengine.structures import InstanceData, PixelData
 from mmseg.structures import SegDataSample
 
+from ..utils.run_lengths import mask_crops
+from ..visualization.drawing import resize_map
+
 MAX_SIDE = 1024  # pixels of the longer side of what is shown; downloads have the full size
 MIN_SIDE = 800  # so that labels are sharp
 
@@ -17,14 +20,13 @@ class Scene:
     """An image and the outputs of the network for it.
 
     Attributes:
-        name (str): File name without suffix, for downloads.
-        image (np.ndarray): ``(h, w, 3)`` uint8 RGB at display size.
-        categories (np.ndarray): ``(h, w)`` category of each pixel at display size.
-        sample (SegDataSample): ``pred_boxes``, ``pred_probs``, ``pred_sem_seg`` and metainfo.
-        note (str): What the visitor has to know of the image, or ''.
-        grouped (tuple, optional): The last options of the grouper and what :func:`shown_instances`
-            gives for them, so that a change of layers does not group again.
-        vote_field (np.ndarray, optional): ``(h, w, 3)`` uint8, once it was drawn.
+        name: File name without suffix, for downloads.
+        image: ``(h, w, 3)`` uint8 RGB at display size.
+        categories: ``(h, w)`` category of each pixel at display size.
+        sample: ``pred_boxes``, ``pred_probs``, ``pred_sem_seg`` and metainfo.
+        note: What the visitor has to know of the image, or ''.
+        grouped: The last options of the grouper and what :func:`shown_instances` gives for them.
+        vote_field: ``(h, w, 3)`` uint8, once it was drawn.
     """
     name: str
     image: np.ndarray
@@ -47,14 +49,8 @@ class Scene:
 
 
 def make_scene(name: str, image: np.ndarray, sample: SegDataSample, note: str = '') -> Scene:
-    """Keeps of a prediction what grouping and drawing need.
-
-    Args:
-        name: Of the image, without suffix.
-        image: ``(H, W, 3)`` uint8 BGR.
-        sample: With ``pred_sem_seg``, ``pred_boxes``, ``pred_probs`` and ``grid_extent``.
-        note: For the visitor.
-    """
+    """Keeps of an image ``(H, W, 3)`` uint8 BGR and its prediction, a ``sample`` with
+    ``pred_boxes``, what grouping and drawing need; arguments as of :class:`Scene`."""
     size = display_size(image.shape[:2])
     small = torch.uint8 if len(sample.pred_probs.data) <= 256 else torch.int16
     kept = SegDataSample(metainfo=sample.metainfo)
@@ -76,22 +72,19 @@ def shown_instances(instances: InstanceData,
         int32, 0 none and k + 1 the k-th; and arrays ``labels``, ``scores``, ``bboxes`` and
         ``areas`` in pixels of the full image.
     """
-    found = instances.cpu().numpy()
-    ids = resize_map(instance_map(found.masks), size)
-    found.areas = np.array([np.count_nonzero(mask) for mask in found.masks], dtype=np.int64)
-    del found.masks
-    return ids, found
+    ids, areas = instance_map(instances.masks.cpu())
+    found = InstanceData(areas=areas, **{
+        key: value.cpu().numpy() for key, value in instances.items() if key != 'masks'})
+    return resize_map(ids, size), found
 
 
-def instance_map(masks: np.ndarray) -> np.ndarray:
-    """Instance of each pixel of ``masks`` (N, H, W) bool: ``(H, W)`` int32, 0 none, k + 1 the k-th.
-
-    Of several instances at a pixel, the first one counts.
-    """
-    ids = np.zeros(masks.shape[1:], dtype=np.int32)
-    for index in reversed(range(len(masks))):
-        ids[masks[index]] = index + 1
-    return ids
+def instance_map(masks: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Instance of each pixel, ``(H, W)`` int32, 0 none and k + 1 the k-th, and areas ``(N,)`` int64
+    of ``masks`` ``(N, H, W)`` bool; where several are at a pixel, the first one counts there."""
+    ids, areas = np.zeros(masks.shape[1:], dtype=np.int32), np.zeros(len(masks), dtype=np.int64)
+    for index, crop in reversed(list(enumerate(mask_crops(masks)))):
+        ids[crop.window][crop.pixels], areas[index] = index + 1, np.count_nonzero(crop.pixels)
+    return ids, areas
 
 
 def display_size(shape: tuple[int, int]) -> tuple[int, int]:
@@ -99,8 +92,3 @@ def display_size(shape: tuple[int, int]) -> tuple[int, int]:
     longer = max(shape)
     shown = min(max(longer, MIN_SIDE), MAX_SIDE)
     return tuple(max(1, round(side * shown / longer)) for side in shape)
-
-
-def resize_map(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resizes a map (H, W) of at most 32 bits to ``size`` (h, w), by the nearest pixel centre."""
-    return cv2.resize(values, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)

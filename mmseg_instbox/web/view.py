@@ -5,8 +5,11 @@ from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from mmengine.structures import InstanceData
 
+from ..core.instances import InstanceMasks
+from ..utils.run_lengths import Crop, mask_crops
 from ..visualization.drawing import DrawnObjects, draw_objects, instance_colors
 from ..visualization.vote_field import draw_vote_field
 from .scene import Scene
@@ -48,12 +51,13 @@ def render(scene: Scene, ids: np.ndarray, found: InstanceData, layers: Sequence[
     canvas = draw_votes(scene, thing_ids) if 'Votes' in layers else scene.image
     if 'Categories' in layers:
         canvas = blend_categories(canvas, scene.categories, palette, background)
-    masks = [ids == index + 1 if 'Masks' in layers else np.zeros((1, 1), bool)
-             for index in range(num)]
+    crops = list(mask_crops(InstanceMasks(torch.from_numpy(ids), torch.arange(1, num + 1))))
+    if 'Masks' not in layers:
+        crops = [Crop(np.zeros((0, 0), bool), 0, 0)] * num
     texts = [f'{name} {score:.2f}' for name, score in zip(names, found.scores, strict=False)]
-    objects = DrawnObjects(masks, found.bboxes[:num] * np.tile(scene.scale, 2),
+    objects = DrawnObjects(crops, found.bboxes[:num] * np.tile(scene.scale, 2),
                            texts if 'Labels' in layers else None, colors)
-    canvas = draw_objects(canvas, objects, 1, MASK_ALPHA, with_boxes='Boxes' in layers)
+    canvas = draw_objects(canvas, objects, MASK_ALPHA, with_boxes='Boxes' in layers)
     jpeg = cv2.imencode('.jpg', canvas[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])[1]
     too_many = '' if num == passing else (
         f'Too many objects to show: {passing} at these settings. Here are the {num} with the '
@@ -83,14 +87,8 @@ def draw_votes(scene: Scene, thing_ids: Sequence[int]) -> np.ndarray:
 
 def blend_categories(canvas: np.ndarray, categories: np.ndarray, palette: np.ndarray,
                      background: Sequence[int]) -> np.ndarray:
-    """Blends the colour of each pixel's category into an image.
-
-    Args:
-        canvas: ``(h, w, 3)`` uint8.
-        categories: ``(h, w)`` index into ``palette``.
-        palette: ``(C, 3)`` uint8 RGB.
-        background: Categories without a colour.
-    """
+    """Blends the colours ``palette`` (C, 3) uint8 of ``categories`` (h, w), but not of those in
+    ``background``, into a canvas (h, w, 3) uint8."""
     mixed = cv2.addWeighted(canvas, 1 - CATEGORY_ALPHA, palette[categories], CATEGORY_ALPHA, 0)
     return np.where(np.isin(categories, background)[..., None], canvas, mixed)
 

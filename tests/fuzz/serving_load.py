@@ -111,11 +111,11 @@ def expected_view(inferencer: InstBoxInferencer, content: bytes) -> dict[str, An
         found = inferencer(file.name, score_thr=DEFAULT_SCORE_THR)['predictions'][0]
     masks = [coco_mask.decode(mask).astype(bool) for mask in found['masks']]
     height, width = Image.open(io.BytesIO(content)).size[::-1]
-    ids = instance_map(np.array(masks).reshape(-1, height, width))
+    ids, areas = instance_map(np.array(masks).reshape(-1, height, width))
     return dict(
         names=found['label_names'], scores=np.round(found['scores'], 3),
         boxes=np.rint(found['bboxes']).astype(int).reshape(-1, 4),
-        areas=[int(mask.sum()) for mask in masks],
+        areas=areas.tolist(),
         ids=resize_map(ids, display_size((height, width))), masks=found['masks'])
 
 

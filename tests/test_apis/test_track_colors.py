@@ -1,8 +1,10 @@
 """An object keeps its number while it moves, hides for a while, or meets another."""
 import numpy as np
 import pytest
+import torch
 
 from mmseg_instbox.apis.track_colors import TrackColors, mask_iou
+from mmseg_instbox.core.instances import InstanceMasks
 
 
 def squares(*places: tuple[int, int], side: int = 20, size: int = 120) -> tuple:
@@ -99,3 +101,15 @@ def test_iou_by_loops():
     first, second = rng.random((3, 7, 9)) < 0.4, rng.random((4, 7, 9)) < 0.4
     expected = [[(a & b).sum() / (a | b).sum() for b in second] for a in first]
     assert np.allclose(mask_iou(first, second), expected)
+
+
+def test_masks_kept_as_a_map_are_tracked_as_planes_are():
+    one, other = TrackColors(), TrackColors()
+    for places in (((0, 0), (300, 0), (0, 300)), ((320, 4), (5, 310), (9, 3))):
+        masks, boxes = squares(*places, side=150, size=600)
+        inst_map = torch.from_numpy((masks * np.array([7, 2, 5])[:, None, None]).sum(0))
+        as_map = InstanceMasks(inst_map, torch.tensor([7, 2, 5]))
+        labels = np.zeros(3, int)
+        assert one.update(masks, boxes, labels).tolist() == other.update(
+            as_map, boxes, labels).tolist()
+        assert as_map.inst_map is not None

@@ -88,17 +88,6 @@ def test_paint_of_a_picture_smaller_than_its_grid():
     assert masks.shape == (2, 4, 4) and masks[1].any()
 
 
-def test_mask_boxes_by_loops():
-    masks = torch.rand(20, 13, 17) < 0.02
-    masks[3] = False
-    boxes = painting.mask_boxes(masks)
-    assert boxes.dtype == torch.float32
-    for mask, box in zip(masks, boxes.tolist(), strict=True):
-        ys, xs = mask.nonzero().T.tolist()
-        assert box == ([min(xs), min(ys), max(xs) + 1, max(ys) + 1] if ys else [0, 0, 0, 0])
-    assert painting.mask_boxes(masks[:0]).shape == (0, 4)
-
-
 @pytest.mark.parametrize('grid, extent, size', [
     ((6, 9), (48, 72), (48, 72)), ((6, 9), (48, 72), (41, 67)), ((5, 4), (19.6, 33.2), (19, 30)),
     ((32, 32), (9, 9), (9, 9)), ((1, 1), (8, 8), (7, 8)), ((20, 30), (160, 240), (150, 239))])
@@ -118,18 +107,18 @@ def test_best_categories_are_those_of_the_interpolated_logits(grid, extent, size
     assert clear.float().mean() > 0.99 and torch.equal(best[clear], full.argmax(0)[clear])
 
 
-def test_masks_of_some_instances():
-    instance = torch.tensor([[0, 3, 3], [5, 1, 0]], dtype=torch.int16)
-    assert painting.present_ids(instance, 5).tolist() == [0, 1, 3]
-    masks = painting.masks_of(instance, torch.tensor([0, 3]), 5)
-    assert masks.dtype == torch.bool
-    assert torch.equal(masks, torch.stack([instance == 0, instance == 3]))
-    assert painting.masks_of(instance, torch.tensor([], dtype=torch.long), 5).shape == (0, 2, 3)
-
-
 def test_paint_in_parts_is_paint_at_once(monkeypatch):
     owners = torch.randint(-1, 5, (6, 8))
     labels, seg_map = torch.tensor([1, 2, 1, 2, 1]), torch.randint(0, 3, (48, 64))
     whole = painting.paint(owners, labels, seg_map, (48, 64))
     monkeypatch.setattr(painting, '_CHUNK', 7)
     assert torch.equal(painting.paint(owners, labels, seg_map, (48, 64)), whole)
+
+
+def test_categories_that_are_best_at_no_cell_can_be_best_between_them():
+    """Second at both cells; and one that is nowhere near, beside unsound numbers."""
+    logits = torch.tensor([[4., 0], [3, 3], [0, 4], [-9, -9]])[:, None]
+    found = painting.best_categories(logits, (8, 16), (8, 16))
+    assert found[4].tolist() == [0] * 6 + [1] * 4 + [2] * 6
+    logits[:, :, 0] = torch.nan
+    assert painting.best_categories(logits, (8, 16), (8, 16)).shape == (8, 16)

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from mmseg_instbox.deploy.predictor import Predictor, limit_masks, tile_test_cfg
+from mmseg_instbox.deploy.predictor import Predictor, tile_test_cfg
 from mmseg_instbox.errors import InvalidInputError
 
 
@@ -80,9 +80,3 @@ def test_predictions_without_boxes_cannot_be_grouped_again():
 def test_tiles_overlap_by_half():
     assert tile_test_cfg(None) == {}
     assert tile_test_cfg((64, 130)) == dict(mode='slide', crop_size=(64, 130), stride=(32, 65))
-
-
-def test_a_limit_of_the_grouper_itself_stays():
-    own, none = SimpleNamespace(max_mask_bytes=5), SimpleNamespace(max_mask_bytes=None)
-    assert limit_masks(own) is own
-    assert limit_masks(none).max_mask_bytes > 0 and none.max_mask_bytes is None

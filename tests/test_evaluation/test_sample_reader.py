@@ -2,8 +2,11 @@
 import numpy as np
 import pytest
 import torch
-from metric_samples import evaluate, make_sample
+from metric_samples import META, evaluate, make_sample
 from mmengine.structures import PixelData
+
+from mmseg_instbox.core.instances import InstanceMasks
+from mmseg_instbox.evaluation.sample_reader import decode_image
 
 
 @pytest.fixture
@@ -19,6 +22,19 @@ def spoil(sample, field, **values):
 
 def test_the_sample_is_good_unless_spoilt(sample):
     assert evaluate([sample])['APr_0.5'] == 1.
+
+
+def test_masks_kept_as_a_map_are_evaluated_as_they_are():
+    rows = np.random.default_rng(0).integers(0, 3, (6, 9))
+    one, other = (make_sample(rows, [0, 1], [(rows == 1) & (rows.cumsum(0) < 5), rows == 2], [0, 1],
+                              [.9, .8]) for _ in range(2))
+    inst_map = (other.pred_instances.masks * torch.tensor([3, 5])[:, None, None]).sum(dim=0)
+    other.pred_instances.masks = InstanceMasks(inst_map, torch.tensor([3, 5]))
+    planes, as_map = (decode_image(each.to_dict(), META) for each in (one, other))
+    assert np.array_equal(planes.overlap.ious, as_map.overlap.ious)
+    assert 0 < planes.overlap.ious.max() <= 1 and np.array_equal(planes.masks, as_map.masks)
+    assert other.pred_instances.masks.inst_map is not None
+    assert evaluate([one]) == evaluate([other])
 
 
 @pytest.mark.parametrize('field, message', [

@@ -26,5 +26,6 @@ def test_a_pixel_of_two_masks_belongs_to_the_first():
     masks = np.zeros((2, 2, 3), bool)
     masks[0, 0, :2] = True
     masks[1, :, 1] = True
-    assert scene.instance_map(masks).tolist() == [[1, 1, 0], [0, 2, 0]]
-    assert scene.instance_map(masks[:0]).tolist() == [[0, 0, 0]] * 2
+    ids, areas = scene.instance_map(masks)
+    assert ids.tolist() == [[1, 1, 0], [0, 2, 0]] and areas.tolist() == [2, 2]
+    assert scene.instance_map(masks[:0])[0].tolist() == [[0, 0, 0]] * 2

@@ -2,7 +2,7 @@
 
 The image is a photograph of ``demo/samples`` enlarged to the size, and the model the one in
 ``demo/``. With ``--random`` the worst case: a network with random weights on coloured blocks finds
-as many instances as masks may take memory. Memory is the peak of the process: before the
+as many instances as the grouper keeps. Memory is the peak of the process: before the
 prediction, after it, and after all.
 """
 import argparse

@@ -55,13 +55,8 @@ class CocoWriter(ResultWriter):
 
 
 def coco_annotations(instances: Instances, image_id: int, categories: Categories) -> list[dict]:
-    """Turns instances into COCO annotations without ``id``.
-
-    Returns:
-        list[dict]: ``image_id``, ``category_id``, ``segmentation`` (RLE with ``size`` and a string
-        ``counts``), ``bbox`` (x, y, width, height of the mask), ``area``, ``iscrowd``, ``score``
-        and, if it is known, ``track_id``.
-    """
+    """Turns instances into COCO annotations without ``id``: the ``segmentation`` is RLE with a
+    string as ``counts``, ``bbox`` that of the mask, and ``track_id`` there if it is known."""
     found = zip(instances.codes, instances.labels, instances.scores, instances.tracks, strict=True)
     return [dict(image_id=image_id,
                  category_id=categories.coco_ids[categories.thing_ids[label]],
@@ -84,12 +79,8 @@ class ImageTable:
 
     def add(self, sample: 'SegDataSample', name: str, image_file: str | None,
             shape: tuple[int, int]) -> int:
-        """Adds an image of a ``shape`` (H, W) and returns its id: ``img_id`` of the sample, else
-        the next number from 1 on. An image without a file is called by its name.
-
-        Raises:
-            ValueError: Another image has this id.
-        """
+        """Adds an image of a ``shape`` (H, W), called by its name if it has no file, and returns
+        its id: ``img_id`` of the sample, else the next number; ValueError if another has it."""
         image_id = int(sample.get('img_id', len(self._images) + 1))
         if image_id in self._images:
             raise InvalidInputError(f'{name}: its id {image_id} is that of '

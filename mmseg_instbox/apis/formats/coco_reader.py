@@ -13,6 +13,7 @@ from mmseg_instbox.datasets.voc_layout import voc_palette
 from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.utils.file_names import common_folder, distinct_name
 from mmseg_instbox.utils.limits import check_limit
+from mmseg_instbox.utils.run_lengths import decode_mask
 
 if TYPE_CHECKING:
     from mmseg.structures import SegDataSample
@@ -56,16 +57,24 @@ def samples_from_coco(file: str) -> tuple[Iterator[tuple[str, 'SegDataSample']],
     from mmengine.structures import InstanceData, PixelData
     from mmseg.structures import SegDataSample
 
-    from mmseg_instbox.core.painting import mask_boxes
     from mmseg_instbox.datasets.coco_file import read_coco_file
 
     def convert(arrays: ArraySample) -> SegDataSample:
-        fields = {key: torch.from_numpy(value)
-                  for key, value in arrays.pop('pred_instances').items()}
-        sem_seg = torch.from_numpy(arrays.pop('pred_sem_seg').data)
+        found, seg_map = arrays.pop('pred_instances'), arrays.pop('pred_sem_seg').data
+        codes, shape = found.pop('masks'), arrays.ori_shape
+        check_limit('mask_bytes', len(codes) * seg_map.size,
+                    f'{file}: image {arrays.img_id} as masks of its full size')
+        masks = np.zeros((len(codes), *shape), dtype=bool)
+        bboxes = np.zeros((len(codes), 4), dtype=np.float32)
+        for mask, box, code in zip(masks, bboxes, codes, strict=True):
+            mask[:] = decode_mask(code)
+            box[:] = mask_tools.toBbox(code)
+        bboxes[:, 2:] += bboxes[:, :2]
         sample = SegDataSample(metainfo=dict(arrays))
-        sample.pred_sem_seg = PixelData(data=sem_seg)
-        sample.pred_instances = InstanceData(**fields, bboxes=mask_boxes(fields['masks']))
+        sample.pred_sem_seg = PixelData(data=torch.from_numpy(seg_map))
+        sample.pred_instances = InstanceData(
+            **{key: torch.from_numpy(value) for key, value in found.items()},
+            masks=torch.from_numpy(masks), bboxes=torch.from_numpy(bboxes))
         return sample
 
     samples, meta = samples_from_tables(read_coco_file(str(file)), str(file))
@@ -74,8 +83,8 @@ def samples_from_coco(file: str) -> tuple[Iterator[tuple[str, 'SegDataSample']],
 
 def samples_from_tables(
         content: dict, file: str) -> tuple[Iterator[tuple[str, ArraySample]], dict]:
-    """As :func:`samples_from_coco`, of tables in memory, without ``bboxes``, as arrays; ``file`` is
-    their name in messages."""
+    """As :func:`samples_from_coco`, of tables in memory, as arrays without ``bboxes``, and masks as
+    COCO's run lengths; ``file`` is their name in messages."""
     meta = _dataset_meta(file, content['categories'])
     by_image: dict[int, list[dict]] = {image['id']: [] for image in content['images']}
     for annotation in content['annotations']:
@@ -109,22 +118,20 @@ def _sample(file: str, name: str, image: dict, annotations: Sequence[dict], meta
             videos: dict[int, str]) -> ArraySample:
     shape = (image['height'], image['width'])
     objects = [each for each in annotations if not each.get('iscrowd')]
-    check_limit('mask_bytes', len(annotations) * shape[0] * shape[1],
-                f'{file}: image {image["id"]} as masks of its full size')
-    masks = _masks(file, objects, shape)
+    codes = _codes(file, objects, shape)
     labels = np.array([meta['category_ids'][each['category_id']] for each in objects], np.int64)
     scores = np.array([_score(file, each) for each in objects], np.float32)
     background = 0 if len(meta['classes']) > len(meta['thing_classes']) else VOID
     seg_map = np.full(shape, background, dtype=np.int64)
-    crowds = [each for each in annotations if each.get('iscrowd')]
-    seg_map[_masks(file, crowds, shape).any(axis=0)] = VOID
+    for code in _codes(file, [each for each in annotations if each.get('iscrowd')], shape):
+        seg_map[decode_mask(code)] = VOID
     for index in np.argsort(-scores, kind='stable')[::-1]:
-        seg_map[masks[index]] = labels[index] + (background == 0)
+        seg_map[decode_mask(codes[index])] = labels[index] + (background == 0)
     frame = {key: number(image.get(key)) for key in ('video_id', 'frame_id')
              if number(image.get(key)) is not None}
     if 'video_id' in frame:
         frame['video'] = videos.get(frame['video_id'], f'video {frame["video_id"]}')
-    instances = ArraySample(masks=masks, labels=labels, scores=scores)
+    instances = ArraySample(masks=codes, labels=labels, scores=scores)
     tracks = [number(each.get('track_id')) for each in objects]
     if any(track is not None for track in tracks):
         tracks = [-1 if track is None else track for track in tracks]
@@ -134,13 +141,11 @@ def _sample(file: str, name: str, image: dict, annotations: Sequence[dict], meta
         pred_sem_seg=ArraySample(data=seg_map[None]), pred_instances=instances)
 
 
-def _masks(file: str, annotations: Sequence[dict], shape: tuple[int, int]) -> np.ndarray:
-    """The masks (N, H, W) bool of annotations."""
-    masks = np.zeros((len(annotations), *shape), dtype=bool)
-    for mask, each in zip(masks, annotations, strict=True):
-        where = f'{file}: annotation {each["id"]}'
-        mask[:] = mask_tools.decode(segmentation_rle(each['segmentation'], shape, where))
-    return masks
+def _codes(file: str, annotations: Sequence[dict], shape: tuple[int, int]) -> list[dict]:
+    """The run lengths of annotations of an image (H, W), with strings as ``counts``."""
+    codes = (segmentation_rle(each['segmentation'], shape, f'{file}: annotation {each["id"]}')
+             for each in annotations)
+    return [dict(size=list(shape), counts=code['counts'].decode()) for code in codes]
 
 
 def _score(file: str, annotation: dict) -> float:

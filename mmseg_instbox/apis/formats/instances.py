@@ -1,7 +1,6 @@
 """What all formats take from a prediction: its categories and its instances."""
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -9,7 +8,7 @@ from pycocotools import mask as mask_tools
 
 from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.evaluation.functional.panoptic_quality import predicted_segments
-from mmseg_instbox.utils.run_lengths import decode_mask, encode_mask
+from mmseg_instbox.utils.run_lengths import encode_crop, mask_crops
 
 if TYPE_CHECKING:
     import torch
@@ -70,31 +69,27 @@ def _coco_ids(number: int, thing_ids: tuple[int, ...], official: dict) -> tuple[
 
 @dataclass
 class Instances:
-    """The instances of an image whose score is high enough and that have pixels, in their order.
+    """The N instances of an image whose score is high enough and that have pixels, in their order.
 
     Attributes:
-        given: N masks as arrays (H, W) bool or COCO's run lengths; ``masks`` and ``codes`` convert
-            them when they are used.
+        masks: Theirs masks, as :func:`~mmseg_instbox.utils.run_lengths.mask_crops` reads them.
         labels: (N,) int64 index into ``thing_classes``.
         scores: (N,) float32.
         tracks: (N,) int, the object of each in a video; -1 if unknown.
         shape: (H, W) of the image.
     """
-    given: list[Any]
+    masks: Any
     labels: np.ndarray
     scores: np.ndarray
     tracks: np.ndarray
     shape: tuple[int, int]
 
-    @cached_property
-    def masks(self) -> list[np.ndarray]:
-        """N arrays (H, W) bool."""
-        return [decode_mask(mask) if isinstance(mask, dict) else mask for mask in self.given]
-
-    @cached_property
+    @property
     def codes(self) -> list[dict[str, Any]]:
         """N run-length codes, dicts of ``size`` and string ``counts``."""
-        return [mask if isinstance(mask, dict) else encode_mask(mask) for mask in self.given]
+        if isinstance(self.masks, list) and self.masks and isinstance(self.masks[0], dict):
+            return self.masks
+        return [encode_crop(crop, self.shape) for crop in mask_crops(self.masks)]
 
 
 def read_instances(sample: 'SegDataSample', categories: Categories,
@@ -114,26 +109,35 @@ def read_instances(sample: 'SegDataSample', categories: Categories,
         raise InvalidInputError(f'{_name(sample)} has no pred_instances, only {sample.keys()}: '
                                 'give a sample that a model of this package predicted.')
     found = sample.pred_instances
-    labels, scores = _to_numpy(found['labels']), _to_numpy(found['scores'])
-    tracks = _to_numpy(getattr(found, 'track_ids', np.full(len(labels), -1)))
-    if isinstance(found['masks'], list):
-        masks, shape = found['masks'], tuple(sample.ori_shape)
-        # one by one: pycocotools fails at the areas of more than 255 masks together
-        filled = np.array([mask_tools.area(mask) > 0 for mask in masks], bool)
-    else:
-        masks = _to_numpy(found['masks'])
-        shape, filled = masks.shape[1:], masks.any(axis=(1, 2))
+    labels, scores = to_numpy(found['labels']), to_numpy(found['scores'])
+    tracks = to_numpy(getattr(found, 'track_ids', np.full(len(labels), -1)))
     outside = labels[(labels < 0) | (labels >= len(categories.thing_classes))]
     if len(outside):
         raise InvalidInputError(f'{_name(sample)} has an instance of label {outside[0]}, but there '
                                 f'are {len(categories.thing_classes)} thing_classes: give the '
                                 'dataset_meta of the model that predicted it.')
-    keep = ((scores >= np.float32(score_thr)) & filled).nonzero()[0]
-    # Views: a copy of the masks of a large image would take a gigabyte.
-    chosen = [masks[i] if isinstance(masks[i], dict) else masks[i].astype(bool, copy=False)
-              for i in keep]
-    return Instances(chosen, labels[keep].astype(np.int64), scores[keep].astype(np.float32),
+    keep = (scores >= np.float32(score_thr)).nonzero()[0]
+    masks, shape, filled = _choose(found['masks'], sample, keep)
+    keep = keep[filled]
+    return Instances(masks, labels[keep].astype(np.int64), scores[keep].astype(np.float32),
                      tracks[keep], shape)
+
+
+def _choose(masks: Any, sample: 'SegDataSample',
+            keep: np.ndarray) -> tuple[Any, tuple[int, int], np.ndarray]:
+    """Those of the masks at ``keep`` (K,) that have pixels, (H, W), and which of them have."""
+    if getattr(masks, 'inst_map', None) is not None:
+        masks = masks[keep].cpu()
+        filled = masks.boxes.any(dim=1).numpy()
+        return masks[filled], tuple(masks.shape[1:]), filled
+    if isinstance(masks, list):
+        # one by one: pycocotools fails at the areas of more than 255 masks together
+        filled = np.array([mask_tools.area(masks[i]) > 0 for i in keep], bool)
+        return [masks[i] for i in keep[filled]], tuple(sample.ori_shape), filled
+    masks = to_numpy(masks)
+    filled = masks.any(axis=(1, 2))[keep]
+    # views: a copy of the masks of a large image would take a gigabyte
+    return [masks[i] for i in keep[filled]], masks.shape[1:], filled
 
 
 def read_segments(sample: 'SegDataSample', instances: Instances,
@@ -152,16 +156,20 @@ def read_segments(sample: 'SegDataSample', instances: Instances,
     if 'pred_sem_seg' not in sample:
         raise InvalidInputError(f'{_name(sample)} has no pred_sem_seg, the category of each pixel, '
                                 'which this format needs.')
-    seg_map = _to_numpy(sample.pred_sem_seg.data)[0]
+    seg_map = to_numpy(sample.pred_sem_seg.data)[0]
     if seg_map.shape != instances.shape:
         raise InvalidInputError(f'The category map {seg_map.shape} and the masks '
                                 f'{instances.shape} of {_name(sample)} differ in size.')
-    segments = predicted_segments(instances.masks, instances.labels, instances.scores, seg_map,
-                                  categories.thing_ids, len(categories.classes))
+    # without masks, so that pixels of instances follow below
+    segments = predicted_segments((), instances.labels, np.zeros(0), seg_map, categories.thing_ids,
+                                  len(categories.classes))
+    crops = list(mask_crops(instances.masks))
+    for index in np.argsort(-instances.scores, kind='stable')[::-1]:
+        segments.index_map[crops[index].window][crops[index].pixels] = index
     return segments.index_map, segments.categories, seg_map
 
 
-def _to_numpy(values: 'torch.Tensor | np.ndarray') -> np.ndarray:
+def to_numpy(values: 'torch.Tensor | np.ndarray') -> np.ndarray:
     return values.detach().cpu().numpy() if hasattr(values, 'detach') else np.asarray(values)
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
+from scipy.ndimage import find_objects
 
 from mmseg_instbox.datasets.coco_masks import object_id
 from mmseg_instbox.datasets.instance_maps import VOID
@@ -58,13 +59,8 @@ class PngWriter(ResultWriter):
 
 def png_maps(sample: 'SegDataSample', instances: Instances,
              categories: Categories) -> tuple[np.ndarray, np.ndarray]:
-    """Returns category and instance of each pixel; a pixel of several shows the highest score.
-
-    Returns:
-        tuple[ndarray, ndarray]: Categories (H, W) uint8, those of the instances on their pixels;
-        and ids (H, W) uint8, or uint16 if one is above 255: 0 none, then 1, 2, ... in the order of
-        the instances without 255, which is void.
-    """
+    """Returns category (H, W) uint8 and instance of each pixel, of several that of the highest
+    score: uint8, or uint16 if an id is above 255, 0 none, then 1, 2, ... without 255 (void)."""
     index_map, segment_categories, seg_map = read_segments(sample, instances, categories)
     number = len(instances.labels)
     shown = (index_map >= 0) & (index_map < number)
@@ -107,25 +103,23 @@ class PanopticWriter(ResultWriter):
 
 def panoptic_segments(sample: 'SegDataSample', instances: Instances,
                       categories: Categories) -> tuple[np.ndarray, list[dict]]:
-    """Returns the segment of each pixel, and a description of each segment.
+    """Returns the segment of each pixel, and a row of COCO's table for each that has pixels.
 
-    Returns:
-        tuple[ndarray, list[dict]]: Ids (H, W) int32, from 1 on, first the instances and then all
-        categories that are no things, the background, too; 0 is void: a thing without instance. Of
-        each segment that has pixels ``id``, ``category_id``, ``area``, ``bbox`` (x, y, width,
-        height), ``iscrowd``, and for instances ``score``.
+    Ids (H, W) int32 are from 1 on the instances and then all categories that are no things, the
+    background, too; 0 is void: a thing without instance.
     """
     index_map, segment_categories, _ = read_segments(sample, instances, categories)
     id_map = index_map + 1
-    segments = []
-    for segment_id in np.unique(id_map[id_map > 0]).tolist():
-        mask = id_map == segment_id
-        rows, columns = mask.any(axis=1).nonzero()[0], mask.any(axis=0).nonzero()[0]
-        left, top = int(columns[0]), int(rows[0])
+    areas, segments = np.bincount(id_map.ravel()), []
+    for segment_id, window in enumerate(find_objects(id_map), start=1):
+        if window is None:
+            continue
+        rows, columns = window
         segment = dict(
             id=segment_id, category_id=categories.coco_ids[segment_categories[segment_id - 1]],
-            area=int(mask.sum()),
-            bbox=[left, top, int(columns[-1]) + 1 - left, int(rows[-1]) + 1 - top], iscrowd=0)
+            area=int(areas[segment_id]), bbox=[columns.start, rows.start,
+                                               columns.stop - columns.start,
+                                               rows.stop - rows.start], iscrowd=0)
         if segment_id <= len(instances.scores):
             segment['score'] = round(float(instances.scores[segment_id - 1]), 6)
         segments.append(segment)

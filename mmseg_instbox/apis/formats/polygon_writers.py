@@ -7,6 +7,7 @@ import numpy as np
 import yaml
 
 from mmseg_instbox.utils import atomic_write, write_json
+from mmseg_instbox.utils.run_lengths import mask_crops
 
 from .instances import Categories, Instances
 from .polygons import join_polygons, mask_polygons
@@ -38,15 +39,12 @@ class LabelMeWriter(ResultWriter):
 
 
 def labelme_shapes(instances: Instances, categories: Categories) -> list[dict]:
-    """Turns instances into LabelMe polygons.
+    """Turns instances into LabelMe's shapes, one for each connected part.
 
-    Returns:
-        list[dict]: A shape for each connected part of each instance. ``group_id`` numbers the
-        instances from 1 and is shared by the parts; ``points`` are centres of pixels, from (0.5,
-        0.5) on, in the outline; a hole is joined to it by a bridge (:func:`mask_polygons`);
-        ``description`` holds the score.
+    ``group_id`` numbers the instances from 1; ``points`` are centres of pixels, from (0.5, 0.5) on,
+    in the outline; a hole is joined to it by a bridge; ``description`` holds the score.
     """
-    found = zip(instances.masks, instances.labels, instances.scores, strict=True)
+    found = zip(mask_crops(instances.masks), instances.labels, instances.scores, strict=True)
     return [dict(label=categories.thing_classes[label],
                  points=(polygon + PIXEL_CENTRE).tolist(),
                  group_id=number,
@@ -54,8 +52,8 @@ def labelme_shapes(instances: Instances, categories: Categories) -> list[dict]:
                  shape_type='polygon',
                  flags={},
                  mask=None)
-            for number, (mask, label, score) in enumerate(found, start=1)
-            for polygon in mask_polygons(mask)]
+            for number, (crop, label, score) in enumerate(found, start=1)
+            for polygon in mask_polygons(crop)]
 
 
 class YoloWriter(ResultWriter):
@@ -75,15 +73,14 @@ class YoloWriter(ResultWriter):
 
 
 def yolo_lines(instances: Instances) -> list[str]:
-    """Turns instances into lines of a YOLO label file, which holds no scores.
+    """Turns instances into lines of a YOLO label file: index into ``thing_classes`` and x and y of
+    a polygon as fractions of width and height.
 
-    Returns:
-        list[str]: Index into ``thing_classes`` and a polygon, x and y as fractions of width and
-        height, with spaces between. An instance is one polygon, as in Ultralytics' own conversion:
-        its parts and holes are joined by bridges (:func:`join_polygons`).
+    An instance is one polygon, as in Ultralytics' own conversion: parts and holes are joined by
+    bridges (:func:`join_polygons`).
     """
     size = np.array(instances.shape[::-1])
-    polygons = [(join_polygons(mask_polygons(mask)) + INSIDE_PIXEL) / size
-                for mask in instances.masks]
+    polygons = [(join_polygons(mask_polygons(crop)) + INSIDE_PIXEL) / size
+                for crop in mask_crops(instances.masks)]
     return [' '.join([str(label), *(f'{value:.7f}' for value in polygon.ravel())])
             for label, polygon in zip(instances.labels, polygons, strict=True)]

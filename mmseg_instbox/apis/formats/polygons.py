@@ -10,21 +10,21 @@ from collections import defaultdict
 import cv2
 import numpy as np
 
+from mmseg_instbox.utils.run_lengths import Crop
 
-def mask_polygons(mask: np.ndarray) -> list[np.ndarray]:
-    """Returns one polygon for each connected part (8 neighbours) of a mask (H, W) bool.
+
+def mask_polygons(mask: Crop) -> list[np.ndarray]:
+    """Returns one polygon for each connected part (8 neighbours) of a mask.
 
     Returns:
-        list[ndarray]: Each (P, 2) int64, x and y of pixels, P >= 3, the largest part first; a part
-        of a single pixel has its point three times. Empty for an empty mask.
+        list[ndarray]: Each (P, 2) int64, x and y of pixels of the image, P >= 3, the largest part
+        first; a part of a single pixel has its point three times. Empty for an empty mask.
     """
-    left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
-    crop = np.ascontiguousarray(mask[top:top + height, left:left + width], np.uint8)
-    if not crop.size:
+    if not mask.pixels.size:
         return []
     # OpenCV treats pixels outside the image as background: no border is needed.
-    rings, links = cv2.findContours(crop, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE,
-                                    offset=(left, top))
+    rings, links = cv2.findContours(mask.pixels.astype(np.uint8), cv2.RETR_CCOMP,
+                                    cv2.CHAIN_APPROX_NONE, offset=(mask.left, mask.top))
     rings = [ring[:, 0].astype(np.int64) for ring in rings]
     holes = defaultdict(list)  # of each part, by its index
     for ring, (*_, part) in zip(rings, links[0], strict=True):

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mmseg_instbox.errors import MissingPackageError
+from mmseg_instbox.utils.run_lengths import mask_crops
 
 from .instances import read_categories, read_instances
 
@@ -34,13 +35,15 @@ def to_supervision(sample: 'SegDataSample', dataset_meta: dict,
     except ImportError as error:
         raise MissingPackageError('to_supervision needs the package supervision, which is not '
                                   'installed: pip install supervision') from error
-    import torch  # here, because formats are imported without it
-
-    from mmseg_instbox.core.painting import mask_boxes
     categories = read_categories(dataset_meta)
     instances = read_instances(sample, categories, score_thr)
-    masks = np.array(instances.masks, dtype=bool).reshape(-1, *instances.shape)
+    masks = np.zeros((len(instances.labels), *instances.shape), dtype=bool)
+    boxes = np.zeros((len(masks), 4), dtype=np.float32)
+    for mask, box, crop in zip(masks, boxes, mask_crops(instances.masks), strict=True):
+        rows, columns = crop.window
+        mask[rows, columns] = crop.pixels
+        box[:] = columns.start, rows.start, columns.stop, rows.stop
     return Detections(
-        xyxy=mask_boxes(torch.from_numpy(masks)).numpy(), mask=masks,
+        xyxy=boxes, mask=masks,
         confidence=instances.scores, class_id=instances.labels,
         data=dict(class_name=np.array(categories.thing_classes)[instances.labels]))

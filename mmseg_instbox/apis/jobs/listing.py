@@ -100,12 +100,8 @@ def _in_store(root: str) -> list[JobInput]:
 
 
 def output_names(images: Sequence[JobInput], videos: Sequence[JobInput] = ()) -> dict[str, str]:
-    """Gives each input a name, without suffix, for what is written of it.
-
-    Returns:
-        dict: By path or address, paths relative to the folder that all inputs have in common. Names
-        of images differ from each other, and those of videos.
-    """
+    """Gives each input, by path or address, a name without suffix for what is written of it,
+    relative to the folder that all have in common; different for all images, and for all videos."""
     root = common_folder(each.image for each in (*images, *videos) if not is_http(each.image))
     names = {}
     for inputs in (images, videos):

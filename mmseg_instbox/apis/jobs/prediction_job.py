@@ -23,16 +23,12 @@ READERS = 8  # shards that are read at once, for stores with high latency
 Execute = Callable[[Sequence[Shard]], Iterable[tuple[int, Failures]]]
 
 
-def ignore(number: int) -> None:
-    """Shows no progress."""
-
-
 class PredictionJob:
     """Predictions of many images, kept as shards in a directory here or in an object store.
 
-    The directory has ``settings.json``, what the predictions depend on; ``parquet/``, the shards;
-    and in the end a folder for each format and, if anything failed, ``failed.json``. An input is
-    done if a shard has it and its size and time have not changed since.
+    The directory has ``settings.json``; ``parquet/``, the shards; and in the end a folder for each
+    format and, if anything failed, ``failed.json``. An input is done if a shard has it and its size
+    and time have not changed since.
 
     Args:
         storage: The directory.
@@ -133,14 +129,11 @@ class PredictionJob:
         return [_shard(f'{part[0][0]:09d}', [image for _, image in part]) for part in parts]
 
     def predict(self, execute: Execute, workers: int,
-                tick: Callable[[int], None] = ignore) -> None:
+                tick: Callable[[int], Any] = lambda number: None) -> None:
         """Predicts the images that are not done; those that are not done then are in ``failed``.
 
-        Args:
-            execute: Calls a ``ShardWorker`` with each shard and yields what it returns, in any
-                order; shards that could not be done are left out.
-            workers: Number of workers.
-            tick: Called with the number of images since the last call.
+        ``execute`` calls a ``ShardWorker`` with each shard and yields what it returns, in any order
+        and without shards that could not be done; ``tick`` gets the number of images since then.
         """
         reasons: dict[str, str] = {}
         try:
@@ -169,17 +162,12 @@ class PredictionJob:
             wanted -= {row['image'] for row in rows}
 
     def compile(self, formats: Sequence[str], dataset_meta: dict, score_thr: float,
-                tick: Callable[[int], None] = ignore) -> list[str]:
-        """Writes all predictions in other formats; what a format fails at is in ``failed``.
+                tick: Callable[[int], Any] = lambda number: None) -> list[str]:
+        """Writes all predictions from ``score_thr`` on in other formats, each with a directory of
+        its name, and calls ``tick`` with 1 after each image or frame.
 
-        Args:
-            formats: Keys of ``FORMATS``; each gets a directory of that name.
-            dataset_meta: The inferencer's.
-            score_thr: Instances of a lower score are left out.
-            tick: Called with 1 after each image or frame.
-
-        Returns:
-            list[str]: Path or address of each result; empty if no input is done.
+        Returns path or address of each result; none if no input is done. What a format fails at is
+        in ``failed``.
         """
         if not self._done:
             return []
@@ -193,7 +181,7 @@ class PredictionJob:
                     metainfo |= dict(video=name, frame_id=frame)
                     name, image = f'{name}_{frame:06d}', None
                 try:
-                    sample = from_record(row, category_map, decode=False, **metainfo)
+                    sample = from_record(row, category_map, **metainfo)
                     for writer in writers:
                         writer.add(sample, name, image and self._address(image))
                 except OSError:  # results cannot be written

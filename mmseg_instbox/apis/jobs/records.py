@@ -28,13 +28,7 @@ _SCHEMA = pa.schema(dict(
 
 def to_record(image: JobInput, sample: SegDataSample, thing_classes: Sequence[str],
               frame: int | None = None) -> dict[str, Any]:
-    """Turns a prediction into a row.
-
-    Args:
-        image: The image, or a video.
-        sample: Its prediction, with ``pred_instances``, ``pred_sem_seg`` and ``ori_shape``.
-        thing_classes: Names of the labels.
-        frame: Number of the frame of a video, from 0 on.
+    """Turns the prediction on an image, or on a frame of a video, from 0 on, into a row.
 
     Returns:
         dict: ``image``, ``size``, ``time``, ``frame``, ``height``, ``width``; for each instance,
@@ -46,7 +40,7 @@ def to_record(image: JobInput, sample: SegDataSample, thing_classes: Sequence[st
     """
     found = prediction_dict(sample, thing_classes)
     category_map = sample.pred_sem_seg.data[0].numpy()
-    present = np.unique(category_map).tolist()
+    present = np.flatnonzero(np.bincount(category_map.ravel())).tolist()
     return dict(
         image=image.image, size=image.size, time=image.time, frame=frame, height=found['height'],
         width=found['width'], labels=found['labels'], categories=found['label_names'],
@@ -57,26 +51,18 @@ def to_record(image: JobInput, sample: SegDataSample, thing_classes: Sequence[st
         map_masks=[encode_mask(category_map == label)['counts'] for label in present])
 
 
-def from_record(row: dict[str, Any], category_map: bool = True, decode: bool = True,
+def from_record(row: dict[str, Any], category_map: bool = True,
                 **metainfo: Any) -> SegDataSample:
-    """Turns a row of :func:`to_record` back into a prediction, on the CPU.
+    """Turns a row of :func:`to_record` back into a prediction, whose masks stay run lengths.
 
-    Args:
-        row: The row.
-        category_map: Whether to restore ``pred_sem_seg``.
-        decode: Whether masks become ``(N, H, W)`` bool; else they stay a list of run lengths.
-        **metainfo: Added to the sample, beside ``img_path`` and ``ori_shape``.
+    ``pred_sem_seg`` is restored if ``category_map``; ``metainfo`` is added to ``img_path`` and
+    ``ori_shape``.
     """
     shape = (row['height'], row['width'])
     sample = SegDataSample(metainfo=dict(img_path=row['image'], ori_shape=shape) | metainfo)
-    masks: Any = [dict(size=list(shape), counts=counts) for counts in row['masks']]
-    if decode:
-        decoded = np.zeros((len(masks), *shape), bool)
-        for target, code in zip(decoded, masks, strict=True):
-            target[:] = decode_mask(code)
-        masks = torch.from_numpy(decoded)
     sample.pred_instances = InstanceData(
-        masks=masks, labels=torch.tensor(row['labels'], dtype=torch.int64),
+        masks=[dict(size=list(shape), counts=counts) for counts in row['masks']],
+        labels=torch.tensor(row['labels'], dtype=torch.int64),
         scores=torch.tensor(row['scores'], dtype=torch.float32),
         bboxes=torch.tensor(row['boxes'], dtype=torch.float32).reshape(-1, 4))
     if row.get('tracks'):

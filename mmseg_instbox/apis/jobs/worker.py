@@ -76,11 +76,8 @@ class ShardWorker:
                           settings=settings.expected)
 
     def __call__(self, shard: Shard) -> tuple[int, Failures]:
-        """Predicts the images of a shard and writes it; what is done when it is interrupted, too.
-
-        Returns:
-            tuple: Number of images that are done; address and reason of each that failed.
-        """
+        """Predicts the images of a shard and writes it, interrupted too; returns the number of
+        images that are done, and address and reason of each that failed."""
         rows: list[dict[str, Any]] = []
         try:
             failed = self._predict({image.image: image for image in shard.images}, rows)
@@ -130,8 +127,7 @@ def _loaded(image: InputImage, future: Future) -> InputImage:
 
 
 def open_inferencer(**options: Any) -> tuple[InstBoxInferencer, dict[str, Any]]:
-    """Opens an inferencer with some arguments, and tells what its predictions depend on, as a
-    dictionary of strings and numbers."""
+    """Opens an inferencer, and tells what its predictions depend on, as strings and numbers."""
     inferencer = InstBoxInferencer(**options)
     settings = fingerprints(inferencer.model, inferencer.model.cfg)
     return inferencer, dict(settings, precision=options.get('precision', 'fp32'),

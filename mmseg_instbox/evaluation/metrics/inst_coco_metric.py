@@ -14,6 +14,7 @@ from pycocotools import mask as mask_api
 from mmseg_instbox.core.feature_grid import VOID
 from mmseg_instbox.datasets.coco_masks import describe_objects
 from mmseg_instbox.errors import InvalidInputError
+from mmseg_instbox.utils.run_lengths import encode_crop, mask_crops
 
 from ..functional.coco_average_precision import (
     FIGURES,
@@ -35,7 +36,6 @@ from .base_metric import means, report
 with warnings.catch_warnings():
     warnings.simplefilter('ignore')  # of optional packages that none of this needs
     from mmdet.evaluation import CocoMetric
-    from mmdet.structures.mask import encode_mask_results
 
 SIZES = dict(AP_s=' below 32 x 32 pixels', AP_m=' of 32 x 32 to 96 x 96 pixels',
              AP_l=' above 96 x 96 pixels')
@@ -145,16 +145,17 @@ class InstCocoMetric(CocoMetric):
             image, image_id = decode_image(sample, self.dataset_meta), None
             inst_map = sample['gt_inst_map']['data'][0].cpu().numpy()
             objects = describe_objects(inst_map, image.ids, image.gt_labels)
-            masks, kept = image.pixel_masks & (inst_map != VOID), image.overlap.kept
+            masks, kept, not_void = image.pixel_masks, image.overlap.kept, inst_map != VOID
             labels, scores = image.labels, image.scores
         else:
             image_id, objects = self._official_objects(sample)
             things, shape = category_names(self.dataset_meta)[1], self.official.sizes[image_id]
             masks, labels, scores = read_instances(sample, len(things), shape)
-            kept = np.ones(len(masks), dtype=bool)
+            kept, not_void = np.ones(len(masks), dtype=bool), np.ones(shape, dtype=bool)
         index, labels, scores = ranked_labels(sample, labels, scores, self.labels_per_instance)
         chosen = kept[index]
-        codes = encode_mask_results(masks)
+        codes = [encode_crop(crop._replace(pixels=crop.pixels & not_void[crop.window]),
+                             masks.shape[1:]) for crop in mask_crops(masks)]
         codes = [codes[each] for each in index[chosen]]
         bboxes = torch.from_numpy(np.reshape(mask_api.toBbox(codes), (-1, 4)))
         bboxes[:, 2:] += bboxes[:, :2]

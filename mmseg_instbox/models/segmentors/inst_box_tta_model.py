@@ -121,15 +121,9 @@ def merge_boxes(boxes: Tensor, probs: Tensor, rule: str) -> Tensor:
 
 def sample_grid(grid: Tensor, extent: tuple[float, float], new_shape: tuple[int, int],
                 new_extent: tuple[float, float], mode: str) -> Tensor:
-    """Values ``(C, h', w')`` of a feature grid ``(C, h, w)`` at the cells of another one.
-
-    Args:
-        grid: ``(C, h, w)`` float; itself returned where the two grids are the same.
-        extent: ``(H, W)`` pixels that it covers from the image's corner.
-        new_shape: ``(h', w')`` of the other grid.
-        new_extent: ``(H', W')`` pixels that the other covers from the same corner.
-        mode: ``'bilinear'`` or ``'nearest'``; beyond the grid its border counts.
-    """
+    """Values ``(C, h', w')`` of a feature grid ``(C, h, w)``, which covers ``extent`` ``(H, W)``
+    pixels, at the cells of another one from the same corner, itself where the two are the same;
+    ``mode`` is ``'bilinear'`` or ``'nearest'``, and beyond the grid its border counts."""
     if tuple(grid.shape[-2:]) == tuple(new_shape) and tuple(extent) == tuple(new_extent):
         return grid
     points = cell_points(new_shape, new_extent, grid.device)

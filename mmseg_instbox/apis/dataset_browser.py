@@ -18,7 +18,7 @@ from ..errors import InvalidIndexError, InvalidInputError
 from ..utils.foreign_errors import convert_errors
 from ..visualization import PixelBoxVisualizer, add_box_targets
 from ..visualization.box_targets import delta_names
-from ..visualization.utils import check_display, write_picture
+from ..visualization.utils import check_display, write_image
 
 PADDING_GREY = (128, 128, 128)
 # not named in captions: every pipeline loads and packs
@@ -155,7 +155,7 @@ def browse_dataset(config: str,
     for index in track_iter_progress(range(count)):
         name, drawing = browser[index]
         if out_dir is not None:
-            write_picture(drawing, str(Path(out_dir, f'{index:04d}_{name}.jpg')))
+            write_image(drawing, str(Path(out_dir, f'{index:04d}_{name}.jpg')))
         if show:
             browser.visualizer.show(drawing, win_name=name, wait_time=wait_time)
     return count

@@ -18,9 +18,9 @@ from torch import nn
 
 from ..core.base_grouper import BaseGrouper
 from ..core.groupers import build_grouper
-from ..deploy.predictor import Predictor, limit_masks, prediction_dict, tile_test_cfg
+from ..deploy.predictor import Predictor, prediction_dict, tile_test_cfg
 from ..models.task_modules import to_instance_data
-from ..utils import DEFAULT_SCORE_THR, write_json
+from ..utils import DEFAULT_SCORE_THR, DRAW_SIZE, write_json
 from ..utils.foreign_errors import describe
 from ..utils.inputs import read_inputs
 from ..visualization import InstBoxLocalVisualizer
@@ -40,9 +40,9 @@ class InstBoxInferencer(Predictor, BaseInferencer):
     Extends :class:`mmengine.infer.BaseInferencer`. Reading a checkpoint runs no code from it, see
     :func:`~mmseg_instbox.apis.load_model`.
 
-    The masks of an image take at most 1.2 GB, one byte per pixel and instance, unless the model's
-    grouper sets ``max_mask_bytes``: 100 instances of 12 million pixels, 4,800 of 500 x 500.
-    Beyond that the instances with the lowest scores are left out, with a warning.
+    Masks are kept as one map of the image, of 2 bytes per pixel whatever the number of instances.
+    Who reads ``pred_instances.masks`` gets a tensor of one byte per pixel and instance, which the
+    model's grouper can bound (``max_mask_bytes``); JSON and drawings are made without it.
 
     Args:
         model: Name of a model of ours, path of a config, checkpoint that carries its config, or
@@ -58,6 +58,8 @@ class InstBoxInferencer(Predictor, BaseInferencer):
         tile: Side of a tile in pixels, or its (height, width). Images are then predicted at their
             own size, in tiles that overlap by half, instead of being scaled as the config says;
             objects of up to a quarter of a tile's side lie whole in the tile that decides on them.
+        draw_size: Largest side of a drawing in pixels; larger images are reduced for it, and None
+            draws all at full size. Predictions are of the full size either way.
 
     Attributes:
         model: The segmentor.
@@ -79,7 +81,8 @@ class InstBoxInferencer(Predictor, BaseInferencer):
                  cfg_options: dict | None = None,
                  allow_pickle: bool = False,
                  show_progress: bool = True,
-                 tile: int | tuple[int, int] | None = None) -> None:
+                 tile: int | tuple[int, int] | None = None,
+                 draw_size: int | None = DRAW_SIZE) -> None:
         init_default_scope('mmseg')
         if isinstance(model, nn.Module):
             self._loaded = model if device is None else model.to(device)
@@ -89,7 +92,7 @@ class InstBoxInferencer(Predictor, BaseInferencer):
                 load_model(*names, device, cfg_options, allow_pickle))
         self.dataset_meta = model_meta(self._loaded)
         self.thing_ids = self._loaded.thing_ids
-        self.tile = tile
+        self.tile, self.draw_size = tile, draw_size
         self._test_cfg = tile_test_cfg(tile)
         super().__init__(self._loaded.cfg, device=device, scope='mmseg',
                          show_progress=show_progress)
@@ -112,7 +115,7 @@ class InstBoxInferencer(Predictor, BaseInferencer):
 
     def _init_visualizer(self, cfg: Any) -> InstBoxLocalVisualizer:
         """Builds a visualizer of instances, whatever the config draws in validation."""
-        visualizer = InstBoxLocalVisualizer('inferencer')
+        visualizer = InstBoxLocalVisualizer('inferencer', draw_size=self.draw_size)
         visualizer.set_dataset_meta(**self.dataset_meta)
         return visualizer
 
@@ -191,14 +194,13 @@ class InstBoxInferencer(Predictor, BaseInferencer):
 
     @contextlib.contextmanager
     def _test_settings(self, settings: dict) -> Iterator[None]:
-        """Overrides the model's test settings and limits its masks."""
-        test_cfg, grouper = self.model.test_cfg, self.model.grouper
+        """Overrides the model's test settings."""
+        test_cfg = self.model.test_cfg
         try:
             self.model.test_cfg = {**(test_cfg or {}), **settings}
-            self.model.grouper = limit_masks(grouper)
             yield
         finally:
-            self.model.test_cfg, self.model.grouper = test_cfg, grouper
+            self.model.test_cfg = test_cfg
 
     def _build_grouper(self, options: dict[str, Any]) -> BaseGrouper:
         own = self.model.cfg.model.get('grouper') or dict(type='PixelBoxGrouper')
@@ -221,8 +223,8 @@ class InstBoxInferencer(Predictor, BaseInferencer):
         :meth:`__call__`. ``vis_dir`` gets ``NAME.jpg`` of each.
 
         Returns:
-            list[np.ndarray]: RGB (H', W', 3) uint8, small images enlarged; none unless
-            ``return_vis``.
+            list[np.ndarray]: RGB (H', W', 3) uint8, small images enlarged and those larger than
+            ``draw_size`` reduced; none unless ``return_vis``.
         """
         if not (return_vis or show or vis_dir):
             return []

@@ -19,7 +19,7 @@ from ..evaluation.functional.confusion import confusion_matrix
 from ..evaluation.sample_reader import decode_image
 from ..utils import DEFAULT_SCORE_THR, write_json
 from ..visualization import InstBoxLocalVisualizer, contact_sheet
-from ..visualization.utils import write_picture
+from ..visualization.utils import write_image
 from .training_recipe import MONITOR, evaluators
 
 MAX_PICTURES = 12
@@ -43,7 +43,7 @@ def report_training(runner: Runner, work_dir: Path, console: Console) -> Path:
     best = work_dir / Path(runner.message_hub.get_info('best_ckpt')).name
     load_weights(runner.model, read_checkpoint(best), str(best))
     found, pictures = evaluate(runner, 'val', work_dir, MAX_PICTURES)
-    write_picture(contact_sheet(pictures), str(work_dir / 'validation.png'))
+    write_image(contact_sheet(pictures), str(work_dir / 'validation.png'))
     train = json.loads((work_dir / 'annotations' / 'train.json').read_text())
     print_categories(found, train, console)
     print_confusions(found, console)

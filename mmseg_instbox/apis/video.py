@@ -15,6 +15,7 @@ from rich.progress import track
 from ..errors import InvalidInputError
 from ..utils import DEFAULT_SCORE_THR, replacing
 from ..utils.decoding import read_video
+from ..utils.run_lengths import mask_crops
 from ..visualization.drawing import DrawnObjects, draw_objects, instance_colors
 from .track_colors import TrackColors
 
@@ -23,19 +24,20 @@ _CODECS = {'.mp4': 'mp4v', '.m4v': 'mp4v', '.mov': 'mp4v', '.avi': 'MJPG', '.mkv
 
 def annotate_video(inferencer: Any,
                    video: str | Path,
-                   out_file: str | Path,
+                   out_file: str | Path | None,
                    score_thr: float = DEFAULT_SCORE_THR,
                    keep_colors: bool = True,
                    batch_size: int = 1,
                    alpha: float = 0.45,
-                   receive: Callable[[SegDataSample], None] | None = None) -> Path:
+                   receive: Callable[[SegDataSample], None] | None = None) -> Path | None:
     """Draws the instances of each frame; only one batch of frames is in memory.
 
     Args:
         inferencer: An ``InstBoxInferencer``; its ``show_progress`` shows a progress bar.
         video: A video that OpenCV reads.
         out_file: The video to write, of the same size and frame rate, without sound; its ending is
-            .mp4, .m4v, .mov, .mkv or .avi. It is written whole or not at all.
+            .mp4, .m4v, .mov, .mkv or .avi. It is written whole or not at all. With None nothing is
+            drawn, and ``receive`` gets the predictions.
         score_thr: Instances of a lower score are not drawn.
         keep_colors: Whether an object keeps its colour from frame to frame; else colours are
             ordered by score.
@@ -45,14 +47,14 @@ def annotate_video(inferencer: Any,
             ``pred_instances.track_ids`` tell the objects apart; -1 for what is not drawn.
 
     Returns:
-        Path: ``out_file``.
+        Path: ``out_file``, or None.
 
     Raises:
         FileNotFoundError: The video does not exist.
         ValueError: The video cannot be read or written.
     """
-    frames, out_file = read_video(video), Path(out_file)
-    if out_file.suffix.lower() not in _CODECS:
+    frames, out_file = read_video(video), None if out_file is None else Path(out_file)
+    if out_file is not None and out_file.suffix.lower() not in _CODECS:
         raise InvalidInputError(f'{out_file}: unknown video format; end the name with one of '
                                 f'{", ".join(_CODECS)}.')
     colors = TrackColors() if keep_colors else None
@@ -62,12 +64,17 @@ def annotate_video(inferencer: Any,
         objects = frame_objects(sample, names, score_thr, colors)
         if receive is not None:
             receive(sample)
-        return draw_objects(np.ascontiguousarray(frame[..., ::-1]), objects, 1, alpha)[..., ::-1]
+        if out_file is None:
+            return frame
+        return draw_objects(np.ascontiguousarray(frame[..., ::-1]), objects, alpha)[..., ::-1]
 
     drawn = starmap(draw, inferencer.stream_with_images(iter(frames), batch_size))
-    with replacing(out_file, out_file.suffix) as temporary:
-        shown = track(drawn, 'Frames', frames.total, disable=not inferencer.show_progress)
-        number = write_frames(shown, str(temporary), frames.fps)
+    shown = track(drawn, 'Frames', frames.total, disable=not inferencer.show_progress)
+    if out_file is None:
+        number = sum(1 for _ in shown)
+    else:
+        with replacing(out_file, out_file.suffix) as temporary:
+            number = write_frames(shown, str(temporary), frames.fps)
     if frames.total is not None and number < frames.total:
         print_log(f'{video}: {number} of the {frames.total} frames that its header announces could '
                   'be read.', 'current', logging.WARNING)
@@ -85,17 +92,18 @@ def frame_objects(sample: SegDataSample, names: Sequence[str], score_thr: float,
         colors: Chooses the colours, changed in place; None orders them by score.
     """
     shown = sample.pred_instances.scores >= score_thr
-    found = sample.pred_instances[shown].numpy()
-    numbers = np.arange(len(found.labels))
+    found = sample.pred_instances[shown]
+    boxes, labels, scores = (found[key].numpy() for key in ('bboxes', 'labels', 'scores'))
+    numbers = np.arange(len(labels))
     if colors is not None:
-        numbers = colors.update(found.masks, found.bboxes, found.labels)
+        numbers = colors.update(found.masks, boxes, labels)
         track_ids = torch.full(shown.shape, -1)
         track_ids[shown] = torch.from_numpy(colors.track_ids)
         sample.pred_instances.track_ids = track_ids
     palette = instance_colors(int(numbers.max(initial=-1)) + 1)
     texts = [f'{names[label]} {score:.2f}'
-             for label, score in zip(found.labels, found.scores, strict=True)]
-    return DrawnObjects(found.masks, found.bboxes, texts, palette[numbers])
+             for label, score in zip(labels, scores, strict=True)]
+    return DrawnObjects(list(mask_crops(found.masks)), boxes, texts, palette[numbers])
 
 
 def write_frames(frames: Iterable[np.ndarray], out_file: str, fps: float) -> int:

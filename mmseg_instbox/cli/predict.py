@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..utils import DEFAULT_SCORE_THR
+from ..utils import DEFAULT_SCORE_THR, DRAW_SIZE
 from .main import Interrupted
 from .options import CommandWithConfig, formats, options
 from .startup import load_package
@@ -32,7 +32,10 @@ if TYPE_CHECKING:
               'tiles. Needs less memory.')
 @click.option('--precision', type=click.Choice(['fp32', 'bf16', 'fp16']), default='fp32',
               help='Precision of the network; fp16 needs a GPU.')
-@click.option('--no-pictures', is_flag=True, help='Write no drawings.')
+@click.option('--draw-size', type=click.IntRange(1), metavar='PIXELS', default=DRAW_SIZE,
+              help='Largest side of a drawing; larger images are reduced for it.')
+@click.option('--no-drawings', '--no-pictures', is_flag=True,
+              help='Write no drawings, of videos neither.')
 @click.option('--keep-colors/--no-keep-colors', default=True,
               help='Whether an object keeps its colour through a video.')
 @click.option('--overwrite', is_flag=True,
@@ -43,7 +46,7 @@ if TYPE_CHECKING:
               help='Number of workers of ray.  [default: one per GPU, or one per CPU]')
 @options('cfg_options', 'allow_pickle')
 def predict(inputs: tuple[str, ...], out: str, overwrite: bool, batch_size: int, engine: str,
-            workers: int | None, formats: tuple[str, ...], score_thr: float, no_pictures: bool,
+            workers: int | None, formats: tuple[str, ...], score_thr: float, no_drawings: bool,
             keep_colors: bool, **model: Any) -> None:
     """Find the instances in images and videos.
 
@@ -78,9 +81,9 @@ def predict(inputs: tuple[str, ...], out: str, overwrite: bool, batch_size: int,
     local = engine == 'local'
     if workers is not None and local:
         raise click.UsageError('--workers is for --engine ray; the local engine is one process.')
-    if local and not no_pictures and '://' in out:
+    if local and not no_drawings and '://' in out:
         raise click.UsageError(f'{out} is no directory on this machine, where drawings go: add '
-                               '--no-pictures.')
+                               '--no-drawings.')
     if str(model['model']).endswith('.py') and model['weights'] is None:
         raise click.UsageError(f'{model["model"]} is a config: give its --weights, too.')
     load_package('apis.formats', 'apis.inst_box_inferencer')
@@ -103,7 +106,7 @@ def predict(inputs: tuple[str, ...], out: str, overwrite: bool, batch_size: int,
     drawings: list[str] = []
     try:
         if local:
-            drawings = _predict_here(job, inferencer, worker, score_thr, not no_pictures,
+            drawings = _predict_here(job, inferencer, worker, score_thr, not no_drawings,
                                      keep_colors)
         else:
             _predict_on_ray(job, workers, worker)
@@ -116,20 +119,21 @@ def predict(inputs: tuple[str, ...], out: str, overwrite: bool, batch_size: int,
 
 
 def _predict_here(job: 'PredictionJob', inferencer: 'InstBoxInferencer', worker: dict[str, Any],
-                  score_thr: float, pictures: bool, keep_colors: bool) -> list[str]:
-    """Predicts and draws in this process; returns the folder of the drawings."""
+                  score_thr: float, draw: bool, keep_colors: bool) -> list[str]:
+    """Predicts and draws in this process; returns the folder of the drawings, if there are any."""
     from ..apis.jobs.drawings import Drawings
     from ..apis.jobs.worker import ShardWorker, WorkerSettings
-    drawings = Drawings(job, inferencer, score_thr) if pictures or job.videos else None
+    drawings = Drawings(job, inferencer, score_thr) if draw or job.videos else None
     predict_shard = ShardWorker(WorkerSettings(**worker), inferencer,
-                                drawings.draw if pictures else None)
+                                drawings.draw if draw else None)
     _with_bar('Predicting', len(job.images), job.num_done, partial(
         job.predict, partial(map, predict_shard), 1))
     if drawings is None:
         return []
-    drawings.annotate(keep_colors, worker['batch_size'])
-    if pictures:
-        drawings.draw_missing()
+    drawings.annotate(keep_colors, worker['batch_size'], draw)
+    if not draw:
+        return []
+    drawings.draw_missing()
     return [str(drawings.folder)]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from mmseg_instbox.core.feature_grid import VOID
 from mmseg_instbox.datasets.transforms.loading import LoadInstImage
 from mmseg_instbox.utils import atomic_write
-from mmseg_instbox.visualization.error_pictures import draw_kinds
+from mmseg_instbox.visualization.error_kinds import draw_kinds
 from mmseg_instbox.visualization.utils import to_numpy
 
 from ..errors import InvalidInputError
@@ -74,7 +74,7 @@ class ErrorFinder:
                              to_numpy(sample['gt_instances']['bboxes']), names,
                              errors.object_kinds, void=inst_map == VOID),
             prediction=draw_kinds(image, masks, bboxes, texts, errors.kinds))
-        files = {side: picture_name(found.img_path, side) for side in drawn}
+        files = {side: image_name(found.img_path, side) for side in drawn}
         for side, drawing in drawn.items():
             code = cv2.imencode('.jpg', drawing[..., ::-1], (cv2.IMWRITE_JPEG_QUALITY, QUALITY))[1]
             atomic_write(code.tobytes(), folder / files[side])
@@ -93,7 +93,7 @@ class ErrorFinder:
         return found, masks[kept], bboxes[kept]
 
 
-def picture_name(img_path: str, side: str) -> str:
+def image_name(img_path: str, side: str) -> str:
     """A file name that is safe everywhere and tells images of one name apart by their folder."""
     stem = re.sub(r'[^A-Za-z0-9_.-]', '_', Path(img_path).stem)
     return f'{stem}-{zlib.crc32(img_path.encode()):08x}_{side}.jpg'

@@ -7,6 +7,7 @@ from .nested import walk
 # score is the share of instances of such a score that are right. The published model has its
 # highest F1 at .27 on photographs of VOC and at .30 on crowds of COCO.
 DEFAULT_SCORE_THR = 0.3
+DRAW_SIZE = 2048  # pixels of the longer side of a drawing
 
-__all__ = ['DEFAULT_SCORE_THR', 'atomic_write', 'distributed_exit', 'replacing', 'walk',
-           'write_json']
+__all__ = ['DEFAULT_SCORE_THR', 'DRAW_SIZE', 'atomic_write', 'distributed_exit', 'replacing',
+           'walk', 'write_json']

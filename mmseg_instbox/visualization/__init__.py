@@ -1,5 +1,5 @@
 from .box_targets import add_box_targets
-from .contact_sheet import contact_sheet
+from .drawing import contact_sheet
 from .inst_box_local_visualizer import InstBoxLocalVisualizer
 from .pixel_box_visualizer import PixelBoxVisualizer
 from .vote_field import draw_vote_field

@@ -22,10 +22,9 @@ def add_box_targets(sample: SegDataSample, box_head: PixelBoxHead,
                     grid_shape: tuple[int, int]) -> None:
     """Write on a training sample what the loss of a box head compares its output with.
 
-    The targets come from the functions that the loss uses: which cells count, their boxes, and the
-    numbers of the head's coder. The sample gets ``gt_deltas``, the numbers, and ``gt_boxes``, the
-    boxes in pixels of the input that the coder makes of them again: both ``(4, h, w)`` float32, nan
-    in cells that carry no loss.
+    The sample gets ``gt_deltas``, the numbers of the head's coder, and ``gt_boxes``, the boxes in
+    pixels of the input that the coder makes of them again: both ``(4, h, w)`` float32, nan in cells
+    that carry no loss.
 
     Args:
         sample: With ``gt_inst_map`` ``(1, H, W)`` and ``gt_instances`` of the network's input;
@@ -47,11 +46,8 @@ def add_box_targets(sample: SegDataSample, box_head: PixelBoxHead,
 
 
 def draw_target_boxes(image: np.ndarray, sample: SegDataSample) -> np.ndarray:
-    """Draw from the cells of each instance to the centre of the box that they have to learn.
-
-    The image, RGB ``(H, W, 3)`` uint8, may be enlarged against the ``gt_inst_map`` of the sample,
-    which has what :func:`add_box_targets` wrote.
-    """
+    """Draw from the cells of each instance to the centre of the box that they have to learn, on an
+    image that may be enlarged against the sample, which :func:`add_box_targets` prepared."""
     boxes = to_numpy(sample.gt_boxes.data)
     ids = to_numpy(sample_at_cells(sample.gt_inst_map.data[0], boxes.shape[1:]))
     groups = np.where(np.isnan(boxes[0]), -1, ids)
@@ -60,11 +56,8 @@ def draw_target_boxes(image: np.ndarray, sample: SegDataSample) -> np.ndarray:
 
 
 def draw_deltas(image: np.ndarray, deltas: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
-    """Draw the four numbers of each cell as four small maps: blue below 0, red above.
-
-    ``deltas`` are ``(4, h, w)`` float, nan where there is nothing to learn; above each map stands
-    its name with the least and the largest value. The result has the shape of the image.
-    """
+    """Draw ``deltas`` ``(4, h, w)`` float, nan for nothing, as four small maps of the image: blue
+    below 0, red above, under their names with the least and the largest value."""
     height, width = image.shape[0] // 2, image.shape[1] // 2
     strip = put_name_above(image, '').shape[0] - image.shape[0]
     size = width, max(height - strip, 1)

@@ -21,34 +21,27 @@ LARGEST_DOT = 0.025  # radius for the most votes, in lengths of the image's long
 
 
 @torch.no_grad()
-def find_candidates(grouper: PixelBoxGrouper, boxes: torch.Tensor, scores: torch.Tensor,
+def find_candidates(grouper: PixelBoxGrouper, boxes: torch.Tensor, probs: torch.Tensor,
                     img_shape: tuple[int, int], thing_ids: Sequence[int],
                     extent: tuple[float, float]) -> Candidates:
-    """Find the candidates of an image before they are merged, those with most votes first.
-
-    The grouper counts the votes; the other arguments are those of
-    :func:`~.vote_field.draw_vote_field`, which raises the same errors. ``labels`` of the result are
-    categories among all.
-    """
-    category = thing_categories(boxes, scores, thing_ids)
+    """Find the candidates of an image before they are merged, most votes first; their ``labels``
+    are categories among all. Arguments and errors as of :func:`~.vote_field.draw_vote_field`."""
+    category = thing_categories(boxes, probs, thing_ids)
     index = (category >= 0).flatten().nonzero()[:, 0]
     if not len(index):
         nothing = boxes.new_zeros(0)
         return Candidates(nothing.view(0, 4), index, nothing)
     cells = Cells(
         boxes.flatten(1)[:, index].float().T, category.take(index),
-        scores.amax(dim=0).take(index).float(), index, tuple(img_shape), tuple(category.shape),
+        probs.amax(dim=0).take(index).float(), index, tuple(img_shape), tuple(category.shape),
         tuple(extent))
     return grouper.vote(cells)[1]
 
 
 def match_candidates(candidates: Candidates, bboxes: np.ndarray,
                      categories: np.ndarray) -> np.ndarray:
-    """Tell which instance each candidate became: ``(K,)`` int64, -1 for none.
-
-    It is the instance, of those with boxes ``(N, 4)`` and categories ``(N,)``, of the same category
-    whose box has the highest IoU with the candidate's, if that is at least ``MIN_IOU``.
-    """
+    """Tell which of N instances each candidate became: ``(K,)`` int64, that of its category whose
+    box has the highest IoU with the candidate's, from ``MIN_IOU`` on; -1 for none."""
     if not len(bboxes):
         return np.full(len(candidates.labels), -1)
     boxes = torch.as_tensor(bboxes, dtype=torch.float32)
@@ -67,9 +60,6 @@ def draw_candidates(image: np.ndarray, candidates: Candidates, owners: np.ndarra
         owners: ``(K,)`` int, the instance that each became, -1 for none: drawn grey.
         colors: ``(N, 3)`` uint8, the colours of the instances.
         with_labels: Whether to write on the first candidate of each instance how many votes it got.
-
-    Returns:
-        np.ndarray: RGB, ``(H, W, 3)`` uint8.
     """
     canvas = dim(image)
     boxes = np.rint(to_numpy(candidates.boxes)[:MAX_DRAWN]).astype(int)

@@ -1,4 +1,4 @@
-"""Drawing of instances on an enlarged copy of the image, as functions on arrays.
+"""Drawing of instances on an enlarged or reduced copy of the image, as functions on arrays.
 
 Canvases are (H, W, 3) uint8 RGB; functions give a new one.
 """
@@ -7,11 +7,16 @@ import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from matplotlib import font_manager
 from PIL import Image, ImageDraw, ImageFont
+
+from mmseg_instbox.core.instances import InstanceMasks
+from mmseg_instbox.utils.run_lengths import Crop, crop_mask, decode_mask, mask_crops
 
 VOID_GREY = 128
 HATCH_GREY = 225
@@ -26,27 +31,22 @@ GOLDEN_RATIO = 0.618034
 
 @dataclass
 class DrawnObjects:
-    """What is drawn of N instances of an image of (H, W) pixels.
+    """What is drawn of N instances, in pixels of the canvas.
 
     Attributes:
-        masks (Sequence[np.ndarray]): N of (H, W) bool.
-        boxes (np.ndarray): (N, 4) float, ``x1, y1, x2, y2`` in image pixels, right and bottom
-            edge exclusive.
-        texts (list[str], optional): N labels; None writes none.
-        colors (np.ndarray): (N, 3) uint8, RGB.
+        crops: N masks, as of :func:`canvas_crops`.
+        boxes: ``(N, 4)`` float x1, y1, x2, y2, right and bottom edge exclusive.
+        texts: N labels; None writes none.
+        colors: ``(N, 3)`` uint8, RGB.
     """
-    masks: Sequence[np.ndarray]
+    crops: Sequence[Crop]
     boxes: np.ndarray
     texts: list[str] | None
     colors: np.ndarray
 
 
 def instance_colors(count: int) -> np.ndarray:
-    """Give ``count`` RGB colours, (count, 3) uint8, always the same ones in the same order.
-
-    The first are hand-picked; further ones step round the colour circle by the golden ratio, at
-    three levels of brightness.
-    """
+    """Give ``count`` RGB colours, (count, 3) uint8, always the same ones in the same order."""
     extra = [colorsys.hsv_to_rgb(k * GOLDEN_RATIO % 1, 0.75, 1 - k % 3 * 0.2)
              for k in range(count - len(BASE_COLORS))]
     further = np.rint(np.array(extra).reshape(-1, 3) * 255)
@@ -56,40 +56,64 @@ def instance_colors(count: int) -> np.ndarray:
 
 def text_color(background: np.ndarray) -> tuple[int, int, int]:
     """Give black or white, whichever is easier to read on an RGB ``background`` (3,)."""
-    luminance = float(np.dot(background, (0.299, 0.587, 0.114)))
-    return (0, 0, 0) if luminance > 120 else (255, 255, 255)
+    return (0, 0, 0) if np.dot(background, (0.299, 0.587, 0.114)) > 120 else (255, 255, 255)
 
 
-def enlarge(array: np.ndarray, factor: int, interpolation: int = cv2.INTER_NEAREST) -> np.ndarray:
-    """Enlarge a uint8 array (H, W) or (H, W, 3) by a whole ``factor``; always gives a copy."""
-    return cv2.resize(array, None, fx=factor, fy=factor, interpolation=interpolation)
+def to_canvas(image: np.ndarray, min_size: int, max_size: int | None = None) -> np.ndarray:
+    """Copies an image (H, W, 3) uint8 to a canvas whose longer side has at least ``min_size``
+    pixels, enlarged by a whole factor, and at most ``max_size``."""
+    longer = max(image.shape[:2])
+    if max_size and longer > max_size:
+        size = [max(round(side * max_size / longer), 1) for side in image.shape[1::-1]]
+        return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    factor = max(1, math.ceil(min_size / longer))
+    return cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
 
 
-def draw_objects(canvas: np.ndarray, objects: DrawnObjects, factor: int, alpha: float,
+def resize_map(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Resizes a map (H, W) of any type to ``shape`` (h, w), by the nearest pixel centre."""
+    if values.shape == tuple(shape):
+        return values
+    places = [((np.arange(new) + 0.5) * (old / new)).astype(int)
+              for old, new in zip(values.shape, shape, strict=True)]
+    return values[np.ix_(*places)]
+
+
+def canvas_crops(masks: Any, shape: tuple[int, int]) -> list[Crop]:
+    """Crops of masks on a canvas of ``shape`` (h, w), which may be larger or smaller than they.
+
+    ``masks`` are what :func:`~mmseg_instbox.utils.run_lengths.mask_crops` reads.
+    """
+    if getattr(masks, 'inst_map', None) is not None:
+        small = torch.from_numpy(resize_map(masks.inst_map.numpy(), shape))
+        return list(mask_crops(InstanceMasks(small, masks.numbers)))
+    planes = (decode_mask(mask) if isinstance(mask, dict) else np.asarray(mask) for mask in masks)
+    return [crop_mask(resize_map(plane, shape)) for plane in planes]
+
+
+def draw_objects(canvas: np.ndarray, objects: DrawnObjects, alpha: float,
                  with_boxes: bool = True) -> np.ndarray:
     """Draw masks with contours, then boxes, then labels.
 
     Args:
-        canvas: The enlarged image, (H * factor, W * factor, 3) uint8.
-        objects: Instances in image pixels, the most important first.
-        factor: By how much the canvas is larger than the image.
+        canvas: ``(H, W, 3)`` uint8 RGB.
+        objects: Instances in pixels of the canvas, the most important first.
         alpha: Opacity of the masks, 0 to 1.
         with_boxes: Whether to draw the boxes, too; labels go to their place either way.
     """
     canvas = canvas.copy()
-    parts = [_occupied(mask) for mask in objects.masks]
-    for mask, part, color in reversed(list(zip(objects.masks, parts, objects.colors, strict=True))):
-        inside = enlarge(mask[part].astype(np.uint8), factor) > 0
-        region = canvas[tuple(slice(side.start * factor, side.stop * factor) for side in part)]
-        region[inside] = (region[inside] * (1 - alpha) + color * alpha).astype(np.uint8)
-    boxes = np.rint(objects.boxes * factor).astype(int)
-    width = line_width(canvas)
-    for mask, part, box, color in zip(objects.masks, parts, boxes, objects.colors.tolist(),
-                                      strict=True):
-        contours, _ = cv2.findContours(
-            enlarge(mask[part].astype(np.uint8), factor), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE,
-            offset=(part[1].start * factor, part[0].start * factor))
-        cv2.drawContours(canvas, contours, -1, color, 2 * width)
+    boxes, width = np.rint(objects.boxes).astype(int), line_width(canvas)
+    drawn = list(zip(objects.crops, boxes, objects.colors.tolist(), strict=True))[::-1]
+    for crop, _, color in drawn:
+        if crop.pixels.size:
+            region, shades = canvas[crop.window], np.arange(256)[:, None] * (1 - alpha)
+            mixed = cv2.LUT(region, (shades + np.array(color) * alpha).astype(np.uint8)[None])
+            np.copyto(region, mixed, where=crop.pixels[..., None])
+    for crop, box, color in drawn:
+        if crop.pixels.size:
+            contours, _ = cv2.findContours(crop.pixels.astype(np.uint8), cv2.RETR_CCOMP,
+                                           cv2.CHAIN_APPROX_NONE, offset=(crop.left, crop.top))
+            cv2.drawContours(canvas, contours, -1, color, 2 * width)
         if with_boxes:
             cv2.rectangle(canvas, box[:2].tolist(), (box[2:] - 1).tolist(), color, width)
     if objects.texts is None:
@@ -97,17 +121,9 @@ def draw_objects(canvas: np.ndarray, objects: DrawnObjects, factor: int, alpha: 
     return draw_labels(canvas, boxes, objects.texts, objects.colors)
 
 
-def _occupied(mask: np.ndarray) -> tuple[slice, slice]:
-    """Rows and columns that hold a mask (H, W) bool, the first pixel of an empty one: a large
-    image has many objects that cover a small part of it."""
-    sides = [np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0)]
-    return tuple(slice(side[0], side[-1] + 1) if len(side) else slice(0, 1) for side in sides)
-
-
-def hatch_void(canvas: np.ndarray, void: np.ndarray, factor: int) -> np.ndarray:
-    """Grey and hatch the void pixels ``void`` (H, W) bool."""
-    canvas = canvas.copy()
-    inside = enlarge(void.astype(np.uint8), factor) > 0
+def hatch_void(canvas: np.ndarray, void: np.ndarray) -> np.ndarray:
+    """Grey and hatch the void pixels ``void`` (H, W) bool, whose size may be another."""
+    canvas, inside = canvas.copy(), resize_map(void, canvas.shape[:2])
     y, x = np.nonzero(inside)
     grey = np.where((x + y) % 8 < 2, HATCH_GREY, VOID_GREY)[:, None]
     canvas[inside] = (canvas[inside] * 0.4 + grey * 0.6).astype(np.uint8)
@@ -116,10 +132,8 @@ def hatch_void(canvas: np.ndarray, void: np.ndarray, factor: int) -> np.ndarray:
 
 def draw_labels(canvas: np.ndarray, boxes: np.ndarray, texts: list[str],
                 colors: np.ndarray) -> np.ndarray:
-    """Write N texts on tags of their colours (N, 3) uint8 at boxes (N, 4) int in canvas pixels.
-
-    Tags lie inside the canvas, apart from one another where possible.
-    """
+    """Write N texts on tags of their colours (N, 3) uint8 at boxes (N, 4) int, inside the canvas
+    and apart from one another where possible."""
     drawn = Image.fromarray(canvas)
     draw = ImageDraw.Draw(drawn)
     font = load_font(font_size(canvas))
@@ -136,11 +150,11 @@ def draw_labels(canvas: np.ndarray, boxes: np.ndarray, texts: list[str],
 
 def place_label(box: np.ndarray, size: tuple[int, int], canvas_shape: tuple[int, int],
                 placed: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """Find the place at a box where a label hides least of other labels and of small objects.
+    """Find the place (4,) at a ``box`` (4,) where a label hides least of other labels and of small
+    objects, inside the canvas unless it is larger.
 
-    The label's ``size`` is width and height, ``canvas_shape`` height and width; boxes are int in
-    canvas pixels: (4,), of the M labels already ``placed``, (M, 4), and of all objects, (N, 4).
-    The label's box, (4,) int, lies inside the canvas unless it is larger than that.
+    ``size`` is its width and height; ``placed`` (M, 4) are other labels, ``boxes`` (N, 4) objects,
+    all int.
     """
     width, height = size
     x1, y1, x2, y2 = box
@@ -151,24 +165,49 @@ def place_label(box: np.ndarray, size: tuple[int, int], canvas_shape: tuple[int,
     corners = np.maximum(np.minimum(corners, limit), 0)
     candidates = np.concatenate([corners, corners + (width, height)], axis=1)
     areas = np.maximum((boxes[:, 2:] - boxes[:, :2]).prod(axis=1), 1)
-    hidden = [_overlap(candidate, placed).sum() / (width * height) +
-              HIDDEN_OBJECT * (_overlap(candidate, boxes) / areas).sum()
-              for candidate in candidates]
+    hidden = (_overlap(candidates, placed).sum(axis=1) / (width * height) +
+              HIDDEN_OBJECT * (_overlap(candidates, boxes) / areas).sum(axis=1))
     return candidates[int(np.argmin(hidden))]
 
 
-def _overlap(box: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Area that ``box`` (4,) shares with each of ``others`` (M, 4)."""
-    sides = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
-    return sides.clip(min=0).prod(axis=1)
+def _overlap(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Area (N, M) that each of ``boxes`` (N, 4) shares with each of ``others`` (M, 4)."""
+    sides = (np.minimum(boxes[:, None, 2:], others[:, 2:]) -
+             np.maximum(boxes[:, None, :2], others[:, :2]))
+    return sides.clip(min=0).prod(axis=-1)
+
+
+def contact_sheet(images: Sequence[np.ndarray], columns: int = 2, width: int = 900,
+                  gap: int = 8) -> np.ndarray:
+    """Put images of any sizes into rows on a white sheet.
+
+    Args:
+        images: RGB, ``(H, W, 3)`` uint8 each, at least one.
+        columns: Images side by side.
+        width: Of a column in pixels; wider images are reduced to it.
+        gap: White pixels around each.
+
+    Returns:
+        np.ndarray: The sheet, ``(H', W', 3)`` uint8.
+    """
+    factors = [min(1., width / image.shape[1]) for image in images]
+    images = [cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+              for image, factor in zip(images, factors, strict=True)]
+    columns, width = min(columns, len(images)), max(image.shape[1] for image in images) + 2 * gap
+    strips = []
+    for row in (images[start:start + columns] for start in range(0, len(images), columns)):
+        height = max(image.shape[0] for image in row) + 2 * gap
+        strip = np.full((height, columns * width, 3), 255, np.uint8)
+        for place, image in enumerate(row):
+            left = place * width + gap
+            strip[gap:gap + image.shape[0], left:left + image.shape[1]] = image
+        strips.append(strip)
+    return np.concatenate(strips)
 
 
 def join_panels(panels: dict[str, np.ndarray], columns: int | None = None) -> np.ndarray:
-    """Put images of one size side by side, with their names above them if there are several.
-
-    After ``columns`` of them the next row begins, by default never; what is left of the last row
-    stays white.
-    """
+    """Put images of one size into rows of ``columns``, by default one row, with their names above
+    them if there are several."""
     if len(panels) == 1:
         return next(iter(panels.values()))
     named = [put_name_above(panel, name) for name, panel in panels.items()]
@@ -187,12 +226,12 @@ def put_name_above(panel: np.ndarray, name: str) -> np.ndarray:
 
 
 def line_width(canvas: np.ndarray) -> int:
-    """Give the line width in pixels for a canvas: 1 up to about 1000 pixels."""
+    """Give the line width in pixels: 1 up to about 1000 pixels of a canvas."""
     return max(1, round(max(canvas.shape[:2]) / 700))
 
 
 def font_size(canvas: np.ndarray) -> int:
-    """Give the font size in pixels for a canvas: 13 up to about 850 pixels."""
+    """Give the font size in pixels: 13 up to about 850 pixels of a canvas."""
     return max(13, max(canvas.shape[:2]) // 65)
 
 

@@ -1,8 +1,8 @@
-import math
 from collections.abc import Sequence
+from typing import Any
 
-import cv2
 import numpy as np
+import torch
 from mmengine.dist import master_only
 from mmengine.structures import PixelData
 from mmseg.registry import VISUALIZERS
@@ -11,18 +11,21 @@ from mmseg.utils import get_classes, get_palette
 from mmseg.visualization import SegLocalVisualizer
 
 from mmseg_instbox.core import VOID
+from mmseg_instbox.core.instances import InstanceMasks
 
 from ..errors import InvalidInputError
-from ..utils import DEFAULT_SCORE_THR
+from ..utils import DEFAULT_SCORE_THR, DRAW_SIZE
 from .drawing import (
     DrawnObjects,
+    canvas_crops,
     draw_objects,
-    enlarge,
     hatch_void,
     instance_colors,
     join_panels,
+    resize_map,
+    to_canvas,
 )
-from .utils import check_display, check_image, check_size, match_ids, to_numpy, write_picture
+from .utils import check_display, check_image, check_size, match_ids, to_numpy, write_image
 
 
 @VISUALIZERS.register_module()
@@ -42,6 +45,8 @@ class InstBoxLocalVisualizer(SegLocalVisualizer):
         score_thr (float): Predicted instances of a lower score are not drawn.
         min_size (int): Images whose longer side has fewer pixels are drawn on a canvas enlarged
             by a whole factor, so that labels can be read. Defaults to 720.
+        draw_size (int, optional): Images whose longer side has more pixels are drawn on a canvas
+            reduced to that; None draws all at full size. Defaults to 2048.
         classes, palette, dataset_name: As in the parent; colours of categories, not of instances.
         alpha (float): Opacity of the masks, 0 to 1. Defaults to 0.45.
         **kwargs: ``image``, ``vis_backends``, ``save_dir``, ... of the parent.
@@ -54,6 +59,7 @@ class InstBoxLocalVisualizer(SegLocalVisualizer):
                  *,
                  score_thr: float = DEFAULT_SCORE_THR,
                  min_size: int = 720,
+                 draw_size: int | None = DRAW_SIZE,
                  classes: Sequence[str] | None = None,
                  palette: Sequence | None = None,
                  dataset_name: str | None = None,
@@ -64,6 +70,7 @@ class InstBoxLocalVisualizer(SegLocalVisualizer):
         self.set_dataset_meta(classes, palette, dataset_name)
         self.score_thr = score_thr
         self.min_size = min_size
+        self.draw_size = draw_size
 
     def set_dataset_meta(self,
                          classes: Sequence[str] | None = None,
@@ -113,65 +120,64 @@ class InstBoxLocalVisualizer(SegLocalVisualizer):
         check_image(image)
         thr = self.score_thr if score_thr is None else score_thr
         sample = SegDataSample() if data_sample is None else data_sample.cpu()
-        gt = self._true_objects(sample, image, with_labels) if draw_gt else None
+        size, canvas = image.shape[:2], self._canvas(image)
+        gt = self._true_objects(sample, size, canvas, with_labels) if draw_gt else None
         panels = {}
         if draw_gt:
-            panels['ground truth'] = self._draw_gt(image, sample, gt, with_labels)
+            panels['ground truth'] = self._draw_gt(sample, size, canvas, gt, with_labels)
         if draw_pred and 'pred_instances' in sample:
-            found = self._found_objects(sample, image, gt, with_labels, thr)
-            panels.update(self._draw_found(image, sample, found, thr))
+            found = self._found_objects(sample, size, canvas, gt, with_labels, thr)
+            panels.update(self._draw_found(sample, size, canvas, found, thr))
         elif draw_pred:
-            panels['prediction'] = self._draw_categories(image, sample.get('pred_sem_seg'),
+            panels['prediction'] = self._draw_categories(sample.get('pred_sem_seg'), size, canvas,
                                                          with_labels)
         panels = {key: panel for key, panel in panels.items() if panel is not None}
         if with_image or not panels:
-            panels = {'image': self._canvas(image), **panels}
+            panels = {'image': canvas, **panels}
         drawn = join_panels(panels, self.columns)
         self.set_image(drawn)
         if show:
             check_display()
             self.show(drawn, win_name=name, wait_time=wait_time)
         if out_file is not None:
-            write_picture(drawn, out_file)
+            write_image(drawn, out_file)
         else:
             self.add_image(name, drawn, step)
 
     def _canvas(self, image: np.ndarray) -> np.ndarray:
-        """Enlarge the image by the whole factor that brings its longer side to ``min_size``."""
-        return enlarge(image, self._factor(image), cv2.INTER_CUBIC)
+        """Copy the image to a canvas between ``min_size`` and ``draw_size``."""
+        return to_canvas(image, self.min_size, self.draw_size)
 
-    def _factor(self, image: np.ndarray) -> int:
-        return max(1, math.ceil(self.min_size / max(image.shape[:2])))
-
-    def _draw_gt(self, image: np.ndarray, sample: SegDataSample, gt: DrawnObjects | None,
-                 with_labels: bool) -> np.ndarray | None:
+    def _draw_gt(self, sample: SegDataSample, size: tuple[int, int], canvas: np.ndarray,
+                 gt: DrawnObjects | None, with_labels: bool) -> np.ndarray | None:
         """Draw true instances and void, or the true category map, or give None."""
         if gt is None:
-            return self._draw_categories(image, sample.get('gt_sem_seg'), with_labels)
+            return self._draw_categories(sample.get('gt_sem_seg'), size, canvas, with_labels)
         void = to_numpy(sample.gt_inst_map.data[0]) == VOID
-        canvas = hatch_void(self._canvas(image), void, self._factor(image))
-        return draw_objects(canvas, gt, self._factor(image), self.alpha)
+        return draw_objects(hatch_void(canvas, void), gt, self.alpha)
 
-    def _draw_found(self, image: np.ndarray, sample: SegDataSample, found: DrawnObjects,
-                    thr: float) -> dict[str, np.ndarray]:
+    def _draw_found(self, sample: SegDataSample, size: tuple[int, int], canvas: np.ndarray,
+                    found: DrawnObjects, thr: float) -> dict[str, np.ndarray]:
         """Draw predicted instances: panels of one size by caption."""
-        return dict(prediction=draw_objects(self._canvas(image), found, self._factor(image),
-                                            self.alpha))
+        return dict(prediction=draw_objects(canvas, found, self.alpha))
 
-    def _found_objects(self, sample: SegDataSample, image: np.ndarray, gt: DrawnObjects | None,
-                       with_labels: bool, thr: float) -> DrawnObjects:
+    def _found_objects(self, sample: SegDataSample, size: tuple[int, int], canvas: np.ndarray,
+                       gt: DrawnObjects | None, with_labels: bool, thr: float) -> DrawnObjects:
         """Collect the predicted instances from score ``thr``, best first."""
-        every, *others = (to_numpy(sample.pred_instances[key])
-                          for key in ('masks', 'bboxes', 'labels', 'scores'))
-        check_size(every, image, 'pred_instances.masks')
-        keep = self._shown(sample, thr)
-        masks = [every[index] for index in keep]  # views: of a large image they take a gigabyte
-        bboxes, labels, scores = (each[keep] for each in others)
+        masks, keep = sample.pred_instances.masks, self._shown(sample, thr)
+        if not isinstance(masks, list):  # of run lengths
+            check_size(masks, size, 'pred_instances.masks')
+        is_map = getattr(masks, 'inst_map', None) is not None
+        masks = masks[keep] if is_map else [masks[index] for index in keep]
+        bboxes, labels, scores = (to_numpy(sample.pred_instances[key])[keep]
+                                  for key in ('bboxes', 'labels', 'scores'))
         texts = [f'{text} {score:.2f}'
                  for text, score in zip(self._names(labels), scores, strict=True)]
-        color_ids = match_ids(masks, () if gt is None else gt.masks)
-        colors = instance_colors(int(color_ids.max(initial=-1)) + 1)[color_ids]
-        return DrawnObjects(masks, bboxes, texts if with_labels else None, colors)
+        found = _on_canvas(masks, bboxes, texts if with_labels else None, size, canvas)
+        if gt is not None:
+            ids = match_ids(found.crops, gt.crops, canvas.shape[:2])
+            found.colors = instance_colors(int(ids.max(initial=-1)) + 1)[ids]
+        return found
 
     def _shown(self, sample: SegDataSample, thr: float) -> np.ndarray:
         """Indices (K,) of the predicted instances with scores from ``thr`` on, best first."""
@@ -179,31 +185,31 @@ class InstBoxLocalVisualizer(SegLocalVisualizer):
         order = np.argsort(-scores, kind='stable')
         return order[scores[order] >= thr]
 
-    def _draw_categories(self, image: np.ndarray, category_map: PixelData | None,
-                         with_labels: bool) -> np.ndarray | None:
+    def _draw_categories(self, category_map: PixelData | None, size: tuple[int, int],
+                         canvas: np.ndarray, with_labels: bool) -> np.ndarray | None:
         """Draw a category map as the parent does, or give None where there is none."""
         if category_map is None:
             return None
-        check_size(to_numpy(category_map.data), image, 'the category map')
+        check_size(category_map.data, size, 'the category map')
         meta = self.dataset_meta
         if 'classes' not in meta or 'palette' not in meta:
             raise InvalidInputError('A category map needs class names and colours to be drawn: set '
                                     "visualizer.dataset_meta to a dict with 'classes' and "
                                     "'palette'.")
-        drawn = self._draw_sem_seg(image, category_map, meta['classes'], meta['palette'],
-                                   with_labels)
-        return enlarge(drawn, self._factor(image))
+        values = resize_map(to_numpy(category_map.data)[0], canvas.shape[:2])
+        return self._draw_sem_seg(canvas, PixelData(data=torch.from_numpy(values)[None]),
+                                  meta['classes'], meta['palette'], with_labels)
 
-    def _true_objects(self, sample: SegDataSample, image: np.ndarray,
+    def _true_objects(self, sample: SegDataSample, size: tuple[int, int], canvas: np.ndarray,
                       with_labels: bool) -> DrawnObjects | None:
         """Collect the true instances, or give None when the sample carries none."""
         if 'gt_inst_map' not in sample or 'gt_instances' not in sample:
             return None
-        inst_map, objects = to_numpy(sample.gt_inst_map.data[0]), sample.gt_instances
-        check_size(inst_map[None], image, 'gt_inst_map')
-        masks = inst_map[None] == to_numpy(objects.ids)[:, None, None]
+        inst_map, objects = sample.gt_inst_map.data, sample.gt_instances
+        check_size(inst_map, size, 'gt_inst_map')
         texts = self._names(to_numpy(objects.labels)) if with_labels else None
-        return DrawnObjects(masks, to_numpy(objects.bboxes), texts, instance_colors(len(masks)))
+        return _on_canvas(InstanceMasks(inst_map[0], objects.ids), to_numpy(objects.bboxes), texts,
+                          size, canvas)
 
     def _names(self, labels: np.ndarray) -> list[str]:
         """Give the class name of each label (N,)."""
@@ -216,3 +222,12 @@ class InstBoxLocalVisualizer(SegLocalVisualizer):
                                     f'which has {len(names)} names: give the visualizer the '
                                     'dataset_meta of the data set that the labels come from.')
         return [names[label] if len(names) else f'class {label}' for label in labels.tolist()]
+
+
+def _on_canvas(masks: Any, boxes: np.ndarray, texts: list[str] | None, size: tuple[int, int],
+               canvas: np.ndarray) -> DrawnObjects:
+    """Brings masks and boxes (N, 4) of an image of a ``size`` (H, W) to a canvas."""
+    shape = canvas.shape[:2]
+    scale = np.tile(np.array(shape[::-1]) / size[::-1], 2)
+    return DrawnObjects(canvas_crops(masks, shape), boxes * scale, texts,
+                        instance_colors(len(boxes)))

@@ -20,11 +20,11 @@ STAGES = ('votes', 'candidates', 'instances')
 class PixelBoxVisualizer(InstBoxLocalVisualizer):
     """Draw how instances come about, step by step, beside the ground truth.
 
-    The panels are, after the ground truth: the votes, where each cell of a thing sees the centre
-    of its object (:func:`~mmseg_instbox.visualization.draw_vote_field`); the candidates, boxes on
-    which votes agree, before they are merged, in the colour of the instance that they became or
-    grey; and the instances. They come from ``pred_boxes`` and ``pred_probs``, which a model keeps
-    with ``test_cfg.keep_boxes=True``; ``PixelBoxVisualizationHook`` sees to that.
+    Panels show the votes, where each cell of a thing sees the centre of its object
+    (:func:`~mmseg_instbox.visualization.draw_vote_field`); the candidates, boxes on which votes
+    agree, in the colour of the instance that they became or grey; and the instances. They come from
+    ``pred_boxes`` and ``pred_probs``, which a model keeps with ``test_cfg.keep_boxes=True``;
+    ``PixelBoxVisualizationHook`` sees to that.
 
     Args:
         grouper: Config of the :class:`PixelBoxGrouper` whose candidates are drawn; give the model's
@@ -74,10 +74,10 @@ class PixelBoxVisualizer(InstBoxLocalVisualizer):
             ValueError: The image is not (H, W, 3) uint8, or the ground truth has another size.
         """
         check_image(image)
-        canvas = self._canvas(image)
-        truth = self._true_objects(data_sample, image, True)
+        size, canvas = image.shape[:2], self._canvas(image)
+        truth = self._true_objects(data_sample, size, canvas, True)
         panels = {caption: canvas,
-                  'masks and boxes': self._draw_gt(image, data_sample, truth, True)}
+                  'masks and boxes': self._draw_gt(data_sample, size, canvas, truth, True)}
         if 'gt_boxes' in data_sample:
             deltas = to_numpy(data_sample.gt_deltas.data)
             size = f'{deltas.shape[1]} x {deltas.shape[2]}'
@@ -88,8 +88,8 @@ class PixelBoxVisualizer(InstBoxLocalVisualizer):
         return join_panels({name: each for name, each in panels.items() if each is not None},
                            self.columns)
 
-    def _draw_found(self, image: np.ndarray, sample: SegDataSample, found: DrawnObjects,
-                    thr: float) -> dict[str, np.ndarray]:
+    def _draw_found(self, sample: SegDataSample, size: tuple[int, int], canvas: np.ndarray,
+                    found: DrawnObjects, thr: float) -> dict[str, np.ndarray]:
         """Draw the stages by caption."""
         missing = [name for name in ('pred_boxes', 'pred_probs', 'grid_extent')
                    if name not in sample]
@@ -99,24 +99,25 @@ class PixelBoxVisualizer(InstBoxLocalVisualizer):
                 'model keep them with model.test_cfg.keep_boxes=True, or take '
                 "default_hooks.visualization of type 'PixelBoxVisualizationHook', which sees to "
                 'it.')
-        canvas, factor, panels = self._canvas(image), self._factor(image), {}
-        boxes, scores = sample.pred_boxes.data, sample.pred_probs.data
-        thing_ids, extent = self._thing_ids(len(scores)), sample.grid_extent
+        boxes, probs, panels = sample.pred_boxes.data, sample.pred_probs.data, {}
+        thing_ids, extent = self._thing_ids(len(probs)), sample.grid_extent
+        y, x = (new / old for new, old in zip(canvas.shape[:2], size, strict=True))
+        scale = boxes.new_tensor([x, y, x, y])
         for stage in self.stages:
             if stage == 'votes':
                 panels['votes: each cell points to the centre of its object'] = draw_vote_field(
-                    canvas, boxes * factor, scores, thing_ids, [side * factor for side in extent])
+                    canvas, boxes * scale[:, None, None], probs, thing_ids,
+                    (extent[0] * y, extent[1] * x))
             elif stage == 'candidates':
-                votes = find_candidates(self.grouper, boxes, scores, image.shape[:2], thing_ids,
-                                        extent)
+                votes = find_candidates(self.grouper, boxes, probs, size, thing_ids, extent)
                 labels = to_numpy(sample.pred_instances.labels)[self._shown(sample, thr)]
+                votes = votes._replace(boxes=votes.boxes * scale)
                 owners = match_candidates(votes, found.boxes, np.array(thing_ids)[labels])
-                votes = votes._replace(boxes=votes.boxes * factor)
                 panels[f'candidates: {len(owners)} boxes on which votes agree'] = draw_candidates(
                     canvas, votes, owners, found.colors, found.texts is not None)
             else:
                 panels['instances: each cell goes to the box that fits its own'] = draw_objects(
-                    canvas, found, factor, self.alpha)
+                    canvas, found, self.alpha)
         return panels
 
     def _thing_ids(self, num_classes: int) -> list[int]:

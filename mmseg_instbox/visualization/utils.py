@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from mmseg_instbox.utils import atomic_write
+from mmseg_instbox.utils.run_lengths import Crop
 
 from ..errors import InvalidInputError
 
@@ -27,13 +28,12 @@ def check_image(image: np.ndarray) -> None:
                                 f'shape {image.shape} of {image.dtype}; convert it first.')
 
 
-def check_size(maps: np.ndarray, image: np.ndarray, name: str) -> None:
-    """Raise ValueError unless ``maps`` (N, H, W) has the size of ``image`` (H, W, 3)."""
-    if maps.ndim != 3 or maps.shape[1:] != image.shape[:2]:
-        raise InvalidInputError(f'Shape {maps.shape} of {name} does not fit the image of '
-                                f'{image.shape[0]} x {image.shape[1]} pixels: expected (N, '
-                                f'{image.shape[0]}, {image.shape[1]}); draw on the image that it '
-                                'belongs to.')
+def check_size(maps: np.ndarray | torch.Tensor, size: tuple[int, int], name: str) -> None:
+    """Raise ValueError unless ``maps`` (N, H, W) has the ``size`` (H, W) of its image."""
+    if maps.ndim != 3 or tuple(maps.shape[1:]) != tuple(size):
+        raise InvalidInputError(f'Shape {tuple(maps.shape)} of {name} does not fit the image of '
+                                f'{size[0]} x {size[1]} pixels: expected (N, {size[0]}, {size[1]});'
+                                ' draw on the image that it belongs to.')
 
 
 def check_display() -> None:
@@ -44,7 +44,7 @@ def check_display() -> None:
                                 'and write to a folder (out_dir, --out; of a test --show-dir).')
 
 
-def write_picture(image: np.ndarray, out_file: str) -> None:
+def write_image(image: np.ndarray, out_file: str) -> None:
     """Write an RGB image (H, W, 3) uint8 whole or not at all, making its folder.
 
     Raises:
@@ -60,26 +60,27 @@ def write_picture(image: np.ndarray, out_file: str) -> None:
     atomic_write(cv2.imencode(path.suffix, mmcv.rgb2bgr(image))[1].tobytes(), path)
 
 
-def match_ids(masks: Sequence[np.ndarray], true_masks: Sequence[np.ndarray]) -> np.ndarray:
-    """Number N predicted masks so that one covering a true mask shares that one's index.
+def match_ids(crops: Sequence[Crop], true_crops: Sequence[Crop],
+              shape: tuple[int, int]) -> np.ndarray:
+    """Number N predicted masks, ``(N,)`` int64, all different: the index of the true mask of best
+    IoU where that is above 0.5 and the index is free, else the next number after the true masks.
 
-    Masks are (H, W) bool; the first predicted one is served first.
-
-    Returns:
-        np.ndarray: (N,) int64, all different: the index of the true mask of highest IoU where
-        that is above 0.5 and the index is free, else the next number after the true masks.
+    The first predicted mask is served first; true ones do not overlap. All are crops of an image
+    of ``shape`` (H, W).
     """
-    if not len(true_masks):
-        return np.arange(len(masks))
-    ids, true_masks = np.zeros(len(masks), dtype=np.int64), np.asarray(true_masks)
-    true_areas = true_masks.sum(axis=(1, 2))
-    free, following = np.ones(len(true_masks), dtype=bool), len(true_masks)
-    for i, mask in enumerate(masks):
-        shared = true_masks[:, mask].sum(axis=1)
-        iou = shared / np.maximum(true_areas + mask.sum() - shared, 1) * free
-        best = int(np.argmax(iou))
-        if iou[best] > 0.5:
-            ids[i], free[best] = best, False
+    following = len(true_crops)
+    true_map = np.full(shape, following)
+    for index, crop in enumerate(true_crops):
+        true_map[crop.window][crop.pixels] = index
+    areas = np.bincount(true_map.ravel(), minlength=following + 1)[:-1]
+    ids, free = np.zeros(len(crops), dtype=np.int64), np.ones(len(areas), dtype=bool)
+    for i, crop in enumerate(crops):
+        own = true_map[crop.window][crop.pixels]
+        shared = np.bincount(own, minlength=len(areas) + 1)[:-1]
+        iou = shared / np.maximum(areas + len(own) - shared, 1) * free
+        if iou.max(initial=0) > 0.5:
+            ids[i] = iou.argmax()
+            free[ids[i]] = False
         else:
             ids[i], following = following, following + 1
     return ids

@@ -13,6 +13,7 @@ from mmseg_instbox.core.base_grouper import has_area
 from mmseg_instbox.core.feature_grid import cell_points
 
 from ..errors import InvalidInputError
+from .drawing import line_width
 from .utils import check_image, to_numpy
 
 MAX_LINES = 500  # more would hide the image
@@ -25,7 +26,7 @@ WHITE, DARK = (255, 255, 255), (30, 30, 30)
 
 
 def draw_vote_field(image: np.ndarray, boxes: np.ndarray | torch.Tensor,
-                    scores: np.ndarray | torch.Tensor, thing_ids: Sequence[int],
+                    probs: np.ndarray | torch.Tensor, thing_ids: Sequence[int],
                     extent: tuple[float, float]) -> np.ndarray:
     """Show where the cells of things point: what :class:`PixelBoxGrouper` counts as votes.
 
@@ -36,7 +37,7 @@ def draw_vote_field(image: np.ndarray, boxes: np.ndarray | torch.Tensor,
     Args:
         image: RGB image, ``(H, W, 3)`` uint8.
         boxes: ``(4, h, w)`` box of each cell in pixels of the image (``pred_boxes``).
-        scores: ``(C, h, w)`` category probabilities (``pred_probs``).
+        probs: ``(C, h, w)`` category probabilities (``pred_probs``).
         thing_ids: Indices of the thing categories among the C.
         extent: ``(H', W')`` image pixels that the grid covers (``grid_extent``).
 
@@ -44,37 +45,32 @@ def draw_vote_field(image: np.ndarray, boxes: np.ndarray | torch.Tensor,
         np.ndarray: RGB, ``(H, W, 3)`` uint8.
 
     Raises:
-        ValueError: The image is not ``(H, W, 3)`` uint8, or boxes and scores do not lie on one
-            grid.
+        ValueError: The image is not ``(H, W, 3)`` uint8, or boxes and probabilities lie on
+            different grids.
     """
     check_image(image)
-    boxes, scores = (torch.as_tensor(each).detach().cpu() for each in (boxes, scores))
-    categories = thing_categories(boxes, scores, thing_ids)
+    boxes, probs = (torch.as_tensor(each).detach().cpu() for each in (boxes, probs))
+    categories = thing_categories(boxes, probs, thing_ids)
     return draw_pointing(image, to_numpy(boxes.float()), to_numpy(categories), extent)
 
 
-def thing_categories(boxes: torch.Tensor, scores: torch.Tensor,
+def thing_categories(boxes: torch.Tensor, probs: torch.Tensor,
                      thing_ids: Sequence[int]) -> torch.Tensor:
-    """Find the cells that vote: ``(h, w)`` int64, the category of each or -1.
-
-    A cell votes if it is of a thing and has a box of finite, positive size. Arguments and errors as
-    of :func:`draw_vote_field`.
-    """
-    if scores.ndim != 3 or boxes.shape != (4, *scores.shape[1:]):
-        raise InvalidInputError(f'Got boxes {tuple(boxes.shape)} and scores {tuple(scores.shape)}; '
-                                'expected (4, h, w) and (C, h, w), as pred_boxes and pred_probs '
-                                'of one sample are.')
-    prob, category = scores.max(dim=0)
+    """Find the cells that vote, those of a thing with a box of finite, positive size: ``(h, w)``
+    int64, the category of each or -1. Arguments and errors as of :func:`draw_vote_field`."""
+    if probs.ndim != 3 or boxes.shape != (4, *probs.shape[1:]):
+        raise InvalidInputError(f'Got boxes {tuple(boxes.shape)} and probabilities '
+                                f'{tuple(probs.shape)}; expected (4, h, w) and (C, h, w), as '
+                                'pred_boxes and pred_probs of one sample are.')
+    prob, category = probs.max(dim=0)
     votes = torch.isin(category, torch.as_tensor(thing_ids)) & has_area(boxes) & ~prob.isnan()
     return category.where(votes, torch.tensor(-1))
 
 
 def draw_pointing(image: np.ndarray, boxes: np.ndarray, groups: np.ndarray,
                   extent: tuple[float, float]) -> np.ndarray:
-    """Draw from cells to the centres of their boxes ``(4, h, w)`` on a dimmed image.
-
-    Cells are outlined group by group; ``groups`` are ``(h, w)`` int, -1 for cells left out.
-    """
+    """Draw from cells to the centres of their boxes ``(4, h, w)`` on a dimmed image, cells outlined
+    by their ``groups`` ``(h, w)`` int, -1 for those left out."""
     canvas = dim(image)
     cells = groups >= 0
     if not cells.any():
@@ -100,10 +96,8 @@ def dim(image: np.ndarray) -> np.ndarray:
 
 
 def direction_colors(vectors: np.ndarray) -> np.ndarray:
-    """Give directions the hues of a colour wheel: right red, down green, left cyan, up violet.
-
-    ``vectors`` are ``(..., 2)`` x, y, where y points down; colours are RGB, ``(..., 3)`` uint8.
-    """
+    """Give ``vectors`` ``(..., 2)`` x, y, where y points down, RGB colours ``(..., 3)`` uint8 of a
+    wheel: right red, down green, left cyan, up violet."""
     angle = np.arctan2(vectors[..., 1], vectors[..., 0]).reshape(1, -1)
     hue = np.rint(angle / (2 * np.pi) % 1 * 180).astype(np.uint8) % 180
     hsv = np.stack([hue, np.full_like(hue, 190), np.full_like(hue, 255)], axis=-1)
@@ -112,11 +106,11 @@ def direction_colors(vectors: np.ndarray) -> np.ndarray:
 
 def draw_lines(canvas: np.ndarray, starts: np.ndarray, ends: np.ndarray, colors: np.ndarray,
                radius: float) -> np.ndarray:
-    """Draw lines that begin with a dot of a radius in pixels, somewhat transparent.
+    """Draw transparent lines ``(n, 2)`` x, y that begin with a dot of a radius in pixels.
 
-    Starts and ends are ``(n, 2)`` x, y, continuous (pixel k covers [k, k + 1)), colours ``(n, 3)``.
+    Coordinates are continuous: pixel k covers [k, k + 1).
     """
-    over, width, radius = canvas.copy(), _line_width(canvas), round(radius * (1 << FRACTION_BITS))
+    over, width, radius = canvas.copy(), line_width(canvas), round(radius * (1 << FRACTION_BITS))
     for start, end, color in zip(_fixed(starts, canvas), _fixed(ends, canvas), colors.tolist(),
                                  strict=True):
         cv2.line(over, start, end, color, width, cv2.LINE_AA, FRACTION_BITS)
@@ -136,10 +130,8 @@ def draw_dots(canvas: np.ndarray, points: np.ndarray, radius: float) -> np.ndarr
 
 def spread_cells(grid: np.ndarray, extent: tuple[float, float],
                  shape: tuple[int, int]) -> np.ndarray:
-    """Give each pixel of an image of ``shape`` (H, W) the value of its cell.
-
-    ``grid`` is ``(h, w)`` or ``(h, w, 3)``, of a type that cv2 resizes, and covers ``extent``.
-    """
+    """Give each pixel of an image of ``shape`` (H, W) the value of its cell, of a ``grid`` (h, w)
+    or (h, w, 3) that covers ``extent``."""
     height, width = (max(round(full), part) for full, part in zip(extent, shape, strict=True))
     pixels = cv2.resize(grid, (width, height), interpolation=cv2.INTER_NEAREST)
     return pixels[:shape[0], :shape[1]]
@@ -150,10 +142,6 @@ def _fixed(points: np.ndarray, canvas: np.ndarray) -> list[tuple[int, int]]:
     limit = np.array(canvas.shape[1::-1])
     near = np.clip(points, -limit, 2 * limit) - 0.5
     return [tuple(point) for point in np.rint(near * (1 << FRACTION_BITS)).astype(int).tolist()]
-
-
-def _line_width(canvas: np.ndarray) -> int:
-    return max(1, round(max(canvas.shape[:2]) / 900))
 
 
 def _tint(canvas: np.ndarray, colors: np.ndarray, groups: np.ndarray,
@@ -167,5 +155,5 @@ def _tint(canvas: np.ndarray, colors: np.ndarray, groups: np.ndarray,
     for group in np.unique(groups[groups >= 0]):
         outline, _ = cv2.findContours((labels == group).astype(np.uint8), cv2.RETR_CCOMP,
                                       cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(canvas, outline, -1, WHITE, _line_width(canvas))
+        cv2.drawContours(canvas, outline, -1, WHITE, line_width(canvas))
     return canvas

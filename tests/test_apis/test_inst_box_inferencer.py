@@ -13,7 +13,9 @@ from mmseg.models import EncoderDecoder
 from pycocotools import mask as mask_tools
 
 from mmseg_instbox.apis import InstBoxInferencer, model_loading, read_inputs, write_results
-from mmseg_instbox.deploy import predictor
+from mmseg_instbox.apis.formats import FORMATS
+from mmseg_instbox.apis.track_colors import TrackColors
+from mmseg_instbox.apis.video import frame_objects
 from mmseg_instbox.engine import load_config
 
 
@@ -197,13 +199,33 @@ def test_a_stream_is_lazy(inferencer, noise):
     assert seen == [0, 1]
 
 
-def test_masks_of_many_objects_are_bounded(inferencer, noise, monkeypatch):
-    every = next(inferencer.stream(noise)).pred_instances
-    monkeypatch.setattr(predictor, 'MAX_MASK_BYTES', 2 * noise[..., 0].size)
+def test_no_full_plane_is_made_of_an_instance(inferencer, noise, tmp_path):
+    """Neither to predict and group again, nor to draw and write."""
     sample, = inferencer.stream(noise, keep_boxes=True)
-    for found in (sample.pred_instances, inferencer.regroup(sample)):
-        assert found.num_left_out == len(every) - 2 > 0
-        same_instances(found, every[:2])
+    again = inferencer.regroup(sample)
+    inferencer.visualize([noise], [sample], vis_dir=tmp_path, score_thr=0)
+    inferencer.postprocess([sample], [])
+    for kind in FORMATS:
+        write_results([sample], kind, tmp_path / kind, inferencer.dataset_meta)
+    annotated = frame_objects(sample, inferencer.dataset_meta['thing_classes'], 0, TrackColors())
+    assert len(annotated.crops) == len(sample.pred_instances) > 2
+    for found in (sample.pred_instances, again):
+        assert found.masks.inst_map is not None and len(found.masks.planes) == len(found)
+
+
+def test_a_grouper_bounds_the_masks_that_may_be_read(network, inferencer, noise, monkeypatch):
+    every = next(inferencer.stream(noise)).pred_instances
+    monkeypatch.setattr(network.grouper, 'max_mask_bytes', 2 * noise[..., 0].size)
+    found = next(inferencer.stream(noise)).pred_instances
+    assert found.num_left_out == len(every) - 2 > 0
+    same_instances(found, every[:2])
+
+
+def test_large_images_are_drawn_smaller_and_predicted_whole(network, noise):
+    inferencer = InstBoxInferencer(network, show_progress=False, draw_size=50)
+    found = inferencer(noise, return_vis=True, return_datasamples=True)
+    assert found['visualization'][0].shape == (36, 50, 3)
+    assert found['predictions'][0].pred_instances.masks.shape[1:] == noise.shape[:2]
 
 
 def test_bfloat16_is_close(network, inferencer, noise):

@@ -11,7 +11,7 @@ from mmseg_instbox.evaluation import DumpedSamples
 from mmseg_instbox.evaluation.error_report import (
     ErrorFinder,
     FoundErrors,
-    picture_name,
+    image_name,
     summarise,
 )
 from mmseg_instbox.evaluation.functional.error_analysis import ImageErrors
@@ -109,7 +109,7 @@ def test_work_can_be_sent_to_processes(samples, regroup):
     assert all(map(np.array_equal, expected.errors, found.errors))
 
 
-def test_picture_names_are_safe_and_differ():
-    names = {picture_name(path, 'truth') for path in ('a/b c&<d>.jpg', 'b/b c&<d>.jpg', 'ü"#.jpg')}
+def test_image_names_are_safe_and_differ():
+    names = {image_name(path, 'truth') for path in ('a/b c&<d>.jpg', 'b/b c&<d>.jpg', 'ü"#.jpg')}
     assert len(names) == 3 and all(name.isascii() for name in names)
     assert not set('&<>"# /') & set(''.join(names))

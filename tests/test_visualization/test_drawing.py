@@ -1,13 +1,19 @@
 import numpy as np
 import pytest
+import torch
 
+from mmseg_instbox.core.instances import InstanceMasks
+from mmseg_instbox.utils.run_lengths import encode_mask, mask_crops
 from mmseg_instbox.visualization.drawing import (
     DrawnObjects,
+    canvas_crops,
+    contact_sheet,
     draw_labels,
     draw_objects,
     instance_colors,
     place_label,
     text_color,
+    to_canvas,
 )
 from mmseg_instbox.visualization.utils import match_ids
 
@@ -58,8 +64,8 @@ def test_boxes_can_be_left_out():
     mask, canvas = np.zeros((1, 40, 60), dtype=bool), np.full((40, 60, 3), 100, dtype=np.uint8)
     mask[0, 15:20, 15:20] = True
     box, color = np.array([[5., 5., 50., 30.]]), np.array([[10, 20, 250]], dtype=np.uint8)
-    objects = DrawnObjects(mask, box, None, color)
-    with_box, without = (draw_objects(canvas, objects, 1, .5, with_boxes=its) for its in (1, 0))
+    objects = DrawnObjects(canvas_crops(mask, (40, 60)), box, None, color)
+    with_box, without = (draw_objects(canvas, objects, .5, with_boxes=its) for its in (1, 0))
     edge = np.zeros((40, 60), dtype=bool)
     edge[5:30, 5:50], edge[6:29, 6:49] = True, False
     assert (with_box[edge] == color).all() and (without[edge] == 100).all()
@@ -87,6 +93,38 @@ def test_match_ids_by_hand():
     masks[1, 0, 4:8] = True    # IoU 1 with the second, which is taken
     masks[2, 0, :2] = True     # IoU 1/2 with the first: not above 0.5
     masks[3, 0, :5] = True     # IoU 4/5 with the first
-    assert match_ids(masks, truth).tolist() == [1, 2, 3, 0, 4]  # the last mask is empty
-    assert match_ids(masks, truth[:0]).tolist() == [0, 1, 2, 3, 4]
-    assert match_ids(masks[:0], truth).tolist() == []
+    masks, truth = (list(mask_crops(each)) for each in (masks, truth))
+    assert match_ids(masks, truth, (1, 10)).tolist() == [1, 2, 3, 0, 4]  # the last mask is empty
+    assert match_ids(masks, truth[:0], (1, 10)).tolist() == [0, 1, 2, 3, 4]
+    assert match_ids(masks[:0], truth, (1, 10)).tolist() == []
+
+
+@pytest.mark.parametrize('shape, canvas', [
+    ((30, 40), (90, 120)), ((30, 40), (30, 40)), ((300, 400), (75, 100)), ((500, 3), (100, 1))])
+def test_canvases_are_enlarged_by_a_whole_factor_or_reduced(shape, canvas):
+    image = np.full((*shape, 3), 70, np.uint8)
+    found = to_canvas(image, 90 if shape != canvas else 1, 100 if shape[0] > 99 else None)
+    assert found.shape[:2] == canvas and (found == 70).all() and found is not image
+
+
+def test_crops_on_a_canvas_are_those_of_the_resized_map():
+    inst_map = np.repeat(np.repeat(np.array([[1, 0, 2], [1, 1, 2]], np.int16), 4, 0), 4, 1)
+    masks = InstanceMasks(torch.from_numpy(inst_map), torch.tensor([2, 1]))
+    planes = np.stack([inst_map == 2, inst_map == 1])
+    codes = [encode_mask(mask) for mask in planes]
+    for shape in ((2, 3), (8, 12), (24, 36)):
+        for given in (masks, planes, codes):
+            one, other = canvas_crops(given, shape)
+            assert other.pixels.shape == (shape[0], shape[1] // 3 * 2) and one.pixels.all()
+            assert (other.left, one.left) == (0, shape[1] // 3 * 2)
+            assert other.pixels.sum() == shape[0] * shape[1] // 2
+
+
+def test_images_stand_in_rows_and_large_ones_shrink():
+    images = [np.full((20, 40, 3), 10, np.uint8), np.full((10, 10, 3), 20, np.uint8),
+                np.full((40, 80, 3), 30, np.uint8)]
+    sheet = contact_sheet(images, columns=2, width=40, gap=1)
+    assert sheet.shape == (44, 84, 3)
+    assert (sheet[1:21, 1:41] == 10).all() and (sheet[1:11, 43:53] == 20).all()
+    assert (sheet[23:43, 1:41] == 30).all()
+    assert (sheet == 255).all(-1).sum() == 44 * 84 - 20 * 40 - 10 * 10 - 20 * 40

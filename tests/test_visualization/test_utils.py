@@ -2,11 +2,11 @@ import cv2
 import numpy as np
 import pytest
 
-from mmseg_instbox.visualization.utils import check_display, write_picture
+from mmseg_instbox.visualization.utils import check_display, write_image
 
 
 def test_a_drawing_longer_than_jpeg_can_hold_is_shortened(tmp_path):
-    write_picture(np.full((70_000, 3, 3), 90, np.uint8), str(tmp_path / 'thin.jpg'))
+    write_image(np.full((70_000, 3, 3), 90, np.uint8), str(tmp_path / 'thin.jpg'))
     assert cv2.imread(str(tmp_path / 'thin.jpg')).shape == (65_000, 3, 3)
 
 

@@ -132,7 +132,7 @@ def test_takes_arrays_and_half_precision_and_changes_nothing():
 
 def test_wrong_input_is_refused():
     boxes, scores = field()
-    with pytest.raises(ValueError, match=r'boxes \(4, 8, 12\) and scores \(3, 8, 11\)'):
+    with pytest.raises(ValueError, match=r'boxes \(4, 8, 12\) and probabilities \(3, 8, 11\)'):
         draw(boxes, scores[..., 1:])
     with pytest.raises(ValueError, match='uint8'):
         draw(boxes, scores, grey_image().astype(np.float32))

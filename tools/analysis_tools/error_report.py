@@ -24,7 +24,7 @@ from mmseg_instbox.evaluation.metrics.base_metric import format_table
 from mmseg_instbox.evaluation.replay import Regroup, build_grouper, map_samples
 from mmseg_instbox.utils import atomic_write, write_json
 from mmseg_instbox.visualization.drawing import text_color
-from mmseg_instbox.visualization.error_pictures import KIND_COLORS, KIND_TITLES
+from mmseg_instbox.visualization.error_kinds import KIND_COLORS, KIND_TITLES
 
 TEMPLATE = Path(__file__).with_suffix('.html')
 PICTURES = 'pictures'

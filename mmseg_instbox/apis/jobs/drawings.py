@@ -14,7 +14,7 @@ from .records import from_record, to_record
 
 
 class Drawings:
-    """Draws the predictions of a job into ``vis/`` of its directory, each once for a score.
+    """Draws the predictions of a job into ``vis/`` of its directory, once for a score and size.
 
     Args:
         job: The job; its directory is on this machine.
@@ -25,8 +25,9 @@ class Drawings:
     def __init__(self, job: PredictionJob, inferencer: InstBoxInferencer, score_thr: float) -> None:
         self.job, self.inferencer, self.score_thr = job, inferencer, score_thr
         self.folder = Path(job.storage.root, 'vis')
+        self._look = [score_thr, inferencer.draw_size]
         if not job.num_done:
-            job.remember('drawn_score_thr', score_thr)
+            job.remember('drawn_with', self._look)
 
     def draw(self, image: np.ndarray, sample: SegDataSample) -> None:
         """Draws a prediction named by its address on its image ``(H, W, 3)`` uint8 BGR."""
@@ -35,8 +36,8 @@ class Drawings:
         self.inferencer.visualize([image], [named], vis_dir=self.folder, score_thr=self.score_thr)
 
     def draw_missing(self) -> None:
-        """Draws all images again after another score, else those that have no drawing."""
-        again = self.job.remembered('drawn_score_thr') != self.score_thr
+        """Draws all images again after another score or size, else those without a drawing."""
+        again = self.job.remembered('drawn_with') != self._look
         images, opener = {each.image: each for each in self.job.images
                           if again or not self._file(each, '.jpg').is_file()}, ImageOpener()
         for row in self.job.rows() if images else ():
@@ -44,23 +45,25 @@ class Drawings:
                 image, sample = opener(images[row['image']]), from_record(row, category_map=False)
                 self._attempt(image.path, lambda image=image, sample=sample: self.draw(
                     image.load(), sample))
-        self.job.remember('drawn_score_thr', self.score_thr)
+        self.job.remember('drawn_with', self._look)
 
-    def annotate(self, keep_colors: bool, batch_size: int) -> None:
-        """Predicts the videos that are not done, and draws their instances; arguments as
-        ``annotate_video``. Those that cannot be read are in ``failed`` of the job."""
+    def annotate(self, keep_colors: bool, batch_size: int, draw: bool = True) -> None:
+        """Predicts the videos that are not done, and draws their instances if ``draw``; other
+        arguments as ``annotate_video``. Those that cannot be read are in ``failed`` of the job."""
         again = self.job.remembered('video_score_thr') != self.score_thr
         for video in self.job.videos:
-            if again or not self.job.is_done(video):
-                self._attempt(video.image, lambda video=video: self._annotate(
-                    video, keep_colors, batch_size))
+            file = self._file(video, '_video.mp4') if draw else None
+            if again or not self.job.is_done(video) or (draw and not file.is_file()):
+                self._attempt(video.image, lambda video=video, file=file: self._annotate(
+                    video, file, keep_colors, batch_size))
         if self.job.videos:
             self.job.remember('video_score_thr', self.score_thr)
 
-    def _annotate(self, video: JobInput, keep_colors: bool, batch_size: int) -> None:
+    def _annotate(self, video: JobInput, file: Path | None, keep_colors: bool,
+                  batch_size: int) -> None:
         rows, things = [], self.inferencer.dataset_meta['thing_classes']
-        annotate_video(self.inferencer, video.image, self._file(video, '_video.mp4'),
-                       self.score_thr, keep_colors, batch_size, receive=lambda sample: rows.append(
+        annotate_video(self.inferencer, video.image, file, self.score_thr, keep_colors, batch_size,
+                       receive=lambda sample: rows.append(
                            to_record(video, sample, things, len(rows))))
         self.job.finish(video, rows)
 

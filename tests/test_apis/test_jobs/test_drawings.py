@@ -1,4 +1,5 @@
 """Drawings of a job, through the command that makes them."""
+import json
 import shutil
 
 import cv2
@@ -39,8 +40,9 @@ def test_images_are_drawn_once_for_a_score(run, folder, tmp_path):
     assert first.read_bytes() == before
 
 
-def test_without_pictures_nothing_is_drawn_until_it_is_asked_for(run, tmp_path):
-    run('--no-pictures')
+@pytest.mark.parametrize('option', ['--no-drawings', '--no-pictures'])
+def test_nothing_is_drawn_until_it_is_asked_for(run, tmp_path, option):
+    run(option)
     assert not (tmp_path / 'out' / 'vis').exists()
     run()
     assert len(list((tmp_path / 'out' / 'vis').iterdir())) == 8
@@ -54,9 +56,21 @@ def test_videos_are_annotated_once_for_a_score(run, folder, tmp_path):
         writer.write(cv2.imread(str(folder / '000.jpg')))
     writer.release()
     film = tmp_path / 'out' / 'vis' / 'film_video.mp4'
-    assert '4 of 4 inputs are done' in run('--no-pictures')
+    assert '4 of 4 inputs are done' in run('--no-drawings')
+    assert not film.parent.exists()  # though its frames are predicted
+    frames = json.loads((tmp_path / 'out' / 'coco' / 'annotations.json').read_text())['images']
+    assert [each.get('frame_id') for each in frames] == [None] * 3 + [0, 1]
+    run()
     first = film.stat().st_mtime_ns
-    run('--no-pictures')
+    run()
     assert film.stat().st_mtime_ns == first
-    run('--no-pictures', '--score-thr', 0)
+    run('--score-thr', 0)
     assert film.stat().st_mtime_ns > first
+
+
+def test_large_images_are_drawn_on_a_reduced_canvas(run, tmp_path):
+    drawing = tmp_path / 'out' / 'vis' / '000.jpg'
+    run()
+    size = cv2.imread(str(drawing)).shape[:2]
+    run('--draw-size', 50)  # the images have 64 x 64 pixels
+    assert size == (768, 768) and cv2.imread(str(drawing)).shape[:2] == (50, 50)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from mmseg_instbox.evaluation.functional.error_analysis import CORRECT, ERROR_KINDS
-from mmseg_instbox.visualization.error_pictures import KIND_COLORS, KIND_TITLES, draw_kinds
+from mmseg_instbox.visualization.error_kinds import KIND_COLORS, KIND_TITLES, draw_kinds
 
 IMAGE = np.full((100, 200, 3), 90, np.uint8)
 

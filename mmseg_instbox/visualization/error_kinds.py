@@ -1,10 +1,10 @@
 """Drawings of an image's objects and predictions, coloured and labelled by kind of error."""
 from collections.abc import Sequence
+from typing import Any
 
-import cv2
 import numpy as np
 
-from .drawing import DrawnObjects, draw_objects, enlarge, hatch_void
+from .drawing import DrawnObjects, canvas_crops, draw_objects, hatch_void, to_canvas
 
 MIN_SIZE = 720  # pixels of the longer side, so that labels can be read
 ALPHA = 0.35
@@ -31,7 +31,7 @@ KIND_TITLES = dict(
     duplicate='duplicate')
 
 
-def draw_kinds(image: np.ndarray, masks: np.ndarray, bboxes: np.ndarray, names: Sequence[str],
+def draw_kinds(image: np.ndarray, masks: Any, bboxes: np.ndarray, names: Sequence[str],
                kinds: Sequence[str], void: np.ndarray | None = None) -> np.ndarray:
     """Draw N objects or predictions of an image in the colours of their kinds.
 
@@ -39,12 +39,12 @@ def draw_kinds(image: np.ndarray, masks: np.ndarray, bboxes: np.ndarray, names: 
     at least ``MIN_SIZE`` pixels; ``void`` (H, W) bool is hatched. Masks (N, H, W) bool begin with
     the most important one; kinds are keys of ``KIND_COLORS``.
     """
-    factor = max(1, -(-MIN_SIZE // max(image.shape[:2])))
-    canvas = enlarge(image, factor, cv2.INTER_CUBIC)
+    canvas = to_canvas(image, MIN_SIZE)
     if void is not None:
-        canvas = hatch_void(canvas, void, factor)
+        canvas = hatch_void(canvas, void)
     colors = np.array([KIND_COLORS[kind] for kind in kinds], dtype=np.uint8).reshape(-1, 3)
     texts = [name if kind == 'correct' else f'{KIND_TITLES[kind]}: {name}'
              for name, kind in zip(names, kinds, strict=True)]
-    objects = DrawnObjects(masks, bboxes, texts, colors)
-    return draw_objects(canvas, objects, factor, ALPHA, with_boxes=False)
+    scale = canvas.shape[0] // image.shape[0]
+    objects = DrawnObjects(canvas_crops(masks, canvas.shape[:2]), bboxes * scale, texts, colors)
+    return draw_objects(canvas, objects, ALPHA, with_boxes=False)

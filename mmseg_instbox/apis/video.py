@@ -83,14 +83,8 @@ def annotate_video(inferencer: Any,
 
 def frame_objects(sample: SegDataSample, names: Sequence[str], score_thr: float,
                   colors: TrackColors | None) -> DrawnObjects:
-    """Returns what is drawn of a frame, and gives its instances ``track_ids``.
-
-    Args:
-        sample: With ``pred_instances``, best first.
-        names: Names of the labels.
-        score_thr: Instances of a lower score are left out.
-        colors: Chooses the colours, changed in place; None orders them by score.
-    """
+    """Returns what is drawn of a frame, from ``score_thr`` on, and gives its instances
+    ``track_ids``; ``colors`` chooses the colours, and None orders them by score."""
     shown = sample.pred_instances.scores >= score_thr
     found = sample.pred_instances[shown]
     boxes, labels, scores = (found[key].numpy() for key in ('bboxes', 'labels', 'scores'))
@@ -107,14 +101,8 @@ def frame_objects(sample: SegDataSample, names: Sequence[str], score_thr: float,
 
 
 def write_frames(frames: Iterable[np.ndarray], out_file: str, fps: float) -> int:
-    """Writes frames (H, W, 3) uint8 BGR of one size as a video.
-
-    Returns:
-        int: The number of frames.
-
-    Raises:
-        ValueError: OpenCV cannot write such a video, or there are no frames.
-    """
+    """Writes frames (H, W, 3) uint8 BGR of one size as a video, and returns their number;
+    ValueError if there are none or OpenCV cannot write such a video."""
     writer, number = None, 0
     try:
         for frame in frames:

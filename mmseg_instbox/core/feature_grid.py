@@ -89,13 +89,8 @@ def resize_grid(grid: Tensor, shape: tuple[int, int]) -> Tensor:
 
 def resize_to_extent(grid: Tensor, extent: tuple[float, float],
                      img_shape: tuple[int, int]) -> Tensor:
-    """Interpolates a grid ``(C, h, w)`` to the pixels ``(C, H, W)`` of its image.
-
-    Args:
-        grid: ``(C, h, w)`` float.
-        extent: ``(H', W')`` pixels that the grid covers, at least the image.
-        img_shape: ``(H, W)``.
-    """
+    """Interpolates a grid ``(C, h, w)``, which covers ``extent`` ``(H', W')``, at least the image,
+    to the pixels ``(C, H, W)`` of its image."""
     size = tuple(max(round(full), part) for full, part in zip(extent, img_shape, strict=True))
     full = F.interpolate(grid[None], size=size, mode='bilinear', align_corners=False)[0]
     return full[:, :img_shape[0], :img_shape[1]]

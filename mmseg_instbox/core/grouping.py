@@ -60,19 +60,11 @@ def smooth_boxes(boxes: Tensor, labels: Tensor, around: Tensor) -> Tensor:
 
 def cast_votes(boxes: Tensor, labels: Tensor, img_shape: tuple[int, int], bin_size: float,
                relative: bool) -> Tensor:
-    """Bins of the Hough space (category, size, centre) that each cell votes for.
+    """Bins of the Hough space (category, size, centre) that each cell votes for: ``(L, n)`` int64.
 
-    Args:
-        boxes: Of the cells.
-        labels: Of the cells.
-        img_shape: Bins are laid out from the image's centre, so that a flipped image votes in
-            flipped bins.
-        bin_size: Width of a bin, in sizes of the box (``relative``) or in pixels.
-        relative: Whether bins scale with the box. Then each cell votes at the two sizes next to its
-            own, half an octave apart.
-
-    Returns:
-        Tensor: ``(L, n)`` int64 keys of the bins; L is 2 if ``relative``, else 1.
+    Bins are ``bin_size`` wide, in sizes of the box if ``relative``, else in pixels, and laid out
+    from the image's centre, so that a flipped image votes in flipped bins. If ``relative``, L is 2:
+    each cell votes at the two sizes next to its own, half an octave apart.
     """
     low, high = boxes.T[:2], boxes.T[2:]
     if relative:

@@ -58,11 +58,10 @@ def best_categories(logits: Tensor, extent: tuple[float, float], img_shape: tupl
     full = [max(round(whole), part) for whole, part in zip(extent, img_shape, strict=True)]
     rows, cols = (between_cells(size, cells, whole, logits.device)
                   for size, cells, whole in zip(img_shape, logits.shape[1:], full, strict=True))
-    corners = _corners(logits.argmax(dim=0))
+    corners, around = _corners(logits.argmax(dim=0)), _corners(logits)
     best, mixed = _spread(corners[0], rows, cols), (corners != corners[0]).any(dim=0)
-    padded = F.pad(logits[None], (0, 1, 0, 1), mode='replicate')
-    most, least = (sign * F.max_pool2d(sign * padded, 2, 1)[0] for sign in (1, -1))
-    able = (mixed & ~(most < least.amax(dim=0))).flatten(1).any(dim=1).nonzero()[:, 0]
+    able = (mixed & ~(around.amax(dim=0) < around.amin(dim=0).amax(dim=0))).flatten(1).any(dim=1)
+    able = able.nonzero()[:, 0]
     cells = logits[able].flatten(1).T.contiguous()
     places = [each.split(max(chunk // max(len(able), 1), 1))
               for each in _spread(mixed, rows, cols).nonzero(as_tuple=True)]
@@ -135,11 +134,11 @@ def _decide(strip: Tensor, pixels: Tensor, near_by: tuple[Tensor, Tensor], categ
     strip[y, x] = choose(near, fits == categories[y, x], rows.share[y], cols.share[x], none)
 
 
-def _corners(owners: Tensor) -> Tensor:
-    """Owners ``(4, h, w)`` of each cell and of the next ones right, below and diagonal; the last
-    row and column repeat."""
-    both = torch.stack([owners, torch.cat([owners[:, 1:], owners[:, -1:]], dim=1)])
-    return torch.cat([both, torch.cat([both[:, 1:], both[:, -1:]], dim=1)])
+def _corners(grid: Tensor) -> Tensor:
+    """Values ``(4, ..., h, w)`` of each cell and of the next ones right, below and diagonal; the
+    last row and column repeat."""
+    both = torch.stack([grid, torch.cat([grid[..., 1:], grid[..., -1:]], dim=-1)])
+    return torch.cat([both, torch.cat([both[..., 1:, :], both[..., -1:, :]], dim=-2)])
 
 
 def _window(owners: Tensor, none: int) -> Tensor:

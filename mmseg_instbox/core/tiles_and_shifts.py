@@ -49,12 +49,8 @@ def forward_tiled(forward: Forward, inputs: Tensor, crop_size: tuple[int, int],
     grid; of the boxes that of the tile counts in which the cell lies farthest from the border,
     because a tile that cuts an object cannot know its box.
 
-    Args:
-        forward: The network.
-        inputs: ``(N, 3, H, W)``, sizes multiples of ``stride``.
-        crop_size: Height and width of a tile in pixels.
-        step: Pixels from tile to tile, down and right.
-        stride: Feature stride, of the coarser grid where there are two.
+    ``inputs`` are ``(N, 3, H, W)``, sizes multiples of ``stride``, that of the coarser grid;
+    ``crop_size`` and ``step`` are pixels down and right.
     """
     img_shape = tuple(inputs.shape[-2:])
     crop = [math.ceil(size / stride) * stride for size in crop_size]
@@ -118,24 +114,17 @@ def _cells_of_tile(grid: Tensor, tile: Tensor, origin: tuple[int, int]) -> tuple
 
 def forward_shifted(forward: Forward, inputs: Tensor, stride: int,
                     num: int) -> tuple[Tensor, Tensor]:
-    """Logits and boxes of a feature stride ``num`` times finer than the network's.
+    """Logits and boxes of ``inputs`` ``(N, 3, H, W)``, sizes multiples of ``stride``, at a feature
+    stride ``num`` times finer than ``stride``, that of the boxes.
 
     The copies are forwarded one after another, so memory stays that of one. Both results lie on the
-    grid of the boxes; logits of another stride are interpolated to it.
-
-    Args:
-        forward: The network.
-        inputs: ``(N, 3, H, W)``, sizes multiples of ``stride``.
-        stride: Feature stride of the boxes.
-        num: Number of copies a direction.
+    grid of the boxes.
     """
     logits, boxes = [], []
-    offsets = shift_offsets(stride, num)
-    for y in offsets:
-        for x in offsets:
-            logit, box = forward(shift_image(inputs, y, x))
-            logits.append(resize_grid(logit, box.shape[-2:]))
-            boxes.append(box + box.new_tensor([x, y, x, y])[:, None, None])
+    for y, x in itertools.product(shift_offsets(stride, num), repeat=2):
+        logit, box = forward(shift_image(inputs, y, x))
+        logits.append(resize_grid(logit, box.shape[-2:]))
+        boxes.append(box + box.new_tensor([x, y, x, y])[:, None, None])
     return interleave(logits, num), interleave(boxes, num)
 
 

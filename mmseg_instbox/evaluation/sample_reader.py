@@ -117,15 +117,11 @@ def read_instances(sample: dict, num_things: int,
 
 def ranked_labels(sample: dict, image_labels: np.ndarray, image_scores: np.ndarray,
                   num: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Turn each instance into up to ``num`` detections, one a label, as detectors are evaluated.
+    """Turn each instance into up to ``num`` detections, as detectors are evaluated: index of the
+    instance, label and score, (D,) each.
 
-    ``pred_instances`` may have ``label_scores`` (K, T), the score of each instance with each label;
-    without them each is one detection. Its own label and score, of ``image_labels`` and
-    ``image_scores`` (K,), come first.
-
-    Returns:
-        tuple[ndarray, ndarray, ndarray]: Of D detections the index of the instance, the label and
-        the score, (D,) each.
+    Its own label and score, of ``image_labels`` and ``image_scores`` (K,), come first, then those
+    of ``label_scores`` (K, T) of ``pred_instances``, if there are any.
     """
     table = sample['pred_instances'].get('label_scores')
     every = np.arange(len(image_labels))

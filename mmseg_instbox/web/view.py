@@ -27,13 +27,13 @@ def render(scene: Scene, ids: np.ndarray, found: InstanceData, layers: Sequence[
 
     Args:
         scene: The image.
-        ids: ``(h, w)`` int, the instance of each pixel, 0 none and k + 1 the k-th.
-        found: The instances, see :func:`.scene.shown_instances`.
+        ids: The instance of each pixel, as ``found`` of :func:`.scene.shown_instances`.
+        found: The instances, of which at most ``max_objects`` from ``score_thr`` on are shown.
         layers: What is drawn, of :data:`LAYERS`.
-        score_thr: Instances of a lower score are left out.
+        score_thr: Lowest score.
         dataset_meta: ``classes``, ``thing_classes`` and, if the data set has one, ``palette``.
         thing_ids: Index in ``classes`` of each thing class.
-        max_objects: Number of instances that are shown.
+        max_objects: Number of instances.
 
     Returns:
         dict: ``image`` a ``data:`` URL, ``width`` and ``height`` in pixels, ``runs`` the instance

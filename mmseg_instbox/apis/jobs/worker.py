@@ -31,14 +31,8 @@ class Shard(NamedTuple):
 
 @dataclass(frozen=True)
 class WorkerSettings:
-    """What a worker needs to know; can be pickled.
-
-    Attributes:
-        model: Arguments of ``InstBoxInferencer``.
-        expected: What its predictions depend on, as :func:`open_inferencer` returns it.
-        out: Path or address of the results.
-        batch_size: Number of images in a forward pass.
-    """
+    """What a worker needs to know; can be pickled: arguments of ``InstBoxInferencer``; what its
+    predictions depend on, of :func:`open_inferencer`; path or address of the results."""
     model: dict[str, Any]
     expected: dict[str, Any]
     out: str

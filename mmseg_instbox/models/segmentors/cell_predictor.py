@@ -36,12 +36,8 @@ class CellPredictor(DensePredictor):
         return self.predict_cells(inputs, metainfos)
 
     def predict(self, inputs: Tensor, data_samples: OptSampleList = None) -> SampleList:
-        """Category map and instances of a batch; arguments and errors as of :meth:`predict_dense`.
-
-        Returns:
-            list[SegDataSample]: The samples with ``seg_logits``, ``pred_sem_seg`` and
-            ``pred_instances`` at original size.
-        """
+        """The samples of a batch with ``seg_logits``, ``pred_sem_seg`` and ``pred_instances`` at
+        original size; arguments and errors as of :meth:`predict_dense`."""
         dense = self.predict_dense(inputs, data_samples)
         del inputs  # the largest tensor, if the caller holds it no longer
         data_samples = data_samples or [SegDataSample() for _ in dense]
@@ -53,13 +49,8 @@ class CellPredictor(DensePredictor):
         return data_samples
 
     def group(self, sample: SegDataSample, seg_map: Tensor, dense: DensePrediction) -> None:
-        """Groups the cells of an image and writes category map and instances on its sample.
-
-        Args:
-            sample: Changed in place.
-            seg_map: ``(H, W)`` int64 category of each pixel.
-            dense: Its ``probs`` and ``boxes`` are grouped.
-        """
+        """Groups the cells of an image and writes its category map ``(H, W)`` int64 and its
+        instances on the sample."""
         sample.pred_sem_seg = PixelData(data=seg_map[None])
         sample.pred_instances = to_instance_data(self.grouper(
             dense.probs, dense.boxes, dense.ori_shape, self.thing_ids, dense.extent, seg_map))

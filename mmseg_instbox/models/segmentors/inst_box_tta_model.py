@@ -99,14 +99,11 @@ def merge_views(views: list[DensePrediction], box_merge: str) -> tuple[Tensor, D
 
 
 def merge_boxes(boxes: Tensor, probs: Tensor, rule: str) -> Tensor:
-    """One box a cell ``(4, h, w)`` from those of V views.
+    """One box a cell ``(4, h, w)`` from those ``(V, 4, h, w)`` of V views, with category
+    probabilities ``(V, C, h, w)``.
 
-    Args:
-        boxes: ``(V, 4, h, w)``.
-        probs: ``(V, C, h, w)`` category probabilities of the same cells.
-        rule: ``'mean'``; ``'weighted'``: mean weighted by the probability that the view gives the
-            category that is best in all views together; ``'median'`` of each coordinate;
-            ``'first'``: that of the first view.
+    ``rule`` is ``'mean'``; ``'weighted'``: mean weighted by the probability that the view gives the
+    category that is best in all views together; ``'median'`` of each coordinate; or ``'first'``.
     """
     if rule == 'first':
         return boxes[0]

@@ -242,7 +242,7 @@ def test_a_video_becomes_a_video(succeed, passes, checkpoint, few, tmp_path):
 
 
 def test_drawings_need_a_directory_of_this_machine(fails, few):
-    assert '--no-pictures' in fails('predict', few, '--out', 'memory://out', exit_code=2)
+    assert '--no-drawings' in fails('predict', few, '--out', 'memory://out', exit_code=2)
 
 
 def test_results_go_to_a_store(succeed, checkpoint, few, tmp_path):

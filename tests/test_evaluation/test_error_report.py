@@ -16,7 +16,7 @@ from mmseg_instbox.evaluation.error_report import (
 )
 from mmseg_instbox.evaluation.functional.error_analysis import ImageErrors
 from mmseg_instbox.evaluation.replay import Regroup, replay
-from mmseg_instbox.visualization.error_pictures import KIND_COLORS
+from mmseg_instbox.visualization.error_kinds import KIND_COLORS
 
 THINGS = ('square', 'disc')
 

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from ..apis.jobs.prediction_job import PredictionJob
 
 
-
 @click.command(cls=CommandWithConfig)
 @click.argument('inputs', nargs=-1, required=True)
 @options('model', 'weights', 'device')
@@ -86,7 +85,7 @@ def predict(inputs: tuple[str, ...], out: str, overwrite: bool, batch_size: int,
                                '--no-drawings.')
     if str(model['model']).endswith('.py') and model['weights'] is None:
         raise click.UsageError(f'{model["model"]} is a config: give its --weights, too.')
-    load_package('apis.formats', 'apis.inst_box_inferencer')
+    load_package('apis.formats', 'apis.inst_box_inferencer', mask_heads=False)
     from ..apis.jobs.listing import list_inputs
     from ..apis.jobs.prediction_job import PredictionJob
     from ..apis.jobs.storage import Storage

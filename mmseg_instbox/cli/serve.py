@@ -44,7 +44,7 @@ def serve(model: str | None, weights: str | None, device: str | None, cfg_option
     if find_spec('gradio') is None:
         raise click.ClickException("The page needs Gradio, which is not installed: "
                                    "pip install 'mmseg_instbox[demo]'")
-    load_package('datasets', 'apis.inst_box_inferencer')
+    load_package('datasets', 'apis.inst_box_inferencer', mask_heads=False)
     from ..apis import InstBoxInferencer
     from ..web import LOOPBACK
     from ..web import serve as serve_page

@@ -1,5 +1,8 @@
 """Imports the package, which takes seconds, without the notices of its dependencies."""
+import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 
 import click
@@ -11,21 +14,38 @@ PACKAGES = ('registry', 'datasets.registered', 'engine.hooks', 'engine.loops',
             'visualization')
 
 
-def load_package(*modules: str) -> None:
+def load_package(*modules: str, mask_heads: bool = True) -> None:
     """Imports modules of the package, ``PACKAGES`` by default, and prepares the process for a run.
 
     Hides the notices of MMSegmentation and MMDetection about optional parts that are not installed,
     which this package does not need. The registries import further modules when they need them.
+
+    Args:
+        *modules: Names relative to the package.
+        mask_heads: Whether the heads of MaskFormer, which take no box head, can be built.
     """
     import cv2
     from mmengine.logging import MMLogger
     MMLogger.get_current_instance()  # so that its handler writes to the current stream
-    with quiet_imports():
+    with quiet_imports(), nullcontext() if mask_heads else _without_mmdet_models():
         for module in modules or PACKAGES:
             import_module(f'mmseg_instbox.{module}')
     # their warnings when a model is built concern defaults that our configs set
     warnings.filterwarnings('ignore', category=UserWarning, module=r'mm(cv|seg|det)\.')
     cv2.setNumThreads(0)  # OpenCV's own threads deadlock in forked data loader workers
+
+
+@contextmanager
+def _without_mmdet_models() -> Iterator[None]:
+    """Keeps ``mmseg.models`` from importing ``mmdet.models``, which two heads of it extend."""
+    if 'mmdet.models' in sys.modules:
+        yield
+        return
+    sys.modules['mmdet.models'] = None  # an import then raises ModuleNotFoundError
+    try:
+        yield
+    finally:
+        del sys.modules['mmdet.models']
 
 
 def announce_device() -> None:

@@ -77,14 +77,15 @@ def test_results_are_those_of_the_inferencer(succeed, checkpoint, few, tmp_path)
         assert cv2.imdecode(np.fromfile(out / 'vis' / name, np.uint8), -1) is not None
 
 
-def test_no_evaluation_is_imported(checkpoint, few, repo, tmp_path):
-    """mmdet's takes a second of the start; the checkpoint's config names metrics of it."""
+def test_nothing_needless_is_imported(checkpoint, few, repo, tmp_path):
+    """MMDetection takes a second of the start; the checkpoint's config names metrics of it."""
     code = f"""
 import sys
 from mmseg_instbox.cli.main import cli
 cli(['predict', {str(few)!r}, '--model', {str(checkpoint)!r}, '--out', {str(tmp_path)!r}],
     standalone_mode=False)
-needless = {{'mmdet.evaluation', 'mmdet.datasets', 'mmseg_instbox.engine.training'}}
+needless = {{'mmdet.evaluation', 'mmdet.datasets', 'mmdet.models', 'pandas',
+            'mmseg_instbox.engine.training'}}
 assert not needless & set(sys.modules)
 """
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True,

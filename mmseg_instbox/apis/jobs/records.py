@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.json
 import pyarrow.parquet as pq
 import torch
 from mmengine.structures import InstanceData, PixelData
@@ -24,6 +25,8 @@ _SCHEMA = pa.schema(dict(
     scores=pa.list_(pa.float32()), boxes=pa.list_(pa.list_(pa.float32(), 4)),
     masks=pa.list_(pa.string()), tracks=pa.list_(pa.int32()), map_labels=pa.list_(pa.int32()),
     map_masks=pa.list_(pa.string())).items())
+_JSON_SCHEMA = _SCHEMA.set(  # a list of a fixed size cannot be read from JSON
+    _SCHEMA.get_field_index('boxes'), pa.field('boxes', pa.list_(pa.list_(pa.float32()))))
 
 
 def to_record(image: JobInput, sample: SegDataSample, thing_classes: Sequence[str],
@@ -78,8 +81,14 @@ def from_record(row: dict[str, Any], category_map: bool = True,
 def write_shard(rows: Sequence[dict[str, Any]], meta: dict[str, Any], storage: Storage,
                 name: str) -> None:
     """Writes rows as a file, whole or not at all; ``meta`` (ready for JSON) becomes part of it."""
-    schema, content = _SCHEMA.with_metadata({'mmseg_instbox': json.dumps(meta)}), io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(list(rows), schema), content, compression='zstd')
+    # by way of JSON, because pandas is imported when a table is made of Python's objects
+    lines = '\n'.join(map(json.dumps, rows)).encode()
+    options = pyarrow.json.ReadOptions(block_size=max(len(lines), 1))
+    schema = pyarrow.json.ParseOptions(explicit_schema=_JSON_SCHEMA)
+    table = pyarrow.json.read_json(io.BytesIO(lines), options, schema).cast(
+        _SCHEMA.with_metadata({'mmseg_instbox': json.dumps(meta)}))
+    content = io.BytesIO()
+    pq.write_table(table, content, compression='zstd')
     storage.write(content.getvalue(), storage.inside(f'{FOLDER}/{name}'))
 
 
@@ -94,6 +103,9 @@ def read_shard(storage: Storage, path: str,
     """Returns the rows of a shard, all columns or some; None if the file is broken."""
     try:
         with storage.filesystem.open(path, 'rb') as file:
-            return pq.read_table(file, columns=columns and list(columns)).to_pylist()
+            content = pq.ParquetFile(file)  # read_table would import pandas
+            if not set(columns or ()) <= set(content.schema_arrow.names):
+                return None
+            return content.read(columns and list(columns)).to_pylist()
     except (pa.ArrowException, OSError, KeyError):  # incomplete, or not written by this package
         return None

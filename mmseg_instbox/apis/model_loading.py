@@ -1,4 +1,4 @@
-"""Loads a model that predicts, whatever kind of file it is in, and what its config says of it."""
+"""The model that comes with the package, and what a model's config says of prediction."""
 import copy
 from collections.abc import Callable
 from pathlib import Path
@@ -7,14 +7,14 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose
-from mmengine.registry import init_default_scope
 from torch import nn
 
-from ..deploy.exported_segmentor import ExportedSegmentor
-from ..deploy.sessions import is_exported
-from ..engine import model_loading
+from ..engine.model_index import index_root
+from ..engine.model_loading import load_model
 from ..errors import InvalidInputError, MissingFileError
 from ..utils.foreign_errors import convert_errors
+
+__all__ = ['autocast_dtype', 'build_pipeline', 'default_weights', 'load_model', 'model_meta']
 
 PRECISIONS = dict(fp32=None, bf16=torch.bfloat16, fp16=torch.float16)
 DEFAULT_WEIGHTS = 'demo/instbox_mobilenet-v2_voc20.pth'
@@ -22,49 +22,15 @@ _LOADING = ('LoadAnnotations', 'LoadInstAnnotations')
 _RESIZING = ('Resize', 'ResizeShortestEdge', 'ResizeToMultiple', 'RandomResize')
 
 
-def load_model(model: str | Path | Config,
-               weights: str | Path | None = None,
-               device: str | torch.device | None = None,
-               cfg_options: dict | None = None,
-               allow_pickle: bool = False) -> nn.Module:
-    """Builds a model, loads its weights and makes it ready to predict.
-
-    Args:
-        model: A file that ``instbox export`` wrote; or a name of the model index, the path of a
-            config file, a ``Config``, or a checkpoint that carries its config.
-        weights: Checkpoint, as path or http(s) address; by default what the model index has.
-        device: By default a GPU if there is one, for exported models the CPU.
-        cfg_options: Settings that override the config's, by dotted keys.
-        allow_pickle: Trust the checkpoint, and the config in it; both can then run code.
-
-    Returns:
-        nn.Module: In eval mode, with ``cfg`` (Config) and ``dataset_meta`` (dict with ``classes``,
-        ``thing_classes`` and ``palette``).
-
-    Raises:
-        FileNotFoundError: A file is missing.
-        ValueError: A file is broken, is not to be trusted or does not fit, the name is unknown, or
-            weights are given for an exported model.
-    """
-    if not is_exported(model):
-        return model_loading.load_model(model, weights, device, cfg_options, allow_pickle)
-    if weights is not None:
-        raise InvalidInputError(f'{model} is an exported model and has its weights in it: leave '
-                                f'{weights} out.')
-    init_default_scope('mmseg')
-    return ExportedSegmentor(model, device, cfg_options).eval()
-
-
 def default_weights() -> Path:
     """Returns the path of the checkpoint that comes with the package.
 
     Raises:
-        FileNotFoundError: It does not exist.
+        MissingFileError: It does not exist.
     """
-    package = Path(__file__).resolve().parents[1]
-    for root in (package / '.mim', package.parent):
-        if (root / DEFAULT_WEIGHTS).is_file():
-            return root / DEFAULT_WEIGHTS
+    file = index_root() / DEFAULT_WEIGHTS
+    if file.is_file():
+        return file
     raise MissingFileError(f'{DEFAULT_WEIGHTS}, the model that comes with the package, does not '
                            "exist: name a model, as in InstBoxInferencer('my_config.py', "
                            "'my_checkpoint.pth').")
@@ -74,7 +40,7 @@ def model_meta(model: nn.Module) -> dict[str, Any]:
     """Returns ``classes``, ``thing_classes`` and ``palette`` of a model that finds instances.
 
     Raises:
-        ValueError: The model finds no instances, or lacks names of categories.
+        InvalidInputError: The model finds no instances, or lacks names of categories.
     """
     if not hasattr(model, 'forward_dense') or not hasattr(model, 'grouper'):
         raise InvalidInputError(f'{type(model).__name__} finds no instances: the inferencer takes '
@@ -90,12 +56,12 @@ def model_meta(model: nn.Module) -> dict[str, Any]:
     return meta
 
 
-def build_pipeline(cfg: Any, at_own_size: bool) -> Callable[[dict], dict]:
+def build_pipeline(cfg: Config, at_own_size: bool) -> Callable[[dict], dict]:
     """Builds the test transforms of ``test_pipeline`` or ``test_dataloader``, starting from an
     array, without annotations and, if wanted, without those that scale the image.
 
     Raises:
-        ValueError: The config has no test pipeline that can be built.
+        InvalidInputError: The config has no test pipeline that can be built.
     """
     with convert_errors('test_pipeline of the config cannot be built'):
         pipeline = cfg.get('test_pipeline')
@@ -115,7 +81,7 @@ def autocast_dtype(precision: str, model: nn.Module,
     """Returns the type of the network's convolutions, None for float32.
 
     Raises:
-        ValueError: The precision is unknown, or not available for the model or on the device.
+        InvalidInputError: It is unknown, or not available for the model or on the device.
     """
     if precision not in PRECISIONS:
         raise InvalidInputError(f'precision is one of {tuple(PRECISIONS)}, got {precision!r}.')

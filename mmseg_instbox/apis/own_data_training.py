@@ -7,7 +7,7 @@ import torch
 from rich.console import Console
 
 from ..engine import run_training, training_config
-from ..engine.categories.category_transfer import start_from
+from ..engine.category_transfer import start_from
 from ..engine.hooks import ProgressLineHook
 from ..engine.training import check_work_dir
 from ..errors import InvalidInputError

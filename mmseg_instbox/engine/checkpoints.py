@@ -20,9 +20,6 @@ from .config_io import config_from_json, near_files
 
 TRUST = ('if you trust where it comes from, pass allow_pickle=True (--allow-pickle on the command '
          'line)')
-# what torch.load raises on a file that is no checkpoint, or no longer one
-UNREADABLE = (RuntimeError, EOFError, OSError, ValueError, LookupError, AttributeError,
-              ImportError, TypeError)
 HTTP = ('http://', 'https://')
 
 
@@ -45,19 +42,17 @@ def read_checkpoint(path: str | Path, allow_pickle: bool = False) -> dict:
     file = local_checkpoint(path)
     try:
         checkpoint = torch.load(file, map_location='cpu', weights_only=not allow_pickle)
-    except pickle.UnpicklingError as error:
-        if not zipfile.is_zipfile(file) and file.read_bytes()[:1] != b'\x80':
+    except Exception as error:
+        with file.open('rb') as opened:
+            pickled = zipfile.is_zipfile(file) or opened.read(1) == b'\x80'
+        if not isinstance(error, pickle.UnpicklingError) or not pickled:
             raise BrokenCheckpointError(
-                f'{file} is no checkpoint: give a .pth file that a training or '
-                'tools/model_converters/publish_model.py wrote.') from error
+                f'{file} cannot be read as a checkpoint: it may be cut off, or another kind of '
+                f'file ({reason(error)}).') from error
         found = re.search(r'GLOBAL (\S+)', str(error))  # in a long message
         raise InvalidInputError(f'{file} holds more than weights and plain data '
                                 f'({found[1] if found else "pickled objects"}), so reading it '
                                 f'could run code: {TRUST}.') from error
-    except UNREADABLE as error:
-        raise BrokenCheckpointError(
-            f'{file} cannot be read as a checkpoint: it may be cut off, or another kind of file '
-            f'({reason(error)}).') from error
     parts = [checkpoint]
     if isinstance(checkpoint, dict):
         parts = [checkpoint.get('state_dict'), checkpoint.get('meta')]
@@ -82,12 +77,11 @@ def local_checkpoint(path: str | Path, hint: str = '') -> Path:
     """
     address = str(path)
     if address.startswith(HTTP):
-        # two addresses may end in the same file name
-        digest = hashlib.sha256(address.encode()).hexdigest()[:8]
+        digest = hashlib.sha256(address.encode()).hexdigest()[:8]  # file names may be the same
         return download(address, f'{digest}-', hint)
     if '://' in address:
-        raise InvalidInputError(f'{address} is no http or https address: download the file and '
-                                'give its path.')
+        raise InvalidInputError(f'{address} is no http(s) address: download the file and give its '
+                                'path.')
     file = Path(path).expanduser()
     if file.is_dir():
         found = ', '.join(sorted(each.name for each in file.glob('*.pth'))) or 'none'
@@ -143,8 +137,7 @@ def checkpoint_config(checkpoint: dict, allow_pickle: bool = False,
     for key in without:
         cfg.pop(key, None)
     if allow_pickle:
-        if cfg.get('custom_imports'):
-            import_modules_from_strings(**cfg.custom_imports)
+        import_modules_from_strings(**cfg.get('custom_imports') or dict(imports=None))
         return cfg
     try:
         check_config_is_data(cfg.to_dict(), 'The config in the checkpoint')

@@ -35,8 +35,7 @@ def check_config_is_data(cfg: dict, source: str = 'The config') -> None:
     # metrics import mmdet, which takes a second
     names = registered_names(() if EVALUATORS & cfg.keys() else ('metric', ))
     for place, key, value in walk(cfg, 'cfg'):
-        problem = _problem(key, value, names)
-        if problem:
+        if problem := _problem(key, value, names):
             raise InvalidInputError(f'{source} is not data alone: {place} {problem}.')
 
 
@@ -57,9 +56,7 @@ def _problem(key: Any, value: Any, names: dict[str, set[str]]) -> str | None:
 
 
 def _type_problem(value: Any, names: dict[str, set[str]]) -> str | None:
-    if not isinstance(value, str):
-        return f'is {value!r}, and no name'
-    scope, _, name = value.rpartition('.')
+    scope, _, name = value.rpartition('.') if isinstance(value, str) else ('', '', None)
     known = names.get(scope, ()) if scope else set().union(*names.values())
     if name not in known:
         return f'is {value!r}, which no registry of {", ".join(OWN_SCOPES)} has'

@@ -31,7 +31,7 @@ def find_config(name: str) -> str:
         return name
     if path.suffix == '.py' or len(path.parts) > 1:
         raise MissingFileError(f'There is no config file {name!r}{near_files(path)}')
-    return str(find_model(name)[0])
+    return find_model(name)[0]
 
 
 def near_files(path: Path) -> str:
@@ -43,27 +43,24 @@ def near_files(path: Path) -> str:
     return f'; near it are {", ".join(near)}.' if near else '.'
 
 
-def load_config(path: str, options: dict | None = None) -> Config:
-    """Read a config file and merge ``--cfg-options`` into it.
+def load_config(name: str, options: dict | None = None) -> Config:
+    """Read a config and merge ``--cfg-options`` into it.
 
     Settings of data loaders that only workers have are dropped where ``num_workers`` is 0.
 
     Args:
-        path: The config file.
+        name: The config file, or a name in the model index.
         options: Dotted keys with their values, as ``mmengine.DictAction`` gives them.
 
     Raises:
         MissingFileError: There is no such file.
         InvalidInputError: It is no config, or the options do not fit it.
     """
-    if not Path(path).is_file():
-        raise MissingFileError(f'There is no config file {path!r}: give the path of a .py file, '
-                               'for example one below configs/.')
+    path = find_config(name)
     with convert_errors(f'The config {path} cannot be read'):
         cfg = Config.fromfile(path)
-    if options:
-        with convert_errors(f'--cfg-options do not fit the config {path}'):
-            cfg.merge_from_dict(options)
+    with convert_errors(f'--cfg-options do not fit the config {path}'):
+        cfg.merge_from_dict(options or {})
     for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         loader = cfg.get(name)
         if isinstance(loader, dict) and not loader.get('num_workers'):
@@ -87,13 +84,8 @@ def config_from_json(text: str) -> Config:
     Raises:
         InvalidInputError: The text is no such JSON.
     """
-    try:
-        content = json.loads(text, object_hook=_decode)
-        if isinstance(content, dict):
-            return Config(content)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise InvalidInputError(f'A config in JSON cannot be read: {error}.') from error
-    raise InvalidInputError(f'A config in JSON must be an object, got {type(content).__name__}.')
+    with convert_errors('A config in JSON cannot be read'):
+        return Config(json.loads(text, object_hook=_decode))
 
 
 def _encode(value: Any, place: str, key: str = '') -> Any:
@@ -102,16 +94,16 @@ def _encode(value: Any, place: str, key: str = '') -> Any:
         value = value.tolist()
     # a class, or the path of an object (torch.optim.SGD), which has more dots than scope.Name
     if key == 'type' and (callable(value) or isinstance(value, str) and value.count('.') > 1):
-        thing = get_object_from_string(value) if isinstance(value, str) else value
-        name = registered_name(thing)
+        name = registered_name(
+            get_object_from_string(value) if isinstance(value, str) else value)
         if name is None:
             raise InvalidInputError(f'{place} is {value!r}, which is in no registry: register it '
                                     'and give its name.')
         return name
-    if value is None or isinstance(value, bool | int | str):
+    if isinstance(value, float) and not math.isfinite(value):
+        return {'$float': str(value)}
+    if value is None or isinstance(value, bool | int | float | str):
         return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else {'$float': str(value)}
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, list | tuple):
@@ -129,12 +121,6 @@ def _encode(value: Any, place: str, key: str = '') -> Any:
 
 def _decode(content: dict) -> Any:
     """The Python value of one JSON object; those within it are decoded already."""
-    if len(content) == 1:
-        (key, value), = content.items()
-        if key == '$tuple':
-            return tuple(value)
-        if key == '$float':
-            return float(value)
-        if key == '$dict':
-            return dict(value)
-    return content
+    decoders = {'$tuple': tuple, '$float': float, '$dict': dict}
+    key = next(iter(content), None)
+    return decoders[key](content[key]) if len(content) == 1 and key in decoders else content

@@ -19,11 +19,10 @@ class BudgetTrainLoop(IterBasedTrainLoop):
     Extends :class:`mmengine.runner.IterBasedTrainLoop`. The learning rates of the optimizer are
     multiplied by ``min(1, p / warmup) * (1 - p) ** power``, where the progress ``p`` is the share
     that has passed of the minutes or of ``max_iters``, whichever is larger (the first factor counts
-    it from the first iteration). So a config needs
-    neither a ``param_scheduler`` nor the time that an iteration takes. The model is validated
-    before the first iteration, then ``validations`` times at equal distances, or less often where
-    that would take more than a fifth of the time, and after the last iteration. A resumed run goes
-    on with the time that it had left.
+    it from the first iteration). So a config needs neither a ``param_scheduler`` nor the time that
+    an iteration takes. The model is validated before the first iteration, then ``validations``
+    times at equal distances, or less often where that would take more than a fifth of the time, and
+    after the last iteration. A resumed run goes on with the time that it had left.
 
     Args:
         runner: The runner.
@@ -62,8 +61,7 @@ class BudgetTrainLoop(IterBasedTrainLoop):
             return done
         seconds = 60 * self.minutes
         seconds -= min(FINAL_VALIDATIONS * self._seconds, LONGEST_SHARE * seconds)
-        passed = (monotonic() - self._start) / seconds
-        return min(1., max(done, passed))
+        return min(1., max(done, (monotonic() - self._start) / seconds))
 
     def run(self) -> None:
         """Train."""
@@ -84,16 +82,13 @@ class BudgetTrainLoop(IterBasedTrainLoop):
         progress = self.progress
         if progress >= 1:
             self._max_iters = self._iter + 1
-        self._set_learning_rates(min(progress, LAST_PROGRESS))
-        super().run_iter(data_batch)
-        self.runner.message_hub.update_info('trained_seconds', monotonic() - self._start)
-
-    def _set_learning_rates(self, progress: float) -> None:
+        progress = min(progress, LAST_PROGRESS)
         begun = progress - self._began + 1 / self._max_iters
-        rise = min(1., begun / self.warmup) if self.warmup else 1.
-        factor = rise * (1 - progress)**self.power
+        factor = (1 - progress)**self.power * min(1., begun / self.warmup if self.warmup else 1.)
         for group in self.runner.optim_wrapper.param_groups:
             group['lr'] = group['initial_lr'] * factor
+        super().run_iter(data_batch)
+        self.runner.message_hub.update_info('trained_seconds', monotonic() - self._start)
 
     def _decide_current_val_interval(self) -> None:
         """Validate now if it is time; the parent would at equal numbers of iterations."""

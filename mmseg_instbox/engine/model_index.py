@@ -35,11 +35,7 @@ def find_model(name: str) -> tuple[str, str | None]:
 
 
 def index_root() -> Path:
-    """The folder with ``model-index.yml`` and ``configs``: of the installed package or a checkout.
-
-    Raises:
-        MissingFileError: The installation carries no model index.
-    """
+    """The folder with ``model-index.yml`` and ``configs``: of the package or of a checkout."""
     for folder in (PACKAGE / '.mim', PACKAGE.parent):
         if (folder / 'model-index.yml').is_file():
             return folder
@@ -51,7 +47,6 @@ def index_root() -> Path:
 def _models() -> dict[str, dict]:
     """The entries of all metafiles by name."""
     root = index_root()
-    metafiles = yaml.safe_load((root / 'model-index.yml').read_text())['Import']
-    entries = [entry for file in metafiles
-               for entry in yaml.safe_load((root / file).read_text())['Models']]
-    return {entry['Name']: entry for entry in entries}
+    return {entry['Name']: entry
+            for file in yaml.safe_load((root / 'model-index.yml').read_text())['Import']
+            for entry in yaml.safe_load((root / file).read_text())['Models']}

@@ -1,4 +1,4 @@
-"""Builds a network from a name, a config or a checkpoint, with its weights."""
+"""Builds a network from a name, a config, a checkpoint or an exported file, with its weights."""
 import copy
 import logging
 from pathlib import Path
@@ -11,13 +11,15 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from torch import nn
 
+from ..deploy.exported_segmentor import ExportedSegmentor
+from ..deploy.sessions import is_exported
 from ..errors import InvalidInputError
 from ..utils import walk
 from ..utils.foreign_errors import convert_errors
-from .categories.dataset_meta import complete_dataset_meta
+from .categories import complete_dataset_meta
 from .checkpoints import checkpoint_config, read_checkpoint
 from .config_check import EVALUATORS
-from .config_io import find_config, load_config
+from .config_io import load_config
 from .model_index import find_model
 
 CHECKPOINT_SUFFIXES = ('.pth', '.pt', '.ckpt', '.bin')
@@ -34,10 +36,10 @@ def load_model(model: str | Path | Config,
     weights to start a training from is left out.
 
     Args:
-        model: A name of the model index, the path of a config file, a ``Config``, or a checkpoint
-            that carries its config.
+        model: A file that ``instbox export`` wrote; or a name of the model index, the path of a
+            config file, a ``Config``, or a checkpoint that carries its config.
         weights: Checkpoint, as path or http(s) address; by default what the model index has.
-        device: As for :func:`choose_device`.
+        device: By default a GPU if there is one, for exported models the CPU.
         cfg_options: Settings that override the config's, by dotted keys.
         allow_pickle: Trust the checkpoint: let it hold pickled objects, and let a config in it
             import modules and name any type. All of that can run code.
@@ -48,14 +50,19 @@ def load_model(model: str | Path | Config,
 
     Raises:
         MissingFileError: The config or the checkpoint is missing.
-        InvalidInputError: The name or the device is unknown, the checkpoint is none, is not to be
-            trusted, carries no config or is of another architecture, or the names of the categories
-            are missing.
+        InvalidInputError: The name or the device is unknown, a file is broken, is not to be
+            trusted, carries no config or is of another architecture, the names of the categories
+            are missing, or weights are given for an exported model.
     """
+    if is_exported(model):
+        if weights is not None:
+            raise InvalidInputError(f'{model} is an exported model and has its weights in it: '
+                                    f'leave {weights} out.')
+        init_default_scope('mmseg')
+        return ExportedSegmentor(model, device, cfg_options).eval()
     device = choose_device(device)
     cfg, checkpoint, source = read_model(model, weights, allow_pickle)
-    if cfg_options:
-        cfg.merge_from_dict(cfg_options)
+    cfg.merge_from_dict(cfg_options or {})
     network = build_network(cfg)
     if checkpoint is None:
         print_log('No weights were given: the model predicts with random ones.', 'current',
@@ -71,36 +78,30 @@ def load_model(model: str | Path | Config,
 def read_model(model: str | Path | Config, weights: str | Path | None = None,
                allow_pickle: bool = False) -> tuple[Config, dict | None, str]:
     """Config, checkpoint (None without weights) and where that is from; see :func:`load_model`."""
-    path, name = (Path(), '') if isinstance(model, Config) else (Path(model), str(model))
-    if path.suffix in CHECKPOINT_SUFFIXES or '://' in name:
+    if isinstance(model, Config):
+        cfg = copy.deepcopy(model)
+    elif Path(model).suffix in CHECKPOINT_SUFFIXES or '://' in str(model):
         if weights is not None:
             raise InvalidInputError(f'{model} and {weights} are checkpoints both: give the config '
                                     'as model, or one of them alone.')
-        return _read_alone(model, allow_pickle)
-    if isinstance(model, Config):
-        cfg = copy.deepcopy(model)
-    elif path.is_file() or path.suffix == '.py' or len(path.parts) > 1:
-        cfg = load_config(find_config(name))
+        checkpoint = read_checkpoint(model, allow_pickle)
+        cfg = checkpoint_config(checkpoint, allow_pickle, without=EVALUATORS)
+        if cfg is None:
+            python = ('its config only as Python, which is not run'
+                      if 'cfg' in (checkpoint.get('meta') or {}) else 'no config')
+            raise InvalidInputError(f'{model} carries {python}: give the config, or its name in '
+                                    'the model index, as model and this file as weights.')
+        return cfg, checkpoint, str(model)
     else:
-        config, known = find_model(name)
-        if weights is None and known is None:
-            raise InvalidInputError(f'The model index has no weights for {model}: train it, and '
-                                    'give the checkpoint as weights.')
-        cfg, weights = load_config(config), weights or known
-    if weights is None:
-        return cfg, None, ''
-    return cfg, read_checkpoint(weights, allow_pickle), str(weights)
-
-
-def _read_alone(file: str | Path, allow_pickle: bool) -> tuple[Config, dict, str]:
-    checkpoint = read_checkpoint(file, allow_pickle)
-    cfg = checkpoint_config(checkpoint, allow_pickle, without=EVALUATORS)
-    if cfg is None:
-        python = ('its config only as Python, which is not run'
-                  if 'cfg' in (checkpoint.get('meta') or {}) else 'no config')
-        raise InvalidInputError(f'{file} carries {python}: give the config, or its name in the '
-                                'model index, as model and this file as weights.')
-    return cfg, checkpoint, str(file)
+        name = str(model)
+        if not (Path(name).is_file() or Path(name).suffix == '.py' or len(Path(name).parts) > 1):
+            name, known = find_model(name)
+            weights = weights or known
+            if weights is None:
+                raise InvalidInputError(f'The model index has no weights for {model}: train it, '
+                                        'and give the checkpoint as weights.')
+        cfg = load_config(name)
+    return cfg, None if weights is None else read_checkpoint(weights, allow_pickle), str(weights)
 
 
 def build_network(cfg: Config) -> nn.Module:
@@ -115,11 +116,9 @@ def build_network(cfg: Config) -> nn.Module:
     with convert_errors(f'{name} has a model that cannot be built'):
         model = copy.deepcopy(cfg.model)
         for _, _, node in walk(model):
-            if isinstance(node, dict):
-                if 'Pretrained' in str(node.get('init_cfg')):
-                    node['init_cfg'] = None
-                if node.get('pretrained') is not None:
-                    node['pretrained'] = None
+            for key in ('init_cfg', 'pretrained') if isinstance(node, dict) else ():
+                if key == 'pretrained' or 'Pretrained' in str(node.get(key)):
+                    node.pop(key, None)
         model['train_cfg'] = None
         init_default_scope(cfg.get('default_scope') or 'mmseg')
         return MODELS.build(model)
@@ -146,12 +145,11 @@ def load_weights(network: nn.Module, checkpoint: dict, source: str) -> None:
     fitting = {key: value for key, value in state.items() if key not in other}
     with convert_errors(f'{source} has weights that cannot be loaded'):
         missing, unexpected = network.load_state_dict(fitting, strict=False)
-    problems = {
-        'missing': [key for key in missing
-                    if key not in state and not key.endswith('num_batches_tracked')],
-        'unexpected': unexpected,
-        'of another shape': [f'{key} {tuple(state[key].shape)} instead of {tuple(own[key].shape)}'
-                             for key in own if key in other]}
+    missing = [key for key in missing
+               if key not in state and not key.endswith('num_batches_tracked')]
+    shapes = [f'{key} {tuple(state[key].shape)} instead of {tuple(own[key].shape)}'
+              for key in own if key in other]
+    problems = {'missing': missing, 'unexpected': unexpected, 'of another shape': shapes}
     found = [f'{len(keys)} {what} ({_some(keys)})' for what, keys in problems.items() if keys]
     if found:
         raise InvalidInputError(f'{source} is of another architecture than the config ({len(own)} '

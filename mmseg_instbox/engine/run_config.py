@@ -15,8 +15,8 @@ from ..errors import InvalidInputError
 from ..utils import walk
 from ..utils.foreign_errors import convert_errors
 from ..utils.openmmlab import quiet_imports
-from .categories.run_categories import settle_categories
-from .config_io import find_config, load_config
+from .categories import settle_categories
+from .config_io import load_config
 
 # the terminal shows neither longer reports of MMEngine's runner, nor lines for each parameter, nor
 # notices that ask nothing of a user
@@ -26,19 +26,15 @@ FILE_ONLY = ('paramwise_options', '"FileClient" will', '"HardDiskBackend" is', '
 
 def read_run_config(config: str, work_dir: str | None = None, cfg_options: dict | None = None,
                     launcher: str = 'none') -> Config:
-    """Read the config of a run.
+    """Read the config of a run, as :func:`load_config` does, and settle its categories.
 
     Args:
         config: A config file, or a name in the model index.
         work_dir: Where the run writes; None: as the config says, else ``work_dirs/CONFIG_NAME``.
         cfg_options: Dotted keys with their values.
         launcher: ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
-
-    Raises:
-        MissingFileError: There is no such file.
-        InvalidInputError: It is no config, or the options do not fit it.
     """
-    cfg = load_config(find_config(config), cfg_options)
+    cfg = load_config(config, cfg_options)
     settle_categories(cfg)
     cfg.launcher = launcher
     cfg.work_dir = work_dir or cfg.get('work_dir') or str(
@@ -47,16 +43,10 @@ def read_run_config(config: str, work_dir: str | None = None, cfg_options: dict 
 
 
 def check_save_best(cfg: Config) -> None:
-    """Check that the metrics report the figure by which the best checkpoint is chosen.
+    """Raise InvalidInputError if no metric reports the figure of ``save_best``.
 
-    A figure of ours is better when it is greater, which MMEngine cannot tell from all their names.
-
-    Args:
-        cfg: The config; ``rule`` is set where it is not given. Nothing is checked if the figures of
-            a metric are not known.
-
-    Raises:
-        InvalidInputError: ``save_best`` names another figure.
+    Nothing is checked if the figures of a metric are not known. A figure of ours is better when it
+    is greater, which MMEngine cannot tell from all their names: ``rule`` is set to that.
     """
     evaluator = cfg.get('val_evaluator') or []
     figures = []
@@ -68,16 +58,14 @@ def check_save_best(cfg: Config) -> None:
         prefix = f'{metric["prefix"]}/' if metric.get('prefix') else ''
         figures += [f'{prefix}{figure}' for figure in kind.figures]
     for place, _, hook in walk(cfg.get('default_hooks'), 'default_hooks'):
-        names = hook.get('save_best') if isinstance(hook, dict) else None
-        if not names or not figures:
-            continue
-        for name in [names] if isinstance(names, str) else names:
+        names = hook.get('save_best') if isinstance(hook, dict) and figures else None
+        for name in [names] if isinstance(names, str) else names or ():
             if name not in ('auto', *figures):
                 near = get_close_matches(str(name), figures, 1)
                 hint = f' Did you mean {near[0]!r}?' if near else ''
                 raise InvalidInputError(f'{place}.save_best is {name!r}, but the metrics of '
                                         f'val_evaluator report {", ".join(figures)}.{hint}')
-        hook.setdefault('rule', 'greater')
+            hook.setdefault('rule', 'greater')
 
 
 def adapt_to_cpu(cfg: Config) -> None:
@@ -101,23 +89,18 @@ def adapt_to_cpu(cfg: Config) -> None:
     if synchronized:
         print_log(f'No GPU here: {len(synchronized)} SyncBN of the model become BN, so each '
                   'process normalizes with its own batch.', 'current')
-    if cfg.get('launcher', 'none') != 'none':
-        _start_gloo(cfg)
-
-
-def _start_gloo(cfg: Config) -> None:
-    """Join the process group and wrap the model as MMEngine cannot do without a GPU."""
-    if cfg.launcher != 'pytorch':
-        raise InvalidInputError(f'--launcher {cfg.launcher} needs GPUs and this machine has none: '
+    launcher = cfg.get('launcher', 'none')
+    if launcher == 'none':
+        return
+    if launcher != 'pytorch':
+        raise InvalidInputError(f'--launcher {launcher} needs GPUs and this machine has none: '
                                 'use --launcher pytorch (tools/dist_train.sh), or none.')
     if not torch.distributed.is_initialized():
         seconds = cfg.get('env_cfg', {}).get('dist_cfg', {}).get('timeout')
         timeout = None if seconds is None else timedelta(seconds=seconds)
         torch.distributed.init_process_group('gloo', timeout=timeout)
-    cfg.model_wrapper_cfg = dict(
-        type='MMDistributedDataParallel',
-        device_ids=None,
-        broadcast_buffers=False,
+    cfg.model_wrapper_cfg = dict(  # MMEngine's own wrapper needs a GPU
+        type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False,
         find_unused_parameters=cfg.get('find_unused_parameters', False))
 
 

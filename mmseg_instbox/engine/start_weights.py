@@ -22,9 +22,8 @@ ZOOS = {'open-mmlab': zoo.get_external_models, 'openmmlab': zoo.get_external_mod
 def check_weights(cfg: Config, allow_pickle: bool = False) -> None:
     """Read the checkpoint that a run starts from as data, before MMEngine unpickles it.
 
-    Args:
-        cfg: The config of a run, changed in place: ``load_from`` becomes the file that was read.
-        allow_pickle: Trust the file and leave it to MMEngine.
+    ``load_from`` of the config becomes the file that was read. With ``allow_pickle`` the file is
+    trusted and left to MMEngine.
 
     Raises:
         MissingFileError: There is no such file.
@@ -46,12 +45,9 @@ def check_weights(cfg: Config, allow_pickle: bool = False) -> None:
 def check_pretrained(cfg: Config, allow_pickle: bool = False) -> None:
     """Read the weights that ``init_cfg`` and ``pretrained`` of a model name, as data.
 
-    Names of MMEngine's model zoos (``open-mmlab://...``) are only downloaded, so that a missing
-    network is reported at once: who runs MMEngine trusts its authors.
-
-    Args:
-        cfg: The config of a training; addresses become the files that were read.
-        allow_pickle: Trust the files and leave them to MMEngine.
+    Addresses in the config become the files that were read. Names of MMEngine's model zoos
+    (``open-mmlab://...``) are only downloaded, so that a missing network is reported at once: who
+    runs MMEngine trusts its authors.
 
     Raises:
         MissingFileError: There is no such file.
@@ -59,13 +55,12 @@ def check_pretrained(cfg: Config, allow_pickle: bool = False) -> None:
             message says where to put it and how to train without it.
     """
     for place, _, node in walk(cfg.get('model'), 'model'):
-        if not isinstance(node, dict):
-            continue
-        key = 'checkpoint' if node.get('type') == 'Pretrained' else 'pretrained'
-        source = node.get(key)
+        is_init = isinstance(node, dict) and node.get('type') == 'Pretrained'
+        key = 'checkpoint' if is_init else 'pretrained'
+        source = node.get(key) if isinstance(node, dict) else None
         if not isinstance(source, str) or not source:
             continue
-        setting = f'{place}.pretrained' if key == 'pretrained' else re.sub(r'\[\d+\]$', '', place)
+        setting = re.sub(r'\[\d+\]$', '', place) if is_init else f'{place}.pretrained'
         option = re.sub(r'\[(\d+)\]', r'.\1', setting)
         hint = f', or leave it out with --cfg-options {option}=None'
         if '://' in source and not source.startswith(HTTP):
@@ -86,10 +81,6 @@ def last_checkpoint(work_dir: str | Path) -> Path | None:
     One that cannot be read, or whose content does not fit its checksums (PyTorch's reader does not
     compare them), is renamed to ``NAME.broken`` and named in the log, and the one before it is
     tried. A checkpoint with pickled objects counts as sound.
-
-    Args:
-        work_dir: Directory of the run, with ``iter_N.pth`` or ``epoch_N.pth``, or with
-            ``last_checkpoint``, a file that holds the path of the last one.
     """
     for file in candidates(work_dir):
         try:
@@ -101,12 +92,12 @@ def last_checkpoint(work_dir: str | Path) -> Path | None:
                 file.replace(aside)
             print_log(f'{error} It is now called {aside.name}, and the one before it is tried.',
                       'current', logging.WARNING)
-            continue
         except FileNotFoundError:
-            continue
-        except InvalidInputError:
-            pass  # pickled objects
-        return file
+            pass
+        except InvalidInputError:  # pickled objects
+            return file
+        else:
+            return file
     return None
 
 
@@ -117,22 +108,21 @@ def _check_sums(file: Path) -> None:
     try:
         damaged = zipfile.ZipFile(file).testzip()
     except (OSError, zipfile.BadZipFile, NotImplementedError) as error:
-        raise BrokenCheckpointError(f'{file} cannot be read ({error}).') from error
+        damaged = error
     if damaged is not None:
-        raise BrokenCheckpointError(f'{file} is damaged: the checksum of its part {damaged} does '
-                                    'not fit.')
+        raise BrokenCheckpointError(f'{file} is damaged: a checksum does not fit ({damaged}).')
 
 
 def candidates(work_dir: str | Path) -> list[Path]:
     """Checkpoints of a run, not read: the one that the run names first, then the latest first."""
-    work_dir, named = Path(work_dir), ''
+    work_dir, named = Path(work_dir), Path()
     if (work_dir / 'last_checkpoint').is_file():
-        named = find_latest_checkpoint(str(work_dir))
+        named = Path(find_latest_checkpoint(str(work_dir)))
     numbers = {}
     for file in work_dir.glob('*.pth'):
         if found := re.fullmatch(r'(?:iter|epoch)_(\d+)\.pth', file.name):
             numbers[file] = int(found[1])
     latest = sorted(numbers, key=numbers.get, reverse=True)
     # a work directory that was moved or copied goes on with its own
-    first = [path for path in (work_dir / Path(named).name, Path(named)) if path.is_file()]
-    return [*first[:1], *(file for file in latest if file not in first)]
+    first = [path for path in (work_dir / named.name, named) if path.is_file()][:1]
+    return list(dict.fromkeys([*first, *latest]))

@@ -5,7 +5,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Sequence
-from contextlib import redirect_stdout
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 
 import torch.distributed
@@ -43,7 +43,7 @@ def training_config(config: str, *, resume: str | None = None, amp: bool = False
 
     Raises:
         MissingFileError: The config or the checkpoint is missing.
-        InvalidInputError: The settings cannot be met: see the functions above.
+        InvalidInputError: The settings cannot be met.
     """
     cfg = read_run_config(config, **settings)
     set_resume(cfg, resume)
@@ -58,14 +58,11 @@ def training_config(config: str, *, resume: str | None = None, amp: bool = False
 
 
 def set_resume(cfg: Config, resume: str | None) -> None:
-    """Resume from a checkpoint.
+    """Set a config to resume from a checkpoint, given by its path or address.
 
-    Args:
-        cfg: The config, with its work directory, changed in place.
-        resume: ``'auto'`` takes the last checkpoint in the work directory that can be read; where
-            there is none, the run starts as the config says, ``load_from`` included. Anything else
-            is the path or address of a checkpoint. None leaves it to the config, whose ``resume =
-            True`` without ``load_from`` means ``'auto'``.
+    ``'auto'`` takes the last checkpoint in the work directory that can be read; where there is
+    none, the run starts as the config says, ``load_from`` included. None leaves it to the config,
+    whose ``resume = True`` without ``load_from`` means ``'auto'``.
     """
     if resume is None and cfg.get('resume') and cfg.get('load_from') is None:
         resume, cfg.resume = 'auto', False
@@ -82,14 +79,10 @@ def set_resume(cfg: Config, resume: str | None) -> None:
 def add_safeguards(cfg: Config) -> None:
     """Add the hooks of ``DEFAULT_HOOKS``, and a timeout to data loaders with workers.
 
-    Args:
-        cfg: The config, changed in place where it does not set them (``timeout`` in seconds; 0
-            waits for ever).
+    What the config sets stays (a ``timeout`` of 0 waits for ever).
     """
-    hooks = cfg.get('default_hooks') or {}
-    for name, kind in DEFAULT_HOOKS.items():
-        hooks.setdefault(name, dict(type=kind))
-    cfg.default_hooks = hooks
+    cfg.default_hooks = {name: dict(type=kind) for name, kind in DEFAULT_HOOKS.items()} | (
+        cfg.get('default_hooks') or {})
     for name in ('train_dataloader', 'val_dataloader'):
         loader = cfg.get(name)
         if isinstance(loader, dict) and loader.get('num_workers'):
@@ -113,7 +106,12 @@ def run_training(cfg: Config, hooks: Sequence[Hook] = (), quiet: bool = False) -
         FileAccessError: The work directory cannot be written.
     """
     check_work_dir(cfg.work_dir)
-    runner = _start_quietly(cfg) if quiet else start_runner(cfg)
+    with redirect_stdout(io.StringIO()) if quiet else nullcontext():
+        runner = start_runner(cfg)
+    for handler in runner.logger.handlers if quiet else ():
+        if type(handler) is logging.StreamHandler:
+            handler.setStream(sys.stdout)
+            handler.setLevel(logging.ERROR)
     for hook in hooks:
         runner.register_hook(hook)
     try:
@@ -133,23 +131,8 @@ def run_training(cfg: Config, hooks: Sequence[Hook] = (), quiet: bool = False) -
     return runner
 
 
-def _start_quietly(cfg: Config) -> Runner:
-    """The runner of a config, whose logger writes all but errors to its file alone."""
-    with redirect_stdout(io.StringIO()):
-        runner = start_runner(cfg)
-    for handler in runner.logger.handlers:
-        if type(handler) is logging.StreamHandler:
-            handler.setStream(sys.stdout)
-            handler.setLevel(logging.ERROR)
-    return runner
-
-
 def check_work_dir(work_dir: str | Path) -> None:
-    """Make the work directory, and check that it can be written, before anything is loaded.
-
-    Raises:
-        FileAccessError: It cannot be made or written.
-    """
+    """Make the work directory; FileAccessError if it cannot be made or written."""
     try:
         Path(work_dir).mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=work_dir) as file:
@@ -175,13 +158,12 @@ def _reason(error: BaseException) -> str | None:
     if isinstance(error, InstBoxError | OSError):
         # an error of a loader's worker comes with the worker's traceback before its message
         return text.rsplit(f'{type(error).__name__}: ', 1)[-1].strip().rstrip('.') + '.'
-    if not isinstance(error, RuntimeError):
-        return None
-    if found := HANGING_LOADER.search(text):
+    if isinstance(error, RuntimeError) and (found := HANGING_LOADER.search(text)):
         return (f"No data came from the data loader's workers for {found[1]} seconds: check "
                 'whether the disk with the data answers, or set timeout in train_dataloader and '
                 'val_dataloader.')
-    if torch.distributed.is_initialized() and LOST_PROCESS.search(text):
+    if (isinstance(error, RuntimeError) and torch.distributed.is_initialized()
+            and LOST_PROCESS.search(text)):
         return ('Another process of this training ended or cannot be reached; its own message says '
                 f'why ({text.splitlines()[0]}).')
     return None

@@ -7,11 +7,11 @@ import torch
 from mmengine.dist import all_gather_object, all_reduce, is_main_process
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
-from mmengine.optim import BaseOptimWrapper
+from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
-from ...errors import InvalidInputError, TrainingError
+from ...errors import TrainingError
 from ...utils import walk
 
 COUNT = 'non_finite_losses'  # in the message hub, so that a resumed run goes on counting
@@ -36,31 +36,18 @@ class LossGuardHook(Hook):
 
     Args:
         tolerated: How many such iterations a run may have, those before it was resumed included.
-
-    Raises:
-        InvalidInputError: ``tolerated`` is negative.
     """
 
     priority = 'VERY_HIGH'
 
     def __init__(self, tolerated: int = 10) -> None:
-        if tolerated < 0:
-            raise InvalidInputError(f'LossGuardHook: tolerated is {tolerated}; give 0, for none, '
-                                    'or more.')
         self.tolerated = tolerated
         self._skipped = False
         self._known: set[str] = set()
 
     def before_train(self, runner: Runner) -> None:
-        """Stand between the loss and the update.
-
-        Raises:
-            InvalidInputError: The run has several optimizers, which the model steps by itself.
-        """
+        """Stand between the loss and the update."""
         wrapper = runner.optim_wrapper
-        if not isinstance(wrapper, BaseOptimWrapper):
-            raise InvalidInputError(f'LossGuardHook cannot watch a {type(wrapper).__name__}: take '
-                                    'loss_guard out of default_hooks.')
         self._known = set(_non_finite(runner.model.state_dict()))
         self._buffers = list(runner.model.buffers())
         self._kept = [buffer.clone() for buffer in self._buffers]
@@ -85,7 +72,7 @@ class LossGuardHook(Hook):
         for kept, buffer in zip(self._kept, self._buffers, strict=True):
             kept.copy_(buffer)
 
-    def _skip(self, wrapper: BaseOptimWrapper) -> None:
+    def _skip(self, wrapper: OptimWrapper) -> None:
         """Undo the forward pass, and count the iteration as a backward pass does."""
         for kept, buffer in zip(self._kept, self._buffers, strict=True):
             buffer.copy_(kept)
@@ -95,11 +82,7 @@ class LossGuardHook(Hook):
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None,
                          outputs: dict | None = None) -> None:
-        """Log the losses and the images of an iteration that was skipped.
-
-        Raises:
-            TrainingError: There were more than are tolerated, or the weights are not finite.
-        """
+        """Log a skipped iteration; TrainingError if it is one too many, or the weights are bad."""
         if not self._skipped:
             return
         self._skipped = False

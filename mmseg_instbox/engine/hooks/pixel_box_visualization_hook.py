@@ -29,11 +29,7 @@ class PixelBoxVisualizationHook(SegVisualizationHook):
         super().__init__(draw=draw, **kwargs)
 
     def before_run(self, runner: Runner) -> None:
-        """Make the model keep the box of each cell, and the visualizer group as the model does.
-
-        Raises:
-            InvalidInputError: The model, unwrapped, has no box head.
-        """
+        """Make the model keep the box of each cell, and the visualizer group as the model does."""
         if not self.draw:
             return
         model = runner.model
@@ -55,9 +51,5 @@ class PixelBoxVisualizationHook(SegVisualizationHook):
         sample = outputs[0]
         content = get(sample.img_path, backend_args=self.backend_args)
         self._visualizer.add_datasample(
-            f'val_{Path(sample.img_path).stem}',
-            mmcv.imfrombytes(content, channel_order='rgb'),
-            data_sample=sample,
-            show=self.show,
-            wait_time=self.wait_time,
-            step=runner.iter)
+            f'val_{Path(sample.img_path).stem}', mmcv.imfrombytes(content, channel_order='rgb'),
+            data_sample=sample, show=self.show, wait_time=self.wait_time, step=runner.iter)

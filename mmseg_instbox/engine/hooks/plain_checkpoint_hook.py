@@ -1,5 +1,5 @@
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -78,26 +78,25 @@ def to_plain(value: Any) -> Any:
         return value.item()
     if isinstance(value, np.ndarray) and value.dtype.kind in 'biufc':
         return {'$array': torch.tensor(value)}
-    if isinstance(value, dict):
-        return {to_plain(key): to_plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple) and not isinstance(value, torch.Size):
-        items = [to_plain(item) for item in value]
-        return items if isinstance(value, list) else tuple(items)
-    return str(value) if isinstance(value, Path) else value
+    return str(value) if isinstance(value, Path) else _rebuilt(value, to_plain)
 
 
 def from_plain(value: Any) -> Any:
     """The histories and arrays that :func:`to_plain` was given; the rest as it is."""
+    if isinstance(value, dict) and value.keys() == {'$history'}:
+        log, count, max_length = value['$history']
+        return HistoryBuffer(log.cpu().numpy(), count.cpu().numpy(), max_length)
+    if isinstance(value, dict) and value.keys() == {'$array'}:
+        return value['$array'].cpu().numpy()
+    return _rebuilt(value, from_plain)
+
+
+def _rebuilt(value: Any, change: Callable[[Any], Any]) -> Any:
+    """A dictionary, list or tuple of changed items; another value as it is."""
     if isinstance(value, dict):
-        if value.keys() == {'$history'}:
-            log, count, max_length = value['$history']
-            return HistoryBuffer(log.cpu().numpy(), count.cpu().numpy(), max_length)
-        if value.keys() == {'$array'}:
-            return value['$array'].cpu().numpy()
-        return {key: from_plain(item) for key, item in value.items()}
+        return {change(key): change(item) for key, item in value.items()}
     if isinstance(value, list | tuple) and not isinstance(value, torch.Size):
-        items = [from_plain(item) for item in value]
-        return items if isinstance(value, list) else tuple(items)
+        return (list if isinstance(value, list) else tuple)(map(change, value))
     return value
 
 

@@ -28,11 +28,7 @@ class CPUAmpOptimWrapper(OptimWrapper):
 
 
 def use_amp(cfg: Config) -> None:
-    """Set mixed precision in the config of a training: float16, or bfloat16 on a CPU.
-
-    Raises:
-        InvalidInputError: The config's optimizer wrapper has no counterpart with mixed precision.
-    """
+    """Set mixed precision in the config of a training: float16, or bfloat16 on a CPU."""
     wrapper = cfg.optim_wrapper.get('type', 'OptimWrapper')
     if wrapper in ('AmpOptimWrapper', 'CPUAmpOptimWrapper'):
         print_log('The config trains in mixed precision already; --amp adds nothing.', 'current')
@@ -40,8 +36,6 @@ def use_amp(cfg: Config) -> None:
     if wrapper != 'OptimWrapper':
         raise InvalidInputError('--amp replaces an optim_wrapper of type OptimWrapper; the config '
                                 f'has {wrapper}: set the precision in the config instead.')
-    if get_device() == 'cpu':
-        cfg.optim_wrapper.type = 'CPUAmpOptimWrapper'
-    else:
-        cfg.optim_wrapper.type = 'AmpOptimWrapper'
-        cfg.optim_wrapper.loss_scale = 'dynamic'
+    cfg.optim_wrapper.update(
+        dict(type='CPUAmpOptimWrapper') if get_device() == 'cpu' else
+        dict(type='AmpOptimWrapper', loss_scale='dynamic'))

@@ -17,11 +17,7 @@ def derived_seed(*numbers: int) -> int:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Seed ``random``, ``numpy.random`` and torch on the CPU, and restore their states at the end.
-
-    Args:
-        seed: In [0, 2 ** 32).
-    """
+    """Seed ``random``, ``numpy.random`` and torch on the CPU; restore their states at the end."""
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
     random.seed(seed)
     np.random.seed(seed)
@@ -35,13 +31,7 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 class SeededIndex(int):
-    """The index of a sample, with the run and the pass over the data in which it is drawn.
-
-    Args:
-        index: The index.
-        run_seed: The run's seed, not negative.
-        pass_number: The number of passes over the data set before this one.
-    """
+    """The index of a sample, with the run's seed and the number of passes over the data before."""
 
     def __new__(cls, index: int, run_seed: int, pass_number: int) -> 'SeededIndex':
         self = super().__new__(cls, index)
@@ -67,15 +57,6 @@ def load_items(dataset: Sequence, indices: Sequence[int]) -> list:
     return samples
 
 
-def seed_items(dataset: Sequence) -> None:
-    """Make data loaders of ``dataset`` seed each sample by its :class:`SeededIndex`.
-
-    PyTorch's loaders call ``__getitems__`` of a data set that has it, in the main process and in
-    workers.
-    """
-    dataset.__getitems__ = partial(load_items, dataset)
-
-
 @DATA_SAMPLERS.register_module()
 class SeededInfiniteSampler(InfiniteSampler):
     """MMEngine's ``InfiniteSampler`` that seeds the transforms of each sample.
@@ -92,7 +73,7 @@ class SeededInfiniteSampler(InfiniteSampler):
 
     def __init__(self, dataset: Sized, shuffle: bool = True, seed: int | None = None) -> None:
         super().__init__(dataset, shuffle, seed)
-        seed_items(dataset)
+        dataset.__getitems__ = partial(load_items, dataset)  # which PyTorch's loaders call
 
     def _infinite_indices(self) -> Iterator[SeededIndex]:
         """The parent's indices, of all processes, each with the pass that it belongs to."""
@@ -102,16 +83,12 @@ class SeededInfiniteSampler(InfiniteSampler):
 
 @DATA_SAMPLERS.register_module()
 class SeededDefaultSampler(DefaultSampler):
-    """As :class:`SeededInfiniteSampler`, for epochs: the number of the pass is the epoch.
-
-    Args:
-        round_up: Whether all processes get the same number of samples.
-    """
+    """As :class:`SeededInfiniteSampler`, for epochs: the number of the pass is the epoch."""
 
     def __init__(self, dataset: Sized, shuffle: bool = True, seed: int | None = None,
                  round_up: bool = True) -> None:
         super().__init__(dataset, shuffle, seed, round_up)
-        seed_items(dataset)
+        dataset.__getitems__ = partial(load_items, dataset)  # which PyTorch's loaders call
 
     def __iter__(self) -> Iterator[SeededIndex]:
         """The parent's indices of this epoch, each with the epoch."""

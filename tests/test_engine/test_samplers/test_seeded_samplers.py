@@ -10,12 +10,7 @@ from mmengine.dataset import DefaultSampler, InfiniteSampler
 from torch.utils.data import ConcatDataset, DataLoader
 
 from mmseg_instbox.engine.samplers import SeededDefaultSampler, SeededInfiniteSampler
-from mmseg_instbox.engine.samplers.seeded_samplers import (
-    SeededIndex,
-    derived_seed,
-    seed_items,
-    seeded,
-)
+from mmseg_instbox.engine.samplers.seeded_samplers import SeededIndex, derived_seed, seeded
 
 
 class Drawing:
@@ -131,7 +126,7 @@ def test_a_copy_for_a_spawned_worker_seeds_its_own_samples():
 
 def test_plain_indices_draw_as_ever():
     dataset = Drawing()
-    seed_items(dataset)
+    SeededDefaultSampler(dataset, seed=4)
     random.seed(1), np.random.seed(1), torch.manual_seed(1)
     drawn = dataset.__getitems__([1, 1])
     random.seed(1), np.random.seed(1), torch.manual_seed(1)

@@ -6,9 +6,9 @@ import torch
 from mmengine.config import Config
 from torch import Tensor
 
-from ...errors import InvalidInputError
-from ...utils import walk
-from ..model_loading import build_network, read_model
+from ..errors import InvalidInputError
+from ..utils import walk
+from .model_loading import build_network, read_model
 
 
 def start_from(base: str, classes: Sequence[str],
@@ -39,12 +39,13 @@ def start_from(base: str, classes: Sequence[str],
     if cfg.get('data_preprocessor'):
         model.setdefault('data_preprocessor', cfg.data_preprocessor)
     model.pop('thing_ids', None)
-    _set_num_classes(model, len(classes))
+    wider, model = (_with_categories(model, len(classes) + more) for more in (1, 0))
     if checkpoint is None:
         return model, None, []
-    names = _names(checkpoint, before)
-    wider = copy.deepcopy(model)
-    _set_num_classes(wider, len(classes) + 1)
+    meta = (checkpoint.get('meta') or {}).get('dataset_meta') or {}
+    names = list(meta.get('classes') or ())
+    if len(names) != before:  # only the background is known
+        names = ['background', *[''] * (before - 1)]
     fresh, wider = (build_network(Config(dict(model=each))).state_dict()
                     for each in (model, wider))
     weights, kept = transfer_weights(checkpoint.get('state_dict', checkpoint), fresh, wider, names,
@@ -52,17 +53,13 @@ def start_from(base: str, classes: Sequence[str],
     return model, weights, kept
 
 
-def _set_num_classes(model: dict, num_classes: int) -> None:
+def _with_categories(model: dict, count: int) -> dict:
+    """The config of the model with another number of categories."""
+    model = copy.deepcopy(model)
     for _, _, node in walk(model):
         if isinstance(node, dict) and 'num_classes' in node:
-            node['num_classes'] = num_classes
-
-
-def _names(checkpoint: dict, count: int) -> list[str]:
-    """Names of the categories of a checkpoint; without them only the background is known."""
-    meta = (checkpoint.get('meta') or {}).get('dataset_meta') or {}
-    names = list(meta.get('classes') or ())
-    return names if len(names) == count else ['background', *[''] * (count - 1)]
+            node['num_classes'] = count
+    return model
 
 
 def transfer_weights(state: dict[str, Tensor], fresh: dict[str, Tensor], wider: dict[str, Tensor],
@@ -104,15 +101,11 @@ def transfer_weights(state: dict[str, Tensor], fresh: dict[str, Tensor], wider: 
             found = 'no weights' if known is None else f'weights of shape {tuple(known.shape)}'
             raise InvalidInputError(f'{source} has {found} {key}, expected {tuple(expected)}: its '
                                     'config and its weights do not belong together.')
-        known = known.to(value.dtype)
-        result[key] = _fit(known, value, axes[0], pairs, len(new)) if axes else known
+        result[key] = known = known.to(value.dtype)
+        for axis in axes:
+            others = value.shape[axis] - len(new)
+            kept = [*((i, i) for i in range(others)),
+                    *((others + before, others + after) for before, after in pairs)]
+            sources, targets = torch.tensor(kept, dtype=torch.long).reshape(-1, 2).T
+            result[key] = value.index_copy(axis, targets, known.index_select(axis, sources))
     return result, [new[index] for _, index in pairs]
-
-
-def _fit(known: Tensor, fresh: Tensor, axis: int, pairs: list[tuple[int, int]],
-         num_new: int) -> Tensor:
-    """``fresh`` with the entries of ``known`` that it has a place for."""
-    others = fresh.shape[axis] - num_new
-    source = torch.tensor([*range(others), *(others + old for old, _ in pairs)], dtype=torch.long)
-    target = torch.tensor([*range(others), *(others + new for _, new in pairs)], dtype=torch.long)
-    return fresh.index_copy(axis, target, known.index_select(axis, source))

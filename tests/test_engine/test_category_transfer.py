@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from mmseg_instbox.engine import build_network, config_to_json, load_config
-from mmseg_instbox.engine.categories.category_transfer import start_from, transfer_weights
+from mmseg_instbox.engine.category_transfer import start_from, transfer_weights
 from mmseg_instbox.errors import InvalidInputError
 
 OLD = ('background', 'cat', 'Dog')

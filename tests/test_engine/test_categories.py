@@ -1,7 +1,7 @@
 import pytest
 from mmengine.config import Config
 
-from mmseg_instbox.engine.categories.run_categories import settle_categories
+from mmseg_instbox.engine.categories import settle_categories
 
 CLASSES = ('background', 'cell', 'dust', 'spore')
 

@@ -9,20 +9,18 @@ import sys
 import time
 from pathlib import Path
 
-import mmcv
 from mmengine.config import Config, DictAction
-from mmengine.device import get_device
 from mmengine.runner import Runner
-from mmseg.apis import inference_model, init_model
+from mmseg.apis import inference_model
 from mmseg.registry import VISUALIZERS
 from PIL import Image
 
 from mmseg_instbox.datasets.shapes_generator import generate_sample
-from mmseg_instbox.engine import adapt_to_cpu, load_config
+from mmseg_instbox.engine import run_training, training_config
 from mmseg_instbox.utils import write_json
 
 ROOT = Path(__file__).resolve().parents[1]
-CONFIGS = 'configs/instbox/instbox_fcrn-r18-d8_1xb8-*_shapes-160x160.py'
+CONFIG = ROOT / 'configs/instbox/instbox_fcrn-r18-d8_1xb8-2k_shapes-160x160.py'
 FRESH_SPLIT = 100  # a number that no split of the data set has: see generate_sample
 
 
@@ -53,52 +51,47 @@ def make_data(root: Path, num_train: int, num_val: int) -> None:
 
 def build_config(args: argparse.Namespace) -> Config:
     """The config of the run: the one for ``shapes``, with the directories asked for."""
-    found, = ROOT.glob(CONFIGS)
-    cfg = load_config(str(found), args.cfg_options)
-    cfg.work_dir = str(args.work_dir)
-    if 'randomness' not in cfg:
-        cfg.randomness = dict(seed=0)  # so that everybody sees the same figures
+    cfg = training_config(str(CONFIG), work_dir=str(args.work_dir), cfg_options=args.cfg_options)
+    cfg.setdefault('randomness', dict(seed=0))  # so that everybody sees the same figures
     for loader in (cfg.train_dataloader, cfg.test_dataloader):
         loader.dataset.data_root = str(args.data_root)
     # the evaluation comes once, after the training
     cfg.val_dataloader = cfg.val_evaluator = cfg.val_cfg = None
     cfg.default_hooks.checkpoint.pop('save_best', None)
-    adapt_to_cpu(cfg)
     return cfg
 
 
-def predict_fresh(cfg: Config, checkpoint: str, folder: Path, count: int) -> None:
-    """Predict on images made just now, from the checkpoint, and draw them into ``folder``."""
-    model = init_model(cfg, checkpoint, device=get_device())
-    visualizer = VISUALIZERS.build(dict(cfg.visualizer, name='quickstart', vis_backends=[]))
-    visualizer.dataset_meta = model.dataset_meta
+def predict_fresh(runner: Runner, folder: Path, count: int) -> None:
+    """Predict on images made just now and draw them into ``folder``."""
+    model = runner.model.eval()
+    model.cfg = runner.cfg
+    visualizer = VISUALIZERS.build(
+        dict(runner.cfg.visualizer, name='quickstart', vis_backends=[]))
+    visualizer.dataset_meta = runner.train_loop.dataloader.dataset.metainfo
     folder.mkdir(parents=True, exist_ok=True)
     for index in range(count):
         image = generate_sample(seed=0, split=FRESH_SPLIT, index=index)[0]
         file = folder / f'{index:02d}.jpg'
         Image.fromarray(image).save(file, quality=95)
         visualizer.add_datasample(
-            file.stem, mmcv.imread(str(file), channel_order='rgb'),
-            inference_model(model, str(file)), draw_gt=False, with_image=True,
+            file.stem, image, inference_model(model, str(file)), draw_gt=False, with_image=True,
             out_file=str(folder / f'{file.stem}_instances.png'))
 
 
 def main() -> None:
     start = time.perf_counter()
     args = parse_args()
-    cfg = build_config(args)
     make_data(args.data_root, args.num_train, args.num_val)
-    runner = Runner.from_cfg(cfg)
-    runner.train()
+    runner = run_training(build_config(args))
     metrics = runner.test()
-    checkpoint = (args.work_dir / 'last_checkpoint').read_text().strip()
     pictures = args.work_dir / 'pictures'
-    predict_fresh(cfg, checkpoint, pictures, args.num_fresh)
-    metrics = {**metrics, 'seconds_total': round(time.perf_counter() - start, 1)}
+    predict_fresh(runner, pictures, args.num_fresh)
+    metrics['seconds_total'] = round(time.perf_counter() - start, 1)
     file = write_json(metrics, args.work_dir / 'metrics.json')
     print(f'\nAP^r at IoU 0.5 on {args.num_val} unseen images: {metrics["APr_0.5"]:.3f}; '
           f'mean IoU {metrics["mIoU"]:.3f}; {metrics["seconds_total"]:.0f} seconds.')
-    print(f'checkpoint: {checkpoint}\nfigures:    {file}\npictures:   {pictures}')
+    print(f'checkpoint: {(args.work_dir / "last_checkpoint").read_text().strip()}\n'
+          f'figures:    {file}\npictures:   {pictures}')
 
 
 if __name__ == '__main__':

@@ -12,15 +12,16 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from prettytable import PrettyTable
 
-from mmseg_instbox.cli.scripts.arguments import user_errors
-from mmseg_instbox.engine import last_checkpoint, load_config
-from mmseg_instbox.errors import InvalidInputError, MissingFileError
+from mmseg_instbox.cli.main import user_errors
+from mmseg_instbox.engine import find_config, last_checkpoint, load_config
+from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.utils import write_json
 
 TOOLS = Path(__file__).resolve().parent
@@ -45,19 +46,18 @@ def parse_args() -> argparse.Namespace:
 
 
 def check_names(configs: Sequence[Path]) -> None:
-    """Raise FileNotFoundError for a missing config, ValueError for two of one name."""
+    """Raise MissingFileError for a missing config, InvalidInputError for two of one name."""
     for config in configs:
-        if not config.is_file():
-            raise MissingFileError(f'There is no config file {str(config)!r}.')
-    names = [config.stem for config in configs]
-    twice = sorted({name for name in names if names.count(name) > 1})
+        find_config(str(config))
+    twice = [name for name, count in Counter(config.stem for config in configs).items()
+             if count > 1]
     if twice:
         raise InvalidInputError(f'Two configs are named {twice[0]} and would share a directory: '
                                 'give each config once, and rename one of two that differ.')
 
 
 def claim(folder: Path, config: Path, options: Sequence[str]) -> None:
-    """Record whose run a directory is; ValueError if it holds one with other settings."""
+    """Record whose run a directory is; InvalidInputError if it holds one of other settings."""
     text = load_config(str(config)).pretty_text + '\n'.join(options)
     digest = hashlib.sha256(text.encode()).hexdigest()
     record = folder / 'ablation.json'
@@ -92,32 +92,28 @@ def run(config: Path, seed: int, args: argparse.Namespace) -> None:
     folder = args.work_dir / config.stem / f'seed_{seed}'
     options = ['--cfg-options', f'randomness.seed={seed}', *args.cfg_options]
     claim(folder, config, options)
-    if (folder / 'metrics.json').is_file():
-        return
-    common = ['--work-dir', folder, *options]
-    call('train', [config, '--resume', *common], args.processes)
-    call('test', [config, last_checkpoint(folder), *common], args.processes)
-
-
-def read_figures(file: Path, metrics: Sequence[str]) -> list[float]:
-    """The figures of a metrics.json by their names without prefix; ValueError if one is missing."""
-    figures: dict[str, float] = {}
-    for name, value in json.loads(file.read_text()).items():
-        figures.setdefault(name.rsplit('/')[-1], value)
-    for metric in metrics:
-        if metric not in figures:
-            raise InvalidInputError(f'{file} has no {metric!r}; --metrics may name '
-                                    f'{", ".join(figures)}.')
-    return [figures[metric] for metric in metrics]
+    if not (folder / 'metrics.json').is_file():
+        common = ['--work-dir', folder, *options]
+        call('train', [config, '--resume', *common], args.processes)
+        call('test', [config, last_checkpoint(folder), *common], args.processes)
 
 
 def summarise(config: Path, seeds: Sequence[int], args: argparse.Namespace) -> dict:
-    """Mean and sample standard deviation of each metric over the runs of a config that are done."""
+    """Mean and sample standard deviation of each metric over the runs of a config that are done.
+
+    Metrics count by their names without prefix; InvalidInputError if one is missing.
+    """
     files = [args.work_dir / config.stem / f'seed_{seed}' / 'metrics.json' for seed in seeds]
-    done = [read_figures(file, args.metrics) for file in files if file.is_file()]
-    row = dict(config=config.stem, runs=len(done))
-    for index, metric in enumerate(args.metrics):
-        values = [figures[index] for figures in done]
+    runs = {file: {name.rsplit('/')[-1]: value
+                   for name, value in reversed(json.loads(file.read_text()).items())}
+            for file in files if file.is_file()}
+    row = dict(config=config.stem, runs=len(runs))
+    for metric in args.metrics:
+        for file, figures in runs.items():
+            if metric not in figures:
+                raise InvalidInputError(f'{file} has no {metric!r}; --metrics may name '
+                                        f'{", ".join(figures)}.')
+        values = [figures[metric] for figures in runs.values()]
         row[metric] = dict(
             mean=float(np.mean(values)) if values else None,
             std=float(np.std(values, ddof=1)) if len(values) > 1 else None)

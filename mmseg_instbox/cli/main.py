@@ -1,7 +1,8 @@
 """The command ``instbox``: subcommands are loaded on first use and report errors in one line."""
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -78,6 +79,20 @@ def error_line(error: Exception) -> str:
         return text
     return (f'unexpected {type(error).__name__}: {text} (instbox --traceback COMMAND ... '
             'shows where it happened)')
+
+
+@contextmanager
+def user_errors() -> Iterator[None]:
+    """Ends a script of ``tools/`` with one line on errors of this package and of files.
+
+    Bugs keep their traceback; ``INSTBOX_DEBUG=1`` in the environment keeps all of them.
+    """
+    try:
+        yield
+    except USER_ERRORS as error:
+        if os.environ.get('INSTBOX_DEBUG'):
+            raise
+        sys.exit(f'{os.path.basename(sys.argv[0])}: {error}')
 
 
 @click.group(

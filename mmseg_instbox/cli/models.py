@@ -1,5 +1,6 @@
 """``instbox models``, ``instbox info`` and ``instbox export``: what concerns a model itself."""
 import os
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from importlib import metadata
 from multiprocessing import get_context
@@ -7,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+from prettytable import PrettyTable
 
+from ..utils import write_json
 from .options import CommandWithConfig, options
 from .startup import load_package
 
@@ -37,15 +40,18 @@ def models(words: tuple[str, ...], weights: bool) -> None:
     click.echo('\n'.join(names))
 
 
-@click.command(short_help='Print the environment, or the size and cost of a model.')
-@click.argument('config', required=False)
+@click.command(short_help='Print the environment, or the size and cost of models.')
+@click.argument('configs', nargs=-1, metavar='[CONFIG]...')
 @click.option('--shape', type=click.IntRange(1), nargs=2, default=(512, 512), metavar='H W',
               help='Height and width of the input image.')
-def info(config: str | None, shape: tuple[int, int]) -> None:
-    """Print the environment for bug reports, or the parameters, FLOPs and memory of a model.
+@click.option('--out', metavar='FILE', help='JSON file for the figures, with the operations that '
+              'were not counted.')
+def info(configs: tuple[str, ...], shape: tuple[int, int], out: str | None) -> None:
+    """Print the environment for bug reports, or the parameters, FLOPs and memory of models.
 
     CONFIG is the path of a config file, a name that `instbox models` lists, or a config of a
-    package such as mmseg::fcn/NAME.py; without it, the environment is printed.
+    package such as mmseg::fcn/NAME.py; without it, the environment is printed. A multiplication
+    with its addition counts as one FLOP; grouping does not count.
 
     \b
     Examples:
@@ -53,14 +59,19 @@ def info(config: str | None, shape: tuple[int, int]) -> None:
       instbox info my_config.py
       instbox info instbox_fcrn-r50-d8_8xb2-20k_voc12-sbd-500x500 --shape 500 500
     """
-    if config is None:
+    if not configs:
         click.echo(environment())
         return
     # The C library of a new process then returns freed memory: its peak is what the model uses.
     os.environ.setdefault('MALLOC_MMAP_THRESHOLD_', '65536')
-    with ProcessPoolExecutor(1, mp_context=get_context('spawn')) as pool:
-        click.echo(pool.submit(measure_model, config, shape).result())
+    rows = []
+    for config in configs:  # in a process of its own, so that the memory of models does not add up
+        with ProcessPoolExecutor(1, mp_context=get_context('spawn')) as pool:
+            rows.append(pool.submit(measure_model, config, shape).result())
+    click.echo(format_rows(rows))
     click.echo(f'One image of {shape[0]} x {shape[1]} pixels; memory is the growth of the process.')
+    if out is not None:
+        click.echo(f'The figures are in {write_json(dict(shape=shape, rows=rows), out)}')
 
 
 def environment() -> str:
@@ -80,12 +91,28 @@ def environment() -> str:
     return '\n'.join(f'{key}: {value}' for key, value in rows.items())
 
 
-def measure_model(config: str, shape: tuple[int, int]) -> str:
-    """Formats the parameters, FLOPs and memory of a config's model as a table."""
-    load_package('models')
-    from ..engine import find_config
-    from .scripts.model_stats import format_rows, measure
-    return format_rows([measure(config if '::' in config else find_config(config), shape)])
+def measure_model(config: str, shape: tuple[int, int]) -> dict:
+    """The figures of a model, see :func:`.model_stats.measure`; called first in a process."""
+    load_package('models')  # its memory is not the model's
+    import torch
+
+    from .model_stats import measure
+    torch.set_num_threads(1)
+    return measure(config, shape)
+
+
+def format_rows(rows: Sequence[dict]) -> str:
+    """A table with a line for each model."""
+    table = PrettyTable(['config', 'parameters', 'box head: parameters', 'FLOPs',
+                         'box head: FLOPs', 'memory'])
+    table.align['config'] = 'l'
+    for row in rows:
+        shares = ['-' if row['box_head'] is None else f'{row["box_head"][key] / row[key]:.1%}'
+                  for key in ('parameters', 'flops')]
+        memory = '-' if row['memory'] is None else f'{row["memory"] / 2**20:.0f} MiB'
+        table.add_row([Path(row['config'].split('::')[-1]).stem, f'{row["parameters"] / 1e6:.2f} M',
+                       shares[0], f'{row["flops"] / 1e9:.1f} G', shares[1], memory])
+    return table.get_string()
 
 
 @click.command(cls=CommandWithConfig, short_help='Export a model to ONNX or OpenVINO.')
@@ -121,7 +148,7 @@ def export(files: tuple[str, ...], kind: str | None, int8: bool, calibration: st
     path = output_path(out, kind)
     if int8 != (calibration is not None):
         raise click.UsageError('--int8 and --calibration INPUT go together.')
-    load_package('models')
+    load_package('models', mask_heads=False)
     from ..apis.model_loading import default_weights, load_model
     from ..deploy import export_model
     images = None if calibration is None else calibration_images(calibration)
@@ -140,25 +167,22 @@ def output_path(out: str, kind: str | None) -> Path:
         UsageError: The suffix belongs to no format, or to another one than ``kind``.
     """
     path = Path(out)
-    if kind is not None and path.suffix not in SUFFIXES.values():
-        return path.with_name(path.name + SUFFIXES[kind])
     if path.suffix not in SUFFIXES.values():
-        raise click.UsageError(f'{out} ends neither in .onnx nor in .xml: name OUT last, or give '
-                               '--format.')
+        if kind is None:
+            raise click.UsageError(f'{out} ends neither in .onnx nor in .xml: name OUT last, or '
+                                   'give --format.')
+        return path.with_name(path.name + SUFFIXES[kind])
     if kind is not None and path.suffix != SUFFIXES[kind]:
         raise click.UsageError(f'{out} does not end in {SUFFIXES[kind]}, as {kind} does.')
     return path
 
 
 def calibration_images(inputs: str) -> list:
-    """Reads at most ``MAX_CALIBRATION`` images of a folder or pattern, evenly chosen.
-
-    Returns:
-        list[np.ndarray]: ``(H, W, 3)`` uint8 BGR.
+    """Reads at most ``MAX_CALIBRATION`` images ``(H, W, 3)`` uint8 BGR, evenly chosen.
 
     Raises:
-        FileNotFoundError: There are none.
-        ValueError: One cannot be read.
+        MissingFileError: There are none.
+        InvalidInputError: One cannot be read.
     """
     from ..utils.inputs import read_inputs
     images = list(read_inputs(inputs))

@@ -1,5 +1,8 @@
 """``instbox train``, ``instbox test`` and ``instbox browse``: what runs a config."""
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 
 import click
 
@@ -49,44 +52,47 @@ def train(source: str, **settings: object) -> None:
     path = Path(source)
     is_data = path.is_dir() or (path.is_file() and path.suffix != '.py')
     run = _train_on_data if is_data else _train_with_config
+    started = monotonic()
     load_package()
-    run(source, **settings)
+    run(source, started, **settings)
 
 
-def _train_on_data(data: str, launcher: str, amp: bool, **settings: object) -> None:
+def _train_on_data(data: str, started: float, launcher: str, amp: bool,
+                   **settings: object) -> None:
     from ..apis.own_data_training import TrainingOptions, choose_work_dir, train_on_data
     if launcher != 'none' or amp:
         raise click.UsageError('--launcher and --amp are for a config: train with the config.py '
                                'that `instbox train DATA` writes to its work directory.')
-    options = TrainingOptions(**settings)
-    options = TrainingOptions(**dict(settings, work_dir=str(choose_work_dir(data, options))))
+    settings['work_dir'] = str(choose_work_dir(data, TrainingOptions(**settings)))
     announce_device()
-    try:
-        train_on_data(data, options)
-    except KeyboardInterrupt:
-        raise Interrupted(_how_to_resume(data, options.work_dir, options.work_dir)) from None
+    with _resumable(data, settings['work_dir'], settings['work_dir']):
+        train_on_data(data, TrainingOptions(**settings), started)
 
 
-def _train_with_config(config: str, work_dir: str | None, minutes: float, epochs: int | None,
-                       val: str | None, images: str | None, base: str | None, seed: int,
-                       **settings: object) -> None:
+def _train_with_config(config: str, started: float, work_dir: str | None, minutes: float,
+                       epochs: int | None, val: str | None, images: str | None, base: str | None,
+                       seed: int, **settings: object) -> None:
     if epochs or val or images or base:
         raise click.UsageError('--epochs, --val, --images and --base are for data, and this is a '
                                'config: change it, or use --cfg-options.')
     from ..engine import run_training, training_config
     cfg = training_config(config, work_dir=work_dir, **settings)
     announce_device()
-    try:
+    with _resumable(config, work_dir, cfg.work_dir):
         run_training(cfg)
+
+
+@contextmanager
+def _resumable(source: str, work_dir: str | None, folder: str) -> Iterator[None]:
+    """Tells how to resume what Ctrl+C stops."""
+    try:
+        yield
     except KeyboardInterrupt:
-        raise Interrupted(_how_to_resume(config, work_dir, cfg.work_dir)) from None
-
-
-def _how_to_resume(source: str, work_dir: str | None, folder: str) -> str:
-    if not Path(folder, 'last_checkpoint').is_file():
-        return 'There is no checkpoint yet.'
-    place = f' --work-dir {work_dir}' if work_dir else ''
-    return f'To resume from the last checkpoint: instbox train {source}{place} --resume'
+        place = f' --work-dir {work_dir}' if work_dir else ''
+        raise Interrupted(
+            f'To resume from the last checkpoint: instbox train {source}{place} --resume'
+            if Path(folder, 'last_checkpoint').is_file() else
+            'There is no checkpoint to resume from yet.') from None
 
 
 @click.command(cls=CommandWithConfig)
@@ -124,7 +130,7 @@ def test(config: str, checkpoint: str, allow_pickle: bool, **settings: object) -
 
 @click.command(cls=CommandWithConfig)
 @click.argument('config')
-@click.option('--out', metavar='DIR', help='Directory for the drawings.')
+@click.option('--out', '--output-dir', metavar='DIR', help='Directory for the drawings.')
 @click.option('--number', type=click.IntRange(min=1), default=10,
               help='Number of samples, from the first on.')
 @click.option('--split', type=click.Choice(['train', 'val', 'test']), default='train',
@@ -132,7 +138,7 @@ def test(config: str, checkpoint: str, allow_pickle: bool, **settings: object) -
 @click.option('--seed', type=click.IntRange(min=0), default=0,
               help='Seed of the random transforms.')
 @click.option('--show', is_flag=True, help='Show each drawing in a window.')
-@click.option('--wait-time', type=click.FloatRange(min=0), default=0,
+@click.option('--wait-time', '--show-interval', type=click.FloatRange(min=0), default=0,
               help='Seconds that a window stays; 0 waits for a key (--show).')
 @options('cfg_options')
 def browse(config: str, out: str | None, show: bool, **settings: object) -> None:

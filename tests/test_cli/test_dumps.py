@@ -1,13 +1,13 @@
-"""What the tools that read a dump share: ``cli/scripts/dumps.py``."""
+"""What the tools that read a dump share: ``cli/dumps.py``."""
 import pytest
 
-from mmseg_instbox.cli.scripts.dumps import dump_parser, open_dump
+from mmseg_instbox.cli.dumps import dump_parser, open_dump
 
 
 @pytest.fixture(autouse=True)
 def leave_the_log(monkeypatch):
     """The level of the log and the number of threads stay as they are."""
-    monkeypatch.setattr('mmseg_instbox.cli.scripts.dumps.quiet_and_single', lambda: None)
+    monkeypatch.setattr('mmseg_instbox.cli.dumps.quiet_and_single', lambda: None)
 
 
 def test_the_dump_is_paired_with_its_config(tiny_config, tiny_dump):

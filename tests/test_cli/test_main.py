@@ -26,7 +26,8 @@ cli(['models', 'shapes'], standalone_mode=False)
 import mmseg_instbox.cli.models as models
 models.ProcessPoolExecutor = type('Pool', (), dict(
     __init__=lambda *_, **__: None, __enter__=lambda self: self, __exit__=lambda *_: None,
-    submit=lambda self, *_: self, result=lambda self: 'table'))
+    submit=lambda self, *_: self,
+    result=lambda self: dict(config='a', parameters=1, flops=1, memory=1, box_head=None)))
 cli(['info', 'config.py'], standalone_mode=False)
 heavy = {{'torch', 'numpy', 'cv2', 'mmengine', 'mmseg', 'gradio'}} & set(sys.modules)
 assert not heavy, heavy
@@ -119,7 +120,7 @@ def test_a_stopped_training_says_how_to_go_on(fails, monkeypatch, tiny_config, t
 
     monkeypatch.setattr('mmseg_instbox.engine.run_training', stop)
     arguments = ['train', tiny_config, '--work-dir', tmp_path]
-    assert fails(*arguments, exit_code=130) == 'Stopped. There is no checkpoint yet.'
+    assert fails(*arguments, exit_code=130) == 'Stopped. There is no checkpoint to resume from yet.'
     (tmp_path / 'last_checkpoint').touch()
     assert fails(*arguments, exit_code=130) == (
         'Stopped. To resume from the last checkpoint: '

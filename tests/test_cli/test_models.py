@@ -1,16 +1,11 @@
 """``instbox models``, ``info`` and ``export``: what they say and write, and wrong command lines."""
 import json
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
-from mmseg.registry import MODELS
 
-from mmseg_instbox.cli import models
 from mmseg_instbox.cli.models import MAX_CALIBRATION, calibration_images
-from mmseg_instbox.cli.scripts import model_stats
 from mmseg_instbox.engine import find_model, list_models
 from mmseg_instbox.version import __version__
 
@@ -21,16 +16,6 @@ def test_the_environment(succeed):
     assert facts['mmseg_instbox'] == __version__
     assert facts['numpy'] == np.__version__ and facts['PyTorch'] == torch.__version__
     assert any('mmsegmentation' in name for name in facts)
-
-
-def test_the_figures_of_a_model(succeed, monkeypatch, tiny_config):
-    monkeypatch.setattr(model_stats, 'quiet_and_single', lambda: None)
-    monkeypatch.setattr(models, 'ProcessPoolExecutor',
-                        lambda number, mp_context: ThreadPoolExecutor(number))
-    text = succeed('info', tiny_config, '--shape', 64, 96).output
-    model = MODELS.build(Config.fromfile(tiny_config).model)
-    count = sum(parameter.numel() for parameter in model.parameters())
-    assert f'{count / 1e6:.2f} M' in text and 'One image of 64 x 96 pixels' in text
 
 
 def test_an_unknown_config_is_answered_with_near_names(fails):

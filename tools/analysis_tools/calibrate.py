@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from mmseg_instbox.cli.scripts.arguments import user_errors
-from mmseg_instbox.cli.scripts.dumps import dump_parser, open_dump
+from mmseg_instbox.cli.dumps import dump_parser, open_dump
+from mmseg_instbox.cli.main import user_errors
 from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.evaluation import DumpedSamples
 from mmseg_instbox.evaluation.functional.calibration import (

@@ -16,8 +16,8 @@ from pathlib import Path
 import jinja2
 from torch.utils.data import Subset
 
-from mmseg_instbox.cli.scripts.arguments import user_errors
-from mmseg_instbox.cli.scripts.dumps import dump_parser, open_dump
+from mmseg_instbox.cli.dumps import dump_parser, open_dump
+from mmseg_instbox.cli.main import user_errors
 from mmseg_instbox.evaluation.error_report import ErrorFinder, summarise
 from mmseg_instbox.evaluation.functional.error_analysis import CORRECT
 from mmseg_instbox.evaluation.metrics.base_metric import format_table

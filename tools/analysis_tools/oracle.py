@@ -10,8 +10,8 @@ from functools import partial
 from itertools import product
 from pathlib import Path
 
-from mmseg_instbox.cli.scripts.arguments import user_errors
-from mmseg_instbox.cli.scripts.dumps import dump_parser, open_dump
+from mmseg_instbox.cli.dumps import dump_parser, open_dump
+from mmseg_instbox.cli.main import user_errors
 from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.evaluation import DumpedSamples
 from mmseg_instbox.evaluation.metrics.base_metric import format_table

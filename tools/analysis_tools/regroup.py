@@ -16,8 +16,8 @@ from pathlib import Path
 from mmengine.config import DictAction
 from mmseg.registry import TASK_UTILS
 
-from mmseg_instbox.cli.scripts.arguments import user_errors
-from mmseg_instbox.cli.scripts.dumps import dump_parser, open_dump
+from mmseg_instbox.cli.dumps import dump_parser, open_dump
+from mmseg_instbox.cli.main import user_errors
 from mmseg_instbox.core.base_grouper import BaseGrouper
 from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.evaluation import DumpedSamples

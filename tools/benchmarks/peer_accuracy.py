@@ -63,7 +63,7 @@ from mmseg.registry import DATASETS, HOOKS, MODELS
 from peer_models import PEERS, our_config, peer_config
 from torch import nn
 
-from mmseg_instbox.cli.scripts.arguments import user_errors
+from mmseg_instbox.cli.main import user_errors
 from mmseg_instbox.engine import load_config, run_training, training_config
 from mmseg_instbox.evaluation import InstBoxMetric
 from mmseg_instbox.utils import write_json

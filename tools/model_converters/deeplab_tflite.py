@@ -15,7 +15,7 @@ import torch
 from mmseg.models.backbones import MobileNetV2
 from torch import Tensor, nn
 
-from mmseg_instbox.cli.scripts.arguments import user_errors
+from mmseg_instbox.cli.main import user_errors
 from mmseg_instbox.errors import InvalidInputError, MissingPackageError
 from mmseg_instbox.utils import atomic_write
 from mmseg_instbox.utils.foreign_errors import convert_errors

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from mmseg_instbox.cli.scripts.arguments import user_errors
+from mmseg_instbox.cli.main import user_errors
 from mmseg_instbox.engine import (
     check_config_is_data,
     config_to_json,

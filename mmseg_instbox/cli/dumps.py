@@ -3,12 +3,14 @@ import argparse
 import os
 from pathlib import Path
 
+import cv2
+import torch
 from mmengine.config import DictAction
+from mmengine.logging import MMLogger
 
-from ...engine import load_config
-from ...errors import InvalidInputError
-from ...evaluation.replay import DumpedSamples, configured_grouper
-from .arguments import quiet_and_single
+from ..engine import load_config
+from ..errors import InvalidInputError
+from ..evaluation.replay import DumpedSamples, configured_grouper
 
 
 def dump_parser(description: str) -> argparse.ArgumentParser:
@@ -38,14 +40,22 @@ def open_dump(args: argparse.Namespace,
         tuple: The samples, and the config of the model's grouper.
 
     Raises:
-        FileNotFoundError: The config, the dump or data are missing.
-        ValueError: The dump is broken or of another data set, or ``out_file`` is a directory.
+        MissingFileError: The config, the dump or data are missing.
+        InvalidInputError: The dump is broken or of another data set, or ``out_file`` is a
+            directory.
     """
     quiet_and_single()
     if out_file is not None and out_file.is_dir():
         raise InvalidInputError(f'--out {out_file} is a directory; give the name of a file')
     cfg = load_config(args.config, args.cfg_options)
     return DumpedSamples.from_config(cfg, args.dump), configured_grouper(cfg)
+
+
+def quiet_and_single() -> None:
+    """Log warnings only and use one thread, for scripts that are parallel over images."""
+    MMLogger.get_current_instance().setLevel('WARNING')
+    torch.set_num_threads(1)
+    cv2.setNumThreads(0)
 
 
 def _at_least_one(text: str) -> int:

@@ -1,3 +1,4 @@
+"""What ``instbox info CONFIG`` measures."""
 import json
 
 import pytest
@@ -5,7 +6,7 @@ import torch
 from mmengine.config import Config
 from mmseg.registry import MODELS
 
-from mmseg_instbox.cli.scripts import model_stats
+from mmseg_instbox.cli import model_stats, models
 
 WIDE = """
 _base_ = ['{base}']
@@ -32,13 +33,6 @@ def configs(tiny_config, tmp_path):
     return files
 
 
-@pytest.fixture
-def in_this_process(monkeypatch):
-    """Models are measured in this process, which leaves the log as it is."""
-    monkeypatch.setattr(model_stats, 'quiet_and_single', lambda: None)
-    monkeypatch.setattr(model_stats, 'measure_apart', model_stats.measure)
-
-
 def convolutions(model, image):
     """Multiplications with additions of all convolutions of a pass, and those of the box head."""
     counts = dict.fromkeys(('all', 'box_head'), 0)
@@ -57,11 +51,10 @@ def convolutions(model, image):
     return counts
 
 
-def test_figures_are_those_of_the_models(run_main, configs, tmp_path, monkeypatch):
-    monkeypatch.setenv(*model_stats.GIVE_BACK)
+def test_figures_are_those_of_the_models(succeed, configs, tmp_path):
     out = tmp_path / 'stats.json'
-    printed = run_main('analysis_tools/model_stats.py', *configs[:2], '--shape', 64, 96,
-                       '--out', out)
+    printed = succeed('info', *configs[:2], '--shape', 64, 96, '--out', out).output
+    assert 'One image of 64 x 96 pixels' in printed
     wide, tiny = rows = json.loads(out.read_text())['rows']
     for row, file in zip(rows, configs, strict=False):
         model = MODELS.build(Config.fromfile(file).model)
@@ -75,35 +68,32 @@ def test_figures_are_those_of_the_models(run_main, configs, tmp_path, monkeypatc
         assert counts['box_head'] <= row['box_head']['flops'] < 1.05 * counts['box_head']
         assert row['memory'] > 4 * row['parameters']
         assert f'{row["box_head"]["flops"] / row["flops"]:.1%}' in printed
+        assert f'{row["parameters"] / 1e6:.2f} M' in printed
     # a model's memory is its own: the small one after the large one
     assert tiny['memory'] < wide['memory'] / 3
     assert tiny['not_counted']['aten::max_pool2d'] == 1
 
 
-@pytest.mark.usefixtures('in_this_process')
 def test_a_model_without_a_box_head(configs):
     row = model_stats.measure(str(configs[2]), (64, 96))
     model = MODELS.build(Config.fromfile(configs[2]).model)
     counts = convolutions(model, torch.randn(1, 3, 64, 96))
     assert row['box_head'] is None
     assert counts['all'] < row['flops'] < 1.05 * counts['all']
-    assert model_stats.format_rows([row]).splitlines()[3].count(' - ') == 2
+    assert models.format_rows([row]).splitlines()[3].count(' - ') == 2
 
 
-@pytest.mark.usefixtures('in_this_process')
-@pytest.mark.parametrize('arguments, message', [
-    (['missing.py'], "There is no config file 'missing.py'"),
-    (['mmseg::fcn/missing.py'], 'fcn/missing.py" does not exist'),
-    (['empty.py'], 'empty.py has no model of mmseg'),
-    (['empty.py', '--shape', '0', '64'], '--shape must be at least 1 pixel'),
+@pytest.mark.parametrize('name, message', [
+    ('missing.py', "There is no config file 'missing.py'"),
+    ('mmseg::fcn/missing.py', 'fcn/missing.py" does not exist'),
+    ('empty.py', 'empty.py has no model of mmseg'),
+    ('instbox_fcrn-r50', 'instbox_fcrn-r50-d8'),
 ])
-def test_mistakes_are_answered_with_one_sentence(run_main, monkeypatch, tmp_path, capsys,
-                                                 arguments, message):
+def test_mistakes_are_answered_with_one_sentence(monkeypatch, tmp_path, name, message):
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'empty.py').write_text('')
-    with pytest.raises(SystemExit) as end:
-        run_main('analysis_tools/model_stats.py', *arguments)
-    assert message in str(end.value) + capsys.readouterr().err
+    with pytest.raises((ValueError, OSError), match=message):
+        model_stats.build_model(name)
 
 
 def test_a_config_of_mmseg_is_found_by_its_name():

@@ -1,0 +1,92 @@
+"""Parameters, FLOPs and memory of a model, and the box head's share of them.
+
+A model is built from its config, without weights, and sees one image of random pixels on the CPU,
+on one thread. What is measured is what a prediction runs before grouping: backbone, neck, decode
+head and, where there is one, the box head; auxiliary heads are left out. A multiplication with its
+addition counts as one FLOP; operations that MMEngine has no count for (activations, sums, pooling,
+the decoding of boxes) do not count. Memory is by how much the process grows from before the model
+is built to the peak of its first pass, parameters included, as Linux tells it.
+"""
+import warnings
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import torch
+from mmengine.analysis import FlopAnalyzer
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmseg.models.segmentors import BaseSegmentor
+from mmseg.registry import MODELS
+
+from ..engine.config_io import load_config
+from ..errors import InvalidInputError
+from ..utils.foreign_errors import convert_errors
+
+STATUS = Path('/proc/self/status')
+
+
+def build_model(name: str) -> BaseSegmentor:
+    """The untrained model of a config without its auxiliary heads, in eval mode.
+
+    A call with images ``(N, 3, H, W)`` gives logits and boxes on their grids.
+
+    Args:
+        name: A config file, a name in the model index or in a package (``mmseg::...``).
+
+    Raises:
+        MissingFileError: There is no such config.
+        InvalidInputError: Its model is no segmentor.
+    """
+    cfg = Config.fromstring(f'_base_ = {name!r}', '.py') if '::' in name else load_config(name)
+    cfg = cfg.get('model', {})
+    cfg.pop('auxiliary_head', None)
+    init_default_scope('mmseg')
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        with convert_errors(f'{name} has a model that cannot be built', KeyError, TypeError):
+            model = MODELS.build(cfg) if cfg else None
+    if not isinstance(model, BaseSegmentor):
+        raise InvalidInputError(f'{name} has no model of mmseg: give the config of a segmentor.')
+    model.forward = getattr(model, 'forward_dense', partial(model.forward, mode='tensor'))
+    return model.eval()
+
+
+def measure(name: str, shape: Sequence[int]) -> dict:
+    """The figures of one model; to be called first thing in a process.
+
+    Args:
+        name: The config, as of :func:`build_model`, which raises the same errors.
+        shape: ``(H, W)`` of the image.
+
+    Returns:
+        dict: ``config``, ``parameters``, ``flops``, ``memory`` (bytes; None off Linux);
+        ``box_head``: its ``parameters`` and ``flops``, or None; ``not_counted``: how often which
+        operation.
+    """
+    before = _memory('VmRSS')
+    model, image = build_model(name), torch.randn(1, 3, *shape)
+    with torch.no_grad():
+        model(image)
+    memory = None if before is None else _memory('VmHWM') - before
+    flops = FlopAnalyzer(model, image).unsupported_ops_warnings(False)
+    flops.uncalled_modules_warnings(False).tracer_warnings('all')
+    box_head = getattr(model, 'box_head', None)
+    box_stats = box_head and dict(parameters=_count(box_head), flops=flops.by_module()['box_head'])
+    return dict(config=name, parameters=_count(model), flops=flops.total(), memory=memory,
+                box_head=box_stats, not_counted=dict(flops.unsupported_ops()))
+
+
+def _count(module: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def _memory(field: str) -> int | None:
+    """Resident memory of this process in bytes, ``VmRSS`` now or ``VmHWM`` at its peak.
+
+    (``resource.getrusage`` would count in what the parent process held when it started this one.)
+    """
+    if not STATUS.is_file():
+        return None
+    line = next(line for line in STATUS.read_text().splitlines() if line.startswith(f'{field}:'))
+    return int(line.split()[1]) * 1024

@@ -2,6 +2,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 
 import torch
 from rich.console import Console
@@ -13,12 +14,13 @@ from ..engine.training import check_work_dir
 from ..errors import InvalidInputError
 from ..utils import atomic_write
 from .model_loading import default_weights
-from .own_data import OwnData, choose_images, read_own_data
+from .own_data import OwnData, objects_of, read_own_data
 from .training_recipe import MONITOR, Recipe, choose_recipe, training_config_of
 from .training_report import report_training
 
 MAX_NOTES = 8
 MAX_NAMES = 12
+LEAST_SHARE = 0.5  # of the minutes that remain for the training however long the start takes
 HEADER = '# Written by `instbox train`. To run it again: python tools/train.py {file}\n'
 
 
@@ -50,21 +52,27 @@ class TrainingOptions:
     allow_pickle: bool = False
 
 
-def train_on_data(data: str | Path, options: TrainingOptions = TrainingOptions()) -> Path:
+def train_on_data(data: str | Path, options: TrainingOptions = TrainingOptions(),
+                  started: float | None = None) -> Path:
     """Train a model on annotated images and report how good it is.
+
+    An interruption (Ctrl+C) ends the training, not the report: it is of the best checkpoint so far.
 
     Args:
         data: Any annotations that :func:`mmseg_instbox.datasets.read_annotations` reads.
         options: What to do otherwise than by default.
+        started: What ``time.monotonic()`` said when the minutes began; by default they begin now.
 
     Returns:
         Path: The best checkpoint.
 
     Raises:
-        FileNotFoundError: A file or folder is missing.
-        ValueError: The data cannot be trained on, or the base model is none.
+        MissingFileError: A file or folder is missing.
+        InvalidInputError: The data cannot be trained on, or the base model is none.
         TrainingError: See :func:`mmseg_instbox.engine.run_training`.
+        KeyboardInterrupt: The training was interrupted; the report is made.
     """
+    started = monotonic() if started is None else started
     console = Console(highlight=False, markup=False, soft_wrap=True)
     work_dir = choose_work_dir(data, options)
     config = work_dir / 'config.py'
@@ -77,12 +85,24 @@ def train_on_data(data: str | Path, options: TrainingOptions = TrainingOptions()
     cfg = training_config(str(config), work_dir=str(work_dir), cfg_options=options.cfg_options,
                           resume=options.resume, allow_pickle=options.allow_pickle)
     line = ProgressLineHook(MONITOR)
+    if minutes := cfg.train_cfg.get('minutes'):
+        cfg.train_cfg.minutes = max(minutes - (monotonic() - started) / 60, LEAST_SHARE * minutes)
+    interruption = None
     try:
-        runner = run_training(cfg, [line], quiet=True)
+        run_training(cfg, [line], quiet=True)
+    except KeyboardInterrupt as error:
+        if line.runner is None or 'best_ckpt' not in line.runner.message_hub.runtime_info:
+            raise
+        interruption = error
     finally:
         line.stop()
         atomic_write(text.encode(), config)  # the runner writes its own form of it
-    return report_training(runner, work_dir, console)
+    if interruption is not None:
+        console.print('Stopped. The report is of the best checkpoint; Ctrl+C leaves it out.')
+    best = report_training(line.runner, work_dir, console)
+    if interruption is not None:
+        raise interruption
+    return best
 
 
 def choose_work_dir(data: str | Path, options: TrainingOptions) -> Path:
@@ -105,7 +125,7 @@ def prepare_training(data: str | Path, options: TrainingOptions, work_dir: Path,
     """Write the annotations, the weights to start from and the config to ``work_dir``."""
     own = read_own_data(data, options.val, options.images, options.seed)
     recipe = choose_recipe(own.parts['train'], options.minutes, options.epochs)
-    own = _limit_validation(own, recipe.max_validated, options.seed)
+    own = own.limit_validation(recipe.max_validated, options.seed)
     model, weights, kept = start_from(str(options.base or default_weights()),
                                       ('background', *own.categories), options.allow_pickle)
     check_work_dir(work_dir)
@@ -117,8 +137,8 @@ def prepare_training(data: str | Path, options: TrainingOptions, work_dir: Path,
     cfg.merge_from_dict(options.cfg_options or {})
     file = work_dir / 'config.py'
     atomic_write((HEADER.format(file=file) + cfg.pretty_text).encode(), file)
-    for line in _describe(own, recipe, kept):
-        console.print(line)
+    for text in _describe(own, recipe, kept):
+        console.print(text)
     console.print(f'Config, log and checkpoints: {work_dir}')
 
 
@@ -129,7 +149,7 @@ def _describe(own: OwnData, recipe: Recipe, kept: list[str]) -> Iterator[str]:
     if own.notes[MAX_NOTES:]:
         yield f'  and {len(own.notes) - MAX_NOTES} other kinds of problems'
     for name, part in own.parts.items():
-        yield f'{name}: {len(part.coco["images"])} images, {len(part.objects)} objects'
+        yield f'{name}: {len(part.coco["images"])} images, {len(objects_of(part))} objects'
     more = len(own.categories) - MAX_NAMES
     yield (f'categories: {", ".join(own.categories[:MAX_NAMES])}'
            + (f' and {more} more' if more > 0 else ''))
@@ -138,15 +158,3 @@ def _describe(own: OwnData, recipe: Recipe, kept: list[str]) -> Iterator[str]:
     time = f'{recipe.max_iters} iterations' if recipe.minutes is None else (
         f'{recipe.minutes:g} minutes')
     yield f'{time} of {recipe.batch} images at {recipe.side} px'
-
-
-def _limit_validation(own: OwnData, count: int | None, seed: int) -> OwnData:
-    """Validate on ``count`` images at most."""
-    val = own.parts['val']
-    number = len(val.coco['images'])
-    if count is None or number <= count:
-        return own
-    chosen = val.only(choose_images(val, count / number, seed))
-    return OwnData({**own.parts, 'val': chosen},
-                   [*own.notes, f'validated on {len(chosen.coco["images"])} of {number} images, '
-                    'because of the time'])

@@ -1,4 +1,7 @@
-"""Chooses the settings of a training from its data and the time for it."""
+"""Chooses the settings of a training from its data and the time for it.
+
+All numbers of the recipe stand at the top of this module.
+"""
 import math
 import os
 from dataclasses import dataclass
@@ -8,52 +11,62 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.device import get_device
 
+from ..datasets.annotation_formats import AnnotatedImages
 from ..engine.model_index import index_root
-from .own_data import DataPart, OwnData
+from .own_data import OwnData, objects_of
 
 MONITOR = 'AP50'
+
+# input
 CELLS = 40  # pixels that the smaller objects should have in the network's input: five cells of 8
 SMALLER = 0.25  # the share of objects that are smaller than the size that decides
 LARGEST = dict(cpu=800, gpu=1024)  # longer side of the input at most
 SMALLEST = 416
 MAGNIFIED = 1.5  # input at most this much larger than the images
+
+# training
 CROP = dict(cpu=416, gpu=512)
 BATCH = dict(cpu=8, gpu=16)
-FEW_IMAGES = 200  # up to so many get stronger augmentation
 MAX_EPOCHS = 400  # however much time there is
-VALIDATED_A_MINUTE = dict(cpu=10, gpu=100)  # validation images for each minute of training
-FEWEST_VALIDATED = 20
-PATIENCE = 7  # validations without a gain before a training ends; there are 15
-MIN_GAIN = 0.002
+SAVED_EVERY = dict(cpu=20, gpu=100)  # iterations between checkpoints to resume from
 RATE = 1e-4  # of AdamW, for the backbone
 HEAD_RATE = 3.  # times RATE, for both heads
 CATEGORY_RATE = 10.  # times RATE, for the layers that are new
+WARMUP = 0.03  # of the training, in which the rates rise
+WEIGHT_DECAY = 0.01
 MAX_NORM = 10.  # of the gradients
+
+# augmentation; two numbers are for few and for many images
+FEW_IMAGES = 200  # up to so many get stronger augmentation
+ZOOM = (0.6, 1.6), (0.75, 1.33)  # of crops, relative to the input
+SHRINK = (0.6, 1.)  # of whole images, relative to the crop
+WHOLE = 0.4, 0.2  # share of whole images; where crops show much less than the input
+TURNED = 0.3, 0.  # share of images that are rotated
+DEGREES = 15.
+
+# validation
+VALIDATED_A_MINUTE = dict(cpu=20, gpu=200)  # images of SMALLEST squared for a minute of training
+MOST_VALIDATED = dict(cpu=200, gpu=4000)  # so that the first figure comes within two minutes
+FEWEST_VALIDATED = 20
+VALIDATIONS = 15
+PATIENCE = 7  # validations without a gain before a training ends
+MIN_GAIN = 0.002
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """The settings that follow from the data, the device and the time.
-
-    Attributes:
-        side: Longer side of the network's input in pixels, in validation and prediction.
-        crop: Side of the training crops in pixels.
-        batch: Images of an iteration.
-        max_iters: Iterations at most.
-        minutes: Time for the training, or None.
-        few_images: Whether augmentation is stronger.
-        max_validated: Validation images at most, or None.
-    """
-    side: int
-    crop: int
-    batch: int
+    """The settings that follow from the data, the device and the time."""
+    side: int  # pixels of the longer side of the input, in validation and prediction
+    crop: int  # pixels of a side of the training crops
+    batch: int  # images of an iteration
     max_iters: int
+    save_every: int  # iterations
     minutes: float | None
-    few_images: bool
-    max_validated: int | None
+    few_images: bool  # whether augmentation is stronger
+    max_validated: int | None  # images
 
 
-def choose_recipe(train: DataPart, minutes: float, epochs: int | None = None) -> Recipe:
+def choose_recipe(train: AnnotatedImages, minutes: float, epochs: int | None = None) -> Recipe:
     """Choose the settings of a training.
 
     The input is so large that three quarters of the objects have ``CELLS`` pixels a side or more,
@@ -65,22 +78,24 @@ def choose_recipe(train: DataPart, minutes: float, epochs: int | None = None) ->
         epochs: How often each image is seen; replaces ``minutes``.
     """
     device = 'cpu' if get_device() == 'cpu' else 'gpu'
-    longer = float(np.median(train.image_sizes().max(1)))
-    smaller = max(float(np.quantile(train.object_sizes(), SMALLER)), 1e-3)
-    side = min(max(CELLS / smaller, SMALLEST), LARGEST[device], MAGNIFIED * longer)
+    longer = {row['id']: max(row['width'], row['height']) for row in train.coco['images']}
+    sizes = [math.sqrt(each['bbox'][2] * each['bbox'][3]) / longer[each['image_id']]
+             for each in objects_of(train)]
+    smaller = max(float(np.quantile(sizes, SMALLER)), 1e-3)
+    side = min(max(CELLS / smaller, SMALLEST), LARGEST[device],
+               MAGNIFIED * float(np.median([*longer.values()])))
     side = max(32 * round(side / 32), 64)
-    count = len(train.coco['images'])
-    per_epoch = math.ceil(count / BATCH[device])
-    validated = None if epochs else max(
-        round(VALIDATED_A_MINUTE[device] * minutes), FEWEST_VALIDATED)
+    validated = min(VALIDATED_A_MINUTE[device] * minutes, MOST_VALIDATED[device])
+    validated = max(round(validated * min(1, SMALLEST / side)**2), FEWEST_VALIDATED)
     return Recipe(
         side=side,
         crop=min(side, CROP[device]),
         batch=BATCH[device],
-        max_iters=per_epoch * (epochs or MAX_EPOCHS),
+        max_iters=math.ceil(len(longer) / BATCH[device]) * (epochs or MAX_EPOCHS),
+        save_every=SAVED_EVERY[device],
         minutes=minutes if epochs is None else None,
-        few_images=count <= FEW_IMAGES,
-        max_validated=validated)
+        few_images=len(longer) <= FEW_IMAGES,
+        max_validated=validated if epochs is None else None)
 
 
 def training_config_of(recipe: Recipe, data: OwnData, model: dict, work_dir: Path,
@@ -99,29 +114,38 @@ def training_config_of(recipe: Recipe, data: OwnData, model: dict, work_dir: Pat
     runtime = Config.fromfile(base / 'default_runtime.py').to_dict()
     hooks = Config.fromfile(base / 'default_hooks.py').to_dict()['default_hooks']
     hooks['logger']['interval'] = 10
-    hooks['checkpoint'].update(interval=100, max_keep_ckpts=1, save_best=MONITOR)
-    tested = 'test' if 'test' in data.parts else 'val'
+    hooks['checkpoint'].update(interval=recipe.save_every, max_keep_ckpts=1, save_best=MONITOR)
     files = {name: work_dir.resolve() / 'annotations' / f'{name}.json' for name in data.parts}
-    datasets = {name: dict(
-        type='CocoInstDataset',
-        data_root=str(part.root.resolve()),
-        ann_file=str(files[name]),
-        data_prefix=dict(img_path=''),
-        metainfo=dict(classes=('background', *data.categories)),
-        pipeline=train_pipeline(recipe) if name == 'train' else test_pipeline(recipe))
-        for name, part in data.parts.items()}
+    test = test_pipeline(recipe)
+
+    def loader(name: str, batch_size: int, sampler: str, pipeline: list[dict]) -> dict:
+        return dict(
+            batch_size=batch_size,
+            num_workers=min(2, os.cpu_count() or 1),
+            persistent_workers=True,
+            sampler=dict(type=sampler, shuffle=batch_size > 1),
+            dataset=dict(
+                type='CocoInstDataset',
+                data_root=str(data.parts[name].root.resolve()),
+                ann_file=str(files[name]),
+                data_prefix=dict(img_path=''),
+                metainfo=dict(classes=('background', *data.categories)),
+                pipeline=pipeline))
+
+    tested = 'test' if 'test' in data.parts else 'val'
     return Config(dict(
         runtime,
         model=model,
-        test_pipeline=test_pipeline(recipe),
-        train_dataloader=_loader(datasets['train'], recipe.batch, 'SeededInfiniteSampler'),
-        val_dataloader=_loader(datasets['val'], 1, 'DefaultSampler'),
-        test_dataloader=_loader(datasets[tested], 1, 'DefaultSampler'),
+        test_pipeline=test,
+        train_dataloader=loader('train', recipe.batch, 'SeededInfiniteSampler',
+                                train_pipeline(recipe)),
+        val_dataloader=loader('val', 1, 'DefaultSampler', test),
+        test_dataloader=loader(tested, 1, 'DefaultSampler', test),
         val_evaluator=evaluators(files['val']),
         test_evaluator=evaluators(files[tested]),
-        optim_wrapper=_optim_wrapper(),
-        train_cfg=dict(
-            type='BudgetTrainLoop', max_iters=recipe.max_iters, minutes=recipe.minutes),
+        optim_wrapper=optim_wrapper(),
+        train_cfg=dict(type='BudgetTrainLoop', max_iters=recipe.max_iters, minutes=recipe.minutes,
+                       validations=VALIDATIONS, warmup=WARMUP),
         val_cfg=dict(type='ValLoop'),
         test_cfg=dict(type='TestLoop'),
         default_hooks=hooks,
@@ -137,23 +161,14 @@ def evaluators(ann_file: Path) -> list[dict]:
     return [dict(type='InstBoxMetric'), dict(type='InstCocoMetric', ann_file=str(ann_file))]
 
 
-def _loader(dataset: dict, batch_size: int, sampler: str) -> dict:
-    return dict(
-        batch_size=batch_size,
-        num_workers=min(2, os.cpu_count() or 1),
-        persistent_workers=True,
-        sampler=dict(type=sampler, shuffle=batch_size > 1),
-        dataset=dataset)
-
-
-def _optim_wrapper() -> dict:
-    """The layers that know categories learn fastest, the backbone slowest."""
+def optim_wrapper() -> dict:
+    """AdamW; the layers that know categories learn fastest, the backbone slowest."""
     category, head = dict(lr_mult=CATEGORY_RATE), dict(lr_mult=HEAD_RATE)
     rates = {'decode_head': head, 'box_head': head, 'decode_head.conv_seg': category,
              'decode_head.correction': category}
     return dict(
         type='OptimWrapper',
-        optimizer=dict(type='AdamW', lr=RATE, weight_decay=0.01),
+        optimizer=dict(type='AdamW', lr=RATE, weight_decay=WEIGHT_DECAY),
         clip_grad=dict(max_norm=MAX_NORM),
         paramwise_cfg=dict(norm_decay_mult=0., custom_keys=rates))
 
@@ -163,21 +178,21 @@ def train_pipeline(recipe: Recipe) -> list[dict]:
 
     Whole images are shown small, so that large objects are seen whole.
     """
-    spread = (0.6, 1.6) if recipe.few_images else (0.75, 1.33)
-    whole = [dict(type='RandomResize', scale=(recipe.crop, recipe.crop), ratio_range=(0.6, 1.),
+    many = int(not recipe.few_images)
+    whole = [dict(type='RandomResize', scale=(recipe.crop, recipe.crop), ratio_range=SHRINK,
                   keep_ratio=True)]
     zoomed = [
-        dict(type='RandomResize', scale=(recipe.side, recipe.side), ratio_range=spread,
+        dict(type='RandomResize', scale=(recipe.side, recipe.side), ratio_range=ZOOM[many],
              keep_ratio=True),
         dict(type='RandomCrop', crop_size=(recipe.crop, recipe.crop), cat_max_ratio=0.9)
     ]
-    share = 0.4 if recipe.side <= 1.5 * recipe.crop else 0.2
-    turned = [dict(type='RandomRotate', prob=0.3, degree=15., seg_pad_val=255)]
+    share = WHOLE[recipe.side > 1.5 * recipe.crop]
+    turned = [dict(type='RandomRotate', prob=TURNED[many], degree=DEGREES, seg_pad_val=255)]
     return [
         dict(type='LoadInstImage'),
         dict(type='LoadInstAnnotations'),
         dict(type='RandomChoice', prob=[share, 1 - share], transforms=[whole, zoomed]),
-        *(turned if recipe.few_images else []),
+        *(turned if TURNED[many] else []),
         dict(type='RandomFlip', prob=0.5),
         dict(type='PhotoMetricDistortion'),
         dict(type='PackInstInputs')

@@ -1,8 +1,11 @@
 """Says how good the model of a training is: figures, confusions, pictures, and how to use it."""
+import functools
 import json
+import operator
 import shlex
 from collections import Counter
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -50,7 +53,9 @@ def report_training(runner: Runner, work_dir: Path, console: Console) -> Path:
     results = dict(val=found)
     if (work_dir / 'annotations' / 'test.json').is_file():
         results['test'], _ = evaluate(runner, 'test', work_dir, 0)
-        console.print(f'Test images, which took no part: {_summary(results["test"])}')
+        figures = results['test']['metrics']
+        console.print(f'{results["test"]["images"]} test images, which took no part: {MONITOR} '
+                      f'{figures[MONITOR]:.3f}, AP^r 0.5 {figures["APr_0.5"]:.3f}')
     write_json(results, work_dir / 'results.json')
     console.print(f'Predictions on validation images: {work_dir / "validation.png"}\n'
                   f'To predict: instbox predict IMAGES --model {shlex.quote(str(best))}')
@@ -76,38 +81,29 @@ def evaluate(runner: Runner, name: str, work_dir: Path,
     model = runner.model.eval()
     loader = runner.build_dataloader(runner.cfg[f'{name}_dataloader'])
     meta, count = loader.dataset.metainfo, len(loader.dataset)
-    folder = work_dir.resolve() / 'annotations'
-    metrics = [dict(metric, out_file=str(folder / f'.{name}_{metric["type"]}.json'))
-               for metric in evaluators(folder / f'{name}.json')]
-    evaluator = Evaluator(metrics)
-    evaluator.dataset_meta = meta
     drawn = set(np.linspace(0, count - 1, min(num_pictures, count)).round().astype(int).tolist())
     things, pictures, confusion = meta['thing_classes'], [], 0
-    for index, batch in enumerate(loader):
-        sample, = model.val_step(batch)
-        content = sample.to_dict()
-        evaluator.process([content], batch)
-        image = decode_image(content, meta)
-        sure = image.overlap.kept & (image.scores >= DEFAULT_SCORE_THR)
-        confusion += confusion_matrix(image.overlap.ious[sure], image.labels[sure],
-                                      image.gt_labels, image.scores[sure], len(things))
-        if index in drawn:
-            pictures.append(_draw(sample, meta))
-    figures = evaluator.evaluate(count)
-    rows = _join_rows([Path(each['out_file']) for each in metrics])
-    return dict(metrics=figures, categories=rows, confusion=confusion.tolist(),
-                names=list(things), images=count), pictures
-
-
-def _join_rows(files: list[Path]) -> list[dict]:
-    """The rows of each thing category in the files of all metrics, which are removed."""
-    tables = []
-    for file in files:
-        tables.append(json.loads(file.read_text())['categories'])
-        file.unlink()
-    rows = [{key: value for part in parts for key, value in part.items()}
-            for parts in zip(*tables, strict=True)]
-    return [row for row in rows if row['category'] != 'background']
+    with TemporaryDirectory() as folder:
+        metrics = [dict(metric, out_file=str(Path(folder, metric['type'])))
+                   for metric in evaluators(work_dir.resolve() / 'annotations' / f'{name}.json')]
+        evaluator = Evaluator(metrics)
+        evaluator.dataset_meta = meta
+        for index, batch in enumerate(loader):
+            sample, = model.val_step(batch)
+            content = sample.to_dict()
+            evaluator.process([content], batch)
+            image = decode_image(content, meta)
+            sure = image.overlap.kept & (image.scores >= DEFAULT_SCORE_THR)
+            confusion += confusion_matrix(image.overlap.ious[sure], image.labels[sure],
+                                          image.gt_labels, image.scores[sure], len(things))
+            if index in drawn:
+                pictures.append(_draw(sample, meta))
+        figures = evaluator.evaluate(count)
+        tables = [json.loads(Path(metric['out_file']).read_text())['categories']
+                  for metric in metrics]
+    rows = [functools.reduce(operator.or_, parts) for parts in zip(*tables, strict=True)]
+    return dict(metrics=figures, categories=[row for row in rows if row['category'] in things],
+                confusion=confusion.tolist(), names=list(things), images=count), pictures
 
 
 def _draw(sample: SegDataSample, meta: dict) -> np.ndarray:
@@ -126,19 +122,15 @@ def print_categories(found: dict, train: dict, console: Console) -> None:
     table.add_column('category')
     for column in (*COLUMNS, 'objects trained on', 'validated on'):
         table.add_column(column, justify='right')
-    for row in found['categories']:
-        table.add_row(row['category'], *(_text(row[key]) for key in COLUMNS.values()),
-                      str(counts[row['category']]), str(row['objects']))
-    if len(found['categories']) > 1:
-        figures = dict(found['metrics'], IoU=found['metrics']['mIoU'])
-        table.add_row('mean', *(_text(figures[key]) for key in COLUMNS.values()),
-                      str(sum(counts.values())),
-                      str(sum(row['objects'] for row in found['categories'])), style='bold')
+    rows = [dict(row, trained=counts[row['category']]) for row in found['categories']]
+    if len(rows) > 1:
+        rows.append(dict(found['metrics'], category='mean', IoU=found['metrics']['mIoU'],
+                         **{key: sum(row[key] for row in rows) for key in ('trained', 'objects')}))
+    for row in rows:
+        figures = ('-' if row[key] is None else f'{row[key]:.3f}' for key in COLUMNS.values())
+        table.add_row(row['category'], *figures, str(row['trained']), str(row['objects']),
+                      style='bold' if len(rows) > 1 and row is rows[-1] else None)
     console.print(table)
-
-
-def _text(value: float | None) -> str:
-    return '-' if value is None else f'{value:.3f}'
 
 
 def print_confusions(found: dict, console: Console) -> None:
@@ -149,16 +141,9 @@ def print_confusions(found: dict, console: Console) -> None:
                   f'{objects - right - matrix[:-1, -1].sum()} given another category; '
                   f'{matrix[-1].sum()} predictions on no object (IoU above 0.5, score from '
                   f'{DEFAULT_SCORE_THR}).')
-    np.fill_diagonal(matrix, 0)
-    matrix[-1], matrix[:, -1] = 0, 0
-    order = np.argsort(-matrix, axis=None, kind='stable')[:MAX_CONFUSIONS]
-    pairs = [(*np.unravel_index(place, matrix.shape), matrix.flat[place]) for place in order]
-    for true, predicted, number in pairs:
-        if number:
-            console.print(f'  {names[true]} taken for {names[predicted]}: {number}')
-
-
-def _summary(found: dict) -> str:
-    figures = found['metrics']
-    return (f'{MONITOR} {figures[MONITOR]:.3f}, AP^r 0.5 {figures["APr_0.5"]:.3f} '
-            f'({found["images"]} images)')
+    others = matrix[:-1, :-1] * ~np.eye(len(matrix) - 1, dtype=bool)
+    for place in np.argsort(-others, axis=None, kind='stable')[:MAX_CONFUSIONS]:
+        true, predicted = np.unravel_index(place, others.shape)
+        if others[true, predicted]:
+            console.print(f'  {names[true]} taken for {names[predicted]}: '
+                          f'{others[true, predicted]}')

@@ -4,7 +4,13 @@ from collections import Counter
 import pytest
 from own_pictures import add_object, write_images
 
-from mmseg_instbox.apis.own_data import DataPart, choose_images, read_own_data
+from mmseg_instbox.apis.own_data import (
+    choose_images,
+    count_objects,
+    objects_of,
+    read_own_data,
+)
+from mmseg_instbox.datasets.annotation_formats import AnnotatedImages
 from mmseg_instbox.errors import InvalidInputError
 
 
@@ -16,7 +22,7 @@ def part(objects, number):
     for category, images in enumerate(objects.values()):
         for image in images:
             add_object(table, image, category, (10, 10, 20, 5))
-    return DataPart(None, table)
+    return AnnotatedImages(None, table)
 
 
 @pytest.mark.parametrize('seed', range(5))
@@ -34,10 +40,6 @@ def test_each_category_has_its_share_of_the_chosen_images(seed):
 def test_two_images_are_one_to_train_on_and_one_to_validate_on():
     for seed in range(5):
         assert len(choose_images(part(dict(a=(0, 1)), 2), 0.2, seed)) == 1
-
-
-def test_sizes_of_objects_are_shares_of_the_longer_side():
-    assert part(dict(a=(0, )), 1).object_sizes().tolist() == [0.1]
 
 
 def test_unsplit_data_are_split_and_written(tmp_path):
@@ -62,7 +64,7 @@ def test_given_parts_are_kept_and_categories_are_those_to_train_on(tmp_path):
     assert own.categories == ['star', 'disc']
     assert all(each.coco['categories'] == own.parts['train'].coco['categories']
                for each in own.parts.values())
-    assert own.parts['val'].counts() == dict(disc=2)
+    assert count_objects(own.parts['val']) == dict(disc=2)
     assert own.notes[-1] == 'no object to train on: square; left out of val'
 
 
@@ -76,7 +78,7 @@ def test_equal_names_are_one_category_and_empty_ones_none(tmp_path):
     (folder / '_annotations.coco.json').write_text(json.dumps(table))
     own = read_own_data(folder)
     assert own.categories == ['disc', 'star']
-    counts = sum((each.counts() for each in own.parts.values()), start=Counter())
+    counts = sum((count_objects(each) for each in own.parts.values()), start=Counter())
     assert counts == dict(disc=5, star=4)
 
 
@@ -106,7 +108,7 @@ def test_problems_are_summed_up(tmp_path):
         each['segmentation'] = [[1, 1, 5, 5]]
     (folder / '_annotations.coco.json').write_text(json.dumps(table))
     own = read_own_data(folder)
-    assert sum(len(each.objects) for each in own.parts.values()) == 8
+    assert sum(len(objects_of(each)) for each in own.parts.values()) == 8
     assert any(note.startswith('2 x ') and ', for example _annotations' in note
                for note in own.notes)
 

@@ -1,4 +1,5 @@
 import json
+from time import monotonic
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from mmseg_instbox.apis import InstBoxInferencer, TrainingOptions, train_on_data
 from mmseg_instbox.apis.own_data_training import choose_work_dir
 from mmseg_instbox.engine import build_network, config_to_json, load_config, training_config
 from mmseg_instbox.engine import run_training as run_config
+from mmseg_instbox.engine.loops import BudgetTrainLoop
 from mmseg_instbox.errors import InvalidInputError
 
 QUICK = {f'{name}_dataloader.{key}': value for name in ('train', 'val', 'test')
@@ -94,6 +96,45 @@ def test_resuming_goes_on(run, capsys):
     assert (work_dir / 'config.py').read_text() == text
     output = capsys.readouterr().out
     assert len(output.splitlines()) < 40 and 'instbox predict' in output
+
+
+def test_an_interrupted_training_reports_on_its_best_checkpoint(run, base, tmp_path, capsys,
+                                                                monkeypatch):
+    *_, data = run
+    settings = dict(QUICK, experiment_name='own_stopped')
+    options = TrainingOptions(epochs=2, base=str(base), work_dir=str(tmp_path),
+                              cfg_options=settings)
+    train_iteration = BudgetTrainLoop.run_iter
+
+    def interrupted(loop, batch):
+        if loop._iter == 1:
+            raise KeyboardInterrupt
+        train_iteration(loop, batch)
+
+    monkeypatch.setattr(BudgetTrainLoop, 'run_iter', interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train_on_data(data, options)
+    output = capsys.readouterr().out
+    assert 'Stopped.' in output and f'--model {tmp_path}/best_AP50_iter_0.pth' in output
+    assert (tmp_path / 'results.json').is_file() and (tmp_path / 'validation.png').is_file()
+
+
+def test_minutes_begin_before_the_training(run, base, tmp_path, monkeypatch):
+    *_, data = run
+    budgets = []
+
+    def stop(cfg, *_, **__):
+        budgets.append(cfg.train_cfg.minutes)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr('mmseg_instbox.apis.own_data_training.run_training', stop)
+    options = TrainingOptions(minutes=10, base=str(base), work_dir=str(tmp_path),
+                              cfg_options=QUICK)
+    for minutes in (2, 50):
+        with pytest.raises(KeyboardInterrupt):
+            train_on_data(data, options, started=monotonic() - 60 * minutes)
+    assert 7 < budgets[0] < 8 and budgets[1] == 5  # at least half the time is left
+    assert 'minutes=10' in (tmp_path / 'config.py').read_text()
 
 
 def test_nothing_to_resume(tmp_path):

@@ -4,8 +4,9 @@ import pytest
 from mmseg.registry import DATASETS
 from own_pictures import add_object, write_images
 
-from mmseg_instbox.apis.own_data import DataPart, OwnData
+from mmseg_instbox.apis.own_data import OwnData, only_categories
 from mmseg_instbox.apis.training_recipe import choose_recipe, training_config_of
+from mmseg_instbox.datasets.annotation_formats import AnnotatedImages
 
 
 def part(size, box, number=10):
@@ -13,7 +14,7 @@ def part(size, box, number=10):
                          for i in range(number)], annotations=[], categories=[dict(id=1, name='a')])
     for image in range(number):
         add_object(table, image, 1, (0, 0, box, box))
-    return DataPart(None, table)
+    return AnnotatedImages(None, table)
 
 
 @pytest.mark.parametrize('size, box, side', [
@@ -30,16 +31,24 @@ def test_the_input_shows_small_objects(monkeypatch, size, box, side):
 def test_time_and_number_of_images_decide_on_length_and_augmentation():
     few, many = choose_recipe(part(500, 100), 10), choose_recipe(part(500, 100, 300), 10)
     assert few.few_images and not many.few_images and few.minutes == 10
-    assert few.max_validated == 100 or few.max_validated == 1000
+    assert few.max_validated in (200, 2000)
     exact = choose_recipe(part(500, 100, 30), 10, epochs=5)
     assert exact.minutes is None and exact.max_validated is None
     assert exact.max_iters == 5 * -(-30 // exact.batch)
 
 
+def test_large_inputs_are_validated_on_fewer_images(monkeypatch):
+    monkeypatch.setattr('mmseg_instbox.apis.training_recipe.get_device', lambda: 'cpu')
+    large = part(4000, 40)
+    assert choose_recipe(large, 10).max_validated == round(200 * (416 / 800)**2)
+    assert choose_recipe(large, 1000).max_validated == choose_recipe(large, 10).max_validated
+    assert choose_recipe(large, 0.1).max_validated == 20
+
+
 def test_the_data_sets_of_the_config_load(tmp_path):
     folder = write_images(tmp_path / 'data', 4)
     table = json.loads((folder / '_annotations.coco.json').read_text())
-    own = OwnData({name: DataPart(folder, table).with_categories(['star', 'disc'])
+    own = OwnData({name: only_categories(AnnotatedImages(folder, table), ['star', 'disc'])
                    for name in ('train', 'val')}, [])
     own.write(tmp_path / 'annotations')
     recipe = choose_recipe(own.parts['train'], 1)

@@ -19,16 +19,21 @@ class ProgressLineHook(Hook):
 
     Args:
         monitor: The figure to show.
+
+    Attributes:
+        runner (Runner | None): The runner, once its training has begun.
     """
 
     def __init__(self, monitor: str = 'AP50') -> None:
         self.monitor = monitor
+        self.runner: Runner | None = None
         self._loss: float | None = None
         self._last: float | None = None
         self._best = 0.
 
     def before_train(self, runner: Runner) -> None:
         """Begin the line."""
+        self.runner = runner
         console = Console(highlight=False)
         self._bar = Progress(
             TextColumn('{task.description}'), BarColumn(20), TaskProgressColumn(),

@@ -15,13 +15,10 @@ from pathlib import Path
 import torch
 from mmengine.analysis import FlopAnalyzer
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
 from mmseg.models.segmentors import BaseSegmentor
-from mmseg.registry import MODELS
 
-from ..engine.config_io import load_config
+from ..engine import build_network, load_config
 from ..errors import InvalidInputError
-from ..utils.foreign_errors import convert_errors
 
 STATUS = Path('/proc/self/status')
 
@@ -39,13 +36,10 @@ def build_model(name: str) -> BaseSegmentor:
         InvalidInputError: Its model is no segmentor.
     """
     cfg = Config.fromstring(f'_base_ = {name!r}', '.py') if '::' in name else load_config(name)
-    cfg = cfg.get('model', {})
-    cfg.pop('auxiliary_head', None)
-    init_default_scope('mmseg')
+    cfg.get('model', {}).pop('auxiliary_head', None)
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
-        with convert_errors(f'{name} has a model that cannot be built', KeyError, TypeError):
-            model = MODELS.build(cfg) if cfg else None
+        model = build_network(cfg)
     if not isinstance(model, BaseSegmentor):
         raise InvalidInputError(f'{name} has no model of mmseg: give the config of a segmentor.')
     model.forward = getattr(model, 'forward_dense', partial(model.forward, mode='tensor'))

@@ -1,6 +1,7 @@
 """``instbox predict``."""
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -102,55 +103,55 @@ def predict(inputs: tuple[str, ...], out: str, overwrite: bool, batch_size: int,
     job = PredictionJob(storage, settings, images, videos, overwrite,
                         **(dict(shard_size=batch_size) if local else {}))
     worker = dict(model=model, expected=settings, out=out, batch_size=batch_size)
-    drawings: list[str] = []
+    drawings = None
     try:
         if local:
             drawings = _predict_here(job, inferencer, worker, score_thr, not no_drawings,
                                      keep_colors)
         else:
             _predict_on_ray(job, workers, worker)
-        written = _with_bar('Writing', job.num_done, 0, partial(
-            job.compile, formats, inferencer.dataset_meta, score_thr))
+        with _bar('Writing', job.num_done) as progress:
+            written = job.compile(formats, inferencer.dataset_meta, score_thr, progress)
     except KeyboardInterrupt:
         raise Interrupted(f'{job.num_done} of {len(images)} images are done; the same command '
                           'resumes from there.') from None
-    _report(job, [*drawings, job.shards, *written])
+    _report(job, [*filter(None, [drawings]), job.shards, *written])
 
 
 def _predict_here(job: 'PredictionJob', inferencer: 'InstBoxInferencer', worker: dict[str, Any],
-                  score_thr: float, draw: bool, keep_colors: bool) -> list[str]:
+                  score_thr: float, draw: bool, keep_colors: bool) -> str | None:
     """Predicts and draws in this process; returns the folder of the drawings, if there are any."""
     from ..apis.jobs.drawings import Drawings
     from ..apis.jobs.worker import ShardWorker, WorkerSettings
     drawings = Drawings(job, inferencer, score_thr) if draw or job.videos else None
     predict_shard = ShardWorker(WorkerSettings(**worker), inferencer,
                                 drawings.draw if draw else None)
-    _with_bar('Predicting', len(job.images), job.num_done, partial(
-        job.predict, partial(map, predict_shard), 1))
+    with _bar('Predicting', len(job.images), job.num_done) as progress:
+        job.predict(partial(map, predict_shard), 1, progress)
     if drawings is None:
-        return []
+        return None
     drawings.annotate(keep_colors, worker['batch_size'], draw)
     if not draw:
-        return []
+        return None
     drawings.draw_missing()
-    return [str(drawings.folder)]
+    return str(drawings.folder)
 
 
 def _predict_on_ray(job: 'PredictionJob', workers: int | None, worker: dict[str, Any]) -> None:
     """Predicts with the workers of Ray."""
     from ..apis.jobs.ray_executor import RayExecutor
     from ..apis.jobs.worker import WorkerSettings
-    with RayExecutor(worker['model']['device'], workers) as executor:
-        execute = partial(executor.execute, WorkerSettings(**worker))
-        _with_bar('Predicting', len(job.images), job.num_done,
-                  partial(job.predict, execute, executor.workers))
+    with (RayExecutor(worker['model']['device'], workers) as executor,
+          _bar('Predicting', len(job.images), job.num_done) as progress):
+        job.predict(partial(executor.execute, WorkerSettings(**worker)), executor.workers, progress)
 
 
-def _with_bar(label: str, length: int, done: int, work: Callable[[Callable], Any]) -> Any:
-    """Calls a function that reports its progress, with a progress bar on the error stream."""
+@contextmanager
+def _bar(label: str, length: int, done: int = 0) -> Iterator[Callable[[int], None]]:
+    """Shows a progress bar on the error stream; gives the function to report progress with."""
     with click.progressbar(length=length, label=label, show_pos=True, file=sys.stderr) as bar:
         bar.update(done)
-        return work(bar.update)
+        yield bar.update
 
 
 def _report(job: 'PredictionJob', written: list[str]) -> None:

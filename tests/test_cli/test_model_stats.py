@@ -86,7 +86,7 @@ def test_a_model_without_a_box_head(configs):
 @pytest.mark.parametrize('name, message', [
     ('missing.py', "There is no config file 'missing.py'"),
     ('mmseg::fcn/missing.py', 'fcn/missing.py" does not exist'),
-    ('empty.py', 'empty.py has no model of mmseg'),
+    ('empty.py', 'empty.py has no model'),
     ('instbox_fcrn-r50', 'instbox_fcrn-r50-d8'),
 ])
 def test_mistakes_are_answered_with_one_sentence(monkeypatch, tmp_path, name, message):

@@ -45,9 +45,11 @@ TURNED = 0.3, 0.  # share of images that are rotated
 DEGREES = 15.
 
 # validation
-VALIDATED_A_MINUTE = dict(cpu=20, gpu=200)  # images of SMALLEST squared for a minute of training
-MOST_VALIDATED = dict(cpu=200, gpu=4000)  # so that the first figure comes within two minutes
-FEWEST_VALIDATED = 20
+# for a minute of training, and altogether, so that the first figure comes within two minutes; in
+# images for which the input of SMALLEST squared and each megapixel of the file count as one
+VALIDATED_A_MINUTE = dict(cpu=20, gpu=200)
+MOST_VALIDATED = dict(cpu=200, gpu=4000)
+FEWEST_VALIDATED = 20  # images of any size
 VALIDATIONS = 15
 PATIENCE = 7  # validations without a gain before a training ends
 MIN_GAIN = 0.002
@@ -85,8 +87,9 @@ def choose_recipe(train: AnnotatedImages, minutes: float, epochs: int | None = N
     side = min(max(CELLS / smaller, SMALLEST), LARGEST[device],
                MAGNIFIED * float(np.median([*longer.values()])))
     side = max(32 * round(side / 32), 64)
-    validated = min(VALIDATED_A_MINUTE[device] * minutes, MOST_VALIDATED[device])
-    validated = max(round(validated * min(1, SMALLEST / side)**2), FEWEST_VALIDATED)
+    pixels = np.median([row['width'] * row['height'] for row in train.coco['images']])
+    work = (side / SMALLEST)**2 + pixels / 1e6  # of validating an image
+    validated = min(VALIDATED_A_MINUTE[device] * minutes, MOST_VALIDATED[device]) / work
     return Recipe(
         side=side,
         crop=min(side, CROP[device]),
@@ -95,7 +98,7 @@ def choose_recipe(train: AnnotatedImages, minutes: float, epochs: int | None = N
         save_every=SAVED_EVERY[device],
         minutes=minutes if epochs is None else None,
         few_images=len(longer) <= FEW_IMAGES,
-        max_validated=validated if epochs is None else None)
+        max_validated=max(round(validated), FEWEST_VALIDATED) if epochs is None else None)
 
 
 def training_config_of(recipe: Recipe, data: OwnData, model: dict, work_dir: Path,

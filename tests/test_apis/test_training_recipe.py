@@ -31,18 +31,19 @@ def test_the_input_shows_small_objects(monkeypatch, size, box, side):
 def test_time_and_number_of_images_decide_on_length_and_augmentation():
     few, many = choose_recipe(part(500, 100), 10), choose_recipe(part(500, 100, 300), 10)
     assert few.few_images and not many.few_images and few.minutes == 10
-    assert few.max_validated in (200, 2000)
+    assert few.max_validated in (round(200 / 1.125), round(2000 / 1.125))
     exact = choose_recipe(part(500, 100, 30), 10, epochs=5)
     assert exact.minutes is None and exact.max_validated is None
     assert exact.max_iters == 5 * -(-30 // exact.batch)
 
 
-def test_large_inputs_are_validated_on_fewer_images(monkeypatch):
+def test_large_inputs_and_images_are_validated_in_smaller_numbers(monkeypatch):
     monkeypatch.setattr('mmseg_instbox.apis.training_recipe.get_device', lambda: 'cpu')
-    large = part(4000, 40)
-    assert choose_recipe(large, 10).max_validated == round(200 * (416 / 800)**2)
-    assert choose_recipe(large, 1000).max_validated == choose_recipe(large, 10).max_validated
+    large = part(800, 8)
+    assert choose_recipe(large, 10).max_validated == 50  # 200 / ((800 / 416)**2 + 0.32)
+    assert choose_recipe(large, 1000).max_validated == 50
     assert choose_recipe(large, 0.1).max_validated == 20
+    assert choose_recipe(part(4000, 2000), 10).max_validated == round(200 / 9)
 
 
 def test_the_data_sets_of_the_config_load(tmp_path):

@@ -1,7 +1,7 @@
 """The command ``instbox``: subcommands are loaded on first use and report errors in one line."""
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
@@ -32,32 +32,22 @@ class Interrupted(click.ClickException):
 class LazyGroup(click.Group):
     """Imports the module of a command when it is used, and reports its exceptions in one line.
 
-    Args:
-        modules: Module of this package for each command, in the order of the help.
-        **kwargs: See ``click.Group``. The option ``traceback`` (bool) lets all exceptions pass, an
-            ``obj`` of the context that is true lets those pass that are bugs.
+    The option ``traceback`` lets all exceptions pass, an ``obj`` of the context that is true lets
+    those pass that are bugs.
     """
-
-    def __init__(self, *args: Any, modules: Mapping[str, str] = {}, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.modules = modules
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Returns the names of the commands, in the order of the help."""
-        return list(self.modules)
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Imports a command by its name; None if there is no such command."""
-        if cmd_name not in self.modules:
+        if cmd_name not in COMMANDS:
             return None
-        return getattr(import_module(f'.{self.modules[cmd_name]}', __package__), cmd_name)
+        return getattr(import_module(f'.{COMMANDS[cmd_name]}', __package__), cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Runs a command.
-
-        Raises:
-            click.ClickException: The command failed; the message is one line.
-        """
+        """Runs a command; ClickException with a message of one line if it fails."""
         try:
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
@@ -97,7 +87,6 @@ def user_errors() -> Iterator[None]:
 
 @click.group(
     cls=LazyGroup,
-    modules=COMMANDS,
     context_settings=dict(help_option_names=['-h', '--help'], show_default=True,
                           max_content_width=100))
 @click.option('--traceback', is_flag=True, envvar='INSTBOX_DEBUG', show_default=False,
@@ -131,7 +120,3 @@ def main(*words: str) -> None:
     """
     with distributed_exit():
         cli([*words, *sys.argv[1:]], prog_name='instbox', obj=bool(words))
-
-
-if __name__ == '__main__':
-    main()

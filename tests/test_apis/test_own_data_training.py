@@ -115,7 +115,7 @@ def test_an_interrupted_training_reports_on_its_best_checkpoint(run, base, tmp_p
     with pytest.raises(KeyboardInterrupt):
         train_on_data(data, options)
     output = capsys.readouterr().out
-    assert 'Stopped.' in output and f'--model {tmp_path}/best_AP50_iter_0.pth' in output
+    assert 'Stopped.' in output and f'--model {tmp_path}/best_AP50_iter_' in output
     assert (tmp_path / 'results.json').is_file() and (tmp_path / 'validation.png').is_file()
 
 
@@ -133,7 +133,7 @@ def test_minutes_begin_before_the_training(run, base, tmp_path, monkeypatch):
     for minutes in (2, 50):
         with pytest.raises(KeyboardInterrupt):
             train_on_data(data, options, started=monotonic() - 60 * minutes)
-    assert 7 < budgets[0] < 8 and budgets[1] == 5  # at least half the time is left
+    assert 5 <= budgets[0] < 8 and budgets[1] == 5  # at least half the time is left
     assert 'minutes=10' in (tmp_path / 'config.py').read_text()
 
 

@@ -18,7 +18,7 @@ from rich.table import Table
 from ..datasets.transforms import LoadInstImage
 from ..engine import read_checkpoint
 from ..engine.model_loading import load_weights
-from ..evaluation.functional.confusion import confusion_matrix
+from ..evaluation.functional.average_precision import confusion_matrix
 from ..evaluation.sample_reader import decode_image
 from ..utils import DEFAULT_SCORE_THR, write_json
 from ..visualization import InstBoxLocalVisualizer, contact_sheet
@@ -75,8 +75,8 @@ def evaluate(runner: Runner, name: str, work_dir: Path,
 
     Returns:
         tuple: ``metrics``, ``categories`` (a row each), ``confusion`` (see
-        :func:`~mmseg_instbox.evaluation.functional.confusion_matrix`), ``names`` of its rows and
-        ``images``, their number; and drawings, ground truth beside prediction.
+        :func:`~mmseg_instbox.evaluation.functional.average_precision.confusion_matrix`), ``names``
+        of its rows and ``images``, their number; and drawings, ground truth beside prediction.
     """
     model = runner.model.eval()
     loader = runner.build_dataloader(runner.cfg[f'{name}_dataloader'])

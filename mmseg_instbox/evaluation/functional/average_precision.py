@@ -1,4 +1,4 @@
-"""AP^r: greedy matching of the SDS evaluation and all-point interpolated average precision."""
+"""Matching of detections with objects, and what follows from it: AP^r and confusions."""
 from collections.abc import Sequence
 
 import numpy as np
@@ -6,21 +6,15 @@ import numpy as np
 
 def match_detections(ious: np.ndarray, pred_labels: np.ndarray, gt_labels: np.ndarray,
                      scores: np.ndarray, thresholds: Sequence[float]) -> np.ndarray:
-    """Match the detections of an image with its objects.
+    """Match the detections of an image with its objects, greedily as in the SDS evaluation.
 
     In order of falling score (ties as given), a detection takes the free object of its category
     with the largest IoU (the first of equals) if that is strictly above the threshold. So a second
     detection of an object is false, unless another free object lies under it as well.
 
-    Args:
-        ious: IoU of K detections with G objects, (K, G) float64.
-        pred_labels: Category of each detection, (K,) int.
-        gt_labels: Category of each object, (G,) int.
-        scores: Score of each detection, (K,) float.
-        thresholds: T IoU thresholds; each has a matching of its own.
-
-    Returns:
-        ndarray: The object that a detection finds at a threshold, (K, T) int64, or -1.
+    ``ious`` (K, G) float64 are of K detections with G objects, ``pred_labels`` (K,) and
+    ``gt_labels`` (G,) their categories. Returns the object that each detection finds, or -1, at
+    each of T thresholds, which have a matching of their own: (K, T) int64.
     """
     limits = np.asarray(thresholds, dtype=np.float64)
     found = np.full((len(pred_labels), len(limits)), -1)
@@ -69,3 +63,21 @@ def average_precision_table(labels: np.ndarray, scores: np.ndarray, hits: np.nda
         chosen = hits[starts[category]:starts[category + 1]]
         table[category] = [average_precision(column, count) for column in chosen.T]
     return table
+
+
+def confusion_matrix(ious: np.ndarray, labels: np.ndarray, gt_labels: np.ndarray,
+                     scores: np.ndarray, num_things: int, threshold: float = 0.5) -> np.ndarray:
+    """Count the true and predicted category of the objects and predictions of an image.
+
+    Predictions are matched as by :func:`match_detections`, but whatever their categories. Returns
+    (T + 1, T + 1) int64 for T = ``num_things``: rows are true, columns predicted categories. The
+    last row counts predictions that found no object, the last column objects that were not found.
+    """
+    matrix = np.zeros((num_things + 1, num_things + 1), dtype=np.int64)
+    same = np.zeros(len(labels), int), np.zeros(len(gt_labels), int)
+    found = match_detections(ious, *same, scores, [threshold])[:, 0]
+    rows = np.append(gt_labels, num_things)[found]  # -1, nothing found, is the last
+    np.add.at(matrix, (rows, labels), 1)
+    missed = np.setdiff1d(np.arange(len(gt_labels)), found)
+    np.add.at(matrix, (gt_labels[missed], num_things), 1)
+    return matrix

@@ -6,6 +6,7 @@ import pytest
 from mmseg_instbox.evaluation.functional.average_precision import (
     average_precision,
     average_precision_table,
+    confusion_matrix,
     match_detections,
 )
 
@@ -112,3 +113,19 @@ def test_categories_do_not_mix():
 def test_nothing_on_either_side():
     assert match(np.zeros((2, 0)), [1., 1.]).tolist() == [[False], [False]]
     assert match(np.zeros((0, 2)), []).shape == (0, 1)
+
+
+def test_confusion_of_an_image_by_hand():
+    ious = np.array([[.9, 0, 0], [.8, 0, 0], [0, .6, .2], [0, 0, .4]])
+    matrix = confusion_matrix(ious, np.array([0, 1, 1, 0]), np.array([0, 0, 1]),
+                              np.array([.5, .9, .8, .7]), 2)
+    # the second prediction is surest and takes object 0; the first finds nothing then
+    np.testing.assert_array_equal(matrix, [[0, 2, 0], [0, 0, 1], [2, 0, 0]])
+
+
+def test_confusion_where_nothing_is_predicted_or_there():
+    empty = np.zeros(0, int)
+    matrix = confusion_matrix(np.zeros((0, 2)), empty, np.array([0, 1]), np.zeros(0), 2)
+    np.testing.assert_array_equal(matrix, [[0, 0, 1], [0, 0, 1], [0, 0, 0]])
+    matrix = confusion_matrix(np.zeros((1, 0)), np.array([1]), empty, np.ones(1), 2)
+    np.testing.assert_array_equal(matrix, [[0, 0, 0], [0, 0, 0], [0, 1, 0]])

@@ -1,10 +1,17 @@
-"""The errors of a dump: found in its images, drawn, and summed up."""
+"""The errors of a dump: found in its images, drawn, and summed up.
+
+The errors of an image are what JSON can hold: ``img_path``; its ``cost``, the number of objects
+that are not found and the sum of the scores of false predictions; ``objects``, each with ``id``,
+``category``, ``area`` (pixels), ``kind``, and the ``prediction`` that found or spoilt it; and
+``predictions``, each with ``category``, ``score``, ``kind``, and the ``object`` that it found or
+failed at. Partners are indices in the other list, or None.
+"""
 import re
 import zlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -16,26 +23,14 @@ from mmseg_instbox.visualization.error_kinds import draw_kinds
 from mmseg_instbox.visualization.utils import to_numpy
 
 from ..errors import InvalidInputError
-from .functional.error_analysis import (
-    CORRECT,
-    ERROR_KINDS,
-    ImageErrors,
-    classify_errors,
-    measure_regions,
-)
-from .functional.error_costs import count_kinds, error_costs, image_cost
+from .functional.average_precision import average_precision_table
+from .functional.error_analysis import CORRECT, ERROR_KINDS, classify_errors
+from .functional.pixel_counts import region_overlap
+from .metrics.base_metric import category_rows
 from .replay import Regroup
 from .sample_reader import read_objects, sample_name
 
 QUALITY = 85  # of the JPEG files
-
-
-class FoundErrors(NamedTuple):
-    """The errors of the image ``img_path``, and ids and areas (pixels) of its objects, (G,)."""
-    img_path: str
-    ids: np.ndarray
-    areas: np.ndarray
-    errors: ImageErrors
 
 
 @dataclass(frozen=True)
@@ -44,53 +39,75 @@ class ErrorFinder:
 
     Args:
         regroup: Makes the predictions.
+        things: Names of the thing categories.
         threshold: IoU above which an object is found.
         background: IoU up to which a prediction has nothing to do with an object.
     """
     regroup: Regroup
+    things: Sequence[str]
     threshold: float = 0.5
     background: float = 0.1
 
-    def find(self, sample: dict) -> FoundErrors:
-        """Find the errors of a sample."""
+    def find(self, sample: dict) -> dict:
+        """Find the errors of a sample; see the module for what they look like."""
         return self._examine(sample)[0]
 
-    def draw(self, sample: dict, things: Sequence[str], folder: Path) -> dict:
+    def draw(self, sample: dict, folder: Path) -> dict:
         """Draw the objects and the predictions of a sample into two files in a folder.
 
-        ``things`` are the names of the thing classes. Returns the names of the files, ``truth`` and
-        ``prediction``, and their ``width`` and ``height`` in pixels.
+        Returns the names of the files, ``truth`` and ``prediction``, and their ``width`` and
+        ``height`` in pixels.
         """
-        found, masks, bboxes = self._examine(sample)
-        errors = found.errors
-        image = LoadInstImage().transform(dict(img_path=found.img_path))['img'][..., ::-1]
+        errors, masks, bboxes = self._examine(sample)
+        objects, predictions = errors['objects'], errors['predictions']
+        image = LoadInstImage().transform(dict(img_path=errors['img_path']))['img'][..., ::-1]
         image = np.ascontiguousarray(image)
         inst_map = to_numpy(sample['gt_inst_map']['data'][0])
-        names = [things[label] for label in errors.object_labels]
-        texts = [f'{things[label]} {score:.2f}'
-                 for label, score in zip(errors.labels, errors.scores, strict=True)]
+        ids = np.array([each['id'] for each in objects], int)
+        texts = [f'{each["category"]} {each["score"]:.2f}' for each in predictions]
         drawn = dict(
-            truth=draw_kinds(image, inst_map == found.ids[:, None, None],
-                             to_numpy(sample['gt_instances']['bboxes']), names,
-                             errors.object_kinds, void=inst_map == VOID),
-            prediction=draw_kinds(image, masks, bboxes, texts, errors.kinds))
-        files = {side: image_name(found.img_path, side) for side in drawn}
+            truth=draw_kinds(image, inst_map == ids[:, None, None],
+                             to_numpy(sample['gt_instances']['bboxes']),
+                             [each['category'] for each in objects],
+                             [each['kind'] for each in objects], void=inst_map == VOID),
+            prediction=draw_kinds(image, masks, bboxes, texts,
+                                  [each['kind'] for each in predictions]))
+        files = {side: image_name(errors['img_path'], side) for side in drawn}
         for side, drawing in drawn.items():
             code = cv2.imencode('.jpg', drawing[..., ::-1], (cv2.IMWRITE_JPEG_QUALITY, QUALITY))[1]
             atomic_write(code.tobytes(), folder / files[side])
         height, width = drawn['truth'].shape[:2]
         return dict(files, width=width, height=height)
 
-    def _examine(self, sample: dict) -> tuple[FoundErrors, np.ndarray, np.ndarray]:
+    def _examine(self, sample: dict) -> tuple[dict, np.ndarray, np.ndarray]:
         """The errors of a sample, and the masks and boxes of its predictions."""
-        inst_map, ids, object_labels = read_objects(sample, len(self.regroup.thing_ids))
+        inst_map, ids, object_labels = read_objects(sample, len(self.things))
         instances = self.regroup(sample)['pred_instances']
+        overlap = region_overlap(to_numpy(instances['masks']), inst_map, ids)
         masks, bboxes, labels, scores = (
-            to_numpy(instances[key]) for key in ('masks', 'bboxes', 'labels', 'scores'))
-        regions, kept = measure_regions(masks, labels, scores, inst_map, ids, object_labels)
-        errors = classify_errors(regions, self.threshold, self.background)
-        found = FoundErrors(sample_name(sample), ids, regions.object_areas, errors)
-        return found, masks[kept], bboxes[kept]
+            to_numpy(instances[key])[overlap.kept] for key in ('masks', 'bboxes', 'labels',
+                                                               'scores'))
+        scores = scores.astype(np.float64)
+        found = classify_errors(overlap.select(overlap.kept), labels, object_labels, scores,
+                                self.threshold, self.background)
+        objects = [
+            dict(id=number, category=self.things[label], area=area, kind=kind,
+                 prediction=culprit if culprit >= 0 else None)
+            for number, label, area, kind, culprit in _rows(
+                ids, object_labels, overlap.object_areas, found.object_kinds, found.culprits)
+        ]
+        predictions = [
+            dict(category=self.things[label], score=score, kind=kind,
+                 object=partner if partner >= 0 else None)
+            for label, score, kind, partner in _rows(labels, scores, found.kinds, found.partners)
+        ]
+        cost = (found.object_kinds != CORRECT).sum() + scores[found.kinds != CORRECT].sum()
+        return dict(img_path=sample_name(sample), cost=float(cost), objects=objects,
+                    predictions=predictions), masks, bboxes
+
+
+def _rows(*columns: np.ndarray) -> zip:
+    return zip(*(column.tolist() for column in columns), strict=True)
 
 
 def image_name(img_path: str, side: str) -> str:
@@ -99,71 +116,85 @@ def image_name(img_path: str, side: str) -> str:
     return f'{stem}-{zlib.crc32(img_path.encode()):08x}_{side}.jpg'
 
 
-def summarise(images: Sequence[FoundErrors], things: Sequence[str]) -> dict:
+def summarise(images: Sequence[dict], things: Sequence[str]) -> dict:
     """Sum up the errors of all images, in data set order, as JSON can hold them.
 
     Returns:
         dict: ``AP`` and ``AP_all_fixed``, means over the categories with objects; ``kinds``, for
         each kind its number of ``objects`` and ``predictions`` and the ``AP_lost`` to it, None for
         'correct'; ``categories``, with the same for each category; ``images``, the worst first,
-        with every object and every prediction.
+        each with its ``index`` in the data set.
 
     Raises:
         ValueError: There is no object or no prediction in any image.
     """
-    errors = [image.errors for image in images]
-    if not any(len(each.object_labels) for each in errors):
-        raise InvalidInputError(f'There is no object in the ground truth of the {len(errors)} '
+    counts = Counter((side, each['category'], each['kind']) for image in images
+                     for side in ('objects', 'predictions') for each in image[side])
+    sides = {side for side, *_ in counts}
+    if 'objects' not in sides:
+        raise InvalidInputError(f'There is no object in the ground truth of the {len(images)} '
                                 'images; give a data set whose instance masks hold some.')
-    if not any(len(each.labels) for each in errors):
-        raise InvalidInputError(f'Nothing is predicted in any of the {len(errors)} images, so '
+    if 'predictions' not in sides:
+        raise InvalidInputError(f'Nothing is predicted in any of the {len(images)} images, so '
                                 'every object is missed; train the network further, or let the '
                                 'grouper find more (--cfg-options model.grouper...).')
-    counts, costs = count_kinds(errors, len(things)), error_costs(errors, len(things))
+
+    def kinds(names: Sequence[str], lost: dict) -> dict[str, dict]:
+        return {
+            kind: dict(objects=sum(counts['objects', name, kind] for name in names),
+                       predictions=sum(counts['predictions', name, kind] for name in names),
+                       AP_lost=lost.get(kind))
+            for kind in (CORRECT, *ERROR_KINDS)
+        }
+
+    costs = error_costs(images, things)
     total = {key: float(np.nanmean(values)) for key, values in costs.items()}
-    rows = []
-    for label, name in enumerate(things):
-        own = {key: None if np.isnan(values[label]) else float(values[label])
-               for key, values in costs.items()}
-        kinds = _kinds(counts, own, label)
-        rows.append(dict(category=name, objects=sum(each['objects'] for each in kinds.values()),
-                         AP=own['AP'], kinds=kinds))
-    order = sorted(range(len(images)), key=lambda i: -image_cost(errors[i]))
-    return dict(
-        AP=total['AP'],
-        AP_all_fixed=total['AP_all_fixed'],
-        kinds=_kinds(counts, total, slice(None)),
-        categories=rows,
-        images=[_describe(images[i], i, things) for i in order])
+    categories = []
+    for own in category_rows(things, things, {}, costs):
+        its = kinds([own['category']], own)
+        categories.append(dict(category=own['category'], AP=own['AP'], kinds=its,
+                               objects=sum(each['objects'] for each in its.values())))
+    worst = sorted(range(len(images)), key=lambda index: -images[index]['cost'])
+    return dict(AP=total['AP'], AP_all_fixed=total['AP_all_fixed'], kinds=kinds(things, total),
+                categories=categories, images=[dict(images[i], index=i) for i in worst])
 
 
-def _kinds(counts: dict, costs: dict, chosen: int | slice) -> dict[str, dict]:
-    """Counts over the chosen categories and AP lost, of each kind."""
-    return {
-        kind: dict(objects=int(np.sum(counts['objects'][kind][chosen])),
-                   predictions=int(np.sum(counts['predictions'][kind][chosen])),
-                   AP_lost=costs.get(kind))
-        for kind in (CORRECT, *ERROR_KINDS)
-    }
+def error_costs(images: Sequence[dict], things: Sequence[str]) -> dict[str, np.ndarray]:
+    """Compute what AP^r of each of T categories would gain if one kind of error alone were fixed.
+
+    Returns ``AP``, (T,), nan for categories without objects; a cost for each of ``ERROR_KINDS``,
+    which do not add up to what is missing to 1, because errors hide one another; and
+    ``AP_all_fixed``, 1 wherever there are objects.
+    """
+    precision = fixed_precision(images, things)
+    costs = {kind: fixed_precision(images, things, [kind]) - precision for kind in ERROR_KINDS}
+    return dict(AP=precision, **costs, AP_all_fixed=fixed_precision(images, things, ERROR_KINDS))
 
 
-def _describe(image: FoundErrors, index: int, things: Sequence[str]) -> dict:
-    """An image with all its objects and predictions; partners are indices in the other list."""
-    errors = image.errors
-    return dict(
-        img_path=image.img_path,
-        index=index,
-        cost=image_cost(errors),
-        objects=[
-            dict(id=int(number), category=things[label], area=int(area), kind=str(kind),
-                 prediction=culprit if culprit >= 0 else None)
-            for number, area, label, kind, culprit in zip(
-                image.ids, image.areas, errors.object_labels, errors.object_kinds,
-                errors.culprits.tolist(), strict=True)
-        ],
-        predictions=[
-            dict(category=things[label], score=float(score), kind=str(kind),
-                 object=partner if partner >= 0 else None)
-            for label, score, kind, partner in zip(
-                errors.labels, errors.scores, errors.kinds, errors.partners.tolist(), strict=True)
-        ])
+def fixed_precision(images: Sequence[dict], things: Sequence[str],
+                    fixed: Collection[str] = ()) -> np.ndarray:
+    """Compute AP^r of each of T categories, (T,), as if some kinds of errors had not been made.
+
+    To fix a kind is to take its predictions away and to find its objects, each with the score of
+    its culprit: the prediction that spoilt it, the best of several. Missed objects have none and
+    are left out instead (both as in TIDE, section 2.3), so that the others decide at which
+    precision they would have been found. AP^r is nan for categories without objects, and 1 for
+    those whose objects are all left out.
+    """
+    places = {name: place for place, name in enumerate(things)}
+    detections, counted = [], np.zeros(len(things), int)
+    for image in images:
+        detections += [(places[each['category']], each['score'], each['kind'] == CORRECT)
+                       for each in image['predictions'] if each['kind'] not in fixed]
+        for each in image['objects']:
+            place, culprit = places[each['category']], each['prediction']
+            if each['kind'] in fixed:
+                if culprit is None:
+                    continue
+                detections.append((place, image['predictions'][culprit]['score'], True))
+            counted[place] += 1
+    labels, scores, hits = np.array(detections, float).reshape(-1, 3).T
+    table = average_precision_table(labels.astype(int), scores, hits[:, None] > 0, counted)[:, 0]
+    present = [places[each['category']] for image in images for each in image['objects']]
+    table[np.isin(np.arange(len(things)), present) & np.isnan(table)] = 1.
+    return table

@@ -28,7 +28,7 @@ from mmseg_instbox.visualization.error_kinds import KIND_COLORS, KIND_TITLES
 
 TEMPLATE = Path(__file__).with_suffix('.html')
 PICTURES = 'pictures'
-# kinds that objects, or predictions, cannot be of
+# kinds that objects, or predictions, cannot be of, so that their number is None
 IMPOSSIBLE = dict(objects=('background', 'duplicate'), predictions=('missed', ))
 
 
@@ -52,39 +52,29 @@ def parse_args() -> argparse.Namespace:
 
 
 def make_report(args: argparse.Namespace) -> dict:
-    """Find the errors of a dump, draw the worst images and write the report.
-
-    Returns:
-        dict: What ``errors.json`` holds.
-    """
+    """Write the report of a dump and return what ``errors.json`` holds."""
     samples, grouper = open_dump(args)
-    (args.out_dir / PICTURES).mkdir(parents=True, exist_ok=True)
+    folder = args.out_dir / PICTURES
+    folder.mkdir(parents=True, exist_ok=True)
     things = samples.dataset_meta['thing_classes']
-    finder = ErrorFinder(Regroup(build_grouper(grouper), samples.thing_ids), args.threshold,
-                         args.background)
+    finder = ErrorFinder(Regroup(build_grouper(grouper), samples.thing_ids), things,
+                         args.threshold, args.background)
     settings = dict(
         config=args.config, dump=str(args.dump), grouper=grouper, threshold=args.threshold,
         background=args.background, num_images=len(samples))
-    errors = map_samples(finder.find, samples, args.workers)
-    report = dict(settings=settings, **summarise(errors, things))
+    report = dict(settings=settings,
+                  **summarise(map_samples(finder.find, samples, args.workers), things))
     worst = [image for image in report['images'][:args.max_images] if image['cost'] > 0]
-    draw = partial(finder.draw, things=things, folder=args.out_dir / PICTURES)
     chosen = Subset(samples, [image['index'] for image in worst])
+    draw = partial(finder.draw, folder=folder)
     pictures = map_samples(draw, chosen, args.workers) if worst else []
     write_json(report, args.out_dir / 'errors.json')
-    page = render_page(report, worst, pictures)
-    atomic_write(page.encode(), args.out_dir / 'index.html')
+    atomic_write(render_page(report, worst, pictures).encode(), args.out_dir / 'index.html')
     return report
 
 
 def render_page(report: dict, images: Sequence[dict], pictures: Sequence[dict]) -> str:
-    """The page as HTML.
-
-    Args:
-        report: What ``errors.json`` holds.
-        images: Those of its images that are shown, the worst first.
-        pictures: What :meth:`ErrorFinder.draw` returns of each.
-    """
+    """The page as HTML; ``images`` are those shown, ``pictures`` what was drawn of each."""
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     cards = [_card(*pair) for pair in zip(images, pictures, strict=True)]
     shown = Counter(kind['name'] for card in cards for kind in card['kinds'])
@@ -99,10 +89,7 @@ def render_page(report: dict, images: Sequence[dict], pictures: Sequence[dict]) 
 
 
 def kind_rows(report: dict) -> list[dict]:
-    """The figures of each kind: 'correct', then the one that costs most first.
-
-    A number is None where objects, or predictions, cannot be of that kind.
-    """
+    """The figures of each kind: 'correct', then the one that costs most first."""
     kinds = sorted(KIND_TITLES, key=lambda kind: -(report['kinds'][kind]['AP_lost'] or 0))
     kinds.sort(key=lambda kind: kind != CORRECT)
     return [
@@ -114,38 +101,32 @@ def kind_rows(report: dict) -> list[dict]:
 
 def _card(image: dict, pictures: dict) -> dict:
     """What the page says of an image."""
+    name = Path(image['img_path']).name
     objects, predictions = (Counter(entry['kind'] for entry in image[side])
                             for side in ('objects', 'predictions'))
     kinds = [dict(name=kind, objects=objects[kind], predictions=predictions[kind])
              for kind in KIND_TITLES if objects[kind] or predictions[kind]]
-    files = {side: f'{PICTURES}/{pictures[side]}' for side in ('truth', 'prediction')}
-    alt = dict(truth=_alt_text('Ground truth', image, 'objects'),
-               prediction=_alt_text('Prediction', image, 'predictions'))
-    return dict(name=Path(image['img_path']).name, cost=image['cost'], kinds=kinds, alt=alt,
-                width=pictures['width'], height=pictures['height'], **files)
+    alt = dict(truth=_alt_text(f'Ground truth of {name}', image['objects']),
+               prediction=_alt_text(f'Prediction of {name}', image['predictions']))
+    files = {side: f'{PICTURES}/{pictures[side]}' for side in alt}
+    return pictures | files | dict(name=name, cost=image['cost'], kinds=kinds, alt=alt)
 
 
-def _alt_text(caption: str, image: dict, side: str) -> str:
+def _alt_text(caption: str, entries: Sequence[dict]) -> str:
     """The picture in words: every object or prediction with its category and kind."""
-    counts = Counter(f'{entry["category"]} ({KIND_TITLES[entry["kind"]]})'
-                     for entry in image[side])
+    counts = Counter(f'{entry["category"]} ({KIND_TITLES[entry["kind"]]})' for entry in entries)
     listed = ', '.join(f'{count} {name}' for name, count in counts.items()) or 'nothing'
-    return f'{caption} of {Path(image["img_path"]).name}: {listed}.'
-
-
-def format_report(report: dict) -> str:
-    """The counts and costs as a text table, the dearest kind first."""
-    rows = [row | {'kind': row['title'], 'AP^r lost': row['AP_lost']} for row in kind_rows(report)]
-    table = format_table(rows, ('kind', 'objects', 'predictions', 'AP^r lost'), digits=3)
-    return (f'{table}\nAP^r_{report["settings"]["threshold"]:g} is {report["AP"]:.3f}, with every '
-            f'kind fixed {report["AP_all_fixed"]:.3f}')
+    return f'{caption}: {listed}.'
 
 
 def main() -> None:
     args = parse_args()
     with user_errors():
         report = make_report(args)
-    print(format_report(report))
+    rows = [row | {'kind': row['title'], 'AP^r lost': row['AP_lost']} for row in kind_rows(report)]
+    print(format_table(rows, ('kind', 'objects', 'predictions', 'AP^r lost'), digits=3))
+    print(f'AP^r_{args.threshold:g} is {report["AP"]:.3f}, with every kind fixed '
+          f'{report["AP_all_fixed"]:.3f}')
     print(f'The report is in {args.out_dir / "index.html"}')
 
 

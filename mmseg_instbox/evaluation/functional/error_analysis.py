@@ -31,110 +31,70 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mmseg_instbox.errors import InvalidInputError
-
 from .average_precision import match_detections
-from .pixel_counts import region_overlap
+from .pixel_counts import RegionOverlap
 
 CORRECT = 'correct'
 PAIRED_KINDS = ('duplicate', 'wrong_category', 'merged', 'split', 'border', 'both')
 ERROR_KINDS = (*PAIRED_KINDS, 'background', 'missed')
 
 
-class Regions(NamedTuple):
-    """The K predictions and G objects of an image, void pixels left out.
-
-    ``ious`` (K, G) float64; ``shared`` (K, G), ``areas`` (K,) and ``object_areas`` (G,) pixels,
-    int64; ``labels`` (K,) and ``object_labels`` (G,) int64; ``scores`` (K,) float64.
-    """
-    ious: np.ndarray
-    shared: np.ndarray
-    areas: np.ndarray
-    object_areas: np.ndarray
-    labels: np.ndarray
-    object_labels: np.ndarray
-    scores: np.ndarray
-
-
-class ImageErrors(NamedTuple):
+class ErrorKinds(NamedTuple):
     """The kinds of K predictions and G objects of an image.
 
     ``kinds`` (K,) and ``object_kinds`` (G,) are names out of ``('correct', *ERROR_KINDS)``.
     ``partners`` (K,) int64 is the object that a prediction found or failed at, ``culprits`` (G,)
-    int64 the prediction that found or spoilt an object; -1 for none. ``labels`` (K,),
-    ``object_labels`` (G,) and ``scores`` (K,) are those of :class:`Regions`.
+    int64 the prediction that found or spoilt an object; -1 for none.
     """
     kinds: np.ndarray
     object_kinds: np.ndarray
     partners: np.ndarray
     culprits: np.ndarray
-    labels: np.ndarray
-    object_labels: np.ndarray
-    scores: np.ndarray
 
 
-def measure_regions(masks: np.ndarray, labels: np.ndarray, scores: np.ndarray,
-                    inst_map: np.ndarray, ids: np.ndarray,
-                    object_labels: np.ndarray) -> tuple[Regions, np.ndarray]:
-    """Measure how the K predictions and the G objects of an image overlap.
-
-    Arguments as of :func:`~.pixel_counts.region_overlap`, which raises the same errors.
-
-    Returns:
-        tuple[Regions, ndarray]: The regions without the predictions that lie in void only, and
-        which of the K are kept, (K,) bool.
-    """
-    overlap = region_overlap(masks, inst_map, ids)
-    kept = overlap.kept
-    regions = Regions(overlap.ious[kept], overlap.intersections[kept], overlap.areas[kept],
-                      overlap.object_areas, labels[kept], object_labels,
-                      scores[kept].astype(np.float64))
-    return regions, kept
-
-
-def classify_errors(regions: Regions, threshold: float = 0.5,
-                    background: float = 0.1) -> ImageErrors:
+def classify_errors(overlap: RegionOverlap, labels: np.ndarray, object_labels: np.ndarray,
+                    scores: np.ndarray, threshold: float = 0.5,
+                    background: float = 0.1) -> ErrorKinds:
     """Give every prediction and every object of an image its kind.
 
-    ``threshold`` and ``background`` are ``t`` and ``b`` of the module's table.
-
-    Raises:
-        ValueError: Not ``0 <= background < threshold < 1``.
+    Args:
+        overlap: The pixels that K predictions, none of which lies in void only, share with G
+            objects.
+        labels: Category of each prediction, (K,) int.
+        object_labels: Category of each object, (G,) int.
+        scores: Score of each prediction, (K,) float64.
+        threshold: ``t`` of the module's table.
+        background: ``b`` of the table, 0 <= b < t < 1.
     """
-    if not 0 <= background < threshold < 1:
-        raise InvalidInputError(f'The thresholds are {threshold} (IoU of a found object) and '
-                                f'{background} (IoU on the background); expected 0 <= background < '
-                                'threshold < 1.')
-    found = match_detections(regions.ious, regions.labels, regions.object_labels, regions.scores,
-                             [threshold])[:, 0]
-    relations = relate_errors(regions, found, threshold, background)
-    kinds, partners = _first_kind(relations, regions.ious, found, 'background')
-    finders = np.full(len(regions.object_labels), -1)
+    ious = overlap.ious
+    found = match_detections(ious, labels, object_labels, scores, [threshold])[:, 0]
+    relations = _relate(overlap, labels[:, None] == object_labels, found, threshold, background)
+    kinds, partners = _first_kind(relations, ious, found, 'background')
+    finders = np.full(len(object_labels), -1)
     finders[found[found >= 0]] = np.flatnonzero(found >= 0)
-    scores = np.broadcast_to(regions.scores[:, None], regions.ious.shape)
     turned = {kind: relation.T for kind, relation in relations.items()}
-    object_kinds, culprits = _first_kind(turned, scores.T, finders, 'missed')
-    return ImageErrors(kinds, object_kinds, partners, culprits, regions.labels,
-                       regions.object_labels, regions.scores)
+    merit = np.broadcast_to(scores, ious.T.shape)
+    object_kinds, culprits = _first_kind(turned, merit, finders, 'missed')
+    return ErrorKinds(kinds, object_kinds, partners, culprits)
 
 
-def relate_errors(regions: Regions, found: np.ndarray, threshold: float,
-                  background: float) -> dict[str, np.ndarray]:
-    """Tell which prediction makes which mistake with which object, whatever comes before it.
+def _relate(overlap: RegionOverlap, same: np.ndarray, found: np.ndarray, threshold: float,
+            background: float) -> dict[str, np.ndarray]:
+    """Which prediction makes which mistake with which object, whatever comes before it.
 
-    ``found`` (K,) int64 is the object that each prediction finds, or -1. Returns a matrix (K, G)
-    bool for each of ``PAIRED_KINDS``, in that order.
+    ``same`` (K, G) bool tells where the categories are equal, ``found`` (K,) int64 is the object
+    that a prediction finds, or -1. A matrix (K, G) bool for each of ``PAIRED_KINDS``, in order.
     """
-    same = regions.labels[:, None] == regions.object_labels
+    shared, areas, object_areas = overlap.intersections, overlap.areas, overlap.object_areas
     free = found[:, None] < 0
-    is_found = np.isin(np.arange(len(regions.object_labels)), found)
-    close, near = free & (regions.ious > threshold), free & (regions.ious > background)
-    covers = same & (regions.shared > threshold * regions.object_areas)
-    part = free & same & (regions.shared > threshold * regions.areas[:, None])
+    is_found = np.isin(np.arange(len(object_areas)), found)
+    close, near = free & (overlap.ious > threshold), free & (overlap.ious > background)
+    covers = same & (shared > threshold * object_areas)
+    part = free & same & (shared > threshold * areas[:, None])
     # IoU of each object with the union of its parts, which do not overlap, so areas add up
-    inside = (regions.shared * part).sum(0)
-    outside = (regions.areas[:, None] * part).sum(0) - inside
-    joined = (part.sum(0) > 1) & (inside / (regions.object_areas + outside) > threshold)
+    inside = (shared * part).sum(0)
+    outside = (areas[:, None] * part).sum(0) - inside
+    joined = (part.sum(0) > 1) & (inside / (object_areas + outside) > threshold)
     return dict(
         duplicate=close & same & is_found,
         wrong_category=close & ~same,

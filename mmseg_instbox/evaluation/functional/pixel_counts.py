@@ -40,11 +40,16 @@ class RegionOverlap(NamedTuple):
         """Regions that do not lie in void only, (K,) bool; a region without any pixel is kept."""
         return (self.areas > 0) | (self.in_void == 0)
 
+    def select(self, regions: np.ndarray) -> 'RegionOverlap':
+        """The overlap of some regions: an index into the K."""
+        return RegionOverlap(self.intersections[regions], self.areas[regions],
+                             self.in_void[regions], self.object_areas)
+
 
 def find_runs(masks: np.ndarray, maps: Sequence[np.ndarray]) -> PixelRuns:
-    """Cut an image with masks (K, H, W) bool and one or more maps (H, W) into runs.
+    """Cut an image with masks (K, H, W) bool, K >= 0, and one or more maps (H, W) into runs.
 
-    There may be no mask. Maps of small types are faster.
+    Maps of small types are faster.
     """
     size = maps[0].size
     masks, maps = masks.reshape(len(masks), size), [each.ravel() for each in maps]
@@ -71,9 +76,8 @@ def category_areas(predicted: np.ndarray, truth: np.ndarray, num_classes: int,
                    lengths: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Count intersection and union of each of C categories, (C,) int64 each.
 
-    The figures are those of mmseg's ``IoUMetric``, in one pass. Both maps are integer and of one
-    shape; 255 in ``truth`` is void and left out. ``lengths`` are the pixels of each run, if the
-    maps are those of :func:`find_runs`.
+    The figures are those of mmseg's ``IoUMetric``, of pixels or, with their ``lengths``, of runs.
+    Both maps are integer and of one shape; 255 in ``truth`` is void and left out.
     """
     counted = truth != VOID
     truth, predicted = truth[counted], predicted[counted]
@@ -88,11 +92,9 @@ def region_overlap(masks: np.ndarray, inst_map: np.ndarray, ids: np.ndarray,
                    lengths: np.ndarray | None = None) -> RegionOverlap:
     """Count the pixels that predicted masks share with the objects of an instance map.
 
-    Args:
-        masks: Predicted regions, (K, H, W) bool; they may overlap.
-        inst_map: Object id of each pixel, (H, W) integer, 255 is void.
-        ids: Ids of the G objects, (G,) integer, each at most once, none of them 255.
-        lengths: Pixels of each run, if masks (K, R) and map (R,) are those of :func:`find_runs`.
+    Regions, ``masks`` (K, H, W) bool, may overlap; ``inst_map`` (H, W) holds the object id of each
+    pixel, 255 is void; ``ids`` (G,) are those of the objects, each once, none of them 255. With the
+    ``lengths`` of runs, masks are (K, R) and the map (R,).
 
     Raises:
         ValueError: An object has no pixel in ``inst_map``.

@@ -2,8 +2,8 @@
 import contextlib
 import io
 import os
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 from pycocotools.coco import COCO
@@ -24,15 +24,6 @@ FIGURES = dict(
 MAX_DETECTIONS = 100  # of an image and category
 
 
-class OfficialCoco(NamedTuple):
-    """A file of COCO instances: of each image id the ``sizes`` (height, width) and the
-    ``annotations`` in the order of the file; and the category ids, ``categories``."""
-    ann_file: str
-    sizes: dict[int, tuple[int, int]]
-    annotations: dict[int, list[dict]]
-    categories: set[int]
-
-
 def coco_average_precision(truth: dict, predictions: Sequence[dict],
                            num_things: int) -> dict[str, np.ndarray]:
     """Compute COCO's mask AP of each category, with at most 100 detections an image and category.
@@ -50,15 +41,13 @@ def coco_average_precision(truth: dict, predictions: Sequence[dict],
     """
     figures = {name: np.full(num_things, np.nan) for name in FIGURES}
     with contextlib.redirect_stdout(io.StringIO()):
-        objects = COCO()
-        objects.dataset = truth
-        objects.createIndex()
+        objects = as_coco(truth)
         found = objects.loadRes(list(predictions)) if predictions else COCO()
         evaluation = COCOeval(objects, found, 'segm')
         evaluation.params.maxDets = [MAX_DETECTIONS]
-        images: dict[int, set] = {}
+        images = defaultdict(set)
         for each in (*objects.anns.values(), *found.anns.values()):
-            images.setdefault(each['category_id'], set()).add(each['image_id'])
+            images[each['category_id']].add(each['image_id'])
         # pycocotools asks each image about each category; most images have few of them
         for label, its in images.items():
             evaluation.params.catIds, evaluation.params.imgIds = [label], sorted(its)
@@ -72,7 +61,16 @@ def coco_average_precision(truth: dict, predictions: Sequence[dict],
     return figures
 
 
-def read_coco(ann_file: str) -> OfficialCoco:
+def as_coco(content: dict) -> COCO:
+    """Give pycocotools the content of a file in COCO's format, silently."""
+    coco = COCO()
+    coco.dataset = content
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco.createIndex()
+    return coco
+
+
+def read_coco(ann_file: str) -> COCO:
     """Read a file of COCO instances.
 
     Raises:
@@ -82,39 +80,32 @@ def read_coco(ann_file: str) -> OfficialCoco:
     if not os.path.isfile(ann_file):
         raise MissingFileError(f"{ann_file}: no such file; give COCO's instances_*.json, for "
                                "example 'data/coco/annotations/instances_val2017.json'")
-    content = read_coco_file(ann_file)
-    sizes = {image['id']: (image['height'], image['width']) for image in content['images']}
-    annotations = {image_id: [] for image_id in sizes}
-    for each in content['annotations']:
-        annotations[each['image_id']].append(each)
-    return OfficialCoco(ann_file, sizes, annotations,
-                        {each['id'] for each in content['categories']})
+    return as_coco(dict(read_coco_file(ann_file), ann_file=ann_file))
 
 
-def check_categories(coco: OfficialCoco, category_ids: Mapping[int, int],
-                     num_things: int) -> None:
+def check_categories(coco: COCO, category_ids: Mapping[int, int], num_things: int) -> None:
     """Check the index into the T ``thing_classes`` that a data set gives to official category ids.
 
     Raises:
         ValueError: There is no id, one is not in the file, or an index is not among the things.
     """
+    ann_file = coco.dataset['ann_file']
     if not category_ids:
-        raise InvalidInputError(f"{coco.ann_file}: the data set's metainfo has no category_ids, "
-                                'the index into thing_classes of each official category id; use a '
+        raise InvalidInputError(f"{ann_file}: the data set's metainfo has no category_ids, the "
+                                'index into thing_classes of each official category id; use a '
                                 'data set that gives them, such as CocoInstDataset')
-    unknown = sorted(set(category_ids) - coco.categories)
+    unknown = sorted(set(category_ids) - coco.cats.keys())
     if unknown:
-        raise InvalidInputError(f"{coco.ann_file}: the data set's category_ids {unknown} are not "
-                                f'among the {len(coco.categories)} categories of the file; give '
-                                'the file that the data set was made from')
+        raise InvalidInputError(f"{ann_file}: the data set's category_ids {unknown} are not among "
+                                f'the {len(coco.cats)} categories of the file; give the file that '
+                                'the data set was made from')
     outside = sorted({index for index in category_ids.values() if not 0 <= index < num_things})
     if outside:
         raise InvalidInputError(f"the data set's category_ids lead to {outside}, but there are "
                                 f'{num_things} thing_classes (0 to {num_things - 1})')
 
 
-def official_instances(coco: OfficialCoco, image_id: int,
-                       category_ids: Mapping[int, int]) -> list[dict]:
+def official_instances(coco: COCO, image_id: int, category_ids: Mapping[int, int]) -> list[dict]:
     """Describe the objects of an image as mmdet's ``CocoMetric`` takes them.
 
     ``category_ids`` gives the label of each official category id that counts; objects of others
@@ -124,13 +115,14 @@ def official_instances(coco: OfficialCoco, image_id: int,
     Raises:
         ValueError: There is no such image, or a region is broken.
     """
-    if image_id not in coco.sizes:
-        raise InvalidInputError(f'{coco.ann_file} has no image of id {image_id}; give the file '
-                                'that the data set was made from')
+    ann_file = coco.dataset['ann_file']
+    if image_id not in coco.imgs:
+        raise InvalidInputError(f'{ann_file} has no image of id {image_id}; give the file that '
+                                'the data set was made from')
+    shape = coco.imgs[image_id]['height'], coco.imgs[image_id]['width']
     return [
         describe_object(
-            segmentation_rle(each['segmentation'], coco.sizes[image_id],
-                             f'{coco.ann_file}: annotation {each["id"]}'),
+            segmentation_rle(each['segmentation'], shape, f'{ann_file}: annotation {each["id"]}'),
             category_ids[each['category_id']], each.get('iscrowd') or 0, each.get('area'))
-        for each in coco.annotations[image_id] if each['category_id'] in category_ids
+        for each in coco.imgToAnns[image_id] if each['category_id'] in category_ids
     ]

@@ -58,9 +58,8 @@ def panoptic_counts(predicted: Segments, truth: Segments, num_classes: int,
     left out of the union. Unmatched predictions of which more than half is void do not count.
     ``lengths`` are the pixels of each run, if the segments are of runs.
 
-    Returns:
-        ndarray: Sum of the IoU of the matches, number of matches, of false and of missed segments
-        of each category, (4, C) float64. Counts of several images add.
+    Returns (4, C) float64: of each category the sum of the IoU of the matches and the number of
+    matches, of false and of missed segments. Counts of several images add.
     """
     # pixels shared by true and predicted segments, (1 + G, 1 + P); none and void first
     shape = (len(truth.categories) + 1, len(predicted.categories) + 1)

@@ -16,13 +16,7 @@ from mmseg_instbox.datasets.coco_masks import describe_objects
 from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.utils.run_lengths import encode_crop, mask_crops
 
-from ..functional.coco_average_precision import (
-    FIGURES,
-    check_categories,
-    coco_average_precision,
-    official_instances,
-    read_coco,
-)
+from ..functional import coco_average_precision as coco
 from ..sample_reader import (
     category_names,
     decode_image,
@@ -72,7 +66,7 @@ class InstCocoMetric(CocoMetric):
         ValueError: ``ann_file`` is no file of COCO instances.
     """
     default_prefix = None
-    figures = tuple(FIGURES)
+    figures = tuple(coco.FIGURES)
 
     def __init__(self,
                  ann_file: str | None = None,
@@ -81,7 +75,7 @@ class InstCocoMetric(CocoMetric):
                  collect_dir: str | None = None,
                  **kwargs) -> None:
         super().__init__(metric='segm', **kwargs)
-        self.official = None if ann_file is None else read_coco(ann_file)
+        self.official = None if ann_file is None else coco.read_coco(ann_file)
         self.labels_per_instance = labels_per_instance
         self.out_file = out_file
         self.collect_dir = collect_dir
@@ -99,7 +93,7 @@ class InstCocoMetric(CocoMetric):
         """Compute the figures of the whole data set, means over the categories with objects."""
         things = category_names(self.dataset_meta)[1]
         truth, predictions = self._to_coco(results)
-        per_thing = coco_average_precision(truth, predictions, len(things))
+        per_thing = coco.coco_average_precision(truth, predictions, len(things))
         figures = OrderedDict()
         for key, values in per_thing.items():
             figures.update(means({key: values}, f'no object{SIZES.get(key, "")}'))
@@ -149,7 +143,8 @@ class InstCocoMetric(CocoMetric):
             labels, scores = image.labels, image.scores
         else:
             image_id, objects = self._official_objects(sample)
-            things, shape = category_names(self.dataset_meta)[1], self.official.sizes[image_id]
+            things, record = category_names(self.dataset_meta)[1], self.official.imgs[image_id]
+            shape = record['height'], record['width']
             masks, labels, scores = read_instances(sample, len(things), shape)
             kept, not_void = np.ones(len(masks), dtype=bool), np.ones(shape, dtype=bool)
         index, labels, scores = ranked_labels(sample, labels, scores, self.labels_per_instance)
@@ -167,11 +162,12 @@ class InstCocoMetric(CocoMetric):
     def _official_objects(self, sample: dict) -> tuple[int, list[dict]]:
         """The image's id and objects in ``ann_file``."""
         category_ids = self.dataset_meta.get('category_ids') or {}
-        check_categories(self.official, category_ids, len(category_names(self.dataset_meta)[1]))
+        num_things = len(category_names(self.dataset_meta)[1])
+        coco.check_categories(self.official, category_ids, num_things)
         if sample.get('img_id') is None:
             raise InvalidInputError(f'the data sample of {sample_name(sample)} has no img_id, by '
                                     'which ann_file knows the image; use a data set that gives it, '
                                     'such as CocoInstDataset')
         with errors_name(sample):
             image_id = int(sample['img_id'])
-            return image_id, official_instances(self.official, image_id, category_ids)
+            return image_id, coco.official_instances(self.official, image_id, category_ids)

@@ -5,6 +5,7 @@ from mmengine.config import Config
 
 from mmseg_instbox.engine import load_config
 from mmseg_instbox.evaluation import DumpedSamples
+from mmseg_instbox.evaluation.replay import Regroup, build_grouper, replay
 
 TOOL = 'analysis_tools/regroup.py'
 PIXEL = dict(type='PixelBoxGrouper')
@@ -18,8 +19,8 @@ def regroup(repo, monkeypatch):
     return regroup
 
 
-def test_every_setting_is_evaluated_and_the_best_are_named(run_main, regroup, tiny_config,
-                                                           tiny_dump, tmp_path):
+def test_every_setting_is_evaluated_and_the_best_are_named(run_main, tiny_config, tiny_dump,
+                                                           tmp_path):
     out = tmp_path / 'sweep.json'
     printed = run_main(TOOL, tiny_config, tiny_dump, '--grid', 'min_gain=0.05,0.9',
                        'merge_iou=0.4', '--workers', 2, '--out', out)
@@ -31,7 +32,8 @@ def test_every_setting_is_evaluated_and_the_best_are_named(run_main, regroup, ti
     assert rows[1]['figures']['APr_0.5'] < best
     assert f'best by APr_0.5: APr_0.5 {best:.4f}' in printed
     samples = DumpedSamples.from_config(load_config(str(tiny_config)), tiny_dump)
-    figures = regroup.sweep(samples, [row['grouper'] for row in rows], 1)
+    variants = [Regroup(build_grouper(row['grouper']), samples.thing_ids) for row in rows]
+    figures = replay(samples, variants)
     assert figures == [row['figures'] for row in rows]  # the number of processes changes nothing
 
 
@@ -47,10 +49,10 @@ def test_lines_for_a_config_do_what_they_say(regroup, tmp_path):
 
 def test_a_grid_is_all_combinations(regroup):
     grid = dict(min_gain=[0.1, 0.2], num_refine=2, merge_iou=[0.5, 0.6])
-    settings = regroup.expand_grid(grid, 'PixelBoxGrouper')
+    settings = regroup.expand_grid(grid)
     assert [tuple(each.values()) for each in settings] == [
         (0.1, 2, 0.5), (0.1, 2, 0.6), (0.2, 2, 0.5), (0.2, 2, 0.6)]
-    assert regroup.expand_grid({}, 'PixelBoxGrouper') == [{}]
+    assert regroup.expand_grid({}) == [{}]
 
 
 def test_random_settings_are_some_of_them_and_repeatable(regroup):
@@ -62,18 +64,15 @@ def test_random_settings_are_some_of_them_and_repeatable(regroup):
     assert regroup.choose_settings(settings, 99, 1) == settings
 
 
-def test_mistakes_in_the_grid_are_explained(regroup):
-    with pytest.raises(ValueError, match='PixelBoxGrouper has no parameter min_gian; it has '
-                       '.*bin_size, .*min_gain'):
-        regroup.expand_grid(dict(min_gian=[0.1]), 'PixelBoxGrouper')
-    with pytest.raises(ValueError, match="min_gain': -1.*cannot be built.*min_gain >= 0"):
-        regroup.build_grouper(dict(PIXEL, min_gain=-1))
-    with pytest.raises(ValueError, match="min_gain': 'much'.*cannot be built"):
-        regroup.build_grouper(dict(PIXEL, min_gain='much'))
-    with pytest.raises(ValueError, match=r"Nix is no grouper in TASK_UTILS; there are \['BoxNMS"):
-        regroup.choose_grouper(PIXEL, 'Nix')
-    with pytest.raises(ValueError, match='BootstrapPixelSampler is no grouper'):
-        regroup.choose_grouper(PIXEL, 'BootstrapPixelSampler')
+@pytest.mark.parametrize('arguments, message', [
+    (['--grid', 'min_gian=0.1'], "PixelBoxGrouper.*cannot be built: .*'min_gian'"),
+    (['--grid', 'min_gain=-1'], "min_gain': -1.*cannot be built.*min_gain >= 0"),
+    (['--grid', 'min_gain=much'], "min_gain': 'much'.*cannot be built"),
+    (['--grouper', 'Nix'], "no grouper 'Nix'; expected one of BoxNMS"),
+])
+def test_mistakes_in_the_grid_are_explained(run_main, tiny_config, tiny_dump, arguments, message):
+    with pytest.raises(SystemExit, match=f'regroup.py: .*{message}'):
+        run_main(TOOL, tiny_config, tiny_dump, *arguments, '--workers', 1)
 
 
 def test_the_configured_grouper_is_the_base_unless_another_is_named(regroup):

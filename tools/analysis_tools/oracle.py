@@ -15,11 +15,10 @@ from mmseg_instbox.cli.main import user_errors
 from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.evaluation import DumpedSamples
 from mmseg_instbox.evaluation.metrics.base_metric import format_table
+from mmseg_instbox.evaluation.metrics.inst_box_metric import InstBoxMetric
 from mmseg_instbox.evaluation.oracle import use_truth, use_truth_on_grid
 from mmseg_instbox.evaluation.replay import Regroup, build_grouper, replay
 from mmseg_instbox.utils import write_json
-
-FIGURES = ('mIoU', 'APr_0.5', 'APr_0.6', 'APr_0.7', 'APr_0.8', 'APr_0.9', 'APr_vol')
 
 
 def parse_args() -> argparse.Namespace:
@@ -37,12 +36,6 @@ def parse_args() -> argparse.Namespace:
 def oracle_table(samples: DumpedSamples, grouper: dict, strides: Sequence[int],
                  workers: int) -> list[dict]:
     """A row of figures for each oracle; no mean IoU where every pixel has its true category.
-
-    Args:
-        samples: Dumped predictions with their ground truth.
-        grouper: Config of the grouper.
-        strides: Feature strides of the ceiling, in pixels.
-        workers: Number of processes.
 
     Raises:
         ValueError: Category 0, which stands for void in true categories, is a thing.
@@ -63,8 +56,7 @@ def oracle_table(samples: DumpedSamples, grouper: dict, strides: Sequence[int],
     variants = [Regroup(grouper, samples.thing_ids, change) for change in changes]
     for row, figures in zip(rows, replay(samples, variants, workers), strict=True):
         row.update(figures)
-    for row in (rows[1], rows[3]):
-        row['mIoU'] = None
+    rows[1]['mIoU'] = rows[3]['mIoU'] = None
     return rows
 
 
@@ -73,7 +65,7 @@ def main() -> None:
     with user_errors():
         samples, grouper = open_dump(args, args.out)
         rows = oracle_table(samples, grouper, args.strides, args.workers)
-    print(format_table(rows, ('categories', 'boxes', 'grid', *FIGURES), digits=3))
+    print(format_table(rows, ('categories', 'boxes', 'grid', *InstBoxMetric.figures), digits=3))
     content = dict(config=args.config, dump=str(args.dump), num_images=len(samples),
                    grouper=grouper, rows=rows)
     file = write_json(content, args.out or args.dump / 'oracle.json')

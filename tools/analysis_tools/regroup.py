@@ -7,20 +7,15 @@ the config has it. Prints the settings by falling AP^r_0.5, and the best by AP^r
 as lines for a config. Choose on other images than those that you report.
 """
 import argparse
-import inspect
-import itertools
 import random
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
 from mmengine.config import DictAction
-from mmseg.registry import TASK_UTILS
 
 from mmseg_instbox.cli.dumps import dump_parser, open_dump
 from mmseg_instbox.cli.main import user_errors
-from mmseg_instbox.core.base_grouper import BaseGrouper
-from mmseg_instbox.errors import InvalidInputError
-from mmseg_instbox.evaluation import DumpedSamples
 from mmseg_instbox.evaluation.metrics.base_metric import format_table
 from mmseg_instbox.evaluation.replay import Regroup, build_grouper, replay
 from mmseg_instbox.utils import write_json
@@ -47,55 +42,19 @@ def parse_args() -> argparse.Namespace:
 
 
 def choose_grouper(configured: dict, name: str | None) -> dict:
-    """The grouper that the grid changes: the configured one, or another as it comes.
-
-    Raises:
-        ValueError: There is no such grouper.
-    """
-    grouper = configured if name in (None, configured['type']) else dict(type=name)
-    if not _is_grouper(TASK_UTILS.get(grouper['type'])):
-        known = sorted(key for key, cls in TASK_UTILS.module_dict.items() if _is_grouper(cls))
-        raise InvalidInputError(f'{grouper["type"]} is no grouper in TASK_UTILS; there are {known}')
-    return grouper
-
-
-def _is_grouper(cls: object) -> bool:
-    return inspect.isclass(cls) and issubclass(cls, BaseGrouper)
-
-
-def parameters(grouper_type: str) -> dict[str, object]:
-    """What a grouper's constructor and its parents' take, with the defaults.
-
-    A parameter without a default has ``inspect.Parameter.empty``.
-    """
-    classes = reversed(TASK_UTILS.get(grouper_type).__mro__)
-    return {each.name: each.default for cls in filter(_is_grouper, classes)
-            for each in inspect.signature(cls).parameters.values()
-            if each.kind not in (each.VAR_KEYWORD, each.VAR_POSITIONAL)}
+    """The grouper that the grid changes: the configured one, or another as it comes."""
+    return configured if name in (None, configured['type']) else dict(type=name)
 
 
 def complete(grouper: dict) -> dict:
-    """A grouper config with the defaults of its parameters filled in."""
-    defaults = parameters(grouper['type']).items()
-    known = {name: value for name, value in defaults if value is not inspect.Parameter.empty}
-    return {**known, **grouper}
+    """A grouper config with all parameters that the grouper keeps; ValueError if it has others."""
+    return vars(build_grouper(grouper)) | grouper
 
 
-def expand_grid(grid: dict, grouper_type: str) -> list[dict]:
-    """Every combination of the values of a grid, the last parameter changing fastest.
-
-    Raises:
-        ValueError: A parameter is none of the grouper's.
-    """
-    known = parameters(grouper_type)
-    unknown = sorted(set(grid) - set(known))
-    if unknown:
-        raise InvalidInputError(f'--grid: {grouper_type} has no parameter {", ".join(unknown)}; it '
-                                f'has {", ".join(known) or "none"}')
+def expand_grid(grid: dict) -> list[dict]:
+    """Every combination of the values of a grid, the last parameter changing fastest."""
     values = [each if isinstance(each, list) else [each] for each in grid.values()]
-    if not all(values):
-        raise InvalidInputError(f'--grid: {grid} has a parameter without a value')
-    return [dict(zip(grid, each, strict=True)) for each in itertools.product(*values)]
+    return [dict(zip(grid, each, strict=True)) for each in product(*values)]
 
 
 def choose_settings(settings: list[dict], number: int | None, seed: int) -> list[dict]:
@@ -104,12 +63,6 @@ def choose_settings(settings: list[dict], number: int | None, seed: int) -> list
         return settings
     chosen = random.Random(seed).sample(range(len(settings)), number)
     return [settings[index] for index in sorted(chosen)]
-
-
-def sweep(samples: DumpedSamples, groupers: Sequence[dict], workers: int) -> list[dict]:
-    """``InstBoxMetric``'s figures of each grouper config."""
-    variants = [Regroup(build_grouper(grouper), samples.thing_ids) for grouper in groupers]
-    return replay(samples, variants, workers)
 
 
 def config_lines(grouper: dict, configured: dict) -> str:
@@ -122,9 +75,8 @@ def config_lines(grouper: dict, configured: dict) -> str:
 def report(rows: list[dict], names: Sequence[str], configured: dict) -> None:
     """Print a table, the best AP^r_0.5 first, the config's own figures and the best settings."""
     ranked = sorted(rows, key=lambda row: -row['figures']['APr_0.5'])[:MAX_ROWS]
-    settings = [{name: str(complete(row['grouper']).get(name, '-')) for name in names}
-                for row in ranked]
-    lines = [setting | row['figures'] for setting, row in zip(settings, ranked, strict=True)]
+    lines = [row['figures'] | {name: str(complete(row['grouper']).get(name, '-')) for name in names}
+             for row in ranked]
     print(format_table(lines, (*names, *FIGURES), digits=3))
     if len(rows) > MAX_ROWS:
         print(f'... and {len(rows) - MAX_ROWS} more')
@@ -145,11 +97,12 @@ def main() -> None:
     with user_errors():
         samples, configured = open_dump(args, args.out)
         base = choose_grouper(configured, args.grouper)
-        settings = choose_settings(expand_grid(args.grid, base['type']), args.random, args.seed)
+        settings = choose_settings(expand_grid(args.grid), args.random, args.seed)
         groupers = [base | setting for setting in settings]
         if complete(configured) not in map(complete, groupers):
             groupers.append(configured)
-        figures = sweep(samples, groupers, args.workers)
+        variants = [Regroup(build_grouper(each), samples.thing_ids) for each in groupers]
+        figures = replay(samples, variants, args.workers)
     rows = [dict(grouper=grouper, figures=its)
             for grouper, its in zip(groupers, figures, strict=True)]
     report(rows, list(args.grid) or ['type'], configured)

@@ -38,11 +38,7 @@ def parse_args() -> argparse.Namespace:
 
 def collect(samples: DumpedSamples, grouper: dict,
             workers: int) -> tuple[np.ndarray, np.ndarray, int]:
-    """Uncalibrated scores ``(D,)``, which are right ``(D,)`` bool, and the number of objects.
-
-    Raises:
-        ValueError: There is nothing to fit: no instances, or all of them right or wrong.
-    """
+    """Uncalibrated scores (D,), which are right (D,) bool, and the number of objects."""
     variant = Regroup(build_grouper(grouper | dict(calibration=None)), samples.thing_ids)
     images = [image for image, in match_images(samples, [variant], workers, labels_per_instance=1)]
     scores = np.concatenate([image['scores'] for image in images])
@@ -54,14 +50,15 @@ def collect(samples: DumpedSamples, grouper: dict,
 
 
 def draw(file: Path, curves: dict[str, np.ndarray]) -> None:
-    """Draw precision against score of some :func:`reliability_table`."""
+    """Draw precision against score of the columns of some :func:`reliability_table`."""
     figure = Figure(figsize=(4.5, 4.5))
     axes = figure.subplots()
-    axes.plot([0, 1], [0, 1], color='grey', linewidth=1)
-    for name, table in curves.items():
-        axes.plot(table[:, 1], table[:, 2], marker='o', label=name)
-    axes.set(xlabel='score', ylabel='share of instances that are right (IoU 0.5)',
-             xlim=(0, 1), ylim=(0, 1), aspect='equal')
+    axes.plot([0, 1], [0, 1], color='grey', linewidth=1, label='score = share')
+    for name, (counts, scores, shares) in curves.items():
+        line, = axes.plot(scores, shares, label=name)
+        axes.scatter(scores, shares, 2 * counts, line.get_color(), clip_on=False, zorder=3)
+    axes.set(title='area of a mark: number of instances', xlabel='score', xlim=(0, 1), ylim=(0, 1),
+             ylabel='share of instances that are right (IoU 0.5)', aspect='equal')
     axes.legend()
     figure.savefig(file, dpi=120, bbox_inches='tight')
 
@@ -80,8 +77,8 @@ def main() -> None:
           f'    model = dict(grouper=dict(calibration={calibration}))\n'
           f'best F1 {f1:.3f} from score {threshold:.2f} on')
     if args.plot:
-        draw(args.plot, {'before': reliability_table(scores, hits),
-                         'calibrated': reliability_table(mapped, hits)})
+        draw(args.plot, {name: reliability_table(each, hits).T
+                         for name, each in (('uncalibrated', scores), ('calibrated', mapped))})
 
 
 if __name__ == '__main__':

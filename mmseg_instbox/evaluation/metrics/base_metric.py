@@ -76,14 +76,13 @@ def category_rows(classes: Sequence[str], thing_classes: Sequence[str],
     ``class_figures`` are (C,) each, ``thing_figures`` (T,); None stands for what is nan in them,
     and for the figures of things in other rows.
     """
-    rows = []
-    for place, name in enumerate(classes):
-        row = dict(category=name)
-        row.update((key, _defined(values[place])) for key, values in class_figures.items())
-        for key, values in thing_figures.items():
-            is_thing = name in thing_classes
-            row[key] = _defined(values[thing_classes.index(name)]) if is_thing else None
-        rows.append(row)
+    rows = [dict(category=name) for name in classes]
+    for names, columns in ((classes, class_figures), (thing_classes, thing_figures)):
+        for key, values in columns.items():
+            known = dict(zip(names, values.tolist(), strict=True))
+            for row in rows:
+                value = known.get(row['category'], math.nan)
+                row[key] = None if math.isnan(value) else value
     return rows
 
 
@@ -91,11 +90,12 @@ def format_table(rows: Sequence[dict], columns: Sequence[str] = TEXT_COLUMNS,
                  digits: int = 4) -> str:
     """Format the columns that the rows have as text; None and what is missing is '-'."""
     columns = [name for name in columns if any(name in row for row in rows)]
-    table = PrettyTable(field_names=columns)
+    table = PrettyTable(columns, float_format=f'.{digits}')
     table.align = 'r'
     table.align[columns[0]] = 'l'
     for row in rows:
-        table.add_row([_text(row.get(column), digits) for column in columns])
+        values = (row.get(column) for column in columns)
+        table.add_row(['-' if value is None else value for value in values])
     return table.get_string()
 
 
@@ -111,13 +111,3 @@ def means(figures: dict[str, np.ndarray], lacking: str) -> OrderedDict[str, floa
                       logger='current', level=logging.WARNING)
         found[name] = 0. if np.isnan(values).all() else float(np.nanmean(values))
     return found
-
-
-def _defined(value: float | np.generic) -> float | int | None:
-    return None if math.isnan(value) else value.item()
-
-
-def _text(value: object, digits: int) -> str:
-    if value is None:
-        return '-'
-    return f'{value:.{digits}f}' if isinstance(value, float) else str(value)

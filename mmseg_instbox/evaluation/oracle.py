@@ -21,7 +21,7 @@ def use_truth(sample: dict, categories: bool = True, boxes: bool = True) -> dict
     grid, extent = tuple(scores.shape[1:]), sample['grid_extent']
     sample = dict(sample)
     if categories:
-        truth = true_category_map(sample['gt_sem_seg']['data'][0])
+        truth = true_category_map(sample)
         scores = true_category_scores(truth, grid, extent, len(scores))
         sample.update(pred_sem_seg=dict(data=truth[None]), pred_probs=dict(data=scores))
     if boxes:
@@ -37,7 +37,7 @@ def use_truth_on_grid(sample: dict, stride: int) -> dict:
     sampled at the cells' centres; as in a prediction, categories are interpolated to the pixels.
     Cells without an object have no box and do not take part in the grouping.
     """
-    truth = true_category_map(sample['gt_sem_seg']['data'][0])
+    truth = true_category_map(sample)
     shape = tuple(truth.shape)
     grid = tuple(math.ceil(size / stride) for size in shape)
     scores = true_category_scores(truth, grid, shape, len(sample['pred_probs']['data']))
@@ -46,10 +46,10 @@ def use_truth_on_grid(sample: dict, stride: int) -> dict:
                 pred_sem_seg=dict(data=category_map(scores, shape, shape)[None]))
 
 
-def true_category_map(gt_sem_seg: Tensor) -> Tensor:
-    """Turn void pixels of a category map, (H, W), into category 0, background; int64."""
-    gt_sem_seg = gt_sem_seg.long()
-    return gt_sem_seg.masked_fill(gt_sem_seg == VOID, 0)
+def true_category_map(sample: dict) -> Tensor:
+    """True category of each pixel, (H, W) int64; void is category 0, background."""
+    truth = sample['gt_sem_seg']['data'][0].long()
+    return truth.masked_fill(truth == VOID, 0)
 
 
 def true_category_scores(seg_map: Tensor, grid_shape: tuple[int, int],
@@ -67,12 +67,8 @@ def true_boxes(inst_map: Tensor, ids: Tensor, bboxes: Tensor, grid_shape: tuple[
                extent: tuple[float, float]) -> Tensor:
     """Give each feature cell the box of the object at its centre: (4, h, w) float32, nan for none.
 
-    Args:
-        inst_map: Id of the object of each pixel, (H, W) int.
-        ids: Ids of the N objects, (N,) int.
-        bboxes: Their boxes, (N, 4) float.
-        grid_shape: Rows and columns (h, w) of the feature grid.
-        extent: As of :func:`true_category_scores`.
+    ``inst_map`` (H, W) int has the ids of the N objects, ``ids`` (N,) int; ``bboxes`` (N, 4) float
+    are their boxes. Grid and extent are those of :func:`true_category_scores`.
     """
     cell_ids = _sample_map(inst_map.long(), grid_shape, extent)
     boxes = torch.full((*grid_shape, 4), torch.nan, device=inst_map.device)

@@ -5,7 +5,6 @@ A dump is a directory with a small file an image and an index.
 import io
 import json
 import zlib
-from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -54,28 +53,8 @@ def write_image(file: Path, probabilities: Tensor, boxes: Tensor,
     atomic_write(buffer.getvalue(), file)
 
 
-def read_image(file: Path) -> tuple[Tensor, Tensor, tuple[float, float]]:
-    """Read what :func:`write_image` wrote: probabilities and boxes, float32, and the extent.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It is none of a dump.
-    """
-    if not file.is_file():
-        raise MissingFileError(f'{file}: this image of the dump is missing; {WRITE_AGAIN}.')
-    with convert_errors(f'{file}: not a readable image of a dump; {WRITE_AGAIN}'):
-        with np.load(file, allow_pickle=False) as arrays:
-            logs, boxes = (
-                torch.from_numpy(arrays[key]).float() for key in ('log_scores', 'boxes'))
-            return logs.softmax(dim=0), boxes, tuple(arrays['extent'].tolist())
-
-
 def write_index(folder: Path, images: list[str], **meta: object) -> Path:
-    """Write the index of a dump, which says that it is complete.
-
-    ``images`` are the paths in the order of the data set, ``meta`` is ``classes``,
-    ``thing_classes``, ``config`` and ``checkpoint``.
-    """
+    """Write the index, which says that a dump is complete; see :class:`PredictionDump`."""
     return write_json(dict(version=VERSION, **meta, images=images), folder / INDEX)
 
 
@@ -94,8 +73,8 @@ class PredictionDump:
         meta (dict): ``classes``, ``thing_classes``, ``config``, ``checkpoint`` and ``version``.
 
     Raises:
-        FileNotFoundError: There is no such directory, or no index in it.
-        ValueError: The index is broken or of another version.
+        FileNotFoundError: There is no such directory, no index in it, or an image is missing.
+        ValueError: The index is broken or of another version, or an image is broken.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -116,8 +95,15 @@ class PredictionDump:
 
     def __getitem__(self, index: int) -> dict:
         img_path = self.img_paths[index]
-        scores, boxes, extent = read_image(self.folder / image_file(img_path))
-        return dict(img_path=img_path, scores=scores, boxes=boxes, extent=extent)
+        file = self.folder / image_file(img_path)
+        if not file.is_file():
+            raise MissingFileError(f'{file}: this image of the dump is missing; {WRITE_AGAIN}.')
+        with convert_errors(f'{file}: not a readable image of a dump; {WRITE_AGAIN}'):
+            with np.load(file, allow_pickle=False) as arrays:
+                logs, boxes = (
+                    torch.from_numpy(arrays[key]).float() for key in ('log_scores', 'boxes'))
+                extent = tuple(arrays['extent'].tolist())
+        return dict(img_path=img_path, scores=logs.softmax(dim=0), boxes=boxes, extent=extent)
 
 
 @METRICS.register_module()
@@ -142,8 +128,7 @@ class DumpPixelBoxes(BaseMetric):
                  **kwargs) -> None:
         super().__init__(**kwargs)
         self.out_dir = Path(out_dir)
-        self.config = config
-        self.checkpoint = checkpoint
+        self.origin = dict(config=config, checkpoint=checkpoint)
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         """Write the images of a batch; ValueError if one lacks scores, boxes or ``grid_extent``."""
@@ -159,7 +144,6 @@ class DumpPixelBoxes(BaseMetric):
     def compute_metrics(self, results: list[str]) -> dict[str, float]:
         """Write the index, with the paths of the images in data set order; there are no figures."""
         classes, things, _ = category_names(self.dataset_meta)
-        write_index(self.out_dir, results, config=self.config, checkpoint=self.checkpoint,
-                    classes=classes, thing_classes=things)
+        write_index(self.out_dir, results, **self.origin, classes=classes, thing_classes=things)
         print_log(f'{len(results)} images are dumped in {self.out_dir}', logger='current')
-        return OrderedDict()
+        return {}

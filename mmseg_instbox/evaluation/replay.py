@@ -1,4 +1,5 @@
 """Evaluates variants of the grouping over one dump, in parallel over the images; no network."""
+import reprlib
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -53,17 +54,16 @@ class DumpedSamples:
         self.dump = dump
         self.dataset_meta = dict(dataset.metainfo)
         self.thing_ids = category_names(self.dataset_meta)[2]
-        for key in ('classes', 'thing_classes'):
-            if list(dump.meta[key]) != list(self.dataset_meta[key]):
+        paths = [dataset.get_data_info(index)['img_path'] for index in range(len(dataset))]
+        own = dict(self.dataset_meta, images=[Path(path).name for path in paths])
+        dumped = dict(dump.meta, images=[Path(path).name for path in dump.img_paths])
+        for key in ('classes', 'thing_classes', 'images'):
+            given, expected = list(dumped[key]), list(own[key])
+            if given != expected:
                 raise InvalidInputError(
-                    f'{dump.folder}: the dump has the {key} {list(dump.meta[key])}, the data set '
-                    f'{list(self.dataset_meta[key])}; give the config of the dump.')
-        names = [Path(dataset.get_data_info(i)['img_path']).name for i in range(len(dataset))]
-        dumped = [Path(path).name for path in dump.img_paths]
-        if names != dumped:
-            raise InvalidInputError(f'{dump.folder}: the dump holds {_describe(dumped)}, the data '
-                                    f'set {_describe(names)}; give the config and the '
-                                    '--cfg-options that the dump was written with.')
+                    f'{dump.folder}: the dump has {len(given)} {key} {reprlib.repr(given)}, the '
+                    f'data set {len(expected)} {reprlib.repr(expected)}; give the config and the '
+                    '--cfg-options that the dump was written with.')
 
     @classmethod
     def from_config(cls, cfg: Config, folder: str | Path) -> 'DumpedSamples':
@@ -100,12 +100,9 @@ class DumpedSamples:
 
 @dataclass(frozen=True)
 class Regroup:
-    """Groups the cells of a sample of :class:`DumpedSamples`.
+    """Groups the cells of a sample of :class:`DumpedSamples`, which ``prepare`` changes before.
 
-    Args:
-        grouper: A grouper.
-        thing_ids: Index among the categories of each thing class.
-        prepare: Changes the sample before it is grouped.
+    ``thing_ids`` are the index among the categories of each thing class.
     """
     grouper: BaseGrouper
     thing_ids: Sequence[int]
@@ -138,10 +135,8 @@ def replay(samples: DumpedSamples, variants: Sequence[Variant],
     Variants, which can be pickled, add ``pred_instances`` to a sample, which is loaded once for
     all. The figures are ``mIoU``, ``APr_0.5`` to ``APr_0.9`` and ``APr_vol``.
     """
-    metric = _metric(samples)
     images = match_images(samples, variants, workers)
-    return [dict(metric.compute_metrics([image[i] for image in images]))
-            for i in range(len(variants))]
+    return [dict(_metric(samples).compute_metrics(list(its))) for its in zip(*images, strict=True)]
 
 
 def match_images(samples: DumpedSamples, variants: Sequence[Variant], workers: int = 1,
@@ -152,8 +147,7 @@ def match_images(samples: DumpedSamples, variants: Sequence[Variant], workers: i
 
 
 def _metric(samples: DumpedSamples, **metric_args) -> InstBoxMetric:
-    # without a prefix mmengine warns each time
-    metric = InstBoxMetric(prefix='replay', **metric_args)
+    metric = InstBoxMetric(prefix='replay', **metric_args)  # without one mmengine warns each time
     metric.dataset_meta = samples.dataset_meta
     return metric
 
@@ -171,12 +165,13 @@ def map_samples(work: Callable[[dict], T], samples: DumpedSamples, workers: int 
     Results are in the order of the samples. Each of the ``workers`` is a process of one thread that
     loads samples where it uses them; 1 does the work in this process.
     """
+    places = range(len(samples))
     if workers == 1:
-        return _collect((work(samples[index]) for index in range(len(samples))), len(samples))
+        return _collect((work(samples[place]) for place in places), len(places))
     # spawned, because OpenCV's and torch's threads do not survive a fork
     pool = ProcessPoolExecutor(workers, get_context('spawn'), _start_worker, (work, samples))
     try:
-        return _collect(pool.map(_work_on, range(len(samples))), len(samples))
+        return _collect(pool.map(_work_on, places), len(places))
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -195,8 +190,3 @@ def _start_worker(work: Callable[[dict], T], samples: DumpedSamples) -> None:
 
 def _work_on(index: int) -> T:
     return _WORK(_SAMPLES[index])
-
-
-def _describe(names: list[str]) -> str:
-    """How many images, and the ends of the list."""
-    return f'{len(names)} images ({names[0]} to {names[-1]})' if names else 'no image'

@@ -77,7 +77,7 @@ def test_the_ceiling_does_not_look_at_the_prediction(samples):
 
 def test_void_becomes_background():
     given = torch.tensor([[0, 2, 255]], dtype=torch.uint8)
-    assert true_category_map(given).tolist() == [[0, 2, 0]]
+    assert true_category_map(dict(gt_sem_seg=dict(data=given[None]))).tolist() == [[0, 2, 0]]
     assert given.tolist() == [[0, 2, 255]]
 
 

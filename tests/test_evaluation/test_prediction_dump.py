@@ -12,7 +12,6 @@ from mmseg_instbox.evaluation import DumpPixelBoxes, PredictionDump
 from mmseg_instbox.evaluation.prediction_dump import (
     INDEX,
     image_file,
-    read_image,
     write_image,
     write_index,
 )
@@ -38,9 +37,16 @@ def dump_dir(predicted, tmp_path):
     return tmp_path
 
 
+def write_and_read(folder, *predicted):
+    """The probabilities, boxes and extent that come back from a dump of one image."""
+    write_image(folder / image_file('picture.jpg'), *predicted)
+    write_index(folder, ['picture.jpg'])
+    image = PredictionDump(folder)[0]
+    return image['scores'], image['boxes'], image['extent']
+
+
 def test_nothing_that_matters_is_lost(predicted, tmp_path):
-    write_image(tmp_path / 'picture.npz', *predicted)
-    scores, boxes, extent = read_image(tmp_path / 'picture.npz')
+    scores, boxes, extent = write_and_read(tmp_path, *predicted)
     assert extent == (50.5, 61.25)
     assert torch.equal(boxes.nan_to_num(), predicted[1].nan_to_num())
     assert boxes.isfinite().equal(predicted[1].isfinite())
@@ -55,8 +61,8 @@ def test_the_best_category_stays_the_best_however_close(tmp_path):
     scores = torch.full((3, 1, 2), 1 / 3)
     scores[:, 0, 0] += torch.tensor([-1e-6, 0, 1e-6])
     scores[:, 0, 1] += torch.tensor([1e-6, -1e-6, 0])
-    write_image(tmp_path / 'picture.npz', scores, torch.zeros(4, 1, 2), (8, 16))
-    assert read_image(tmp_path / 'picture.npz')[0].argmax(0).tolist() == [[2, 0]]
+    read = write_and_read(tmp_path, scores, torch.zeros(4, 1, 2), (8, 16))
+    assert read[0].argmax(0).tolist() == [[2, 0]]
 
 
 def test_files_are_compact_and_hold_no_code(predicted, tmp_path):

@@ -12,8 +12,7 @@ _EPS = 1e-6  # scores are kept this far from 0 and 1
 def reliability_table(scores: np.ndarray, hits: np.ndarray, num_bins: int = 10) -> np.ndarray:
     """Number, mean score and precision of the instances in each of the equal bins of score.
 
-    Returns:
-        ndarray: (num_bins, 3) float64; mean and precision are nan where a bin is empty.
+    The table is (num_bins, 3) float64; mean and precision are nan where a bin is empty.
     """
     index = np.minimum((scores * num_bins).astype(int), num_bins - 1)
     counts, score_sums, hit_sums = (np.bincount(index, weights=each, minlength=num_bins)
@@ -31,8 +30,7 @@ def expected_calibration_error(scores: np.ndarray, hits: np.ndarray, num_bins: i
 def fit_calibration(scores: np.ndarray, hits: np.ndarray) -> tuple[float, float]:
     """Fit the map of scores under which the hits are most likely (Platt, 1999).
 
-    Returns:
-        tuple: ``(a, b)``, a > 0, of ``sigmoid(a * logit(score) + b)``, as groupers take it.
+    Returns ``(a, b)``, a > 0, of ``sigmoid(a * logit(score) + b)``, as groupers take it.
     """
     odds = logit(np.clip(scores.astype(np.float64), _EPS, 1 - _EPS))
 
@@ -51,10 +49,9 @@ def calibrate(scores: np.ndarray, calibration: tuple[float, float]) -> np.ndarra
 
 
 def best_threshold(scores: np.ndarray, hits: np.ndarray, num_objects: int) -> tuple[float, float]:
-    """Find the score from which instances give the best F1 over ``num_objects``.
+    """Find the score from which instances give the best F1 over ``num_objects``, and that F1.
 
-    Returns:
-        tuple: The score and its F1; of equals the highest score.
+    Of equals the highest score wins.
     """
     order = np.argsort(-scores, kind='stable')
     f1 = 2 * np.cumsum(hits[order]) / (np.arange(1, len(order) + 1) + num_objects)

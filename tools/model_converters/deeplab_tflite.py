@@ -44,8 +44,7 @@ def expected_convolutions() -> dict[str, tuple[int, ...]]:
 def read_convolutions(content: bytes, tflite: ModuleType) -> list[tuple[Tensor, Tensor]]:
     """Dequantises weights ``(O, I, kH, kW)`` and biases ``(O,)``, in the order of the graph.
 
-    Raises:
-        Exception: Of any kind, if the content is broken or not quantised to uint8.
+    Raises any exception if the content is broken or not quantised to uint8.
     """
     model = tflite.Model.GetRootAs(content)
     graph = model.Subgraphs(0)
@@ -84,13 +83,10 @@ def dequantise(model, tensor, dtypes: dict[int, type]) -> Tensor:
 
 
 def convert(file: Path) -> dict:
-    """Converts a published file to a checkpoint.
+    """Converts a published file to a checkpoint, ``state_dict`` in float32 and an empty ``meta``.
 
     The file has batch normalisation folded into the convolutions. mmseg's modules have it, so it
     comes back as one that only adds the bias: mean 0, variance 1 less eps, weight 1.
-
-    Returns:
-        dict: ``state_dict`` with float32 weights, and an empty ``meta``.
 
     Raises:
         ImportError: The package tflite is not installed.

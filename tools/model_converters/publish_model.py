@@ -24,8 +24,9 @@ from mmseg_instbox.engine import (
     read_checkpoint,
 )
 from mmseg_instbox.engine.hooks.plain_checkpoint_hook import to_plain
-from mmseg_instbox.errors import InvalidInputError, MissingFileError
+from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.utils import atomic_write
+from mmseg_instbox.utils.foreign_errors import convert_errors
 
 # of the machine and the run, not of the model
 RUN_SETTINGS = ('work_dir', 'load_from', 'resume', 'launcher', 'experiment_name')
@@ -53,14 +54,7 @@ def parse_args() -> argparse.Namespace:
 
 def publish(checkpoint: str, config: str | None = None, half: bool = False,
             allow_pickle: bool = False, background_odds: float = 1.) -> dict:
-    """What is published of a training's checkpoint.
-
-    Args:
-        checkpoint: The file.
-        config: Its config, a file or a name of the model index; None: the one that it carries.
-        half: Whether to store the weights in half precision.
-        allow_pickle: Trust the file, see ``read_checkpoint``.
-        background_odds: Factor on the odds of the background.
+    """What is published of a training's checkpoint; arguments as on the command line.
 
     Returns:
         dict: ``state_dict`` and ``meta``, the latter with ``config_json`` and ``dataset_meta``.
@@ -108,26 +102,16 @@ def shrink(tensor: torch.Tensor) -> torch.Tensor:
     return small if torch.equal(small.isfinite(), tensor.isfinite()) else tensor
 
 
-def add_notes(meta: dict, figures: Path | None, card: Path | None) -> None:
-    """Put figures and description into ``meta``."""
-    for file in (figures, card):
-        if file is not None and not file.is_file():
-            raise MissingFileError(f'There is no file {str(file)!r}.')
-    if figures is not None:
-        try:
-            meta['figures'] = json.loads(figures.read_text())
-        except ValueError as error:
-            raise InvalidInputError(f'{figures} is no JSON: {error}.') from error
-    if card is not None:
-        meta['card'] = card.read_text()
-
-
 def main() -> None:
     args = parse_args()
     with user_errors():
         published = publish(args.checkpoint, args.config, args.half, args.allow_pickle,
                             args.background_odds)
-        add_notes(published['meta'], args.figures, args.card)
+        if args.figures:
+            with convert_errors(f'{args.figures} is no JSON', ValueError):
+                published['meta']['figures'] = json.loads(args.figures.read_text())
+        if args.card:
+            published['meta']['card'] = args.card.read_text()
         buffer = io.BytesIO()
         torch.save(published, buffer)
         atomic_write(buffer.getvalue(), args.out)

@@ -7,7 +7,6 @@ of their category. Prints how far off the scores are, the line for the config th
 changing the order of instances, and the threshold of the mended scores with the best F1. Fit on
 other images than those on which you report.
 """
-import argparse
 from pathlib import Path
 
 import numpy as np
@@ -26,14 +25,6 @@ from mmseg_instbox.evaluation.functional.calibration import (
 )
 from mmseg_instbox.evaluation.metrics.inst_box_metric import THRESHOLDS
 from mmseg_instbox.evaluation.replay import Regroup, build_grouper, match_images
-
-
-def parse_args() -> argparse.Namespace:
-    parser = dump_parser(__doc__)
-    parser.add_argument('--given', type=float, nargs=2, metavar=('A', 'B'),
-                        help='examine this calibration instead of fitting one')
-    parser.add_argument('--plot', type=Path, metavar='PNG', help='draw precision against score')
-    return parser.parse_args()
 
 
 def collect(samples: DumpedSamples, grouper: dict,
@@ -56,7 +47,8 @@ def draw(file: Path, curves: dict[str, np.ndarray]) -> None:
     axes.plot([0, 1], [0, 1], color='grey', linewidth=1, label='score = share')
     for name, (counts, scores, shares) in curves.items():
         line, = axes.plot(scores, shares, label=name)
-        axes.scatter(scores, shares, 2 * counts, line.get_color(), clip_on=False, zorder=3)
+        axes.scatter(scores, shares, 800 * counts / counts.sum(), color=line.get_color(),
+                     clip_on=False, zorder=3)
     axes.set(title='area of a mark: number of instances', xlabel='score', xlim=(0, 1), ylim=(0, 1),
              ylabel='share of instances that are right (IoU 0.5)', aspect='equal')
     axes.legend()
@@ -64,7 +56,11 @@ def draw(file: Path, curves: dict[str, np.ndarray]) -> None:
 
 
 def main() -> None:
-    args = parse_args()
+    parser = dump_parser(__doc__)
+    parser.add_argument('--given', type=float, nargs=2, metavar=('A', 'B'),
+                        help='examine this calibration instead of fitting one')
+    parser.add_argument('--plot', type=Path, metavar='PNG', help='draw precision against score')
+    args = parser.parse_args()
     with user_errors():
         samples, grouper = open_dump(args, args.plot)
         scores, hits, num_objects = collect(samples, grouper, args.workers)

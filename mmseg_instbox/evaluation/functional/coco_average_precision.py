@@ -1,7 +1,6 @@
 """COCO's mask AP by pycocotools, and COCO's official annotations as ground truth."""
 import contextlib
 import io
-import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
@@ -11,7 +10,7 @@ from pycocotools.cocoeval import COCOeval
 
 from mmseg_instbox.datasets.coco_file import read_coco_file
 from mmseg_instbox.datasets.coco_masks import describe_object, segmentation_rle
-from mmseg_instbox.errors import InvalidInputError, MissingFileError
+from mmseg_instbox.errors import InvalidInputError
 
 # name: (index among COCO's IoU thresholds 0.5 to 0.95, index among its ranges of area)
 FIGURES = dict(
@@ -71,24 +70,15 @@ def as_coco(content: dict) -> COCO:
 
 
 def read_coco(ann_file: str) -> COCO:
-    """Read a file of COCO instances.
+    """Read a file of COCO instances, whose path goes into ``dataset['ann_file']``.
 
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It is no JSON file of COCO instances.
+    Raises FileNotFoundError if there is no such file, ValueError if it is not of COCO instances.
     """
-    if not os.path.isfile(ann_file):
-        raise MissingFileError(f"{ann_file}: no such file; give COCO's instances_*.json, for "
-                               "example 'data/coco/annotations/instances_val2017.json'")
     return as_coco(dict(read_coco_file(ann_file), ann_file=ann_file))
 
 
-def check_categories(coco: COCO, category_ids: Mapping[int, int], num_things: int) -> None:
-    """Check the index into the T ``thing_classes`` that a data set gives to official category ids.
-
-    Raises:
-        ValueError: There is no id, one is not in the file, or an index is not among the things.
-    """
+def check_categories(coco: COCO, category_ids: Mapping[int, int]) -> None:
+    """Raise ValueError if there is no official category id, or one that is not in the file."""
     ann_file = coco.dataset['ann_file']
     if not category_ids:
         raise InvalidInputError(f"{ann_file}: the data set's metainfo has no category_ids, the "
@@ -99,10 +89,6 @@ def check_categories(coco: COCO, category_ids: Mapping[int, int], num_things: in
         raise InvalidInputError(f"{ann_file}: the data set's category_ids {unknown} are not among "
                                 f'the {len(coco.cats)} categories of the file; give the file that '
                                 'the data set was made from')
-    outside = sorted({index for index in category_ids.values() if not 0 <= index < num_things})
-    if outside:
-        raise InvalidInputError(f"the data set's category_ids lead to {outside}, but there are "
-                                f'{num_things} thing_classes (0 to {num_things - 1})')
 
 
 def official_instances(coco: COCO, image_id: int, category_ids: Mapping[int, int]) -> list[dict]:

@@ -135,8 +135,7 @@ def test_unknown_image(ann_file):
 
 @pytest.mark.parametrize('meta, message', [
     (META, 'official.json: .* no category_ids'),
-    (dict(META, category_ids={8: 0}), r'category_ids \[8\] are not among the 4 categories'),
-    (dict(META, category_ids={7: 2}), r'lead to \[2\], but there are 2 thing_classes')])
+    (dict(META, category_ids={8: 0}), r'category_ids \[8\] are not among the 4 categories')])
 def test_categories_that_do_not_fit(ann_file, meta, message):
     with pytest.raises(ValueError, match=message):
         official(ann_file, official_samples([0]), meta)
@@ -153,7 +152,7 @@ def test_predictions_of_another_size_than_the_file_says(ann_file):
 
 
 def test_a_missing_or_foreign_file_is_said_at_once(tmp_path):
-    with pytest.raises(FileNotFoundError, match='no.json: no such file'):
+    with pytest.raises(FileNotFoundError, match='no.json: no such annotation file'):
         InstCocoMetric(ann_file='no.json')
     (tmp_path / 'captions.json').write_text('{"annotations": []}')
     with pytest.raises(ValueError, match="captions.json: .*'images'"):

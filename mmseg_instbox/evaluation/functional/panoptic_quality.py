@@ -87,11 +87,10 @@ def panoptic_quality(counts: np.ndarray) -> dict[str, np.ndarray]:
     """
     iou, matched, false, missed = counts
     total = matched + (false + missed) / 2
-    nothing = np.where(total > 0, 0., np.nan)
-    return dict(
-        PQ=np.divide(iou, total, out=nothing.copy(), where=total > 0),
-        SQ=np.divide(iou, matched, out=nothing.copy(), where=matched > 0),
-        RQ=np.divide(matched, total, out=nothing.copy(), where=total > 0))
+    total[total == 0] = np.nan
+    return dict(PQ=iou / total,
+                SQ=np.where(total > 0, iou / np.maximum(matched, 1), np.nan),
+                RQ=matched / total)
 
 
 def _stuff_segments(labels: np.ndarray, seg_map: np.ndarray, thing_ids: Sequence[int],

@@ -23,17 +23,9 @@ from mmseg_instbox.utils.foreign_errors import convert_errors
 
 def expected_convolutions() -> dict[str, tuple[int, ...]]:
     """Returns mmseg's name and the weight shape of each convolution, in the order of the graph."""
-    shapes = {'backbone.conv1': (32, 3, 3, 3)}
-    channels = 32
-    for stage, (expansion, out_channels, blocks) in enumerate(MobileNetV2.arch_settings, 1):
-        for block in range(blocks):
-            wide = channels * expansion
-            convs = [(wide, channels, 1, 1)] if expansion > 1 else []
-            convs += [(wide, 1, 3, 3), (out_channels, wide, 1, 1)]
-            shapes |= {f'backbone.layer{stage}.{block}.conv.{i}': shape
-                       for i, shape in enumerate(convs)}
-            channels = out_channels
-    return shapes | {
+    backbone = {f'backbone.{name.removesuffix(".conv")}': tuple(module.weight.shape)
+                for name, module in MobileNetV2().named_modules() if isinstance(module, nn.Conv2d)}
+    return backbone | {
         'decode_head.image_pool.1': (256, 320, 1, 1),
         'decode_head.aspp_modules.0': (256, 320, 1, 1),
         'decode_head.bottleneck': (256, 512, 1, 1),

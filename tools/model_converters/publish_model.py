@@ -52,31 +52,26 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def publish(checkpoint: str, config: str | None = None, half: bool = False,
-            allow_pickle: bool = False, background_odds: float = 1.) -> dict:
-    """What is published of a training's checkpoint; arguments as on the command line.
-
-    Returns:
-        dict: ``state_dict`` and ``meta``, the latter with ``config_json`` and ``dataset_meta``.
-
-    Raises:
-        MissingFileError: A file is missing.
-        InvalidInputError: The checkpoint does not fit the config, or the config needs more than
-            what the registries of MMEngine, MMSegmentation and this package have.
-    """
-    training = read_checkpoint(checkpoint, allow_pickle).get('meta') or {}
-    if config is None and 'config_json' not in training:
-        raise InvalidInputError(f'{checkpoint} carries no config as JSON: give --config FILE.')
-    given = (checkpoint, None) if config is None else (config, checkpoint)
-    model = load_model(*given, device='cpu', allow_pickle=allow_pickle)
-    scale_background_odds(model, background_odds)
+def publish(args: argparse.Namespace) -> dict:
+    """What is published of a training's checkpoint: ``state_dict``, and ``meta`` with all else."""
+    training = read_checkpoint(args.checkpoint, args.allow_pickle).get('meta') or {}
+    if args.config is None and 'config_json' not in training:
+        raise InvalidInputError(f'{args.checkpoint} carries no config as JSON: give --config FILE.')
+    given = (args.config, args.checkpoint) if args.config else (args.checkpoint, None)
+    model = load_model(*given, device='cpu', allow_pickle=args.allow_pickle)
+    scale_background_odds(model, args.background_odds)
     cfg = model.cfg
     for key in RUN_SETTINGS:
         cfg.pop(key, None)
     check_config_is_data(cfg.to_dict(), 'The config')
     meta = {key: training[key] for key in KEPT_META if key in training}
     meta.update(config_json=config_to_json(cfg), dataset_meta=to_plain(model.dataset_meta))
-    weights = {name: shrink(tensor) if half else tensor.clone()
+    if args.figures:
+        with convert_errors(f'{args.figures} is no JSON', ValueError):
+            meta['figures'] = json.loads(args.figures.read_text())
+    if args.card:
+        meta['card'] = args.card.read_text()
+    weights = {name: shrink(tensor) if args.half else tensor.clone()
                for name, tensor in model.state_dict().items()}
     return dict(meta=meta, state_dict=weights)
 
@@ -105,13 +100,7 @@ def shrink(tensor: torch.Tensor) -> torch.Tensor:
 def main() -> None:
     args = parse_args()
     with user_errors():
-        published = publish(args.checkpoint, args.config, args.half, args.allow_pickle,
-                            args.background_odds)
-        if args.figures:
-            with convert_errors(f'{args.figures} is no JSON', ValueError):
-                published['meta']['figures'] = json.loads(args.figures.read_text())
-        if args.card:
-            published['meta']['card'] = args.card.read_text()
+        published = publish(args)
         buffer = io.BytesIO()
         torch.save(published, buffer)
         atomic_write(buffer.getvalue(), args.out)

@@ -14,7 +14,7 @@ from rich.progress import track
 
 from ..errors import InvalidInputError
 from ..utils import DEFAULT_SCORE_THR, replacing
-from ..utils.decoding import read_video
+from ..utils.decoding import VideoFrames
 from ..utils.run_lengths import mask_crops
 from ..visualization.drawing import DrawnObjects, draw_objects, instance_colors
 from .track_colors import TrackColors
@@ -53,7 +53,7 @@ def annotate_video(inferencer: Any,
         FileNotFoundError: The video does not exist.
         ValueError: The video cannot be read or written.
     """
-    frames, out_file = read_video(video), None if out_file is None else Path(out_file)
+    frames, out_file = VideoFrames(video), None if out_file is None else Path(out_file)
     if out_file is not None and out_file.suffix.lower() not in _CODECS:
         raise InvalidInputError(f'{out_file}: unknown video format; end the name with one of '
                                 f'{", ".join(_CODECS)}.')

@@ -19,9 +19,6 @@ def replacing(path: str | Path, suffix: str = '') -> Iterator[Path]:
     Args:
         path: The file to replace.
         suffix: Ending of the temporary file, for writers that choose a format by it.
-
-    Raises:
-        OSError: The directory cannot be written.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -40,13 +37,7 @@ def replacing(path: str | Path, suffix: str = '') -> Iterator[Path]:
 def atomic_write(content: bytes, path: str | Path, durable: bool = False) -> Path:
     """Write ``content`` to ``path``, whole or not at all, and return the path.
 
-    Args:
-        content: What to write.
-        path: The file; see :func:`replacing`.
-        durable: Wait until the disk has it, so that it also survives a loss of power; slower.
-
-    Raises:
-        OSError: It cannot be written; the old file is still there.
+    With ``durable`` it waits until the disk has it, so that it also survives a loss of power.
     """
     path = Path(path)
     with replacing(path) as temporary, temporary.open('wb') as file:
@@ -65,13 +56,8 @@ def atomic_write(content: bytes, path: str | Path, durable: bool = False) -> Pat
 def write_json(content: Any, path: str | Path) -> Path:
     """Write ``content`` as JSON to ``path``, whole or not at all, and return the path.
 
-    Args:
-        content: Anything :func:`json.dumps` takes; objects with ``item()`` (NumPy scalars, tensors
-            with one element) become Python numbers.
-        path: The file to write.
-
-    Raises:
-        TypeError: ``content`` holds something that JSON cannot express.
+    NumPy scalars and tensors with one element become numbers; raises InvalidTypeError for what JSON
+    cannot express.
     """
     def to_number(value: Any) -> Any:
         if hasattr(value, 'item'):

@@ -1,6 +1,5 @@
 """Decodes images from files, addresses, videos and arrays to (H, W, 3) uint8 BGR."""
 import http.client
-import math
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,20 +9,15 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
 from ..errors import InvalidInputError, MissingFileError
-from .foreign_errors import reason
+from .foreign_errors import convert_errors
 from .image_header import DEEP_MODES, open_image
 from .limits import check_limit
 
-TIMEOUT = 20  # seconds to wait for the answer of an address
-MAX_BYTES = 64 * 2**20  # of an image at an address
 _GREY = (124, 117, 104)  # mmcv's background of a transparent grey image
 
 
 def read_image(path: Path) -> np.ndarray:
     """Reads an image file, of several frames the first.
-
-    Args:
-        path: Of the formats of :mod:`mmseg_instbox.utils.image_header`.
 
     Returns:
         np.ndarray: (H, W, 3) uint8 BGR, rotated as its EXIF orientation says.
@@ -32,10 +26,8 @@ def read_image(path: Path) -> np.ndarray:
         InvalidInputError: A file that cannot be read, is no image, is truncated, has too many
             pixels, or 16 or more bits a pixel in one channel.
     """
-    try:
+    with convert_errors(f'{path}: the file cannot be read', OSError):
         content = path.read_bytes()
-    except OSError as error:
-        raise InvalidInputError(f'{path}: the file cannot be read ({error.strerror}).') from error
     return decode_image(content, str(path))
 
 
@@ -56,7 +48,7 @@ def pil_to_bgr(image: Image.Image, name: str) -> np.ndarray:
         raise InvalidInputError(f'{name}: a grey image of more than 8 bits a pixel (mode '
                                 f'{image.mode}). Scale its values to 0 to 255 and give it as 8-bit '
                                 'image or uint8 array.')
-    try:
+    with convert_errors(f'{name}: the image is broken or truncated'):
         if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:  # or it would copy all the same
             image = ImageOps.exif_transpose(image)
         if image.mode == 'LA':
@@ -65,9 +57,6 @@ def pil_to_bgr(image: Image.Image, name: str) -> np.ndarray:
             image = behind
         rgb = image if image.mode == 'RGB' else image.convert('RGB')
         return cv2.cvtColor(np.asarray(rgb), cv2.COLOR_RGB2BGR)
-    except Exception as error:  # pillow raises many types on a broken file
-        raise InvalidInputError(f'{name}: the image is broken or truncated '
-                                f'({reason(error)}).') from error
 
 
 def array_to_bgr(array: np.ndarray, name: str) -> np.ndarray:
@@ -76,6 +65,7 @@ def array_to_bgr(array: np.ndarray, name: str) -> np.ndarray:
     Args:
         array: (H, W, 3) BGR, (H, W) or (H, W, 1) grey, or (H, W, 4) BGRA whose last channel is
             dropped; uint8.
+        name: Of the image.
 
     Returns:
         np.ndarray: (H, W, 3) uint8 BGR.
@@ -94,26 +84,18 @@ def array_to_bgr(array: np.ndarray, name: str) -> np.ndarray:
     return np.ascontiguousarray(array[..., :3])
 
 
-def fetch_image(address: str, timeout: float = TIMEOUT, max_bytes: int = MAX_BYTES) -> np.ndarray:
-    """Downloads the image at an http or https address.
-
-    Args:
-        address: The address.
-        timeout: Seconds to wait for an answer.
-        max_bytes: Largest size of the file.
-
-    Returns:
-        np.ndarray: (H, W, 3) uint8 BGR.
+def fetch_image(address: str, timeout: float = 20, max_bytes: int = 64 * 2**20) -> np.ndarray:
+    """Downloads the image of at most ``max_bytes`` at an http or https address.
 
     Raises:
-        InvalidInputError: The address does not answer, or holds no image or too large a file.
+        InvalidInputError: The address does not answer within ``timeout`` seconds, or holds no image
+            or too large a file.
     """
     request = urllib.request.Request(address, headers={'User-Agent': 'mmseg_instbox'})
-    try:
+    with convert_errors(f'{address}: cannot be fetched', OSError, ValueError,
+                        http.client.HTTPException):
         with urllib.request.urlopen(request, timeout=timeout) as answer:
             content = answer.read(max_bytes + 1)
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        raise InvalidInputError(f'{address}: cannot be fetched ({error}).') from error
     if len(content) > max_bytes:
         raise InvalidInputError(f'{address}: larger than {max_bytes / 2**20:.0f} MB. Download the '
                                 'file and give its path.')
@@ -131,13 +113,14 @@ class VideoFrames:
         InvalidInputError: OpenCV cannot open the file, or a frame has too many pixels.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
         capture = self._open()
-        total, fps = (capture.get(each) for each in (cv2.CAP_PROP_FRAME_COUNT, cv2.CAP_PROP_FPS))
-        size = (capture.get(each) for each in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
+        total, fps, width, height = (capture.get(each) for each in (
+            cv2.CAP_PROP_FRAME_COUNT, cv2.CAP_PROP_FPS, cv2.CAP_PROP_FRAME_WIDTH,
+            cv2.CAP_PROP_FRAME_HEIGHT))
         capture.release()
-        check_limit('pixels', math.prod(map(int, size)), f'{path}: a frame')
+        check_limit('pixels', int(width) * int(height), f'{path}: a frame')
         self.total = int(total) if total > 0 else None
         self.fps = fps if 0 < fps < 1000 else 25.0
 
@@ -155,18 +138,10 @@ class VideoFrames:
         """Frames (H, W, 3) uint8 BGR; raises InvalidInputError if not even the first decodes."""
         capture, number = self._open(), 0
         try:
-            while True:
-                found, frame = capture.read()
-                if not found:
-                    break
+            while (frame := capture.read()[1]) is not None:
                 number += 1
                 yield frame
         finally:
             capture.release()
         if not number:
             raise InvalidInputError(f'{self.path}: the video has no frame that can be read.')
-
-
-def read_video(path: str | Path) -> VideoFrames:
-    """Opens a video, see :class:`VideoFrames`."""
-    return VideoFrames(Path(path))

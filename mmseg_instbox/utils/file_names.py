@@ -18,14 +18,11 @@ def check_inside(name: str, source: str) -> str:
     Symbolic links below the folder are followed: the owner of the data has made them.
 
     Args:
-        name: A relative path, as an annotation file gives it.
+        name: A relative path, as an annotation file gives it; returned unchanged.
         source: Where the name is from, for the error message.
 
-    Returns:
-        str: ``name``.
-
     Raises:
-        ValueError: It is absolute, a URL, too long, or contains '..' or a control character.
+        InvalidInputError: It is absolute, a URL, too long, or has '..' or a control character.
     """
     path = PureWindowsPath(name)  # takes both kinds of slashes apart, and knows drives
     outside = path.drive or path.root or '..' in path.parts or '://' in name
@@ -66,11 +63,8 @@ def common_folder(files: Iterable[str]) -> str:
 def distinct_name(path: PurePath, taken: set[str], root: str = '') -> str:
     """Adds a name to those taken and returns it: the path of an image without suffix.
 
-    Args:
-        path: The path.
-        taken: Names that are given to others; a name that is taken gets a number.
-        root: The name is relative to this folder. Without one, or outside of it, the name is the
-            stem, with folders in front if that is taken.
+    The name is relative to the folder ``root``. Without one, or outside of it, it is the stem, with
+    folders in front if that is taken. Where that does not help, it gets a number.
     """
     folders = [each for each in path.parent.parts if each not in (path.anchor, '.', '..')]
     inside = PurePath(root).name and path.is_relative_to(root)  # in '/' is everything

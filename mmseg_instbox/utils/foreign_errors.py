@@ -8,18 +8,16 @@ MAX_REASON = 300  # characters of another package's message that an error quotes
 
 
 @contextmanager
-def convert_errors(problem: str, *kinds: type[Exception]) -> Iterator[None]:
-    """Convert exceptions of other packages in the block to InvalidInputError.
+def convert_errors(problem: str, *kinds: type[Exception],
+                   to: type[InstBoxError] = InvalidInputError) -> Iterator[None]:
+    """Convert exceptions of other packages in the block; errors of this package pass.
 
-    For blocks that only hand the user's input to another package. The original exception stays the
-    cause; errors of this package pass.
+    For blocks that only hand the user's input to another package.
 
     Args:
         problem: What failed, and with which input; the reason follows in parentheses.
         *kinds: The exceptions that bad input leads to; by default any.
-
-    Raises:
-        InvalidInputError: On an exception of these kinds.
+        to: What is raised instead, with the original exception as its cause.
     """
     kinds = kinds or (Exception,)
     try:
@@ -27,7 +25,7 @@ def convert_errors(problem: str, *kinds: type[Exception]) -> Iterator[None]:
     except InstBoxError:
         raise
     except kinds as error:
-        raise InvalidInputError(f'{problem} ({reason(error)}).') from error
+        raise to(f'{problem} ({reason(error)}).') from error
 
 
 def reason(error: Exception) -> str:

@@ -30,13 +30,9 @@ def open_image(content: bytes | str | os.PathLike, name: str) -> Image.Image:
         content: The bytes of the file, or its path.
         name: What error messages call the image.
 
-    Returns:
-        Image.Image: In one of ``FORMATS``, its pixels not yet read.
-
     Raises:
-        ValueError: It is not an image in one of these formats.
-        TooLargeError: It has more pixels than the limit ``pixels`` of
-            :mod:`mmseg_instbox.utils.limits`.
+        InvalidInputError: It is not an image in one of ``FORMATS``.
+        TooLargeError: It has more pixels than the limit ``pixels`` of :mod:`.limits`.
     """
     source = io.BytesIO(content) if isinstance(content, bytes) else content
     largest = limit('pixels')
@@ -49,8 +45,7 @@ def open_image(content: bytes | str | os.PathLike, name: str) -> Image.Image:
             image = Image.open(source, formats=FORMATS)
     except Image.DecompressionBombError as error:
         raise TooLargeError(f'{name}: the image has more than {2 * largest:,} pixels, the limit is '
-                            f'{largest:,}. If that is meant, raise the limit in the environment: '
-                            'INSTBOX_MAX_PIXELS=NUMBER') from error
+                            f'{largest:,}; INSTBOX_MAX_PIXELS=NUMBER raises it.') from error
     except Image.UnidentifiedImageError as error:
         raise InvalidInputError(f'{name}: not an image that can be read (unknown format). Use '
                                 'JPEG, PNG, WebP, TIFF or BMP; HEIC needs pip install '
@@ -63,12 +58,7 @@ def open_image(content: bytes | str | os.PathLike, name: str) -> Image.Image:
 
 
 def check_tiff_size(content: bytes, name: str) -> None:
-    """Checks the size of a TIFF, also of a kind that Pillow does not read.
-
-    Raises:
-        ValueError: It is not a TIFF.
-        TooLargeError: See :func:`open_image`.
-    """
+    """Checks the size of a TIFF as :func:`open_image`, also of a kind that Pillow does not read."""
     import tifffile  # mmcv asks for it, only who reads TIFF with it has it
     with convert_errors(f'{name}: not a TIFF image that can be read'):
         with tifffile.TiffFile(io.BytesIO(content)) as file:

@@ -9,21 +9,14 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path, PurePath
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
 from PIL import Image
 
 from ..errors import InstBoxError, InvalidTypeError, MissingFileError
-from .decoding import (
-    VideoFrames,
-    array_to_bgr,
-    fetch_image,
-    pil_to_bgr,
-    read_image,
-    read_video,
-)
+from .decoding import VideoFrames, array_to_bgr, fetch_image, pil_to_bgr, read_image
 from .file_names import common_folder, distinct_name
 from .image_header import IMAGE_SUFFIXES
 
@@ -49,14 +42,11 @@ class InputImage:
     load: Callable[[], np.ndarray]
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(NamedTuple):
     """An image before it is named, or a video.
 
-    Attributes:
-        path: Path or address, None for what is in memory.
-        load: Returns the image; takes the name that errors use.
-        video: The frames, instead of an image.
+    ``path`` is a path or address, None for what is in memory; ``load`` takes the name that errors
+    use, and returns the image; ``video`` are the frames, instead of an image.
     """
     path: str | None
     load: Callable[[str], np.ndarray]
@@ -64,11 +54,8 @@ class Source:
 
 
 class InputImages(Iterator[InputImage]):
-    """An iterator over images that may know their number.
-
-    Attributes:
-        total: Number of images, None if unknown; of a video as its header says.
-    """
+    """An iterator over images; ``total`` is their number, None if unknown, and of a video as its
+    header says."""
 
     def __init__(self, sources: Iterable[Source | InputImage], total: int | None,
                  root: str = '') -> None:
@@ -184,31 +171,28 @@ def select_files(files: Iterable[T], where: str,
 def leave_out_results(files: list[Path]) -> list[Path]:
     """Leaves out results of a job, and drawings of an inferencer beside its predictions; logs how
     many. If there is nothing else they are meant."""
-    known: dict[Path, bool] = {}
-
-    def is_result(folder: Path) -> bool:
-        above = folder.parent
-        if folder not in known:
-            known[folder] = folder != above and (is_result(above) or (
-                folder.name in RESULT_FOLDERS and (above / 'settings.json').is_file()
-                and (above / 'parquet').is_dir()) or (
-                folder.name == 'vis' and (above / 'preds').is_dir()))
-        return known[folder]
-
-    kept = [each for each in files if not is_result(Path(os.path.abspath(each)).parent)]
+    kept = [each for each in files
+            if not any(map(_holds_results, Path(os.path.abspath(each)).parents))]
     if kept and len(kept) < len(files):
         LOGGER.warning('%d files are skipped that are results of an earlier prediction.',
                        len(files) - len(kept))
     return kept or files
 
 
+def _holds_results(folder: Path) -> bool:
+    above = folder.parent
+    return (folder.name == 'vis' and (above / 'preds').is_dir()
+            or folder.name in RESULT_FOLDERS and (above / 'settings.json').is_file()
+            and (above / 'parquet').is_dir())
+
+
 def _open_file(path: Path) -> Source:
     if path.suffix.lower() not in VIDEO_SUFFIXES or not path.is_file():
         return Source(str(path), load_file)
     try:
-        return Source(str(path), load_file, read_video(path))
-    except InstBoxError as error:
-        return Source(str(path), partial(_refuse, error))
+        return Source(str(path), load_file, VideoFrames(path))
+    except InstBoxError:
+        return Source(str(path), VideoFrames)  # raises again when it is loaded
 
 
 def load_file(file: str) -> np.ndarray:
@@ -221,10 +205,6 @@ def load_file(file: str) -> np.ndarray:
         near = get_close_matches(path.name, [each.name for each in path.parent.iterdir()], 3)
     hint = f' Names like it there: {", ".join(near)}.' if near else ''
     raise MissingFileError(f'{path}: no such file.{hint}')
-
-
-def _refuse(error: Exception, _: str) -> np.ndarray:
-    raise error
 
 
 def _name_images(sources: Iterable[Source | InputImage], root: str) -> Iterator[InputImage]:

@@ -6,14 +6,7 @@ from ..errors import InvalidInputError, TooLargeError
 
 
 class Limit(NamedTuple):
-    """The largest number of something, and the environment variable that replaces it.
-
-    Attributes:
-        default: The largest number that passes.
-        variable: The environment variable, in units of ``unit``.
-        what: What is counted, in the plural.
-        unit: How many of these are one unit of the variable.
-    """
+    """The largest number of ``what`` that passes; ``variable`` replaces it, in ``unit``s."""
     default: int
     variable: str
     what: str
@@ -29,11 +22,8 @@ LIMITS = dict(
 
 
 def limit(name: str) -> int:
-    """The largest number that the limit ``name``, a key of ``LIMITS``, allows.
-
-    Raises:
-        InvalidInputError: The environment variable is not a positive integer.
-    """
+    """The largest number that the limit ``name`` allows; raises InvalidInputError where its
+    environment variable is not a positive integer."""
     default, variable, _, unit = LIMITS[name]
     text = os.environ.get(variable)
     if text is None:
@@ -45,13 +35,8 @@ def limit(name: str) -> int:
 
 
 def check_limit(name: str, number: int, source: str) -> None:
-    """Raise TooLargeError, which says how to raise the limit, if ``number`` is above it.
-
-    Args:
-        name: A key of ``LIMITS``.
-        number: What the input has, in the unit of the limit's default.
-        source: What the error message calls the input.
-    """
+    """Raises TooLargeError, which names ``source`` and how to raise the limit, if ``number`` is
+    above the limit ``name``."""
     largest, (_, variable, what, unit) = limit(name), LIMITS[name]
     if number > largest:
         raise TooLargeError(f'{source} has {number:,} {what}, more than the limit of {largest:,}. '

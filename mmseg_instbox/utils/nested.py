@@ -4,13 +4,10 @@ from typing import Any
 
 
 def walk(value: Any, place: str = '', key: Any = None) -> Iterator[tuple[str, Any, Any]]:
-    """Every value in nested dictionaries, lists, tuples and sets, ``value`` first.
+    """Yields place, key and value of everything in nested containers, ``value`` first.
 
-    A container is yielded before what is in it, so that the caller may change its values.
-
-    Yields:
-        tuple[str, Any, Any]: The place, such as ``'cfg.model.heads[0]'`` where ``value`` is called
-        ``'cfg'``, the key or index, and the value.
+    The place is such as ``'cfg.model.heads[0]'`` where ``value`` is called ``'cfg'``. A container
+    comes before what is in it, so that the caller may change its values.
     """
     yield place, key, value
     if isinstance(value, dict):

@@ -32,11 +32,8 @@ def register_packages(table: dict[str, str]) -> None:
     """Enter the installed distributions into MMEngine's table, for ``_base_ = 'mmseg::...'``.
 
     MMEngine looks the configs of a package up under one fixed distribution name. The maintained
-    OpenMMLab distributions have other names, and this package is not in the table. A module without
-    an installed distribution keeps its entry.
-
-    Args:
-        table: ``mmengine.config.utils.MODULE2PACKAGE``, changed in place.
+    OpenMMLab distributions have other names, and this package is not in the table (MMEngine's
+    ``MODULE2PACKAGE``). A module without an installed distribution keeps its entry.
     """
     for module, names in DISTRIBUTIONS.items():
         table.setdefault(module, names[0])
@@ -47,13 +44,10 @@ def register_packages(table: dict[str, str]) -> None:
 
 
 def offer_classes(registries: ModuleType) -> None:
-    """Name our subpackages to the registries of MMSegmentation.
+    """Name our subpackages to MMSegmentation's ``registries``.
 
     A registry imports its locations when the first class is looked up; one that has done so already
     gets ours at once.
-
-    Args:
-        registries: The module ``mmseg.registry.registry``.
     """
     for name, subpackage in LOCATIONS.items():
         registry, location = getattr(registries, name), f'mmseg_instbox.{subpackage}'

@@ -8,7 +8,7 @@ from mmseg.structures import SegDataSample
 
 from mmseg_instbox.apis import annotate_video
 from mmseg_instbox.apis.video import frame_objects, write_frames
-from mmseg_instbox.utils.decoding import read_video
+from mmseg_instbox.utils.decoding import VideoFrames
 from mmseg_instbox.visualization.drawing import instance_colors
 
 SIZE = (96, 128)
@@ -59,7 +59,7 @@ def middles(frames, number: int) -> list[np.ndarray]:
 @pytest.mark.parametrize('suffix', ['.mp4', '.avi'])
 def test_size_speed_and_length_stay(clip, tmp_path, suffix):
     out = annotate_video(TwoSquares(), clip, tmp_path / 'new' / f'out{suffix}')
-    frames = read_video(out)
+    frames = VideoFrames(out)
     assert frames.fps == pytest.approx(10) and len(list(frames)) == 9
     assert next(iter(frames)).shape == (*SIZE, 3)
     assert [each.name for each in out.parent.iterdir()] == [f'out{suffix}']
@@ -68,7 +68,7 @@ def test_size_speed_and_length_stay(clip, tmp_path, suffix):
 @pytest.mark.parametrize('keep', [True, False])
 def test_colours_stay_with_the_objects(clip, tmp_path, keep):
     out = annotate_video(TwoSquares(), clip, tmp_path / 'out.avi', keep_colors=keep)
-    frames = list(read_video(out))
+    frames = list(VideoFrames(out))
     for number in (0, 1):
         colours = np.array(middles(frames, number))
         spread = abs(colours - colours[0]).max()
@@ -107,7 +107,7 @@ def test_predictions_tell_the_objects_apart(clip, tmp_path):
 
 def test_a_real_inferencer(inferencer, clip, tmp_path):
     out = annotate_video(inferencer, clip, tmp_path / 'out.mp4', batch_size=4)
-    assert len(list(read_video(out))) == 9
+    assert len(list(VideoFrames(out))) == 9
 
 
 def test_nothing_is_left_of_a_video_that_fails(clip, tmp_path):

@@ -272,7 +272,7 @@ def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
         raise PermissionError(13, 'Permission denied')
 
     monkeypatch.setattr(decoding.Path, 'read_bytes', refuse)
-    with pytest.raises(ValueError, match=r'cannot be read \(Permission denied\)'):
+    with pytest.raises(ValueError, match=r'cannot be read .*Permission denied'):
         read_image(tmp_path / 'a.png')
 
 

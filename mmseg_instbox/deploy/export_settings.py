@@ -16,7 +16,7 @@ from torch import Tensor
 from ..core.dense_prediction import check_test_cfg
 from ..core.groupers import build_grouper
 from ..errors import BrokenExportError, InvalidInputError
-from ..utils.foreign_errors import reason
+from ..utils.foreign_errors import convert_errors
 
 VERSION = 1
 TEST_CFG = ('mode', 'crop_size', 'stride', 'shifts')
@@ -54,72 +54,58 @@ class ExportSettings:
 
     @classmethod
     def from_json(cls, text: str, source: str) -> 'ExportSettings':
-        """Reads what :meth:`to_json` returned; ``source`` names the file in errors.
-
-        Raises:
-            BrokenExportError: The text is of another version, or a value is invalid.
-        """
-        try:
+        """Reads what :meth:`to_json` returned; raises a BrokenExportError that names ``source`` if
+        the text is of another version, or a value is invalid."""
+        problem = f'{source}: the settings in it cannot be read; export the model again'
+        with convert_errors(problem, to=BrokenExportError):
             content = json.loads(text)
-            version = content.pop('version')
-            settings = cls(**content) if version == VERSION else None
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            raise BrokenExportError(f'{source}: the settings in it cannot be read; export the '
-                                    'model again.') from error
-        if settings is None:
-            raise BrokenExportError(f'{source}: its settings are of version {version!r}, expected '
-                                    f'{VERSION}; export the model again.')
+            if content.pop('version') != VERSION:
+                raise BrokenExportError(f'{problem}: they are of another version than {VERSION}.')
+            settings = cls(**content)
         settings.check(source)
         return settings
 
     def check(self, source: str) -> None:
         """Raises a BrokenExportError that names ``source`` if a value is invalid."""
         try:
-            for name, holds in self._conditions():
-                if not holds:
-                    raise InvalidInputError(f'its settings have an invalid {name}; export the '
-                                            'model again.')
-            check_test_cfg(self.test_cfg)
-            build_grouper(self.grouper)
+            with convert_errors('its settings are invalid; export the model again'):
+                for name, holds in self._conditions():
+                    if not holds:
+                        raise InvalidInputError(f'its settings have an invalid {name}; export the '
+                                                'model again.')
+                check_test_cfg(self.test_cfg)
+                build_grouper(self.grouper)
         except InvalidInputError as error:
             raise BrokenExportError(f'{source}: {error}') from error
-        except (TypeError, LookupError, AttributeError, ValueError) as error:
-            raise BrokenExportError(f'{source}: its settings are invalid ({reason(error)}); export '
-                                    'the model again.') from error
 
     def _conditions(self) -> Iterator[tuple[str, bool]]:
-        """Names of values, and whether these are valid; values of other types may raise errors."""
+        """Names of values, and whether these are valid; values of other types raise any error."""
         meta, padding, resize = self.dataset_meta, self.padding, self.resize
         classes, palette, ids = meta['classes'], meta['palette'], self.thing_ids
         yield 'classes', len(classes) > 1 and all(isinstance(each, str) for each in classes)
         yield 'palette', len(palette) == len(classes) and all(
-            _are_numbers(each, 3) and 0 <= min(each) and max(each) <= 255 for each in palette)
-        yield 'thing_ids', bool(ids) and _are_numbers(ids) and min(ids) >= 0
+            _are_numbers(each, 3, 0, 255) for each in palette)
+        yield 'thing_ids', len(ids) > 0 and _are_numbers(ids, len(ids), 0, len(classes) - 1, int)
         yield 'thing_classes', list(meta['thing_classes']) == [classes[index] for index in ids]
         yield 'mean', _are_numbers(self.mean, 3)
-        yield 'std', _are_numbers(self.std, 3) and min(self.std) > 0
+        yield 'std', _are_numbers(self.std, 3, 1e-9)
         yield 'bgr_to_rgb', isinstance(self.bgr_to_rgb, bool)
         key, = set(padding) - {'value'}
-        yield 'padding', _are_numbers([padding['value']]) and (
-            key == 'size' and _is_size(padding[key])
-            or key == 'size_divisor' and 1 <= padding[key] <= 4096 and type(padding[key]) is int)
+        yield 'padding', _are_numbers([padding['value']], 1) and (
+            _are_numbers([padding[key]], 1, 1, 4096, int) if key == 'size_divisor' else
+            key == 'size' and _are_numbers(padding[key], 2, 1, 1e5, int))
         yield 'resize', resize is None or (
-            set(resize) == {'scale', 'keep_ratio'} and _is_size(resize['scale'])
-            and isinstance(resize['keep_ratio'], bool))
+            set(resize) == {'scale', 'keep_ratio'} and isinstance(resize['keep_ratio'], bool)
+            and _are_numbers(resize['scale'], 2, 1, 1e5, int))
         yield 'test_cfg', isinstance(self.test_cfg, dict) and set(self.test_cfg) <= set(TEST_CFG)
         yield 'grouper', isinstance(self.grouper['type'], str)
 
 
-def _are_numbers(values: Any, count: int | None = None) -> bool:
-    """Whether these are finite numbers, as many as ``count`` says."""
-    return (isinstance(values, list) and count in (None, len(values))
-            and all(type(each) in (int, float) and abs(each) < 1e9 for each in values))
-
-
-def _is_size(values: Any) -> bool:
-    """Whether these are two sides of an image."""
-    return _are_numbers(values, 2) and all(
-        type(side) is int and 1 <= side < 1e5 for side in values)
+def _are_numbers(values: Any, count: int, low: float = -1e9, high: float = 1e9,
+                 *kinds: type) -> bool:
+    """Whether this is a list of ``count`` numbers from ``low`` to ``high``, of some types."""
+    return isinstance(values, list) and len(values) == count and all(
+        type(each) in (kinds or (int, float)) and low <= each <= high for each in values)
 
 
 def resize_image(image: np.ndarray, settings: ExportSettings) -> np.ndarray:

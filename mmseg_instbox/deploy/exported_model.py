@@ -26,19 +26,9 @@ class PixelMap(NamedTuple):
 
 @dataclass
 class Prediction:
-    """The prediction on one image; its attributes are those of MMSegmentation's data samples.
-
-    Attributes:
-        ori_shape: (H, W) of the image.
-        pred_sem_seg: ``data`` (1, H, W) int64, the category of each pixel.
-        pred_instances: ``masks`` (N, H, W) bool, ``labels`` (N,) int64 index into the thing
-            classes, ``scores`` (N,), ``bboxes`` (N, 4), best score first.
-        pred_boxes: ``data`` (4, h, w), the box of each cell; only with ``keep_boxes``.
-        pred_probs: ``data`` (C, h, w), category probabilities; likewise.
-        grid_extent: (H', W') image pixels that these cells cover; likewise.
-        name: The image's name, without ending.
-        img_path: Path or address of the image, None for arrays.
-    """
+    """The prediction on one image, with the attributes of MMSegmentation's data samples that
+    :meth:`.Predictor.stream` lists; ``ori_shape`` is (H, W) of the image, ``grid_extent`` (H', W')
+    the image pixels that the cells of ``pred_boxes`` cover."""
     ori_shape: tuple[int, int]
     pred_sem_seg: PixelMap
     pred_instances: Instances
@@ -93,17 +83,9 @@ class ExportedModel(Predictor, DensePredictor):
         self._at_own_size = tile is not None
 
     def forward_dense(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Category logits and boxes on their feature grids.
-
-        Args:
-            inputs: ``(N, 3, H, W)`` float32, normalised.
-
-        Returns:
-            tuple: Logits ``(N, C, h, w)`` and boxes ``(N, 4, h', w')`` in pixels of ``inputs``.
-
-        Raises:
-            InvalidInputError: The graph cannot be run, or returns other shapes.
-        """
+        """Logits ``(N, C, h, w)`` and boxes ``(N, 4, h', w')`` in pixels of the normalised
+        ``inputs`` ``(N, 3, H, W)`` float32; raises BrokenExportError if the graph cannot be run, or
+        returns other shapes."""
         found = self.session(np.ascontiguousarray(inputs.numpy()))
         logits, boxes = (torch.from_numpy(each) for each in found)
         num, classes = len(inputs), len(self.dataset_meta['classes'])
@@ -140,11 +122,8 @@ class ExportedModel(Predictor, DensePredictor):
                  on_error: str = 'raise') -> dict[str, list[dict]]:
         """Predicts all inputs and returns the results as numbers and strings.
 
-        Args:
-            inputs: As for :meth:`stream`, as are ``batch_size`` and ``on_error``.
-            batch_size: See :meth:`stream`.
-            score_thr: Instances of a lower score are left out.
-            on_error: See :meth:`stream`.
+        Arguments are those of :meth:`stream`; instances of a score below ``score_thr`` are left
+        out.
 
         Returns:
             dict: ``predictions``, as ``InstBoxInferencer`` returns them: for each image a

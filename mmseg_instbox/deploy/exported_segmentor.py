@@ -1,5 +1,4 @@
 from pathlib import Path
-from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -45,11 +44,16 @@ class ExportedSegmentor(CellPredictor, BaseModel):
         self.cfg = Config(dict(
             model=dict(grouper=settings.grouper, test_cfg=settings.test_cfg),
             test_pipeline=[dict(type='LoadInstImage'), *steps, dict(type='PackInstInputs')]))
-        self._merge(cfg_options or {})
+        fixed = [key for key in cfg_options or ()
+                 if not key.startswith(('model.grouper', 'model.test_cfg'))]
+        if fixed:
+            raise InvalidInputError(f'An exported model takes overrides of model.grouper and '
+                                    f'model.test_cfg only, not of {", ".join(fixed)}.')
+        self.cfg.merge_from_dict(cfg_options or {})
         self.exported = exported
-        self.dataset_meta = dict(settings.dataset_meta,
-                                 classes=tuple(settings.dataset_meta['classes']),
-                                 thing_classes=tuple(settings.dataset_meta['thing_classes']))
+        meta = settings.dataset_meta
+        self.dataset_meta = dict(meta, classes=tuple(meta['classes']),
+                                 thing_classes=tuple(meta['thing_classes']))
         self.num_classes = len(self.dataset_meta['classes'])
         self.thing_ids = list(settings.thing_ids)
         self.test_cfg = self.cfg.model.test_cfg
@@ -58,26 +62,13 @@ class ExportedSegmentor(CellPredictor, BaseModel):
         # identifies the model where weights are compared
         self.register_buffer('digest', torch.tensor(list(bytes.fromhex(exported.digest))))
 
-    def _merge(self, options: dict[str, Any]) -> None:
-        """Overrides settings; raises InvalidInputError for those that an exported model lacks."""
-        fixed = [key for key in options
-                 if not key.startswith(('model.grouper', 'model.test_cfg'))]
-        if fixed:
-            raise InvalidInputError(f'An exported model takes overrides of model.grouper and '
-                                    f'model.test_cfg only, not of {", ".join(fixed)}.')
-        self.cfg.merge_from_dict(options)
-
     def forward_dense(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Category logits and boxes on their feature grids, see :class:`.ExportedModel`."""
         return self.exported.forward_dense(inputs)
 
     def forward(self, inputs: Tensor, data_samples: OptSampleList = None,
                 mode: str = 'predict') -> SampleList:
-        """Predicts a batch as ``InstBoxSegmentor.predict``.
-
-        Raises:
-            InvalidInputError: The mode is not 'predict'.
-        """
+        """Predicts a batch as ``InstBoxSegmentor.predict``; other modes are refused."""
         if mode != 'predict':
             raise InvalidInputError(f'An exported model only predicts, it has no mode {mode!r}: '
                                     'train the original model, and export it again.')

@@ -5,18 +5,20 @@ import tempfile
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
 from torch import Tensor, nn
 
+from ..core.groupers import GROUPERS
 from ..errors import ExportError
 from ..utils import atomic_write
-from ..utils.foreign_errors import reason
-from .export_settings import ExportSettings, normalise, resize_image
+from ..utils.foreign_errors import convert_errors
+from .export_settings import TEST_CFG, ExportSettings, normalise, resize_image
 from .fidelity import CELLS, check_fidelity, check_repeatable, noise
-from .model_settings import settings_of
 from .quantization import quantize
 from .sessions import (
     INPUT,
@@ -30,6 +32,8 @@ from .sessions import (
 )
 
 OPSET = 17
+LOADING = ('LoadImageFromFile', 'LoadInstImage', 'LoadImageFromNDArray', 'LoadAnnotations',
+           'LoadInstAnnotations', 'PackSegInputs', 'PackInstInputs')
 
 
 class DenseNetwork(nn.Module):
@@ -89,36 +93,92 @@ def export_model(model: nn.Module, path: str | Path,
         return atomic_write(written.read_bytes(), path)
 
 
-def trace(network: DenseNetwork, settings: ExportSettings) -> bytes:
-    """Exports the network as an ONNX graph with dynamic batch and size.
+def settings_of(model: nn.Module) -> ExportSettings:
+    """Collects the settings of a model, as ``load_model`` returns it, from its config.
 
     Raises:
-        ExportError: ONNX cannot express the network.
-        MissingPackageError: ``onnx`` is not installed.
+        ExportError: The model finds no instances, its grouper is not one of ours, or its test
+            pipeline has a step that exported models do not support.
     """
+    if not hasattr(model, 'forward_dense'):
+        raise ExportError(f'{type(model).__name__} finds no instances: only an InstBoxSegmentor '
+                          'can be exported.')
+    meta = dict(model.dataset_meta)
+    meta.update(classes=list(meta['classes']), thing_classes=list(meta['thing_classes']),
+                palette=[[int(value) for value in colour] for colour in meta['palette']])
+    test_cfg = {key: list(value) if isinstance(value, tuple | list) else value
+                for key, value in (model.test_cfg or {}).items() if key in TEST_CFG}
+    settings = ExportSettings(
+        dataset_meta=meta, thing_ids=list(model.thing_ids), resize=_resize(model.cfg),
+        test_cfg=test_cfg, grouper=_grouper(model.cfg), **_preprocessing(model.data_preprocessor))
+    settings.check('This model')
+    return settings
+
+
+def _resize(cfg: Config) -> dict[str, Any] | None:
+    """Returns how the test pipeline scales images."""
+    pipeline = cfg.get('test_pipeline')
+    if pipeline is None and 'test_dataloader' in cfg:
+        pipeline = cfg.test_dataloader.dataset.get('pipeline')
+    resize = None
+    for step in pipeline or ():
+        kind = str(step['type']).split('.')[-1]
+        known = kind == 'Resize' and resize is None and set(step) <= {'type', 'scale', 'keep_ratio'}
+        if known and 'scale' in step:
+            scale = step['scale']
+            scale = [scale, scale] if isinstance(scale, int) else list(scale)
+            resize = dict(scale=scale, keep_ratio=bool(step.get('keep_ratio', False)))
+        elif kind not in LOADING:
+            raise ExportError(f'The test pipeline has the step {dict(step)}, which exported models '
+                              'do not support: only one Resize with scale and keep_ratio may be '
+                              'between loading and packing.')
+    return resize
+
+
+def _preprocessing(preprocessor: nn.Module) -> dict[str, Any]:
+    """Returns normalisation and padding of mmseg's data preprocessor."""
+    if not hasattr(preprocessor, '_channel_conversion'):
+        raise ExportError(f'{type(preprocessor).__name__} is no SegDataPreProcessor, whose '
+                          'normalisation could be exported.')
+    test_cfg = dict(preprocessor.test_cfg or {})
+    padding = dict(size=list(test_cfg['size'])) if test_cfg.get('size') else dict(
+        size_divisor=test_cfg.get('size_divisor') or 1)
+    normalises = preprocessor._enable_normalize
+    mean, std = ((getattr(preprocessor, name).flatten().tolist() if normalises else [start] * 3)
+                 for name, start in (('mean', 0.), ('std', 1.)))
+    return dict(mean=mean, std=std, bgr_to_rgb=bool(preprocessor._channel_conversion),
+                padding=dict(padding, value=preprocessor.pad_val))
+
+
+def _grouper(cfg: Config) -> dict[str, Any]:
+    grouper = dict((cfg.get('model') or {}).get('grouper') or dict(type='PixelBoxGrouper'))
+    grouper['type'] = str(grouper['type']).split('.')[-1]
+    if grouper['type'] not in GROUPERS:
+        raise ExportError(f'{grouper["type"]} is a custom grouper, which exported models do not '
+                          f'support; they support {", ".join(GROUPERS)}.')
+    return grouper
+
+
+def trace(network: DenseNetwork, settings: ExportSettings) -> bytes:
+    """Exports the network as an ONNX graph with dynamic batch and size; raises ExportError if ONNX
+    cannot express it."""
     import_runtime('onnx')
     free = {INPUT: {0: 'batch', 2: 'height', 3: 'width'}} | {
         name: {0: 'batch', 2: f'{name}_height', 3: f'{name}_width'} for name in OUTPUTS}
+    parts = [getattr(network.model, name, None) for name in ('backbone', 'decode_head')]
+    names = ' with '.join(type(part).__name__ for part in parts if part is not None)
     buffer = io.BytesIO()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore')  # of sizes that become constants; they are checked
-            torch.onnx.export(
-                network, (noise(settings, *CELLS[0]), ), buffer, dynamo=False, opset_version=OPSET,
-                input_names=[INPUT], output_names=list(OUTPUTS), dynamic_axes=free)
-    except Exception as error:  # the exporter raises what the step that failed raised
-        parts = [getattr(network.model, name, None) for name in ('backbone', 'decode_head')]
-        names = ' with '.join(type(part).__name__ for part in parts if part is not None)
-        raise ExportError(f'{names} cannot be expressed in ONNX: {reason(error)}') from error
+    with warnings.catch_warnings(), convert_errors(f'{names} cannot be expressed in ONNX',
+                                                   to=ExportError):
+        warnings.simplefilter('ignore')  # of sizes that become constants; they are checked
+        torch.onnx.export(
+            network, (noise(settings, *CELLS[0]), ), buffer, dynamo=False, opset_version=OPSET,
+            input_names=[INPUT], output_names=list(OUTPUTS), dynamic_axes=free)
     return buffer.getvalue()
 
 
 def write_files(graph: bytes, settings: ExportSettings, path: Path) -> Path:
-    """Writes a graph with its settings and a checksum, as ``.onnx`` or as ``.xml`` and ``.bin``.
-
-    Raises:
-        MissingPackageError: ``openvino`` is not installed.
-    """
+    """Writes a graph with its settings and a checksum, as ``.onnx`` or as ``.xml`` and ``.bin``."""
     if path.suffix == '.onnx':
         model = import_runtime('onnx').load_from_string(graph)
         model.metadata_props.add(key=SETTINGS, value=settings.to_json())

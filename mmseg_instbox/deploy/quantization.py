@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from ..errors import ExportError
-from ..utils.foreign_errors import reason
+from ..utils.foreign_errors import convert_errors
 from .sessions import INPUT, import_runtime
 
 KEEP_FIRST = 5  # convolutions that stay float32: little work, but a wide range of values
@@ -18,16 +18,9 @@ KEEP_FIRST = 5  # convolutions that stay float32: little work, but a wide range 
 def quantize(graph: bytes, images: Sequence[Tensor]) -> bytes:
     """Quantizes the convolutions of a graph to int8.
 
-    Weights have a range per channel; ranges of activations are averages over the images. The first
-    five convolutions and the last one of each output stay float32.
-
-    Args:
-        graph: An ONNX model.
-        images: Inputs ``(1, 3, H, W)``, about 100 typical ones.
-
-    Raises:
-        ExportError: ONNX Runtime cannot quantize the graph.
-        MissingPackageError: ``onnx`` or ``onnxruntime`` is not installed.
+    Weights have a range per channel; ranges of activations are averages over the ``images``, inputs
+    ``(1, 3, H, W)``, about 100 typical ones. The first five convolutions and the last one of each
+    output stay float32. Raises ExportError if ONNX Runtime cannot quantize the graph.
     """
     onnx = import_runtime('onnx')
     tools = import_runtime('onnxruntime.quantization')
@@ -41,14 +34,12 @@ def quantize(graph: bytes, images: Sequence[Tensor]) -> bytes:
         float_file.write_bytes(graph)
         logging.disable(logging.WARNING)  # about unknown shapes, which do not matter here
         try:
-            tools.quantize_static(
-                float_file, int_file, reader, per_channel=True,
-                op_types_to_quantize=['Conv'], nodes_to_exclude=excluded,
-                activation_type=tools.QuantType.QUInt8, weight_type=tools.QuantType.QInt8,
-                extra_options=dict(CalibMovingAverage=True))
-        except Exception as error:  # the library raises many types
-            raise ExportError(f'ONNX Runtime cannot quantize this network: {reason(error)}'
-                              ) from error
+            with convert_errors('ONNX Runtime cannot quantize this network', to=ExportError):
+                tools.quantize_static(
+                    float_file, int_file, reader, per_channel=True,
+                    op_types_to_quantize=['Conv'], nodes_to_exclude=excluded,
+                    activation_type=tools.QuantType.QUInt8, weight_type=tools.QuantType.QInt8,
+                    extra_options=dict(CalibMovingAverage=True))
         finally:
             logging.disable(logging.NOTSET)
         return int_file.read_bytes()
@@ -61,12 +52,10 @@ def last_convolutions(model: Any) -> list[str]:
     seen, found = set(waiting), []
     while waiting:
         node = makers.get(waiting.pop())
-        if node is None:
-            continue
-        if node.op_type == 'Conv':
+        if node is not None and node.op_type == 'Conv':
             found.append(node.name)
-            continue
-        new = set(node.input) - seen
-        seen |= new
-        waiting += new
+        elif node is not None:
+            new = set(node.input) - seen
+            seen |= new
+            waiting += new
     return found

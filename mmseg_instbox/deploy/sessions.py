@@ -5,6 +5,7 @@ an entry of ONNX's ``metadata_props``, or as an XML comment.
 """
 import hashlib
 from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 import torch
 
 from ..errors import BrokenExportError, InvalidInputError, MissingFileError, MissingPackageError
-from ..utils.foreign_errors import reason
+from ..utils.foreign_errors import convert_errors
 
 SUFFIXES = ('.onnx', '.xml')
 SETTINGS = 'instbox'  # the key of the settings in the file
@@ -33,11 +34,8 @@ def add_checksum(content: bytes, suffix: str, weights: bytes = b'') -> bytes:
 
 
 def check_checksum(content: bytes, suffix: str, source: str, weights: bytes = b'') -> str:
-    """Checks and returns the hexadecimal digest that :func:`add_checksum` appended.
-
-    Raises:
-        BrokenExportError: There is none, or the file has changed.
-    """
+    """Returns the hexadecimal digest that :func:`add_checksum` appended; raises BrokenExportError
+    if there is none, or the file has changed."""
     before, after = CHECKSUMS[suffix]
     body = content[:-(len(before) + 64 + len(after))]
     if before not in content[len(body):]:
@@ -55,11 +53,7 @@ def is_exported(model: Any) -> bool:
 
 
 def import_runtime(name: str) -> ModuleType:
-    """Imports a library that runs or writes exported models.
-
-    Raises:
-        MissingPackageError: It is not installed.
-    """
+    """Imports a library that runs or writes exported models; raises MissingPackageError."""
     try:
         return import_module(name)
     except ImportError as error:
@@ -68,12 +62,10 @@ def import_runtime(name: str) -> ModuleType:
 
 
 def _read(path: Path) -> bytes:
-    try:
+    if not path.is_file():
+        raise MissingFileError(f'{path}: no such file.')
+    with convert_errors(f'{path}: the file cannot be read', OSError):
         return path.read_bytes()
-    except FileNotFoundError as error:
-        raise MissingFileError(f'{path}: no such file.') from error
-    except OSError as error:
-        raise InvalidInputError(f'{path}: the file cannot be read ({error.strerror}).') from error
 
 
 class Session(ABC):
@@ -91,23 +83,18 @@ class Session(ABC):
 
     def __call__(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Returns logits ``(N, C, h, w)`` and boxes ``(N, 4, h', w')``, float32, of normalised
-        images ``(N, 3, H, W)`` float32.
-
-        Raises:
-            BrokenExportError: The graph cannot be run.
-        """
-        try:
+        images ``(N, 3, H, W)`` float32; raises BrokenExportError if the graph cannot be run."""
+        with self._graph_errors():
             return self._run(images)
-        except Exception as error:  # the libraries have no common class of their exceptions
-            raise self._broken(error) from error
 
     @abstractmethod
     def _run(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Runs the graph."""
 
-    def _broken(self, error: Exception) -> BrokenExportError:
-        return BrokenExportError(f'{self.path}: its graph cannot be run ({reason(error)}); export '
-                                 'the model again.')
+    def _graph_errors(self) -> AbstractContextManager:
+        """Converts all errors: the libraries have no common class of their exceptions."""
+        return convert_errors(f'{self.path}: its graph cannot be run; export the model again',
+                              to=BrokenExportError)
 
 
 class OnnxSession(Session):
@@ -132,12 +119,10 @@ class OnnxSession(Session):
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')
         options.log_severity_level = 4
         settings = dict(device_id=number or 0) if kind == 'cuda' else {}
-        try:
+        with self._graph_errors():
             self._session = runtime.InferenceSession(
                 content, options, providers=[(provider, settings)])
             self.settings = self._session.get_modelmeta().custom_metadata_map[SETTINGS]
-        except Exception as error:
-            raise self._broken(error) from error
 
     def _run(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return tuple(self._session.run(OUTPUTS, {INPUT: images}))
@@ -149,9 +134,6 @@ def openvino_core() -> Any:
 
     If the last core of a process is destroyed in another thread than it was made in, OpenVINO
     unmaps the signal stack of the latter, and the next signal ends the process.
-
-    Raises:
-        MissingPackageError: OpenVINO is not installed.
     """
     return import_runtime('openvino').Core()
 
@@ -167,20 +149,18 @@ class OpenVinoSession(Session):
         core, runtime = openvino_core(), import_runtime('openvino')
         content, weights = _read(path), _read(path.with_suffix('.bin'))
         self.digest = check_checksum(content, '.xml', str(path), weights)
-        if device.upper().partition(':')[0] not in {each.partition('.')[0]
-                                                    for each in core.available_devices}:
+        kinds = {each.partition('.')[0] for each in core.available_devices}
+        if device.upper().partition(':')[0] not in kinds:
             raise InvalidInputError(f'This OpenVINO cannot compute on {device!r}; it has '
                                     f'{", ".join(core.available_devices).lower()}.')
         hints = dict(PERFORMANCE_HINT='LATENCY', INFERENCE_PRECISION_HINT='f32')
         if device == 'cpu':
             hints['INFERENCE_NUM_THREADS'] = torch.get_num_threads()
-        try:
+        with self._graph_errors():
             model = core.read_model(content.decode(), runtime.Tensor(
                 np.frombuffer(weights, np.uint8)))
             self.settings = str(model.get_rt_info([SETTINGS, 'settings']).value)
             self._compiled = core.compile_model(model, device.upper().replace(':', '.'), hints)
-        except Exception as error:
-            raise self._broken(error) from error
 
     def _run(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         found = self._compiled.create_infer_request().infer({INPUT: images})
@@ -188,12 +168,7 @@ class OpenVinoSession(Session):
 
 
 def open_session(path: str | Path, device: str | None = None) -> Session:
-    """Opens an exported model, ``.onnx`` or ``.xml``, on the CPU unless ``device`` is given.
-
-    Raises:
-        InvalidInputError: The file is broken, or the device is not available.
-        MissingFileError: The file does not exist.
-        MissingPackageError: The library that runs it is not installed.
-    """
+    """Opens an exported model, ``.onnx`` or ``.xml``, on the CPU unless ``device`` is given; raises
+    what :class:`~mmseg_instbox.deploy.ExportedModel` raises."""
     kind = OnnxSession if Path(path).suffix.lower() == '.onnx' else OpenVinoSession
     return kind(Path(path), str(device or 'cpu'))

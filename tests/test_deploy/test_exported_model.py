@@ -11,7 +11,7 @@ from mmseg_instbox.apis import InstBoxInferencer, load_model
 from mmseg_instbox.apis.jobs.worker import fingerprints
 from mmseg_instbox.deploy import ExportedModel
 from mmseg_instbox.deploy.export_settings import normalise, resize_image
-from mmseg_instbox.deploy.model_settings import settings_of
+from mmseg_instbox.deploy.exporting import settings_of
 from mmseg_instbox.errors import InvalidInputError, MissingFileError, MissingPackageError
 
 from .same import same_instances, same_maps

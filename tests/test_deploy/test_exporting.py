@@ -11,8 +11,7 @@ from torch import nn
 
 from mmseg_instbox.deploy import export_model, exporting
 from mmseg_instbox.deploy.export_settings import ExportSettings
-from mmseg_instbox.deploy.exporting import DenseNetwork
-from mmseg_instbox.deploy.model_settings import settings_of
+from mmseg_instbox.deploy.exporting import DenseNetwork, settings_of
 from mmseg_instbox.deploy.sessions import open_session
 from mmseg_instbox.engine import build_network, load_config
 from mmseg_instbox.errors import ExportError

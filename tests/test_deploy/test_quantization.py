@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from mmseg_instbox.deploy import exporting, fidelity, quantization
-from mmseg_instbox.deploy.model_settings import settings_of
+from mmseg_instbox.deploy.exporting import settings_of
 from mmseg_instbox.errors import ExportError
 
 

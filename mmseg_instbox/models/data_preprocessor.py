@@ -38,15 +38,8 @@ class InstBoxDataPreProcessor(SegDataPreProcessor):
         self.channels_last = channels_last
 
     def forward(self, data: dict, training: bool = False) -> dict:
-        """Normalises, pads and stacks a batch.
-
-        Args:
-            data: ``inputs``, a list of ``(3, H, W)`` images, and ``data_samples``.
-            training: Whether the ground truth is padded with the images.
-
-        Returns:
-            dict: ``inputs`` ``(N, 3, H, W)`` float32 and ``data_samples``.
-        """
+        """Normalises, pads and stacks ``inputs``, a list of ``(3, H, W)`` images, to
+        ``(N, 3, H, W)`` float32; in training also the ground truth of ``data_samples``."""
         if training:
             data = super().forward(data, training=True)
             height, width = data['inputs'].shape[-2:]
@@ -67,10 +60,9 @@ class InstBoxDataPreProcessor(SegDataPreProcessor):
         forward = super().forward
         batch = [forward(dict(inputs=[img], data_samples=[sample]))
                  for img, sample in zip(data['inputs'], samples, strict=True)]
-        images = [single['inputs'] for single in batch]
-        height, width = (max(img.shape[dim] for img in images) for dim in (2, 3))
+        height, width = (max(single['inputs'].shape[dim] for single in batch) for dim in (2, 3))
         inputs = [F.pad(img, (0, width - img.shape[3], 0, height - img.shape[2]),
-                        value=self.pad_val) for img in images]
+                        value=self.pad_val) for img in (single['inputs'] for single in batch)]
         samples = [single['data_samples'][0] for single in batch]
         for img, sample in zip(data['inputs'], samples, strict=True):
             padding = (0, width - img.shape[2], 0, height - img.shape[1])

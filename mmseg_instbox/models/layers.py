@@ -17,9 +17,7 @@ class _ReLU6(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, inplace: bool) -> Tensor:
         if inplace:
             ctx.mark_dirty(x)
-            result = x.clamp_(0, 6)
-        else:
-            result = x.clamp(0, 6)
+        result = x.clamp_(0, 6) if inplace else x.clamp(0, 6)
         ctx.save_for_backward(result)
         return result
 
@@ -49,9 +47,8 @@ class LeanReLU6(nn.ReLU6):
 class FoldedNormMixin:
     """Lets a module whose convolutions have no batch normalisation load weights that have it.
 
-    Batch normalisation with frozen statistics is a linear map, so it folds into the convolution
-    before it: the same outputs from one layer instead of two, with no statistics to keep frozen in
-    training. Expects ``mmcv``'s names, ``conv`` and ``bn`` side by side.
+    With frozen statistics it is a linear map, so it folds into the convolution before it: the same
+    outputs from one layer instead of two. Expects ``mmcv``'s names, ``conv`` and ``bn``.
     """
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
@@ -104,5 +101,5 @@ class ImageMean(nn.Module):
             torch.arange(size) < (share * size).round().clamp(1, size)[:, None]
             for size, share in zip(feats.shape[2:], self.shares.T, strict=True))
         inside = (rows[:, :, None] & cols[:, None])[:, None].to(feats)
-        return (feats * inside).sum(dim=(2, 3), keepdim=True) / inside.sum(
-            dim=(2, 3), keepdim=True)
+        total, number = (each.sum(dim=(2, 3), keepdim=True) for each in (feats * inside, inside))
+        return total / number

@@ -22,11 +22,7 @@ class SafeBlocks(gr.Blocks):
 
     async def process_api(self, block_fn: Any, inputs: list[Any], *args: Any,
                           **options: Any) -> dict[str, Any]:
-        """Processes an event as ``gr.Blocks`` does.
-
-        Raises:
-            gr.Error: With the message for the visitor.
-        """
+        """Processes an event as ``gr.Blocks`` does; raises gr.Error with the visitor's message."""
         try:
             traverse(inputs, lambda part: part, check_files)
             return await super().process_api(block_fn, inputs, *args, **options)
@@ -37,15 +33,10 @@ class SafeBlocks(gr.Blocks):
 
 
 def check_files(part: Any) -> bool:
-    """Refuses a part of an event's inputs that names a file outside Gradio's cache.
+    """Raises PageError for a part of an event's inputs that names a file outside Gradio's cache, a
+    folder or no file; else returns False, so that ``traverse`` visits what lies inside the part.
 
     Gradio itself would fetch URLs, and stop deleting old files once a folder is named.
-
-    Returns:
-        bool: False, so that ``traverse`` also visits what lies inside the part.
-
-    Raises:
-        PageError: The part names a file outside the cache, a folder or no file at all.
     """
     if is_file_obj(part):
         path = Path(part['path']).resolve()
@@ -65,27 +56,24 @@ def message_for_visitor(error: Exception) -> str:
 def connect(page: Page, backend: PageBackend) -> None:
     """Attaches the event handlers to the components."""
 
-    def show(key: str, *values: Any) -> dict[str, Any]:
-        try:
-            return backend.view(key, page.read_settings(*values))
-        except Exception as error:
-            return dict(error=message_for_visitor(error))
-
     def open_image(file: gr.FileData | None, old_key: str | None, *values: Any) -> list[Any]:
         backend.forget(old_key)
         key, view = None, None
         if file is not None and file.path:
             try:
                 key = backend.open(file.path, file.orig_name or file.path)
-                view = show(key, *values)
+                view = backend.view(key, page.read_settings(*values))
             except Exception as error:
-                view = dict(error=message_for_visitor(error))
-        ready = view is not None and 'error' not in view
-        return [key if ready else None, view,
-                *(gr.Button(interactive=ready) for _ in page.save_buttons)]
+                key, view = None, dict(error=message_for_visitor(error))
+        return [key, view, *(gr.Button(interactive=key is not None) for _ in page.save_buttons)]
 
     def update(key: str | None, *values: Any) -> dict[str, Any] | None:
-        return gr.skip() if key is None else show(key, *values)
+        if key is None:
+            return gr.skip()
+        try:
+            return backend.view(key, page.read_settings(*values))
+        except Exception as error:
+            return dict(error=message_for_visitor(error))
 
     def save(kind: str, key: str | None, *values: Any) -> str:
         folder = Path(page.file.GRADIO_CACHE, uuid.uuid4().hex)

@@ -35,13 +35,8 @@ class PageError(InvalidInputError):
 
 @dataclass
 class Settings:
-    """The visitor's settings.
-
-    Attributes:
-        score_thr (float): Instances of a lower score are left out.
-        layers (tuple[str, ...]): What is drawn, of :data:`.view.LAYERS`.
-        grouping (dict): Options of the grouper.
-    """
+    """The visitor's settings: instances of a score below ``score_thr`` are left out, ``layers`` of
+    :data:`.view.LAYERS` are drawn, ``grouping`` has options of the grouper."""
     score_thr: float = DEFAULT_SCORE_THR
     layers: tuple[str, ...] = LAYERS[:3]
     grouping: dict[str, Any] = field(default_factory=dict)
@@ -74,14 +69,10 @@ class PageBackend:
         self._lock = threading.Lock()
 
     def open(self, path: str | Path, name: str) -> str:
-        """Runs the network on an image, keeps its outputs and returns their key.
+        """Runs the network on an uploaded file, keeps its outputs and returns their key.
 
-        Args:
-            path: Of the uploaded file.
-            name: Of the file on the visitor's machine.
-
-        Raises:
-            PageError: The file is not an image that can be read, or is too large.
+        ``name`` is that of the file on the visitor's machine. Raises PageError for a file that is
+        not an image that can be read, or too large.
         """
         image, note = read_upload(Path(path), Path(name).name, self.max_pixels)
         sample = next(iter(self.inferencer.stream([image], keep_boxes=True)))
@@ -99,14 +90,9 @@ class PageBackend:
             self._scenes.pop(key, None)
 
     def view(self, key: str, settings: Settings) -> dict[str, Any]:
-        """Groups and draws an image without running the network.
-
-        Returns:
-            dict: As of :func:`.view.render`, with the time it took in ``milliseconds``.
-
-        Raises:
-            PageError: The image is no longer kept.
-        """
+        """Groups and draws an image without running the network: the result of
+        :func:`.view.render`, with the time it took in ``milliseconds``. Raises PageError if the
+        image is no longer kept."""
         start = time.perf_counter()
         scene = self._find(key)
         grouped = scene.grouped
@@ -119,17 +105,11 @@ class PageBackend:
         return view | dict(milliseconds=round(1000 * (time.perf_counter() - start)))
 
     def export(self, key: str, settings: Settings, kind: str, folder: Path) -> Path:
-        """Writes the results of an image, in its full size, as one file.
+        """Writes the results of an image, in its full size, as one file in an existing ``folder``.
 
-        Args:
-            key: Of the image.
-            settings: Instances below their score are left out.
-            kind: ``'image'`` for what the page shows, or a name of
-                :data:`mmseg_instbox.apis.formats.FORMATS`; formats of several files are zipped.
-            folder: An existing directory for the file.
-
-        Raises:
-            PageError: The image is no longer kept.
+        ``kind`` is ``'image'`` for what the page shows, or a name of
+        :data:`mmseg_instbox.apis.formats.FORMATS`; formats of several files are zipped. Raises
+        PageError if the image is no longer kept.
         """
         scene = self._find(key)
         if kind == 'image':
@@ -159,14 +139,11 @@ class PageBackend:
 
 
 def read_upload(path: Path, name: str, max_pixels: int) -> tuple[np.ndarray, str]:
-    """Decodes an uploaded image; one of more than ``max_pixels`` is scaled down.
+    """Decodes an uploaded image to ``(H, W, 3)`` uint8 BGR; one of more than ``max_pixels`` is
+    scaled down, with a note for the visitor (else '').
 
-    Returns:
-        tuple[np.ndarray, str]: ``(H, W, 3)`` uint8 BGR, and a note for the visitor or ''.
-
-    Raises:
-        PageError: The file is not an image that can be read, or its header gives more than
-            ``MAX_REDUCTION`` times ``max_pixels``.
+    Raises PageError if the file is not an image that can be read, or its header gives more than
+    ``MAX_REDUCTION`` times ``max_pixels``.
     """
     size = 'too many'
     try:

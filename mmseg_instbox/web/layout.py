@@ -35,13 +35,8 @@ GROUPING = (
 class Page:
     """Creates the components of the page inside the current ``gr.Blocks``.
 
-    Args:
-        grouper: The model's grouper; its options become sliders.
-        samples: Images to choose from.
-        score_thr: Initial value of the slider for the score.
-
-    Attributes:
-        settings: The components whose values :meth:`read_settings` takes.
+    The options of the model's ``grouper`` become sliders; ``samples`` are images to choose from.
+    :meth:`read_settings` takes the values of the components ``settings``.
     """
 
     def __init__(self, grouper: object, samples: Sequence[str | Path], score_thr: float) -> None:
@@ -94,10 +89,8 @@ def add_html(name: str, **options: str) -> gr.HTML:
 
 
 def grouping_sliders(grouper: object) -> dict[str, gr.Slider]:
-    """A slider for each known option of a grouper, at the grouper's own value.
-
-    The range is widened where that value lies outside.
-    """
+    """A slider for each known option of a grouper, at the grouper's own value; its range is widened
+    where that value lies outside."""
     return {
         name: gr.Slider(min(low, value), max(high, value), value, step=step, label=label,
                         info=info, buttons=[], elem_id=f'instbox-{name}')

@@ -31,13 +31,9 @@ class RequestGuard:
     """ASGI middleware that passes on what the page itself requests, within limits of size.
 
     Gradio also answers at addresses that the page does not use, reads bodies of any length into
-    memory, and fetches files from URLs in a request.
-
-    Args:
-        app: The application behind it.
-        folder: Where uploads and downloads are stored; no other files are served.
-        max_upload: Limit of an uploaded file, in bytes.
-        max_stored: Limit of all files in ``folder``, in bytes.
+    memory, and fetches files from URLs in a request. Only files in ``folder``, where uploads and
+    downloads are stored, are served; ``max_upload`` and ``max_stored`` are bytes of an uploaded
+    file and of all files in it.
     """
 
     def __init__(self, app: ASGIApp, folder: Path, max_upload: int, max_stored: int) -> None:

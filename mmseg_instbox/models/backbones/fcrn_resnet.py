@@ -1,3 +1,5 @@
+from functools import partial
+
 import torch.nn.functional as F
 from mmseg.models.backbones import ResNet
 from mmseg.models.backbones.resnet import BasicBlock
@@ -7,21 +9,13 @@ from torch import Tensor, nn
 from mmseg_instbox.errors import InvalidInputError
 
 
-class InputDropout:
-    """A forward pre-hook that drops values of a module's input while the module trains.
+def drop_input(module: nn.Module, inputs: tuple[Tensor], rate: float) -> Tensor:
+    """A forward pre-hook: the input, in training with a share ``rate`` of its values dropped.
 
     A dropout of its own inside a block would need a copy of the block's ``forward``, or change the
-    keys of its state dict; a hook does neither. ``rate`` is the probability of a value to be
-    dropped.
+    keys of its state dict.
     """
-
-    def __init__(self, rate: float) -> None:
-        self.rate = rate
-
-    def __call__(self, module: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
-        """The inputs, the first with dropout if ``module`` is in training mode."""
-        first, *others = inputs
-        return F.dropout(first, self.rate, module.training), *others
+    return F.dropout(inputs[0], rate, module.training)
 
 
 @MODELS.register_module()
@@ -46,8 +40,7 @@ class FCRNResNet(ResNet):
             ``norm_eval=True`` freezes the statistics of batch normalisation.
 
     Raises:
-        ValueError: Another ``depth`` or ``output_stride``, a rate that is none, or strides and
-            dilations given beside ``output_stride``.
+        ValueError: Another ``output_stride``, or a rate that is none.
     """
 
     _LAST_STAGES = {8: ((1, 1), (2, 4)), 16: ((2, 1), (1, 2)), 32: ((2, 2), (1, 1))}
@@ -58,7 +51,11 @@ class FCRNResNet(ResNet):
                  deep_stem: bool | None = None,
                  dropout: tuple[float, float] = (0., 0.),
                  **kwargs) -> None:
-        self._check(depth, output_stride, dropout, kwargs)
+        if output_stride not in self._LAST_STAGES:
+            raise InvalidInputError(f'output_stride is one of 8, 16, 32, got {output_stride!r}')
+        if len(dropout) != 2 or not all(0 <= rate < 1 for rate in dropout):
+            raise InvalidInputError('dropout is the rates of the last two stages, two numbers in '
+                                    f'[0, 1), got {dropout}')
         strides, dilations = self._LAST_STAGES[output_stride]
         super().__init__(
             depth,
@@ -70,22 +67,7 @@ class FCRNResNet(ResNet):
         for name, rate in zip(self.res_layers[-2:], dropout, strict=True):
             for block in getattr(self, name) if rate else ():
                 last = block.conv2 if isinstance(block, BasicBlock) else block.conv3
-                last.register_forward_pre_hook(InputDropout(rate))
-
-    def _check(self, depth: int, output_stride: int, dropout: tuple[float, float],
-               others: dict) -> None:
-        if depth not in self.arch_settings:
-            raise InvalidInputError(f'depth is one of {", ".join(map(str, self.arch_settings))}, '
-                                    f'got {depth!r}')
-        if output_stride not in self._LAST_STAGES:
-            raise InvalidInputError(f'output_stride is one of 8, 16, 32, got {output_stride!r}')
-        if len(dropout) != 2 or not all(0 <= rate < 1 for rate in dropout):
-            raise InvalidInputError('dropout is the rates of the last two stages, two numbers in '
-                                    f'[0, 1), got {dropout}')
-        fixed = {'strides', 'dilations', 'contract_dilation', 'num_stages'} & set(others)
-        if fixed:
-            raise InvalidInputError(f'FCRNResNet sets {", ".join(sorted(fixed))} from '
-                                    'output_stride; use mmseg.ResNetV1c to choose them freely')
+                last.register_forward_pre_hook(partial(drop_input, rate=rate))
 
     def make_res_layer(self, **kwargs) -> nn.Sequential:
         """The parent's stage, with second convolutions that follow the stride dilated."""

@@ -40,8 +40,7 @@ class ContextPixelBoxHead(PixelBoxHead):
         self.mean = ImageMean()
         self.image_mean = nn.Conv2d(context_channels, context_channels, 1)
         self.context = nn.ModuleList(
-            ConvModule(
-                context_channels, context_channels, 3, padding=rate, dilation=rate, **conv)
+            ConvModule(context_channels, context_channels, 3, padding=rate, dilation=rate, **conv)
             for rate in context_dilations)
 
     def loss(self, inputs: tuple[Tensor, ...], batch_data_samples: SampleList,

@@ -40,19 +40,6 @@ def cell_boxes(sample: SegDataSample, grid_shape: tuple[int, int]) -> tuple[Tens
     return valid, sample.gt_instances.bboxes[order[index]]
 
 
-def describe_not_finite(values: Tensor, valid: Tensor, samples: SampleList) -> str | None:
-    """An error message that names those of N samples whose ``values`` ``(M,)``, at the M true cells
-    of ``valid`` ``(N, h, w)``, are NaN or infinite; None if all are finite."""
-    if torch.isfinite(values.sum()):
-        return None
-    broken = valid.new_zeros(valid.shape).masked_scatter(valid, ~torch.isfinite(values))
-    names = [sample.get('img_path', f'sample {i} of the batch')
-             for i, sample in enumerate(samples) if broken[i].any()]
-    return (f'The predicted boxes are NaN or infinite for {", ".join(names)}: the training has '
-            'diverged, or these images have a fault. Lower the learning rate, clip gradients '
-            '(optim_wrapper.clip_grad), or leave out --amp.')
-
-
 @MODELS.register_module()
 class PixelBoxHead(FCNHead):
     """For every pixel of a thing, the bounding box of its instance (paper, section 3.2).
@@ -85,29 +72,23 @@ class PixelBoxHead(FCNHead):
                  first_kernel: int | None = None,
                  **kwargs) -> None:
         if isinstance(loss_decode, list | tuple):
-            raise InvalidInputError(f'PixelBoxHead takes one loss_decode, got {len(loss_decode)}; '
-                                    'their sum would have no single value by which to find hard '
-                                    'pixels')
+            raise InvalidInputError(f'PixelBoxHead takes one loss_decode, got {len(loss_decode)}: '
+                                    'a sum has no single value by which to find hard pixels')
         super().__init__(
-            num_classes=4,
-            loss_decode=loss_decode,
-            concat_input=concat_input,
-            dropout_ratio=dropout_ratio,
-            **kwargs)
+            num_classes=4, loss_decode=loss_decode, concat_input=concat_input,
+            dropout_ratio=dropout_ratio, **kwargs)
         self.coder = TASK_UTILS.build(coder)
-        if first_kernel is not None:
-            self.convs[0] = self._first_conv(first_kernel)
-
-    def _first_conv(self, kernel: int) -> ConvModule:
-        """The convolution that reads the features, with another kernel than the others."""
-        if self.num_convs == 0 or kernel % 2 == 0:
-            raise InvalidInputError(f'first_kernel of PixelBoxHead is {kernel} with num_convs='
-                                    f'{self.num_convs}; expected an odd size, and num_convs of at '
+        if first_kernel is None:
+            return
+        if self.num_convs == 0 or first_kernel % 2 == 0:
+            raise InvalidInputError(f'first_kernel of PixelBoxHead is {first_kernel} with num_convs'
+                                    f'={self.num_convs}; expected an odd size, and num_convs of at '
                                     'least 1')
         dilation = self.convs[0].dilation
-        return ConvModule(
-            self.in_channels, self.channels, kernel, padding=kernel // 2 * dilation[0],
-            dilation=dilation, conv_cfg=self.conv_cfg, norm_cfg=self.norm_cfg, act_cfg=self.act_cfg)
+        self.convs[0] = ConvModule(
+            self.in_channels, self.channels, first_kernel, dilation=dilation,
+            padding=first_kernel // 2 * dilation[0], conv_cfg=self.conv_cfg, norm_cfg=self.norm_cfg,
+            act_cfg=self.act_cfg)
 
     def _transform_inputs(self, inputs: tuple[Tensor] | Tensor) -> Tensor:
         """The parent's choice of features; a backbone that gives only one (PIDNet and DDRNet, when
@@ -115,17 +96,14 @@ class PixelBoxHead(FCNHead):
         return inputs if isinstance(inputs, Tensor) else super()._transform_inputs(inputs)
 
     def loss_by_feat(self, deltas: Tensor, batch_data_samples: SampleList) -> dict:
-        """Box loss at the feature stride.
+        """Box loss at the feature stride, and ``iou``: the mean IoU of predicted and true boxes.
 
         Args:
             deltas: ``(N, 4, h, w)``, the head's output.
             batch_data_samples: With ``gt_inst_map`` and ``gt_instances`` in pixels of the input.
 
-        Returns:
-            dict[str, Tensor]: The loss, and ``iou``: the mean IoU of predicted and true boxes.
-
         Raises:
-            ValueError: Predicted boxes that are not finite, unless the loss is ``guarded``.
+            ValueError: Predicted boxes that are not finite, unless the head is ``guarded``.
         """
         grid = deltas.shape[-2:]
         valid, boxes = zip(
@@ -141,23 +119,24 @@ class PixelBoxHead(FCNHead):
         else:
             pixel_loss = self.loss_decode(
                 pred, self.coder.encode(points, boxes), reduction_override='none').mean(dim=-1)
-        problem = describe_not_finite(
-            (pixel_loss + pred.sum(dim=-1)).detach(), valid, batch_data_samples)
-        if problem:
-            return self._nan_losses(pred, problem)
+        finite = torch.isfinite((pixel_loss + pred.sum(dim=-1)).detach())
+        if not finite.all():
+            broken = valid.new_zeros(valid.shape).masked_scatter(valid, ~finite)
+            return self._nan_losses(pred, [sample.get('img_path', f'sample {i} of the batch')
+                                           for i, sample in enumerate(batch_data_samples)
+                                           if broken[i].any()])
         loss = pixel_loss.new_zeros(valid.shape).masked_scatter(valid, pixel_loss)
-        if self.sampler is None:
-            weights = mean_weights(valid)
-        else:
-            weights = self.sampler.sample_loss(loss.detach(), valid)
+        weights = (mean_weights(valid) if self.sampler is None
+                   else self.sampler.sample_loss(loss.detach(), valid))
         iou = box_iou(decoded.detach(), boxes)
-        return {
-            self.loss_decode.loss_name: (loss * weights).mean(),
-            'iou': iou.sum() / max(len(iou), 1),
-        }
+        return {self.loss_decode.loss_name: (loss * weights).mean(),
+                'iou': iou.sum() / max(len(iou), 1)}
 
-    def _nan_losses(self, pred: Tensor, problem: str) -> dict:
-        """NaN losses, handled by ``LossGuardHook``; without it an error."""
+    def _nan_losses(self, pred: Tensor, images: list[str]) -> dict:
+        """NaN losses, handled by ``LossGuardHook``; without it an error that names the images."""
+        problem = (f'The predicted boxes are NaN or infinite for {", ".join(images)}: the training '
+                   'has diverged, or these images have a fault. Lower the learning rate, clip '
+                   'gradients (optim_wrapper.clip_grad), or leave out --amp.')
         if not self.guarded:
             raise InvalidInputError(problem)
         print_log(problem, 'current', logging.WARNING)

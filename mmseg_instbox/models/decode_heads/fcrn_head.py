@@ -49,8 +49,5 @@ class FCRNHead(CellLossMixin, FCNHead):
         if classifier_kernel % 2 == 0:
             raise InvalidInputError(f'classifier_kernel must be odd, got {classifier_kernel}')
         self.conv_seg = nn.Conv2d(
-            self.channels,
-            self.out_channels,
-            classifier_kernel,
-            padding=classifier_kernel // 2 * classifier_dilation,
-            dilation=classifier_dilation)
+            self.channels, self.out_channels, classifier_kernel, dilation=classifier_dilation,
+            padding=classifier_kernel // 2 * classifier_dilation)

@@ -1,5 +1,6 @@
 import torch
 from mmcv.cnn import ConvModule
+from mmengine.model import constant_init
 from mmseg.models.decode_heads import ASPPHead
 from mmseg.registry import MODELS
 from mmseg.utils import ConfigType, SampleList
@@ -48,22 +49,18 @@ class RefinedASPPHead(CellLossMixin, FoldedNormMixin, ASPPHead):
         self.fine_in_index = tuple(fine_in_index)
         conv = dict(norm_cfg=fine_norm_cfg, act_cfg=self.act_cfg)
         self.compress = ConvModule(self.channels, fine_channels, 1, **conv)
+        read = sum(fine_in_channels) + fine_channels + self.num_classes
         self.correction = nn.Sequential(
-            ConvModule(
-                sum(fine_in_channels) + fine_channels + self.num_classes, fine_channels, 1, **conv),
+            ConvModule(read, fine_channels, 1, **conv),
             ConvModule(fine_channels, fine_channels, 3, padding=1, groups=fine_channels, **conv),
             ConvModule(fine_channels, fine_channels, 1, **conv),
             nn.Conv2d(fine_channels, self.out_channels, 1))
-        self._init_correction()
-
-    def _init_correction(self) -> None:
-        nn.init.zeros_(self.correction[-1].weight)
-        nn.init.zeros_(self.correction[-1].bias)
+        constant_init(self.correction[-1], 0)
 
     def init_weights(self) -> None:
         """The parent's, with a correction of zero."""
         super().init_weights()
-        self._init_correction()
+        constant_init(self.correction[-1], 0)
 
     def loss(self, inputs: tuple[Tensor, ...], batch_data_samples: SampleList,
              train_cfg: ConfigType) -> dict:

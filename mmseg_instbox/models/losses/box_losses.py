@@ -47,9 +47,7 @@ class BoxLoss(nn.Module):
 class SmoothL1Loss(BoxLoss):
     """Smooth L1 loss of the coder's numbers, element by element.
 
-    Args:
-        beta: Where the loss turns from quadratic to linear, in units of the box coder.
-        **kwargs: As of :class:`BoxLoss`.
+    ``beta`` is where it turns from quadratic to linear, in units of the box coder.
     """
 
     on_boxes = False
@@ -59,7 +57,7 @@ class SmoothL1Loss(BoxLoss):
         self.beta = beta
 
     def measure(self, pred: Tensor, target: Tensor) -> Tensor:
-        """Smooth L1 ``(..., 4)``: quadratic below ``beta``, linear above."""
+        """As of :func:`torch.nn.functional.smooth_l1_loss`, ``(..., 4)``."""
         return F.smooth_l1_loss(pred, target, beta=self.beta, reduction='none')
 
 

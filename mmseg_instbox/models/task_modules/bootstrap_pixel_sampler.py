@@ -22,7 +22,7 @@ def hard_pixels(loss: Tensor, valid: Tensor, min_kept: int | float, min_loss: fl
         loss: ``(P,)`` float, the loss of each pixel.
         valid: ``(P,)`` bool.
         min_kept: K as a count (int) or as a share of the valid pixels (float).
-        min_loss: Loss from which a pixel is kept in any case; None keeps the K hardest alone.
+        min_loss: Loss from which a pixel is kept in any case; None for no other than the K hardest.
         easy_share: How many of the other pixels K grows by, as a share of them.
     """
     num_valid = int(valid.sum())
@@ -97,9 +97,6 @@ class BootstrapPixelSampler(BasePixelSampler):
                                     'thresh (or min_loss for a regression loss), or min_kept > 0')
         if scope not in ('image', 'batch'):
             raise InvalidInputError(f"scope is 'image' or 'batch', got {scope!r}")
-        if warmup_iters < 0:
-            raise InvalidInputError('warmup_iters is a number of iterations >= 0, got '
-                                    f'{warmup_iters}')
         self.context = context
         self.thresh = thresh
         self.min_kept = min_kept
@@ -128,15 +125,9 @@ class BootstrapPixelSampler(BasePixelSampler):
 
     @torch.no_grad()
     def sample_loss(self, loss: Tensor, valid: Tensor) -> Tensor:
-        """Weights of the pixels for any pixel-wise loss, hard meaning a large loss.
-
-        Args:
-            loss: ``(N, H, W)`` float.
-            valid: ``(N, H, W)`` bool, the pixels that may be kept.
-
-        Returns:
-            Tensor: ``(N, H, W)`` float32; ``(loss * weights).mean()`` is the bootstrapped loss.
-        """
+        """Weights ``(N, H, W)`` float32 for any pixel-wise ``loss`` ``(N, H, W)``, hard meaning a
+        large loss; only pixels in ``valid`` ``(N, H, W)`` bool may be kept. The bootstrapped loss
+        is ``(loss * weights).mean()``."""
         return mean_weights(self._keep(loss, valid, self.min_loss), self.scope)
 
     def _keep(self, loss: Tensor, valid: Tensor, min_loss: float | None) -> Tensor:
@@ -153,25 +144,21 @@ class BootstrapPixelSampler(BasePixelSampler):
         iteration = MessageHub.get_current_instance().get_info('iter')
         if iteration is None:
             raise InvalidInputError("BootstrapPixelSampler with warmup_iters needs mmengine's "
-                                    'Runner, which counts the iterations; leave warmup_iters out '
-                                    'elsewhere')
+                                    'Runner, which counts the iterations; leave it out elsewhere')
         return max(0., 1 - iteration / self.warmup_iters)
 
     def _averages_over_valid(self) -> bool:
         """Whether the context's losses divide by the valid pixels; refuses unfit ones."""
         losses = getattr(self.context, 'loss_decode', None)
         losses = list(losses) if isinstance(losses, nn.ModuleList) else [losses]
-        flags = {bool(getattr(loss, 'avg_non_ignore', False)) for loss in losses}
-        if len(flags) > 1:
-            raise InvalidInputError('BootstrapPixelSampler needs the same avg_non_ignore in all '
-                                    f'losses of {type(self.context).__name__}')
+        unfit = [name for name in ('class_weight', 'use_sigmoid', 'use_mask')
+                 if any(getattr(loss, name, None) for loss in losses)]
         if any(getattr(loss, 'reduction', 'mean') != 'mean' for loss in losses):
-            raise InvalidInputError("BootstrapPixelSampler needs reduction='mean' in all losses of "
-                                    f'{type(self.context).__name__}; take `reduction` out of '
-                                    'loss_decode')
-        for name in ('class_weight', 'use_sigmoid', 'use_mask'):
-            if any(getattr(loss, name, None) for loss in losses):
-                raise InvalidInputError('BootstrapPixelSampler cannot weight a loss with '
-                                        f'`{name}`: it needs the mean of a softmax cross entropy; '
-                                        'take it out of loss_decode')
+            unfit.append('reduction')
+        flags = {bool(getattr(loss, 'avg_non_ignore', False)) for loss in losses}
+        if unfit or len(flags) > 1:
+            raise InvalidInputError(
+                f'BootstrapPixelSampler cannot weight the loss_decode of '
+                f'{type(self.context).__name__} with `{unfit[0] if unfit else "avg_non_ignore"}`: '
+                'it needs the mean of a softmax cross entropy, the same in all losses; take it out')
         return flags.pop()

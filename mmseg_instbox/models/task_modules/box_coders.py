@@ -61,10 +61,7 @@ class CornerBoxCoder:
     with none.
 
     Args:
-        scale: Unit of length in pixels of the network's input, about the size of a small object.
-
-    Raises:
-        ValueError: A ``scale`` that is not positive.
+        scale: As of :class:`PixelBoxCoder`, positive.
     """
 
     def __init__(self, scale: float = 64.0) -> None:

@@ -103,7 +103,8 @@ def test_warm_up_begins_with_all_pixels():
     hub = MessageHub.get_current_instance()
     hub.update_info('iter', 0)
     logits, labels = random_batch(void=False)
-    warm = BootstrapCrossEntropyLoss(None, 3, warmup_iters=10)(logits, labels)
+    warm = BootstrapCrossEntropyLoss(
+        thresh=None, min_kept=3, warmup_iters=10)(logits, labels)
     hub.runtime_info.pop('iter')
     assert torch.allclose(warm, nn.functional.cross_entropy(logits, labels))
 

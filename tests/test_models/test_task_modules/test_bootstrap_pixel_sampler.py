@@ -191,8 +191,7 @@ def test_losses_that_average_differently_are_refused():
 
 
 @pytest.mark.parametrize('arguments', [
-    dict(thresh=0.0), dict(thresh=1.5), dict(min_kept=-1), dict(min_kept=1.5), dict(scope='gpu'),
-    dict(warmup_iters=-1)])
+    dict(thresh=0.0), dict(thresh=1.5), dict(min_kept=-1), dict(min_kept=1.5), dict(scope='gpu')])
 def test_numbers_out_of_range_are_refused(arguments):
     with pytest.raises(ValueError, match=next(iter(arguments))):
         BootstrapPixelSampler(**arguments)

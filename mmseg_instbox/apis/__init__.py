@@ -2,9 +2,9 @@
 
 Names are imported when they are first used.
 """
-import importlib
 from typing import TYPE_CHECKING
 
+from ..utils.lazy_names import lazy_names
 from ..utils.openmmlab import quiet_imports
 
 if TYPE_CHECKING:
@@ -19,33 +19,15 @@ if TYPE_CHECKING:
     from .track_colors import TrackColors
     from .video import annotate_video
 
-_PLACES = {
-    'DatasetBrowser': 'dataset_browser',
-    'FORMATS': 'formats',
-    'InputImage': '.utils.inputs',
-    'InstBoxInferencer': 'inst_box_inferencer',
-    'TrackColors': 'track_colors',
-    'TrainingOptions': 'own_data_training',
-    'annotate_video': 'video',
-    'browse_dataset': 'dataset_browser',
-    'checkpoint_config': '.engine.checkpoints',
-    'find_model': '.engine.model_index',
-    'list_models': '.engine.model_index',
-    'load_model': 'model_loading',
-    'read_checkpoint': '.engine.checkpoints',
-    'read_inputs': '.utils.inputs',
-    'samples_from_coco': 'formats',
-    'to_supervision': 'formats',
-    'train_on_data': 'own_data_training',
-    'write_results': 'formats',
-}
-
-__all__ = list(_PLACES)
-
-
-def __getattr__(name: str) -> object:
-    """Imports a name of this package."""
-    if name not in _PLACES:
-        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    with quiet_imports():
-        return getattr(importlib.import_module(f'.{_PLACES[name]}', __name__), name)
+__getattr__, __all__ = lazy_names(__name__, {
+    '..engine.checkpoints': ['checkpoint_config', 'read_checkpoint'],
+    '..engine.model_index': ['find_model', 'list_models'],
+    '..utils.inputs': ['InputImage', 'read_inputs'],
+    '.dataset_browser': ['DatasetBrowser', 'browse_dataset'],
+    '.formats': ['FORMATS', 'samples_from_coco', 'to_supervision', 'write_results'],
+    '.inst_box_inferencer': ['InstBoxInferencer'],
+    '.model_loading': ['load_model'],
+    '.own_data_training': ['TrainingOptions', 'train_on_data'],
+    '.track_colors': ['TrackColors'],
+    '.video': ['annotate_video'],
+}, around=quiet_imports)

@@ -2,8 +2,9 @@
 
 Names are imported when they are first used, so that reading the model index does not import torch.
 """
-import importlib
 from typing import TYPE_CHECKING
+
+from ..utils.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from .checkpoints import read_checkpoint
@@ -16,31 +17,14 @@ if TYPE_CHECKING:
     from .testing import run_testing, testing_config
     from .training import run_training, training_config
 
-_PLACES = {
-    'adapt_to_cpu': 'run_config',
-    'build_network': 'model_loading',
-    'check_config_is_data': 'config_check',
-    'config_from_json': 'config_io',
-    'config_to_json': 'config_io',
-    'find_config': 'config_io',
-    'find_model': 'model_index',
-    'last_checkpoint': 'start_weights',
-    'list_models': 'model_index',
-    'load_config': 'config_io',
-    'load_model': 'model_loading',
-    'read_checkpoint': 'checkpoints',
-    'run_testing': 'testing',
-    'run_training': 'training',
-    'start_runner': 'run_config',
-    'testing_config': 'testing',
-    'training_config': 'training',
-}
-
-__all__ = list(_PLACES)
-
-
-def __getattr__(name: str) -> object:
-    """Import a name of this package."""
-    if name not in _PLACES:
-        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    return getattr(importlib.import_module(f'.{_PLACES[name]}', __name__), name)
+__getattr__, __all__ = lazy_names(__name__, {
+    '.checkpoints': ['read_checkpoint'],
+    '.config_check': ['check_config_is_data'],
+    '.config_io': ['config_from_json', 'config_to_json', 'find_config', 'load_config'],
+    '.model_index': ['find_model', 'list_models'],
+    '.model_loading': ['build_network', 'load_model'],
+    '.run_config': ['adapt_to_cpu', 'start_runner'],
+    '.start_weights': ['last_checkpoint'],
+    '.testing': ['run_testing', 'testing_config'],
+    '.training': ['run_training', 'training_config'],
+})

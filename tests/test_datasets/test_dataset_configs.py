@@ -25,7 +25,7 @@ def test_loaders_pipelines_and_evaluators_can_be_built(repo, name):
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
         dataset = DATASETS.build(dict(loader.dataset, lazy_init=True))
         for path in filter(None, (dataset.ann_file, *dataset.data_prefix.values())):
-            assert path.startswith(cfg.data_root)
+            assert path.startswith(cfg.data.data_root)
         DATA_SAMPLERS.build(dict(loader.sampler, dataset=TensorDataset(torch.arange(4))))
     train, val = cfg.train_dataloader.dataset, cfg.val_dataloader.dataset
     assert [train.get(key) for key in ('ann_file', 'data_prefix')] != [

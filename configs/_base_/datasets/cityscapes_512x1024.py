@@ -1,7 +1,6 @@
 # Cityscapes, read from its own files
 _base_ = '../inst_dataset.py'
-dataset_type = 'CityscapesInstDataset'
-data_root = 'data/cityscapes'
+data = dict(type='CityscapesInstDataset', data_root='data/cityscapes')
 crop_size = (512, 1024)
 train_pipeline = [
     *_base_.load,
@@ -11,13 +10,11 @@ train_pipeline = [
 train_dataloader = dict(
     batch_size=1,
     dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
+        data,
         data_prefix=dict(img_path='leftImg8bit/train', seg_map_path='gtFine/train'),
         pipeline=train_pipeline))
 val_dataloader = dict(
     dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
+        data,
         data_prefix=dict(img_path='leftImg8bit/val', seg_map_path='gtFine/val')))
 test_dataloader = val_dataloader

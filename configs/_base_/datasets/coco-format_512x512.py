@@ -1,9 +1,11 @@
 # Your own data as instances JSON in COCO's format, which `instbox convert DATA --format coco` makes
 # of any other. Change data_root, the names and the files.
 _base_ = '../inst_dataset.py'
-dataset_type = 'CocoInstDataset'
-data_root = 'data/my_coco'
-metainfo = dict(classes=('background', 'disc', 'star'))
+data = dict(
+    type='CocoInstDataset',
+    data_root='data/my_coco',
+    data_prefix=dict(img_path='images'),
+    metainfo=dict(classes=('background', 'disc', 'star')))
 crop_size = (416, 416)
 train_pipeline = [
     *_base_.load,
@@ -23,17 +25,12 @@ test_pipeline = [
     _base_.load[0],
     dict(type='Resize', scale=(512, 512), keep_ratio=True), *_base_.test_pipeline[1:]
 ]
-data = dict(
-    type=dataset_type,
-    data_root=data_root,
-    data_prefix=dict(img_path='images'),
-    metainfo=metainfo)
 train_dataloader = dict(
     batch_size=8, dataset=dict(data, ann_file='train.json', pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(data, ann_file='val.json', pipeline=test_pipeline))
 test_dataloader = val_dataloader
 val_evaluator = [
     dict(type='InstBoxMetric'),
-    dict(type='InstCocoMetric', ann_file=data_root + '/val.json')
+    dict(type='InstCocoMetric', ann_file=data['data_root'] + '/val.json')
 ]
 test_evaluator = [*val_evaluator, dict(type='InstPanopticMetric')]

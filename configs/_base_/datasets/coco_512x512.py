@@ -1,7 +1,6 @@
 # COCO 2017, read from its own files
 _base_ = '../inst_dataset.py'
-dataset_type = 'CocoInstDataset'
-data_root = 'data/coco'
+data = dict(type='CocoInstDataset', data_root='data/coco')
 crop_size = (512, 512)
 train_pipeline = [
     *_base_.load,
@@ -14,16 +13,14 @@ test_pipeline = [
 ]
 train_dataloader = dict(
     dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
+        data,
         ann_file='annotations/instances_train2017.json',
         data_prefix=dict(img_path='train2017'),
         filter_cfg=dict(filter_empty_gt=True),
         pipeline=train_pipeline))
 val_dataloader = dict(
     dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
+        data,
         ann_file='annotations/instances_val2017.json',
         data_prefix=dict(img_path='val2017'),
         pipeline=test_pipeline))
@@ -31,6 +28,6 @@ test_dataloader = val_dataloader
 # COCO's figures are of its own file; the others of the maps that are painted from it
 val_evaluator = [
     dict(type='InstBoxMetric'),
-    dict(type='InstCocoMetric', ann_file=data_root + '/annotations/instances_val2017.json')
+    dict(type='InstCocoMetric', ann_file=data['data_root'] + '/annotations/instances_val2017.json')
 ]
 test_evaluator = [*val_evaluator, dict(type='InstPanopticMetric')]

@@ -1,7 +1,6 @@
 # some 1,000 images in PASCAL VOC's layout; the list val_coco holds crowded ones
 _base_ = '../inst_dataset.py'
-dataset_type = 'VOCInstDataset'
-data_root = 'data/voc_mini/VOCdevkit/VOC2012'
+data = dict(type='VOCInstDataset', data_root='data/voc_mini/VOCdevkit/VOC2012')
 crop_size = (352, 352)
 train_pipeline = [
     *_base_.load,
@@ -14,16 +13,8 @@ test_pipeline = [
 ]
 train_dataloader = dict(
     batch_size=8,
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        ann_file='ImageSets/Segmentation/trainaug.txt',
-        pipeline=train_pipeline))
+    dataset=dict(data, ann_file='ImageSets/Segmentation/trainaug.txt', pipeline=train_pipeline))
 val_dataloader = dict(
     num_workers=1,
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        ann_file='ImageSets/Segmentation/val.txt',
-        pipeline=test_pipeline))
+    dataset=dict(data, ann_file='ImageSets/Segmentation/val.txt', pipeline=test_pipeline))
 test_dataloader = val_dataloader

@@ -1,7 +1,6 @@
 # PASCAL VOC 2012 with SBD's annotations, put together by tools/dataset_converters/sbd.py
 _base_ = '../inst_dataset.py'
-dataset_type = 'VOCInstDataset'
-data_root = 'data/VOCdevkit/VOC2012'
+data = dict(type='VOCInstDataset', data_root='data/VOCdevkit/VOC2012')
 crop_size = (500, 500)
 train_pipeline = [
     *_base_.load,
@@ -10,17 +9,14 @@ train_pipeline = [
 ]
 train_dataloader = dict(
     dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
+        data,
         data_prefix=dict(
             img_path='JPEGImages',
             seg_map_path='SegmentationClassAug',
             inst_map_path='SegmentationObjectAug'),
         ann_file='ImageSets/Segmentation/trainaug.txt',
         pipeline=train_pipeline))
-val_dataloader = dict(
-    dataset=dict(
-        type=dataset_type, data_root=data_root, ann_file='ImageSets/Segmentation/val.txt'))
+val_dataloader = dict(dataset=dict(data, ann_file='ImageSets/Segmentation/val.txt'))
 test_dataloader = val_dataloader
 # the prefix tells these figures from those of SBD's masks, see InstBoxMetric
 val_evaluator = dict(prefix='voc')

@@ -8,6 +8,12 @@ data_preprocessor = dict(
     bgr_to_rgb=True,
     size_divisor=16,
     channels_last=True)
+head = dict(
+    in_channels=(32, 96, 320),
+    in_index=(1, 2, 3),
+    input_transform='resize_concat',
+    channels=128,
+    norm_cfg=norm_cfg)
 model = dict(
     type='InstBoxSegmentor',
     data_preprocessor=data_preprocessor,
@@ -21,29 +27,21 @@ model = dict(
         act_cfg=dict(type='LeanReLU6'),  # ReLU6 in less memory
         init_cfg=dict(type='Pretrained', checkpoint='mmcls://mobilenet_v2')),
     decode_head=dict(
+        head,
         type='FCRNHead',
-        in_channels=(32, 96, 320),
-        in_index=(1, 2, 3),
-        input_transform='resize_concat',
-        channels=128,
         num_convs=1,
         dilation=2,
         classifier_kernel=3,
         classifier_dilation=4,
         dropout_ratio=0.1,
         num_classes=21,
-        norm_cfg=norm_cfg,
         sampler=dict(type='BootstrapPixelSampler', thresh=0.7, min_kept=0.16),
         loss_decode=dict(type='CrossEntropyLoss', loss_weight=1.0)),
     box_head=dict(
+        head,
         type='PixelBoxHead',
-        in_channels=(32, 96, 320),
-        in_index=(1, 2, 3),
-        input_transform='resize_concat',
-        channels=128,
         num_convs=2,
         dilation=4,
-        norm_cfg=norm_cfg,
         sampler=dict(type='BootstrapPixelSampler', min_kept=0.5),
         coder=dict(type='PixelBoxCoder', scale=64),
         loss_decode=dict(type='SmoothL1Loss', beta=0.25, loss_weight=2.0)),

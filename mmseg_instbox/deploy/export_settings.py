@@ -85,27 +85,27 @@ class ExportSettings:
         yield 'classes', len(classes) > 1 and all(isinstance(each, str) for each in classes)
         yield 'palette', len(palette) == len(classes) and all(
             _are_numbers(each, 3, 0, 255) for each in palette)
-        yield 'thing_ids', len(ids) > 0 and _are_numbers(ids, len(ids), 0, len(classes) - 1, int)
+        yield 'thing_ids', len(ids) > 0 and _are_numbers(ids, len(ids), 0, len(classes) - 1, [int])
         yield 'thing_classes', list(meta['thing_classes']) == [classes[index] for index in ids]
         yield 'mean', _are_numbers(self.mean, 3)
         yield 'std', _are_numbers(self.std, 3, 1e-9)
         yield 'bgr_to_rgb', isinstance(self.bgr_to_rgb, bool)
         key, = set(padding) - {'value'}
         yield 'padding', _are_numbers([padding['value']], 1) and (
-            _are_numbers([padding[key]], 1, 1, 4096, int) if key == 'size_divisor' else
-            key == 'size' and _are_numbers(padding[key], 2, 1, 1e5, int))
+            _are_numbers([padding[key]], 1, 1, 4096, [int]) if key == 'size_divisor' else
+            key == 'size' and _are_numbers(padding[key], 2, 1, 1e5, [int]))
         yield 'resize', resize is None or (
             set(resize) == {'scale', 'keep_ratio'} and isinstance(resize['keep_ratio'], bool)
-            and _are_numbers(resize['scale'], 2, 1, 1e5, int))
+            and _are_numbers(resize['scale'], 2, 1, 1e5, [int]))
         yield 'test_cfg', isinstance(self.test_cfg, dict) and set(self.test_cfg) <= set(TEST_CFG)
         yield 'grouper', isinstance(self.grouper['type'], str)
 
 
 def _are_numbers(values: Any, count: int, low: float = -1e9, high: float = 1e9,
-                 *kinds: type) -> bool:
+                 kinds: Sequence[type] = (int, float)) -> bool:
     """Whether this is a list of ``count`` numbers from ``low`` to ``high``, of some types."""
     return isinstance(values, list) and len(values) == count and all(
-        type(each) in (kinds or (int, float)) and low <= each <= high for each in values)
+        type(each) in kinds and low <= each <= high for each in values)
 
 
 def resize_image(image: np.ndarray, settings: ExportSettings) -> np.ndarray:

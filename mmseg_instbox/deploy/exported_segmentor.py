@@ -26,8 +26,7 @@ class ExportedSegmentor(CellPredictor, BaseModel):
         dataset_meta (dict): ``classes``, ``thing_classes`` and ``palette``.
 
     Raises:
-        InvalidInputError: As :class:`.ExportedModel`, or for other options.
-        MissingFileError: As :class:`.ExportedModel`.
+        InstBoxError: As :class:`.ExportedModel`, or for other options.
     """
 
     def __init__(self, path: str | Path, device: str | None = None,
@@ -38,9 +37,9 @@ class ExportedSegmentor(CellPredictor, BaseModel):
         super().__init__(MODELS.build(dict(
             type='InstBoxDataPreProcessor', mean=settings.mean, std=settings.std,
             bgr_to_rgb=settings.bgr_to_rgb, pad_val=padding.pop('value'), test_cfg=padding)))
-        steps = [] if settings.resize is None else [dict(
-            type='Resize', scale=tuple(settings.resize['scale']),
-            keep_ratio=settings.resize['keep_ratio'])]
+        resize = settings.resize
+        steps = [] if resize is None else [
+            dict(type='Resize', scale=tuple(resize['scale']), keep_ratio=resize['keep_ratio'])]
         self.cfg = Config(dict(
             model=dict(grouper=settings.grouper, test_cfg=settings.test_cfg),
             test_pipeline=[dict(type='LoadInstImage'), *steps, dict(type='PackInstInputs')]))

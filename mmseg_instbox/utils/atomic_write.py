@@ -14,11 +14,8 @@ from ..errors import InvalidTypeError
 def replacing(path: str | Path, suffix: str = '') -> Iterator[Path]:
     """Give a temporary file in the same directory that replaces ``path`` when the block ends.
 
-    The directory is made if it is missing. If the block raises, the old file stays.
-
-    Args:
-        path: The file to replace.
-        suffix: Ending of the temporary file, for writers that choose a format by it.
+    The directory is made if it is missing. If the block raises, the old file stays. The temporary
+    file ends in ``suffix``, for writers that choose a format by it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

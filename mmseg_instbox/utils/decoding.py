@@ -60,18 +60,10 @@ def pil_to_bgr(image: Image.Image, name: str) -> np.ndarray:
 
 
 def array_to_bgr(array: np.ndarray, name: str) -> np.ndarray:
-    """Converts an array to what the network takes; ``name`` is for errors.
+    """Converts a uint8 array to (H, W, 3) uint8 BGR; ``name`` is for errors.
 
-    Args:
-        array: (H, W, 3) BGR, (H, W) or (H, W, 1) grey, or (H, W, 4) BGRA whose last channel is
-            dropped; uint8.
-        name: Of the image.
-
-    Returns:
-        np.ndarray: (H, W, 3) uint8 BGR.
-
-    Raises:
-        InvalidInputError: Another shape or type, or no pixels.
+    It is (H, W, 3) BGR, (H, W) or (H, W, 1) grey, or (H, W, 4) BGRA whose last channel is dropped.
+    Raises InvalidInputError for another shape or type, or no pixels.
     """
     if array.dtype != np.uint8 or array.ndim not in (2, 3) or array.size == 0:
         raise InvalidInputError(f'{name}: shape {array.shape} of {array.dtype}; expected (H, W, 3) '
@@ -105,12 +97,9 @@ def fetch_image(address: str, timeout: float = 20, max_bytes: int = 64 * 2**20) 
 class VideoFrames:
     """The frames of a video file, one after another.
 
-    Attributes:
-        total: Number of frames as the header says, None if it does not.
-        fps: Frames a second; 25 if the header does not say.
-
-    Raises:
-        InvalidInputError: OpenCV cannot open the file, or a frame has too many pixels.
+    ``total`` is their number as the header says, None if it does not; ``fps`` frames a second, 25
+    if the header does not say. Raises InvalidInputError if OpenCV cannot open the file, or a frame
+    has too many pixels.
     """
 
     def __init__(self, path: str | Path) -> None:

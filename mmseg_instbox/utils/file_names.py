@@ -15,14 +15,9 @@ _UNFIT = re.compile(r'[\x00-\x1f/\\:*?"<>|]')  # in names of files, on one syste
 def check_inside(name: str, source: str) -> str:
     """Checks that the name of a file stays below the folder that it is relative to.
 
-    Symbolic links below the folder are followed: the owner of the data has made them.
-
-    Args:
-        name: A relative path, as an annotation file gives it; returned unchanged.
-        source: Where the name is from, for the error message.
-
-    Raises:
-        InvalidInputError: It is absolute, a URL, too long, or has '..' or a control character.
+    Symbolic links below the folder are followed: the owner of the data has made them. Returns the
+    name. Raises InvalidInputError, which says that ``source`` names the file, if it is absolute, a
+    URL, too long, or has '..' or a control character.
     """
     path = PureWindowsPath(name)  # takes both kinds of slashes apart, and knows drives
     outside = path.drive or path.root or '..' in path.parts or '://' in name

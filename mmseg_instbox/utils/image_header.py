@@ -24,15 +24,10 @@ IMAGE_SUFFIXES = tuple(suffix for suffix, kind in sorted(Image.registered_extens
 
 
 def open_image(content: bytes | str | os.PathLike, name: str) -> Image.Image:
-    """Opens an image and checks its size; nothing is decoded.
+    """Opens an image, given as its bytes or path, and checks its size; nothing is decoded.
 
-    Args:
-        content: The bytes of the file, or its path.
-        name: What error messages call the image.
-
-    Raises:
-        InvalidInputError: It is not an image in one of ``FORMATS``.
-        TooLargeError: It has more pixels than the limit ``pixels`` of :mod:`.limits`.
+    Raises InvalidInputError, which calls the image ``name``, if it is in none of ``FORMATS``, and
+    TooLargeError if it has more pixels than the limit ``pixels`` of :mod:`.limits`.
     """
     source = io.BytesIO(content) if isinstance(content, bytes) else content
     largest = limit('pixels')

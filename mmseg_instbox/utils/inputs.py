@@ -65,10 +65,6 @@ class InputImages(Iterator[InputImage]):
     def __next__(self) -> InputImage:
         return next(self._images)
 
-    def __length_hint__(self) -> int:
-        """For ``operator.length_hint``; 0 if the number is unknown."""
-        return self.total or 0
-
 
 def read_inputs(inputs: Any) -> InputImages:
     """Yields the images of some inputs, one after another; nothing is read ahead.

@@ -46,14 +46,10 @@ class PageBackend:
     """Runs the network once for an image; groups, draws and exports its outputs many times.
 
     Args:
-        inferencer: An ``InstBoxInferencer``, or an object with its ``stream``, ``regroup``,
-            ``dataset_meta`` and ``model``.
+        inferencer: An ``InstBoxInferencer``.
         max_pixels: Images of more pixels are scaled down, see :func:`read_upload`.
         max_objects: Number of instances that are shown of an image, best score first.
         capacity: Number of images kept in memory; the one unused for longest is dropped first.
-
-    Raises:
-        InvalidInputError: A limit is below 1.
     """
 
     def __init__(self, inferencer: Any, max_pixels: int = 16_000_000, max_objects: int = 200,

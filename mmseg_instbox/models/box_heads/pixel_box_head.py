@@ -21,12 +21,8 @@ from ..task_modules.bootstrap_pixel_sampler import mean_weights
 def cell_boxes(sample: SegDataSample, grid_shape: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """Which cells ``(h, w)`` bool of a grid lie on an instance, and the boxes ``(M, 4)`` of these.
 
-    Args:
-        sample: With ``gt_inst_map`` ``(1, H, W)`` and ``gt_instances`` (``ids``, ``bboxes``).
-        grid_shape: ``(h, w)``.
-
-    Raises:
-        ValueError: An instance of the map that ``gt_instances`` does not list.
+    Reads ``gt_inst_map`` ``(1, H, W)`` and ``gt_instances`` (``ids``, ``bboxes``); raises a
+    ValueError for an instance of the map that the latter does not list.
     """
     ids = sample_at_cells(sample.gt_inst_map.data[0], grid_shape).long()
     valid = (ids != 0) & (ids != VOID)

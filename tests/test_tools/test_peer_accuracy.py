@@ -1,9 +1,10 @@
 """Training mmdet's models as ours is trained: what works without compiled operators."""
-import json
 from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import pytest
 import torch
+from mmengine.registry import HOOKS
 from mmengine.structures import InstanceData, PixelData
 from mmseg.structures import SegDataSample
 
@@ -42,7 +43,7 @@ def test_peers_have_our_backbone_categories_and_score_threshold(models, name):
 
 
 def test_a_peer_is_trained_as_ours_but_for_the_network(tool, tmp_path):
-    args = tool.parse_args(['mask-rcnn', '--iters', '50', '--minutes', '2.5', '--weights', 'w.pth',
+    args = tool.parse_args(['mask-rcnn', '--iters', '50', '--minutes', '2.5',
                             '--work-dir', str(tmp_path)])
     cfg, ours = tool.train_config(args), tool.load_config(tool.our_config())
     for key in ('batch_size', 'sampler'):
@@ -51,11 +52,11 @@ def test_a_peer_is_trained_as_ours_but_for_the_network(tool, tmp_path):
     assert cfg.val_dataloader.dataset == ours.val_dataloader.dataset
     assert cfg.val_evaluator == ours.val_evaluator and cfg.load_from is None
     assert cfg.model.detector.backbone.init_cfg == dict(
-        type='Pretrained', checkpoint='w.pth', prefix='backbone.')
+        type='Pretrained', checkpoint=tool.WEIGHTS, prefix='backbone.')
     for key in ('mean', 'std', 'bgr_to_rgb'):
         assert cfg.model.data_preprocessor[key] == ours.model.data_preprocessor[key]
-    assert cfg.custom_hooks == [dict(type='BudgetHook', iters=50, minutes=2.5)]
-    assert cfg.train_cfg.max_iters == 50 and cfg.param_scheduler == []
+    assert (cfg.train_cfg.max_iters, cfg.train_cfg.minutes) == (50, 2.5)
+    assert cfg.param_scheduler == []
     assert cfg.work_dir == str(tmp_path / 'mask-rcnn_50-iters_2.5-minutes')
 
 
@@ -74,76 +75,18 @@ def test_senseless_arguments_are_refused(tool, arguments, capsys):
     assert 'error:' in capsys.readouterr().err
 
 
-def make_runner(tmp_path, **info):
-    group = dict(lr=1.)
-    loop = SimpleNamespace(_max_iters=10**6, stop_training=False)
-    hub = SimpleNamespace(update_info=info.__setitem__, get_info=info.get)
-    return SimpleNamespace(iter=0, train_loop=loop, message_hub=hub, work_dir=str(tmp_path),
-                           optim_wrapper=SimpleNamespace(param_groups=[group])), group, info
-
-
-def step(hook, runner):
-    hook.before_train_iter(runner, 0)
-    hook.after_train_iter(runner, 0)
-    runner.iter += 1
-
-
-def test_the_learning_rate_rises_then_falls_with_the_iterations(tool, tmp_path):
-    runner, group, _ = make_runner(tmp_path)
-    hook, rates = tool.BudgetHook(iters=400), []
-    hook.before_train(runner)
-    for _ in range(400):
-        step(hook, runner)
-        rates.append(group['lr'])
-    assert rates[0] < 0.02 and max(rates) == max(rates[95:105])
-    assert rates[200] == pytest.approx(0.5**0.9) and 0 < rates[399] < 0.01
-
-
-def test_minutes_end_the_training_with_an_iteration_that_is_validated(tool, tmp_path, monkeypatch):
-    clock = iter(range(0, 10**6, 6))  # a step takes six seconds
-    monkeypatch.setattr(tool.time, 'perf_counter', lambda: next(clock))
-    runner, group, _ = make_runner(tmp_path)
-    hook = tool.BudgetHook(minutes=2)
-    hook.before_train(runner)
-    for _ in range(20):
-        step(hook, runner)
-    assert runner.train_loop._max_iters == 10**6 and hook.progress == 1
-    step(hook, runner)
-    assert runner.train_loop._max_iters == 21 and group['lr'] == 0
-
-
-def test_a_resumed_run_goes_on_with_its_budget(tool, tmp_path):
-    runner, _, info = make_runner(tmp_path)
-    first = tool.BudgetHook(iters=10)
-    first.before_train(runner)
-    for _ in range(4):
-        step(first, runner)
-    resumed, group, _ = make_runner(tmp_path, **info)
-    group.update(initial_lr=1., lr=0.1)
-    second = tool.BudgetHook(iters=10)
-    second.before_train(resumed)
-    assert second.state == first.state and second.progress == 0.4
-    assert group['initial_lr'] == 1
-
-
-def test_training_stops_when_the_best_validation_is_a_quarter_of_the_budget_old(tool, tmp_path):
-    runner, _, _ = make_runner(tmp_path)
-    hook = tool.BudgetHook(iters=100)
-    hook.before_train(runner)
-    stopped = []
-    for score in (0.1, 0.3, 0.2, 0.3):
-        for _ in range(10):
-            step(hook, runner)
+def test_a_training_is_budgeted_and_stops_when_it_gets_no_better(tool, tmp_path):
+    args = tool.parse_args(['mask-rcnn', '--minutes', '240', '--work-dir', str(tmp_path)])
+    cfg = tool.train_config(args)
+    assert cfg.train_cfg == dict(
+        type='BudgetTrainLoop', max_iters=10**6, minutes=240, validations=16)
+    hook, = (HOOKS.build(each) for each in cfg.custom_hooks)
+    runner = SimpleNamespace(train_loop=SimpleNamespace(stop_training=False), logger=MagicMock())
+    for score in (0., 0.1, 0.3, 0.2, 0.3, 0.2):
         hook.after_val_epoch(runner, {'APr_0.5': score})
-        stopped.append(runner.train_loop.stop_training)
-    step(hook, runner)
-    assert stopped == [False] * 4
-    for _ in range(5):
-        step(hook, runner)
-    hook.after_val_epoch(runner, {'APr_0.5': 0.3})
+        assert not runner.train_loop.stop_training
+    hook.after_val_epoch(runner, {'APr_0.5': 0.3})  # a quarter of the validations later
     assert runner.train_loop.stop_training
-    kept = json.loads((tmp_path / 'budget.json').read_text())
-    assert kept['best'] == 0.3 and kept['best_iteration'] == 20 and kept['iterations'] == 46
 
 
 def test_bands_around_objects_are_no_areas_of_void(models):
@@ -203,23 +146,21 @@ def test_samples_become_mmdets_with_boxes_masks_and_void(models):
 def test_rows_say_how_long_a_peer_was_trained(tool, tmp_path):
     folder = tmp_path / 'mask-rcnn_5000-iters'
     folder.mkdir()
-    (folder / 'budget.json').write_text(json.dumps(
-        dict(iterations=3000, seconds=9000., best=0.4, best_iteration=2500, best_progress=0.5)))
+    (folder / 'training.json').write_text('{"iterations": 3000, "minutes": 150}')
+    (folder / 'best_APr_0.5_iter_2500.pth').touch()
     assert tool.describe_run(folder) == dict(model='Mask R-CNN, MobileNetV2-FPN', iterations=3000,
                                              minutes=150, best_at=2500)
-    assert tool.describe_run(tmp_path / 'ours') == dict(model='ours')
-    assert tool.best_weights(folder) is None
-    (folder / 'best_APr_0.5_iter_2500.pth').touch()
-    assert tool.best_weights(folder).name == 'best_APr_0.5_iter_2500.pth'
+    assert tool.describe_run(tmp_path / 'ours') == {}
 
 
-def test_goals_are_over_the_more_accurate_peer(tool):
-    rows = [dict(model='ours', val_official_AP50=0.6, over_ours=1.),
-            dict(model='a', val_official_AP50=0.4, over_ours=8.),
-            dict(model='b', val_official_AP50=0.5, over_ours=4.)]
-    accuracy, speed = tool.goals(rows)
-    assert accuracy.value == pytest.approx(1.2) and speed.value == 0.25 and speed.met()
-    assert [goal.value for goal in tool.goals(rows[:1])] == [None, None]
+def test_figures_are_over_the_more_accurate_peer(tool):
+    rows = [dict(model='ours', val_official_AP50=0.6, ms=1., over_ours=1.),
+            dict(model='a', val_official_AP50=0.4, ms=8., over_ours=8.),
+            dict(model='b', val_official_AP50=0.5, ms=4., over_ours=4.)]
+    accuracy, speed = tool.figures(rows)
+    assert accuracy.ratio == pytest.approx(1.2) and accuracy.peer == 0.5
+    assert speed.ratio == 0.25 and speed.row()['goal'].endswith(', met')
+    assert tool.figures(rows[:1]) == []
 
 
 def test_it_says_that_operators_are_missing(tool, monkeypatch):

@@ -1,32 +1,29 @@
 """What the benchmark scripts share: options, runs that take turns, peak memory, tables and JSON.
 
-A script next to this one starts with ``import common`` and has this shape::
-
-    parser = common.make_parser(__doc__, 'name')       # --out, --threads, --device, --repeats
-    args = common.parse(parser, quick=dict(images=2))  # --quick: these are then the defaults
-    times = common.alternate({'ours': ours, 'theirs': theirs}, args.repeats, args.device)
-    rows = common.compare(times, 'model', 'ours_over_it')
-    common.finish('name', args, rows, figure='ms',
-                  goals=[common.Goal('ours over theirs', 'at most', 0.8, rows[1]['ours_over_it'])])
-
-The keys of a row are the titles of a table's columns, with ``_`` for a space.
+A script next to this one begins with ``import common``, parses its command line with
+:func:`make_parser` and :func:`parse`, times what it compares with :func:`alternate`, makes rows of
+the times with :func:`compare` and ends with :func:`finish`. The keys of a row are the titles of a
+table's columns, with ``_`` for a space.
 """
 import argparse
 import os
 import platform
-import resource
 import shlex
-import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from mmengine.structures import InstanceData, PixelData
+from mmseg.structures import SegDataSample
 
+from mmseg_instbox.datasets.instance_maps import object_boxes
 from mmseg_instbox.utils import write_json
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,36 +33,32 @@ DEMO = 'instbox_deeplabv3-mobilenet-v2-d16_1xb8-5k_voc-plus-416x416'  # the mode
 MODEL = f'Model: `{DEMO}`, the one in `demo/`.'
 
 
-class Ratio(NamedTuple):
-    """Median and quartiles of the ratios of runs in the same round."""
-    median: float
-    low: float
-    high: float
+class Figure(NamedTuple):
+    """A figure, what it is compared with, and its goal.
 
-
-class Goal(NamedTuple):
-    """A figure and its goal; ``sense`` is 'at most', 'at least' or 'under'.
-
-    ``value`` is the measured figure, None if it was not measured.
+    ``ours`` is None if it was not measured; ``ratio`` is ours over the peer's. The goal is one of
+    the ratio, or of ``ours`` without a peer.
     """
-    figure: str
-    sense: str
-    limit: float
-    value: float | None
+    what: str
+    ours: float | None = None
     unit: str = ''
+    peer: float | None = None
+    ratio: float | None = None
+    at_most: float | None = None
+    at_least: float | None = None
 
-    def met(self) -> bool | None:
-        """Returns whether the goal is met, None if the figure was not measured."""
-        if self.value is None:
-            return None
-        if self.sense == 'at least':
-            return self.value >= self.limit
-        return self.value < self.limit if self.sense == 'under' else self.value <= self.limit
-
-    def __str__(self) -> str:
-        outcome = {True: 'met', False: 'not met', None: 'not run'}[self.met()]
-        return (f'{self.figure}: {show(self.value)}{self.unit}; goal {self.sense} '
-                f'{show(self.limit)}{self.unit}, {outcome}')
+    def row(self) -> dict[str, Any]:
+        """Makes a row of a table."""
+        value, goal = self.ours if self.ratio is None else self.ratio, None
+        for sense, limit, sign in (('most', self.at_most, 1), ('least', self.at_least, -1)):
+            if limit is not None:
+                goal = f'at {sense} {show(limit)}'
+                if value is not None:
+                    goal += f', {"" if value * sign <= limit * sign else "not "}met'
+        ours, peer = (each if each is None else f'{show(each)} {self.unit}'.rstrip()
+                      for each in (self.ours, self.peer))
+        return dict(what=self.what, ours=ours or 'not measured', peer=peer, ratio=self.ratio,
+                    goal=goal)
 
 
 def make_parser(doc: str, name: str, repeats: int | None = 9, threads: int | None = None,
@@ -79,7 +72,7 @@ def make_parser(doc: str, name: str, repeats: int | None = 9, threads: int | Non
         description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--out', type=Path, default=Path(f'work_dirs/benchmarks/{name}.json'),
                         help='JSON file for the figures (default: %(default)s)')
-    parser.add_argument('--threads', type=positive,
+    parser.add_argument('--threads', type=int,
                         default=threads or min(2, os.cpu_count() or 1),
                         help='threads of torch (default: %(default)s)')
     parser.set_defaults(device='cpu')
@@ -87,28 +80,19 @@ def make_parser(doc: str, name: str, repeats: int | None = 9, threads: int | Non
         parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu',
                             help='default: %(default)s')
     if repeats:
-        parser.add_argument('--repeats', type=positive, default=repeats,
+        parser.add_argument('--repeats', type=int, default=repeats,
                             help='rounds, in each of which every contestant runs once '
                                  '(default: %(default)s)')
     return parser
 
 
-def positive(text: str) -> int:
-    """Parses a whole number from 1 on, as a ``type`` of argparse."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f'{text} is not at least 1')
-    return value
-
-
-def parse(parser: argparse.ArgumentParser, arguments: Sequence[str] | None = None,
-          quick: Mapping[str, Any] | None = None) -> argparse.Namespace:
-    """Parses the command line, with ``quick`` as defaults if it has ``--quick``; sets threads."""
-    if quick is not None:
-        parser.add_argument('--quick', action='store_true',
-                            help='smallest possible run, to check that the script works')
+def parse(parser: argparse.ArgumentParser, quick: Mapping[str, Any],
+          arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parses the command line; with ``--quick``, ``quick`` are the defaults. Sets the threads."""
+    parser.add_argument('--quick', action='store_true',
+                        help='smallest possible run, to check that the script works')
     args = parser.parse_args(arguments)
-    if quick is not None and args.quick:
+    if args.quick:
         parser.set_defaults(**dict(threads=1, repeats=1) | dict(quick))
         args = parser.parse_args(arguments)
     if args.device.startswith('cuda') and not torch.cuda.is_available():
@@ -117,46 +101,60 @@ def parse(parser: argparse.ArgumentParser, arguments: Sequence[str] | None = Non
     return args
 
 
+def plain(node: Any, **values: Any) -> Any:
+    """Copies a nested config without pretrained weights, with BN for SyncBN and these values."""
+    if isinstance(node, dict):
+        return {key: values.get(key, plain(value, **values)) for key, value in node.items()
+                if key not in ('pretrained', 'init_cfg')}
+    if isinstance(node, list | tuple):
+        return type(node)(plain(each, **values) for each in node)
+    return 'BN' if node == 'SyncBN' else node
+
+
+def truth(seg_map: np.ndarray, inst_map: np.ndarray) -> SegDataSample:
+    """Packs ground truth, category and instance map (H, W), as our data preprocessor gives it."""
+    inst_map = inst_map.astype(np.int32)
+    ids, boxes = object_boxes(inst_map)
+    sample = SegDataSample()
+    sample.gt_sem_seg = PixelData(data=torch.from_numpy(seg_map.astype(np.int64))[None])
+    sample.gt_inst_map = PixelData(data=torch.from_numpy(inst_map)[None])
+    sample.gt_instances = InstanceData(
+        ids=torch.from_numpy(ids), bboxes=torch.from_numpy(boxes),
+        labels=torch.tensor([int(seg_map[inst_map == each].min()) - 1 for each in ids]))
+    return sample
+
+
 def machine(device: str = 'cpu') -> str:
     """Describes the machine in a line: GPU, processor, memory, threads and versions."""
-    parts, info = [], Path('/proc/cpuinfo')
-    if device.startswith('cuda'):
-        parts.append(torch.cuda.get_device_name(device))
-    if info.is_file():
-        parts += [line.split(':', 1)[1].strip() for line in info.read_text().splitlines()
-                  if line.startswith('model name')][:1]
+    cpuinfo = Path('/proc/cpuinfo')
+    text = cpuinfo.read_text() if cpuinfo.is_file() else ''
+    names = [line.partition(': ')[2] for line in text.splitlines() if line.startswith('model name')]
     memory = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
-    parts += [f'{os.cpu_count()} cores', f'{memory / 2**30:.0f} GiB of memory']
-    return ', '.join([*parts, f'{torch.get_num_threads()} threads',
-                      f'Python {platform.python_version()}', f'torch {torch.__version__}'])
+    return ', '.join([
+        *([torch.cuda.get_device_name(device)] if device.startswith('cuda') else []), *names[:1],
+        f'{os.cpu_count()} cores', f'{memory / 2**30:.0f} GiB of memory',
+        f'{torch.get_num_threads()} threads', f'Python {platform.python_version()}',
+        f'torch {torch.__version__}'])
 
 
-def median(values: Sequence[float]) -> float:
-    """Returns the median as a float."""
-    return float(statistics.median(values))
-
-
-def ratio(of: Sequence[float], over: Sequence[float]) -> Ratio:
-    """Returns the ratio of two contestants, from the runs of each round of :func:`alternate`."""
-    ratios = [a / b for a, b in zip(of, over, strict=True)]
-    if len(ratios) == 1:
-        return Ratio(*ratios * 3)
-    low, middle, high = statistics.quantiles(ratios, n=4, method='inclusive')
-    return Ratio(middle, low, high)
+def ratios(of: Sequence[float], over: Sequence[float]) -> list[float]:
+    """Returns the ratio of two contestants in each round of :func:`alternate`."""
+    return [a / b for a, b in zip(of, over, strict=True)]
 
 
 def compare(times: Mapping[str, Sequence[float]], title: str, name: str,
             over_first: bool = False) -> list[dict[str, Any]]:
     """Makes a row for each contestant of :func:`alternate`, with the ratio of the first one to it.
 
-    ``title`` and ``name`` are the columns of contestant and ratio; with ``over_first`` the ratio is
-    the contestant's over the first one's.
+    ``title`` and ``name`` are the columns of contestant and ratio, the median over the rounds; with
+    ``over_first`` the ratio is the contestant's over the first one's.
     """
     first, rows = next(iter(times.values())), []
     for contestant, values in times.items():
-        found = ratio(values, first) if over_first else ratio(first, values)
-        rows.append({title: contestant, 'ms': median(values), name: found.median,
-                     'quartiles': f'{found.low:.2f} to {found.high:.2f}'})
+        found = ratios(values, first) if over_first else ratios(first, values)
+        low, high = np.percentile(found, (25, 75))
+        rows.append({title: contestant, 'ms': median(values), name: median(found),
+                     'quartiles': f'{low:.2f} to {high:.2f}'})
     return rows
 
 
@@ -170,19 +168,17 @@ def milliseconds(work: Callable[[], Any], device: str = 'cpu') -> float:
     return (time.perf_counter() - begin) * 1e3
 
 
-def alternate(contestants: Mapping[str, Callable[[], Any]], repeats: int, device: str = 'cpu',
-              warm_up: int = 2) -> dict[str, list[float]]:
+def alternate(contestants: Mapping[str, Callable[[], Any]], repeats: int,
+              device: str = 'cpu') -> dict[str, list[float]]:
     """Times contestants in turn (a, b, a, b, ...), so that other load slows all of them.
 
-    Returns the milliseconds of each in ``repeats`` rounds, which follow ``warm_up`` others.
+    Returns the milliseconds of each in ``repeats`` rounds, which follow one to warm up.
     """
     times: dict[str, list[float]] = {name: [] for name in contestants}
-    for turn in range(warm_up + repeats):
+    for _ in range(1 + repeats):
         for name, work in contestants.items():
-            elapsed = milliseconds(work, device)
-            if turn >= warm_up:
-                times[name].append(elapsed)
-    return times
+            times[name].append(milliseconds(work, device))
+    return {name: values[1:] for name, values in times.items()}
 
 
 def alternate_over(items: Sequence[Any], ways: Mapping[str, Callable[[Any], Any]], repeats: int,
@@ -191,51 +187,48 @@ def alternate_over(items: Sequence[Any], ways: Mapping[str, Callable[[Any], Any]
     times: dict[str, list[float]] = {name: [] for name in ways}
     for item in items:
         calls = {name: partial(way, item) for name, way in ways.items()}
-        for name, values in alternate(calls, repeats, device, warm_up=1).items():
+        for name, values in alternate(calls, repeats, device).items():
             times[name] += values
     return times
 
 
 def peak_memory(device: str = 'cpu') -> float:
-    """Returns the most memory in MiB that this process has held, on a GPU that of its tensors."""
+    """Returns the most memory in MiB that this process has held, on a GPU that of its tensors.
+
+    On a CPU it needs Linux.
+    """
     if device.startswith('cuda'):
         return torch.cuda.max_memory_allocated() / MIB
     status = Path('/proc/self/status')  # ru_maxrss also counts the process that started this one
-    if status.is_file():
-        return int(status.read_text().split('VmHWM:')[1].split()[0]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MIB  # bytes on macOS
+    return int(status.read_text().split('VmHWM:')[1].split()[0]) / 1024
 
 
 def run_script(script: str | Path, *arguments: object,
                variables: Mapping[str, str] | None = None) -> str:
     """Runs Python with these arguments in a fresh process and returns what it prints.
 
-    Raises:
-        RuntimeError: The process failed; with the end of its output.
+    Raises RuntimeError with the end of its output if it failed.
     """
     command = [sys.executable, str(script), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment(variables))
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=environment() | dict(variables or {}))
     if done.returncode:
         raise RuntimeError(f'{shlex.join(command)} failed with exit code {done.returncode}:\n'
                            f'{(done.stdout + done.stderr)[-2000:]}')
     return done.stdout
 
 
-def environment(variables: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Returns environment variables of a process that finds this package, and others."""
+def environment() -> dict[str, str]:
+    """Returns environment variables of a process that finds this package."""
     paths = [str(ROOT), *filter(None, [os.environ.get('PYTHONPATH')])]
-    return dict(os.environ, PYTHONPATH=os.pathsep.join(paths)) | dict(variables or {})
+    return dict(os.environ, PYTHONPATH=os.pathsep.join(paths))
 
 
 def show(value: Any) -> str:
     """Formats a cell of a table: three digits of a number, a dash for None."""
-    if value is None:
-        return '-'
     if isinstance(value, float):
-        size = abs(value)
-        places = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 or size == 0 else 3
-        return f'{value:.{places}f}' if size >= 0.1 or size == 0 else f'{value:.3g}'
-    return str(value)
+        return f'{value:.0f}' if abs(value) >= 99.95 else f'{value:#.3g}'
+    return '-' if value is None else str(value)
 
 
 def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -247,46 +240,23 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def finish(name: str, args: argparse.Namespace, rows: Sequence[Mapping[str, Any]], *,
-           figure: str | None = None, goals: Sequence[Goal] = (), note: str = '',
-           tables: Mapping[str, Sequence[Mapping[str, Any]]] | None = None) -> Path:
+           figures: Sequence[Figure] = (), note: str = '',
+           tables: Mapping[str, Sequence[Mapping[str, Any]]] | None = None) -> None:
     """Prints the tables and writes the JSON file that ``report.py`` reads.
 
-    Args:
-        name: The benchmark's name.
-        args: Parsed arguments; all but ``out`` are the settings.
-        rows: The main table.
-        figure: Key of the rows' main figure.
-        goals: Figures with a goal.
-        note: Sentences for the report about how it was measured.
-        tables: More tables by title.
+    ``rows`` are the main table, ``tables`` others by title. The first one of ``figures``, which are
+    comparisons and goals, is in the page's first table; ``note`` are sentences for the page.
     """
-    extra = dict(tables or {})
-    for title, more in {'': rows, **extra}.items():
+    tables = dict(tables or {})
+    for title, more in {'': rows, **tables, 'Figures': [each.row() for each in figures]}.items():
         print(*filter(None, [title, markdown(more)]), sep='\n')
-    print(*goals, sep='\n')
-    settings = {key: portable(value) for key, value in vars(args).items() if key != 'out'}
-    content = dict(
-        benchmark=name, machine=machine(args.device), device=args.device, command=command_line(),
-        settings=settings, rows=rows, figure=figure, note=note, tables=extra,
-        goals=[goal._asdict() for goal in goals])
-    file = write_json(content, args.out)
-    print(f'{machine(args.device)}\nThe figures are in {file}')
-    return file
-
-
-def command_line() -> str:
-    """Returns this script's command, relative to the repository's root, without ``--out``."""
-    script, arguments = Path(sys.argv[0]).resolve(), list(sys.argv[1:])
+    arguments = list(sys.argv[1:])
     if '--out' in arguments:
         place = arguments.index('--out')
         del arguments[place:place + 2]
-    return shlex.join(['python', portable(script), *arguments])
-
-
-def portable(value: Any) -> Any:
-    """Converts a setting to JSON; paths below the root become relative to it."""
-    if isinstance(value, list | tuple):
-        return [portable(each) for each in value]
-    if isinstance(value, Path | str):
-        return str(value).replace(f'{ROOT}{os.sep}', '')
-    return value
+    command = shlex.join(['python', f'tools/benchmarks/{name}.py', *arguments])
+    file = write_json(dict(
+        benchmark=name, machine=machine(args.device), note=note,
+        command=command.replace(f'{ROOT}{os.sep}', ''), rows=rows, tables=tables,
+        figures=[each._asdict() for each in figures]), args.out)
+    print(f'{machine(args.device)}\nThe figures are in {file}')

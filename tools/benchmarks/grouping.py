@@ -1,15 +1,15 @@
-"""Groupers on true boxes that are blurred and disturbed.
+"""Groupers on true boxes that are blurred and disturbed, so that only grouping is measured.
 
-Categories are the true ones, and so are the boxes of the cells at stride 8, so that only grouping
-is measured. Boxes are made like those of a network: blurred across the borders of touching objects
-(Gaussian with sigma in cells, inside the foreground of the category, normalised by the blurred
-foreground), plus smooth noise (white noise blurred with sigma 2 cells, then of unit variance) times
-a share of the object's own width or height. For each grouper and level of noise: F1 at mask IoU
-above 0.5, PQ, and the median times of an image on one thread, to group the cells and then to draw
-masks at the image's size; of a few calls for each image the fastest counts.
+Categories are the true ones. The true boxes of the cells at stride 8 are blurred across the borders
+of touching objects (Gaussian with sigma in cells, inside the foreground of the category, normalised
+by it) and disturbed by smooth noise (white noise blurred with sigma 2 cells, then of unit variance)
+times a share of the object's own width or height. For each grouper and level of noise: F1 at mask
+IoU above 0.5, PQ, and the median times of an image on one thread, to group the cells and then to
+draw masks at the image's size; of a few calls for each image the fastest counts.
 """
 import argparse
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from inspect import isclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -40,9 +40,9 @@ REPEATS = 5
 
 
 class Scene(NamedTuple):
-    """The truth of an image: maps (H, W) and their cells (h, w), int64; the cells' boxes (4, h, w).
+    """The truth of an image: maps (H, W), 0 or void without object, and its cells, (h, w).
 
-    ``categories`` is 0 and ``objects`` is 0 or 255 wherever there is no object.
+    ``cell_categories`` is int64, ``boxes`` (4, h, w) float64.
     """
     categories: Tensor
     objects: Tensor
@@ -63,33 +63,29 @@ def parse_args() -> argparse.Namespace:
                         help="a data set in VOC's layout (default: %(default)s)")
     parser.add_argument('--lists', nargs='+', default=['train_coco', 'val_coco'],
                         help='lists in ImageSets/Segmentation (default: %(default)s)')
-    parser.add_argument('--max-images', type=common.positive, default=120,
+    parser.add_argument('--max-images', type=int, default=120,
                         help='drawn at random from the lists (default: %(default)s)')
     parser.add_argument('--groupers', nargs='+', default=registered_groupers(), metavar='NAME',
                         choices=registered_groupers(), help='default: %(default)s')
     parser.add_argument('--options', nargs='+', action=DictAction, default={}, metavar='NAME=VALUE',
                         help='arguments of the groupers, such as num_smooth=0')
-    parser.add_argument('--stride', type=common.positive, default=8, help='pixels of a cell')
+    parser.add_argument('--stride', type=int, default=8, help='pixels of a cell')
     return common.parse(parser, quick=dict(max_images=2, stride=2))
 
 
-def choose_images(root: Path, lists: Sequence[str], max_images: int) -> list[str]:
-    """Returns the names of at most ``max_images`` images of the lists, always the same ones."""
+def load_scenes(root: Path, lists: Sequence[str], max_images: int, stride: int) -> list[Scene]:
+    """Reads at most ``max_images`` images of the lists, always the same ones."""
     folder = root / 'ImageSets' / 'Segmentation'
     names = [name for part in lists for name in read_list(folder / f'{part}.txt')]
     count = min(max_images, len(names))
     chosen = np.random.default_rng(0).choice(len(names), count, replace=False)
-    return [names[index] for index in sorted(chosen)]
-
-
-def load_scene(root: Path, name: str, stride: int) -> Scene:
-    """Reads the masks of an image and gives each cell the box of its object."""
-    return make_scene(*(read_mask(str(root / VOC_FOLDERS[part] / f'{name}.png'), 'mask')
-                        for part in ('seg_map_path', 'inst_map_path')), stride)
+    return [make_scene(*(read_mask(str(root / VOC_FOLDERS[part] / f'{names[index]}.png'), 'mask')
+                         for part in ('seg_map_path', 'inst_map_path')), stride)
+            for index in sorted(chosen)]
 
 
 def make_scene(seg_map: np.ndarray, inst_map: np.ndarray, stride: int) -> Scene:
-    """Samples the cells of a category mask and an instance mask, both (H, W) int32."""
+    """Gives each cell of a category mask and an instance mask, (H, W) int32, its object's box."""
     inst_map = np.where(seg_map == VOID, VOID, inst_map)
     seg_map = np.where((inst_map == 0) | (inst_map == VOID), 0, seg_map)
     grid = tuple(-(-size // stride) for size in seg_map.shape)
@@ -103,11 +99,7 @@ def make_scene(seg_map: np.ndarray, inst_map: np.ndarray, stride: int) -> Scene:
 def disturb(scene: Scene, sigma: float, noise: float, rng: np.random.Generator) -> np.ndarray:
     """Returns the scene's boxes (4, h, w), blurred across objects of a category and disturbed.
 
-    Args:
-        scene: The truth of an image.
-        sigma: Of the blur, in cells; 0 for none.
-        noise: Standard deviation of the noise, as a share of the object's width or height.
-        rng: Draws the noise.
+    ``sigma`` of the blur is in cells, ``noise`` a share of the object's width or height.
     """
     boxes = scene.boxes.copy()
     for category in np.unique(scene.cell_categories[scene.cell_categories > 0]) if sigma else ():
@@ -135,8 +127,7 @@ def steps(grouper: BaseGrouper, scene: Scene, boxes: np.ndarray, num_categories:
 def match(masks: Tensor, scene: Scene) -> tuple[int, float, int, int]:
     """Counts matches, the sum of their IoU, predictions and objects; void does not count.
 
-    Regions overlap neither among the predictions nor among the objects, so that at most one of each
-    has an IoU above 0.5 with another.
+    Neither predictions nor objects overlap: at most one of each has an IoU above 0.5 with another.
     """
     ids = scene.objects.unique()
     ids = ids[(ids != 0) & (ids != VOID)]
@@ -146,23 +137,20 @@ def match(masks: Tensor, scene: Scene) -> tuple[int, float, int, int]:
     return len(hits), float(hits.sum()), int(kept.sum()), len(ids)
 
 
-def group_scene(grouper: BaseGrouper, scene: Scene, boxes: np.ndarray) -> tuple[float, ...]:
-    """Returns what :func:`match` counts, and the milliseconds on the grid and for the masks."""
-    group, draw = steps(grouper, scene, boxes, max(int(scene.cell_categories.max()) + 1, 2))
-    groups = group()
-    times = [min(common.milliseconds(work) for _ in range(REPEATS))
-             for work in (group, lambda: draw(groups))]
-    return *match(draw(groups).masks, scene), *times
-
-
 def run_grouper(grouper: BaseGrouper, scenes: Sequence[Scene],
                 boxes: Sequence[np.ndarray]) -> dict[str, float]:
     """Returns F1, PQ and the median milliseconds of an image on the grid and for its masks."""
-    results = [group_scene(grouper, *pair) for pair in zip(scenes, boxes, strict=True)]
-    counts = np.array([result[:4] for result in results]).sum(axis=0)
-    times = np.median([result[4:] for result in results], axis=0)
-    matches, iou, mean_number = counts[0], counts[1], max((counts[2] + counts[3]) / 2, 0.5)
-    return dict(F1=matches / mean_number, PQ=iou / mean_number, ms_grid=times[0], ms_masks=times[1])
+    counts, times = [], []
+    for scene, field in zip(scenes, boxes, strict=True):
+        group, draw = steps(grouper, scene, field, max(int(scene.cell_categories.max()) + 1, 2))
+        groups = group()
+        counts.append(match(draw(groups).masks, scene))
+        times.append([min(common.milliseconds(work) for _ in range(REPEATS))
+                      for work in (group, partial(draw, groups))])
+    matches, iou, predictions, objects = np.sum(counts, axis=0)
+    grid, masks = np.median(times, axis=0)
+    mean_number = max((predictions + objects) / 2, 0.5)
+    return dict(F1=matches / mean_number, PQ=iou / mean_number, ms_grid=grid, ms_masks=masks)
 
 
 def benchmark(groupers: Sequence[dict], scenes: Sequence[Scene]) -> Iterator[dict]:
@@ -178,10 +166,9 @@ def benchmark(groupers: Sequence[dict], scenes: Sequence[Scene]) -> Iterator[dic
 def main() -> None:
     args = parse_args()
     cv2.setNumThreads(0)
-    names = choose_images(args.data_root, args.lists, args.max_images)
-    scenes = [load_scene(args.data_root, name, args.stride) for name in names]
+    scenes = load_scenes(args.data_root, args.lists, args.max_images, args.stride)
     rows = list(benchmark([dict(type=name, **args.options) for name in args.groupers], scenes))
-    common.finish('grouping', args, rows, figure='ms_grid', note=f'{len(names)} images.')
+    common.finish('grouping', args, rows, note=f'{len(scenes)} images.')
 
 
 if __name__ == '__main__':

@@ -3,15 +3,16 @@
 In the first table three ways take turns on the same prepared images: all of ours; our category
 network alone (backbone and category head) with the full-size category map made as ours, with logits
 interpolated once and only at the borders of categories; and the same made as mmseg does it, with
-logits interpolated to the input, then to the image. The second table has the median of each stage
-of InstBoxInferencer.
+logits interpolated to the input, then to the image. The second table has the median of each stage.
 """
 import argparse
 import contextlib
 import copy
-import time
 from collections import defaultdict
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 from unittest import mock
 
@@ -29,35 +30,33 @@ from mmseg_instbox.models.segmentors.inst_box_segmentor import category_logits
 from mmseg_instbox.utils import inputs
 
 VOC = common.ROOT / 'data' / 'voc_mini' / 'VOCdevkit' / 'VOC2012'
+MAX_IMAGES = 30  # evenly spread over those at hand
 
 
 def parse_args() -> argparse.Namespace:
     parser = common.make_parser(__doc__, 'inference', repeats=3)
     parser.add_argument('--images', type=Path, nargs='+',
                         help='files; default: those of val in data/voc_mini, else demo/samples')
-    parser.add_argument('--max-images', type=common.positive, default=30,
-                        help='evenly spread over the images (default: %(default)s)')
-    return common.parse(parser, quick=dict(
-        images=[common.SAMPLES / 'chelsea.jpg'], max_images=1))
+    return common.parse(parser, quick=dict(images=[common.SAMPLES / 'chelsea.jpg']))
 
 
-def choose_images(args: argparse.Namespace) -> list[str]:
-    """Returns the files to predict."""
+def choose_images(files: list[Path] | None) -> list[str]:
+    """Returns the files to predict, of those that are given or of the default ones."""
     names = VOC / 'ImageSets' / 'Segmentation' / 'val.txt'
-    files = args.images or sorted(common.SAMPLES.glob('*.jpg'))
-    if args.images is None and names.is_file():
+    if not files and names.is_file():
         files = [VOC / 'JPEGImages' / f'{name}.jpg' for name in sorted(names.read_text().split())]
-    step = max(len(files) // args.max_images, 1)
-    return [str(file) for file in files[::step][:args.max_images]]
+    files = files or sorted(common.SAMPLES.glob('*.jpg'))
+    step = max(len(files) // MAX_IMAGES, 1)
+    return [str(file) for file in files[::step][:MAX_IMAGES]]
 
 
 def by_stage(inferencer: InstBoxInferencer, files: list[str], repeats: int) -> list[dict]:
     """Makes a row for each stage with its median milliseconds of an image and its share."""
     times = [time_stages(inferencer, file) for file in [files[0], *files * repeats]][1:]
-    total = common.median([sum(each.values()) for each in times])
+    total = median([sum(each.values()) for each in times])
     rows = []
     for stage in times[0]:
-        ms = common.median([each[stage] for each in times])
+        ms = median([each[stage] for each in times])
         rows.append(dict(stage=stage, ms=ms, share=f'{ms / total:.1%}'))
     return [*rows, dict(stage='all', ms=total, share='')]
 
@@ -75,33 +74,26 @@ def time_stages(inferencer: InstBoxInferencer, file: str) -> dict[str, float]:
         'backbone': (model, 'extract_feat'), 'category head': (model.decode_head, 'forward'),
         'box head': (model.box_head, 'predict'),
         'category map': (cell_predictor, 'best_categories'),
-        'grouping': (type(model.grouper), 'group_cells'),
+        'grouping': (model.grouper, 'group_cells'),
         'masks': (base_grouper, 'draw_instances'),
     }
 
-    def watch(stage: str, owner: Any, name: str) -> mock._patch:
-        original = getattr(owner, name)
-
-        def watched(*args: Any, **kwargs: Any) -> Any:
-            results: list = []
-            times[stage] += common.milliseconds(
-                lambda: results.append(original(*args, **kwargs)), device)
-            return results[0]
-
-        return mock.patch.object(owner, name, watched)
+    def timed(stage: str, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        results: list = []
+        times[stage] += common.milliseconds(lambda: results.append(work(*args, **kwargs)), device)
+        return results[0]
 
     with contextlib.ExitStack() as stack:
-        for stage, place in stages.items():
-            stack.enter_context(watch(stage, *place))
-        begin = time.perf_counter()
-        sample, = inferencer.stream(file)
-        whole = (time.perf_counter() - begin) * 1e3
+        for stage, (owner, name) in stages.items():
+            stack.enter_context(mock.patch.object(
+                owner, name, partial(timed, stage, getattr(owner, name))))
+        sample, = timed('all', lambda: list(inferencer.stream(file)))
+    whole = times.pop('all')
     if missing := set(stages) - set(times):
         raise RuntimeError(f'These stages were not called: {sorted(missing)}')
     times['between these'] = whole - sum(times.values())
     things = inferencer.dataset_meta['thing_classes']
-    times['encoding (run lengths)'] = common.milliseconds(
-        lambda: to_record(JobInput(file, 0, 0), sample, things))
+    timed('encoding (run lengths)', to_record, JobInput(file, 0, 0), sample, things)
     return times
 
 
@@ -133,7 +125,7 @@ def prepare(inferencer: InstBoxInferencer, files: list[str]) -> list[dict]:
 def main() -> None:
     args = parse_args()
     inferencer = InstBoxInferencer(device=args.device, show_progress=False)
-    model, files = inferencer.model, choose_images(args)
+    model, files = inferencer.model, choose_images(args.images)
     ways = {
         'ours: category map, boxes and instances': lambda data: inferencer.forward(
             copy.deepcopy(data)),
@@ -144,12 +136,13 @@ def main() -> None:
     with torch.no_grad():
         times = common.alternate_over(prepare(inferencer, files), ways, args.repeats, args.device)
     rows = common.compare(times, 'way', 'ours_over_it')
-    goals = [common.Goal('box head, grouping and masks over the category network alone, category '
-                         f'map {how}', 'at most', 1.1, row['ours_over_it'])
-             for how, row in zip(('as ours', 'as mmseg'), rows[1:], strict=True)]
-    common.finish('inference', args, rows, figure='ms', goals=goals,
-                  tables={'By stage, one image at a time': stages},
-                  note=f'{len(files)} images; ratios are of an image at a time. {common.MODEL}')
+    what = 'prepared image to instances; peer: category map alone, made as'
+    common.finish(
+        'inference', args, rows, tables={'By stage, one image at a time': stages},
+        note=f'{len(files)} images; ratios are of an image at a time. {common.MODEL}',
+        figures=[common.Figure(f'{what} {how}', rows[0]['ms'], 'ms', row['ms'],
+                               row['ours_over_it'], at_most=1.1)
+                 for how, row in (('mmseg does', rows[2]), ('ours', rows[1]))])
 
 
 if __name__ == '__main__':

@@ -1,9 +1,8 @@
 """Time and memory of one large image: predicted, drawn and written as COCO JSON.
 
-The image is a photograph of ``demo/samples`` enlarged to the size, and the model the one in
-``demo/``. With ``--random`` the worst case: a network with random weights on coloured blocks finds
-as many instances as the grouper keeps. Memory is the peak of the process: before the
-prediction, after it, and after all.
+The image is a photograph of ``demo/samples`` enlarged to the size, the model the one in ``demo/``.
+With ``--random``, random weights on coloured blocks find as many instances as the grouper keeps.
+Memory is the peak of the process: before the prediction, after it, and after all.
 """
 import argparse
 import tempfile
@@ -16,15 +15,14 @@ import torch
 
 from mmseg_instbox.apis import InstBoxInferencer
 from mmseg_instbox.apis.formats import write_results
-from mmseg_instbox.apis.model_loading import load_model
-from mmseg_instbox.engine import find_config, load_config
+from mmseg_instbox.engine import find_config, load_config, load_model
 
 CONFIG = 'instbox_mobilenet-v2-d16_1xb8-2k_voc-mini-352x352'
 
 
 def parse_args() -> argparse.Namespace:
     parser = common.make_parser(__doc__, 'large_image', repeats=None)
-    parser.add_argument('--size', type=common.positive, nargs=2, default=(6000, 8000),
+    parser.add_argument('--size', type=int, nargs=2, default=(6000, 8000),
                         metavar=('HEIGHT', 'WIDTH'), help='in pixels (default: %(default)s)')
     parser.add_argument('--random', action='store_true', help='random weights, coloured blocks')
     parser.add_argument('--tile', type=int,
@@ -73,11 +71,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         row['all_seconds'] = row['seconds'] + common.milliseconds(draw_and_write) / 1e3
     row['all_peak_GB'] = peak_gb()
-    note = f'Random weights of `{CONFIG}`.' if args.random else common.MODEL
     where = f'{args.size[1]} x {args.size[0]} pixels, predicted, drawn and written as COCO'
-    common.finish('large_image', args, [row], figure='seconds', note=note, goals=[
-        common.Goal(f'{where}: time', 'at most', 5., row['all_seconds'], ' s'),
-        common.Goal(f'{where}: peak memory', 'at most', 1.5, row['all_peak_GB'], ' GB')])
+    common.finish(
+        'large_image', args, [row],
+        note=f'Random weights of `{CONFIG}`.' if args.random else common.MODEL,
+        figures=[common.Figure(where, row['all_seconds'], 's', at_most=5.),
+                 common.Figure('its peak memory', row['all_peak_GB'], 'GB', at_most=1.5)])
 
 
 if __name__ == '__main__':

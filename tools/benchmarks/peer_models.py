@@ -5,8 +5,8 @@ from typing import Any
 import common
 import cv2
 import numpy as np
-import peers
 import torch
+from mmengine.config import Config
 from mmengine.hub import get_config
 from mmengine.model import BaseModel
 from mmengine.registry import DefaultScope
@@ -18,19 +18,13 @@ from torch import Tensor, nn
 from mmseg_instbox.datasets.instance_maps import VOID
 from mmseg_instbox.engine import load_config
 
-OURS = 'instbox_deeplabv3-mobilenet-v2-d16_1xb8-5k_voc-plus-416x416'
-# DeepLab's weights with the last strides at 16 and 32: the same features as dilated, for an FPN.
-# mmdet's own MobileNetV2 names its layers differently, so none of these weights load into it.
+NUM_CLASSES = 20
+# README.md says why these settings
 BACKBONE = dict(
     _delete_=True, type='mmseg.DilatedMobileNetV2', strides=(1, 2, 2, 2, 1, 2, 1),
     out_indices=(1, 2, 4, 6), norm_cfg=None, frozen_stages=3, act_cfg=dict(type='mmseg.LeanReLU6'))
-# The features of the four stages differ in scale (standard deviation 7.1 to 2.4), hence the norm.
 NECK = dict(_delete_=True, type='FPN', out_channels=128, norm_cfg=dict(type='BN'))
-# An image has 2.7 objects on average; mmdet's 2,000 and 1,000 cost time in suppression alone.
 PROPOSALS = dict(nms_pre=500, max_per_img=200)
-# What VOC at 416 pixels needs: anchors from 16 to 384 px, two scales a level (78 % of the objects
-# of trainplus have an anchor with IoU above 0.7, 36 % with mmdet's), boxes and masks that all
-# categories share (five of twenty are rare), batch normalisation in the mask head, 128 channels.
 MASK_RCNN = dict(
     backbone=BACKBONE,
     neck=dict(in_channels=[24, 32, 96, 320], num_outs=5, **NECK),
@@ -44,29 +38,29 @@ MASK_RCNN = dict(
     train_cfg=dict(rpn_proposal=PROPOSALS, rcnn=dict(sampler=dict(num=96))),
     test_cfg=dict(rpn=PROPOSALS))
 RTMDET_INS = dict(
-    backbone=BACKBONE,
+    backbone=BACKBONE | dict(out_indices=(2, 4, 6)),
     neck=dict(in_channels=[32, 96, 320], num_outs=3, **NECK),
     bbox_head=dict(in_channels=128, feat_channels=128))
 # name -> title, mmdet's config, and what is changed in its model
 PEERS = {
     'mask-rcnn': ('Mask R-CNN, MobileNetV2-FPN', 'mask_rcnn/mask-rcnn_r50_fpn_1x_coco', MASK_RCNN),
     'rtmdet-ins': ('RTMDet-Ins, MobileNetV2-FPN', 'rtmdet/rtmdet-ins_m_8xb32-300e_coco',
-                   RTMDET_INS | dict(backbone=BACKBONE | dict(out_indices=(2, 4, 6)))),
+                   RTMDET_INS),
 }
 
 
 def our_config() -> str:
     """The file of the config of which the peers take all but the network."""
-    return str(common.ROOT / 'configs' / 'instbox' / f'{OURS}.py')
+    return str(common.ROOT / 'configs' / 'instbox' / f'{common.DEMO}.py')
 
 
 def detector_config(name: str) -> Any:
     """mmdet's config of a peer's detector with our backbone and categories."""
     _, file, changes = PEERS[name]
-    cfg = get_config(f'mmdet::{file}.py')
-    peers.plain(cfg.model)
+    model = common.plain(get_config(f'mmdet::{file}.py').model, num_classes=NUM_CLASSES)
+    del model['data_preprocessor']
+    cfg = Config(dict(model=model))
     cfg.merge_from_dict(dict(model=copy.deepcopy(changes)))
-    del cfg.model.data_preprocessor
     return cfg.model
 
 
@@ -85,8 +79,7 @@ def peer_config(name: str, weights: str | None = None) -> dict:
 class PeerSegmentor(BaseModel):
     """One of mmdet's detectors that is trained and evaluated with our data samples.
 
-    Void pixels carry no loss with us, so they are no negatives here either: 18 % of the images of
-    trainplus have objects without annotation, which are void.
+    Void pixels carry no loss with us, so they are no negatives here either.
 
     Args:
         detector: Config of the detector, in mmdet's scope.
@@ -126,7 +119,7 @@ class PeerSegmentor(BaseModel):
 
 
 class VoidSparingAssigner:
-    """Another assigner whose negatives with their centre in void are neither positive nor negative.
+    """Another assigner, without its negatives whose centre is in void.
 
     mmdet's own ``ignore_iof_thr`` would drop positives too: a person on a void sofa.
     """
@@ -149,12 +142,9 @@ class VoidSparingAssigner:
 
 
 def to_mmdet(sample: SegDataSample, shape: tuple[int, int], annotated: bool) -> Any:
-    """mmdet's data sample for one of ours.
+    """mmdet's data sample for one of ours in a batch of that shape, (H, W).
 
-    Args:
-        sample: With ``gt_inst_map`` and ``gt_instances`` if ``annotated``.
-        shape: Height and width of the batch.
-        annotated: Whether the ground truth is wanted.
+    ``annotated`` samples have ``gt_inst_map`` and ``gt_instances``.
     """
     from mmdet.structures import DetDataSample
     from mmdet.structures.mask import BitmapMasks

@@ -10,6 +10,7 @@ values of an axis. It needs Linux.
 """
 import argparse
 import ctypes
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,22 +19,26 @@ from typing import Any, NamedTuple
 
 import common
 import cv2
-import evaluation
 import grouping
 import numpy as np
 import torch
+from mmengine.evaluator import Evaluator
+from mmengine.structures import InstanceData, PixelData
 from mmseg.registry import TASK_UTILS
 from mmseg.structures import SegDataSample
 
+from mmseg_instbox.datasets.instance_maps import VOID
+from mmseg_instbox.datasets.shapes_generator import generate_sample
 from mmseg_instbox.evaluation import InstBoxMetric, InstCocoMetric
 
-STRIDE = 8
+STRIDE, DENSE = 8, 'dense images'
 SIZES = (256, 512, 1024, 2048, 4096)
 CATEGORIES = (2, 10, 100, 1000)
 # the largest exponents of grouping; IoUs of all pairs of candidates are quadratic in the objects
 LIMITS = dict(px=1.2, objects=1.5, categories=1.2)
 DENSITY = 30 / 1024**2  # objects a pixel in dense images
 PATIENCE = 1000  # milliseconds above which a call is not repeated
+SIDE = 222  # pixels, of images to evaluate
 
 
 class Axis(NamedTuple):
@@ -70,49 +75,67 @@ def measure_grouping(size: int, num_objects: int, num_categories: int,
     grid, groups = measure(group, repeats)
     masks, found = measure(lambda: draw(groups), repeats)
     return dict(objects=num_objects, found=len(found), grid_ms=grid[0], masks_ms=masks[0],
-                grid_mib=grid[1], masks_mib=masks[1])
+                grid_MiB=grid[1], masks_MiB=masks[1])
+
+
+def make_prediction(index: int, num_things: int) -> SegDataSample:
+    """Makes a generated image's data sample as a segmentor gives it.
+
+    Its 1 to 8 objects are of ``num_things`` categories (254 at most are used); predicted are the
+    halves of the objects, moved by some pixels.
+    """
+    rng = np.random.default_rng([0, index])
+    inst_map = generate_sample(0, 0, index, SIDE)[2].astype(np.int32)
+    categories = rng.integers(1, min(num_things, VOID - 1) + 1, VOID + 1)  # of each id
+    categories[[0, VOID]] = 0, VOID
+    sample = common.truth(categories[inst_map], inst_map)
+
+    moved = np.roll(np.where(inst_map == VOID, 0, inst_map), rng.integers(-4, 5, 2), (0, 1))
+    halves = moved * 2 + (moved > 0) * (np.arange(SIDE) >= SIDE // 2)
+    kept = np.unique(halves)[1:]
+    sample.pred_sem_seg = PixelData(data=torch.from_numpy(categories[moved])[None])
+    sample.pred_instances = InstanceData(
+        masks=torch.from_numpy(halves == kept[:, None, None]),
+        labels=torch.from_numpy(categories[kept // 2] - 1),
+        scores=torch.from_numpy(rng.random(len(kept), dtype=np.float32)))
+    return sample
 
 
 def measure_evaluation(num_images: int, num_categories: int) -> dict[str, float]:
-    """Measures seconds and MiB of all images and of the figures, on generated predictions."""
-    scenes = [spread(evaluation.make_scene((192, 256), 20, np.random.default_rng([0, index])),
-                     num_categories - 1) for index in range(min(24, num_images))]
-    evaluator = evaluation.make_evaluator([InstBoxMetric(), InstCocoMetric()], num_categories - 1)
-    images, _ = measure(lambda: list(evaluation.process(evaluator, scenes, num_images)), 1)
+    """Measures seconds and MiB of all images and of the figures, on generated predictions.
+
+    24 images are used in turn, so that many need little memory.
+    """
+    scenes = [make_prediction(index, num_categories - 1) for index in range(min(24, num_images))]
+    evaluator = Evaluator([InstBoxMetric(), InstCocoMetric()])
+    classes = ('background', *(f'thing {index}' for index in range(1, num_categories)))
+    evaluator.dataset_meta = dict(classes=classes, thing_classes=classes[1:])
+
+    def process() -> None:
+        for number, scene in zip(range(num_images), itertools.cycle(scenes)):
+            scene.set_metainfo(dict(img_id=number, img_path=f'{number}.jpg'))
+            evaluator.process([scene])
+
+    images, _ = measure(process, 1)
     figures, _ = measure(lambda: evaluator.evaluate(num_images), 1)
-    return dict(images_s=images[0] / 1e3, figures_s=figures[0] / 1e3, images_mib=images[1],
-                figures_mib=figures[1])
-
-
-def spread(scene: SegDataSample, things: int) -> SegDataSample:
-    """Spreads the scene's 20 categories over that many; changes it in place."""
-    labels = torch.arange(evaluation.NUM_THINGS) * max(things // evaluation.NUM_THINGS, 1) % things
-    table = torch.full((256, ), evaluation.VOID)
-    table[:len(labels) + 1] = torch.cat([torch.zeros(1, dtype=torch.long), labels + 1])
-    for side in ('gt', 'pred'):
-        category_map, instances = (scene.get(f'{side}_{part}') for part in ('sem_seg', 'instances'))
-        category_map.data = table[category_map.data.long()]
-        instances.labels = labels[instances.labels]
-    return scene
+    return dict(images_s=images[0] / 1e3, figures_s=figures[0] / 1e3, images_MiB=images[1],
+                figures_MiB=figures[1])
 
 
 def measure(work: Callable[[], Any], repeats: int) -> tuple[tuple[float, float], Any]:
     """Returns milliseconds of the fastest call and MiB that the first one took; and its result."""
     ctypes.CDLL(None).malloc_trim(0)  # or freed memory would hide what is taken next
     Path('/proc/self/clear_refs').write_text('5')  # the peak starts again from here
-    before, results = common.peak_memory(), []
-    times = [processor_ms(lambda: results.append(work()))]
-    grown = max(common.peak_memory() - before, 0.)
-    while len(times) < repeats and times[0] < PATIENCE:
-        times.append(processor_ms(work))
-    return (min(times), grown), results[0]
-
-
-def processor_ms(work: Callable[[], Any]) -> float:
-    """Returns the milliseconds that the processor works on a call."""
-    begin = time.process_time()
-    work()
-    return (time.process_time() - begin) * 1e3
+    before, times = common.peak_memory(), []
+    for _ in range(repeats):
+        begin = time.process_time()
+        result = work()
+        times.append((time.process_time() - begin) * 1e3)
+        if len(times) == 1:
+            first, grown = result, max(common.peak_memory() - before, 0.)
+        if times[0] > PATIENCE:
+            break
+    return (min(times), grown), first
 
 
 def make_axes(repeats: int) -> list[Axis]:
@@ -120,7 +143,7 @@ def make_axes(repeats: int) -> list[Axis]:
     return [
         Axis('image size, 30 objects', 'px', SIZES,
              lambda size: measure_grouping(size, 30, 21, repeats), 2),
-        Axis('dense images', 'px', SIZES, lambda size: measure_grouping(
+        Axis(DENSE, 'px', SIZES, lambda size: measure_grouping(
             size, max(round(DENSITY * size**2), 1), 21, repeats), 2),
         Axis('objects, 1,024 px', 'objects', (1, 3, 10, 30, 100, 300),
              lambda number: measure_grouping(1024, number, 21, repeats)),
@@ -137,33 +160,34 @@ def exponents(axis: Axis, rows: Sequence[dict]) -> dict[str, Any]:
     """Makes a row with the exponent of each figure between the two largest values of an axis."""
     one, other = rows[-2:]
     step = math.log(axis.values[len(rows) - 1] / axis.values[len(rows) - 2]) * axis.power
-    figures = [key for key in rows[0] if key.endswith(('_ms', '_s', '_mib'))]
+    figures = [key for key in rows[0] if key.endswith(('_ms', '_s', '_MiB'))]
     return dict(axis=axis.title, between=f'{one["at"]} and {other["at"]}') | {
         key: math.log(other[key] / one[key]) / step if one[key] and other[key] else None
         for key in figures}
 
 
-def goals(measured: Sequence[tuple[Axis, list[dict]]]) -> Iterator[common.Goal]:
-    """Yields goals of grouping over each axis, and of the masks of dense images."""
+def figures(measured: Sequence[tuple[Axis, list[dict]]]) -> Iterator[common.Figure]:
+    """Yields figures of the masks of dense images, then exponents of grouping over each axis."""
     for axis, rows in measured:
-        found = exponents(axis, rows)
-        if 'grid_ms' in found:
-            yield common.Goal(f'grouping over {axis.title}: exponent', 'at most',
-                              LIMITS[axis.unit], found['grid_ms'])
-        if axis.title == 'dense images':
-            where = f'masks of a dense image, {rows[-1]["at"]}, {rows[-1]["objects"]} objects'
-            yield common.Goal(f'{where}: time', 'at most', 1500., rows[-1]['masks_ms'], ' ms')
-            yield common.Goal(f'{where}: memory', 'at most', 500e6 / common.MIB,
-                              rows[-1]['masks_mib'], ' MiB')
-            yield common.Goal('masks over dense images: exponent', 'at most', 1.1,
-                              found['masks_ms'])
+        if axis.title == DENSE:
+            last = rows[-1]
+            where = f'masks of a dense image, {last["at"]}, {last["objects"]} objects'
+            yield common.Figure(where, last['masks_ms'], 'ms', at_most=1500.)
+            yield common.Figure(f'{where}: memory', last['masks_MiB'], 'MiB',
+                                at_most=500e6 / common.MIB)
+            yield common.Figure('masks over dense images: exponent',
+                                exponents(axis, rows)['masks_ms'], at_most=1.1)
+    for axis, rows in measured:
+        if axis.unit in LIMITS and 'grid_ms' in rows[0]:
+            yield common.Figure(f'grouping over {axis.title}: exponent',
+                                exponents(axis, rows)['grid_ms'], at_most=LIMITS[axis.unit])
 
 
 def parse_args() -> argparse.Namespace:
     parser = common.make_parser(__doc__, 'scaling', repeats=5, threads=1, device=False)
     parser.add_argument('--axes', nargs='+', metavar='NAME', help='those that begin with a NAME',
                         default=['image', 'dense', 'objects', 'categories', 'evaluation'])
-    parser.add_argument('--limit', type=common.positive, help='leave out values above')
+    parser.add_argument('--limit', type=int, help='leave out values above')
     return common.parse(parser, quick=dict(axes=['dense'], limit=512))
 
 
@@ -174,12 +198,13 @@ def main() -> None:
     for axis in make_axes(args.repeats):
         values = [value for value in axis.values if value <= (args.limit or value)]
         if len(values) > 1 and axis.title.startswith(tuple(args.axes)):
-            rows = [{'at': f'{value} {axis.unit}', **axis.measure(value)} for value in values]
-            measured.append((axis, rows))
+            measured.append((axis, [dict(axis=axis.title, at=f'{value} {axis.unit}')
+                                    | axis.measure(value) for value in values]))
             print(f'{axis.title}: done', flush=True)
+    tables = {title: [row for _, rows in measured for row in rows if key in row]
+              for title, key in (('Grouping and masks', 'grid_ms'), ('Evaluation', 'images_s'))}
     common.finish('scaling', args, [exponents(*each) for each in measured],
-                  goals=list(goals(measured)),
-                  tables={axis.title: rows for axis, rows in measured})
+                  figures=list(figures(measured)), tables=tables)
 
 
 if __name__ == '__main__':

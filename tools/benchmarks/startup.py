@@ -7,6 +7,7 @@ the config of the model.
 import argparse
 import tempfile
 from pathlib import Path
+from statistics import median
 
 import common
 
@@ -16,7 +17,7 @@ WITH_OURS = f'import mmseg_instbox; {IMPORT}'
 # command -> most times the import that it should take
 RATIOS = {'instbox predict': 1.1, 'instbox predict, exported model': 0.6,
           'instbox info CONFIG': 1.3}
-SECONDS = {'instbox --help': 1.0, 'instbox convert': 0.8}  # command -> most seconds
+LIMITS = {'instbox --help': 1000., 'instbox convert': 800.}  # command -> most milliseconds
 
 
 def parse_args() -> argparse.Namespace:
@@ -47,17 +48,17 @@ def main() -> None:
         common.run_script(*CLI, 'export', folder / 'model.onnx')
         times = common.alternate(
             {what: lambda command=command: common.run_script(*command)
-             for what, command in commands(folder).items()}, args.repeats, warm_up=1)
+             for what, command in commands(folder).items()}, args.repeats)
     rows = common.compare(times, 'what', 'over_the_import', over_first=True)
     found = {row['what']: row for row in rows}
-    added = [ours - alone for ours, alone in zip(times[WITH_OURS], times[IMPORT], strict=True)]
-    goals = [common.Goal('import mmseg_instbox, on top of importing mmseg', 'under', 0.3,
-                         common.median(added) / 1e3, ' s')]
-    goals += [common.Goal(what, 'under', limit, found[what]['ms'] / 1e3, ' s')
-              for what, limit in SECONDS.items()]
-    goals += [common.Goal(f'{what}, over the import', 'at most', limit,
-                          found[what]['over_the_import']) for what, limit in RATIOS.items()]
-    common.finish('startup', args, rows, figure='ms', goals=goals, note=common.MODEL)
+    added = median([ours - alone for ours, alone in
+                           zip(times[WITH_OURS], times[IMPORT], strict=True)])
+    common.finish('startup', args, rows, note=common.MODEL, figures=[
+        *(common.Figure(f'{what}; peer: `{IMPORT}`', found[what]['ms'], 'ms', rows[0]['ms'],
+                        found[what]['over_the_import'], limit) for what, limit in RATIOS.items()),
+        *(common.Figure(what, found[what]['ms'], 'ms', at_most=limit)
+          for what, limit in LIMITS.items()),
+        common.Figure('import mmseg_instbox, on top of that', added, 'ms', at_most=300.)])
 
 
 if __name__ == '__main__':

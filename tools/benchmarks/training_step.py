@@ -1,30 +1,28 @@
 """Time and memory of a training step, against mmseg's FCN on the same backbone.
 
 A step is forward pass, losses, backward pass and optimizer (AdamW), on a batch of generated images
-that is normalised and in memory already. Ours is a config of this repository: category head, box
-head, bootstrapping. Theirs is mmseg's EncoderDecoder with the decode head of its published FCN
-config for that backbone, with and without that config's auxiliary head; backbone, crop, batch,
-memory format and dtype are the same, and all weights are random. Peak memory is that of a fresh
-process with three steps, whose C library returns freed memory at once (MALLOC_MMAP_THRESHOLD_);
-"grown" is what it took beyond libraries, model and batch. The last table changes our step by one
-lever each.
+that is normalised and in memory already. Theirs is mmseg's EncoderDecoder with the decode head of
+its published FCN config for that backbone, with and without that config's auxiliary head; backbone,
+crop, batch, memory format and dtype are the same, and all weights are random. Peak memory is that
+of a fresh process with three steps, whose C library returns freed memory at once; "grown" is what
+it took beyond libraries, model and batch. The last table changes our step by one lever each.
 """
 import argparse
 import copy
-import json
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from typing import Any
+from unittest import mock
 
 import common
-import numpy as np
 import torch
 from mmengine.hub import get_config
 from mmengine.registry import init_default_scope
-from mmengine.structures import InstanceData, PixelData
 from mmseg.registry import MODELS
-from mmseg.structures import SegDataSample
 from mmseg.utils import register_all_modules
 
-from mmseg_instbox.datasets.instance_maps import object_boxes
 from mmseg_instbox.datasets.shapes_generator import generate_sample
 from mmseg_instbox.engine import find_config, load_config
 
@@ -43,7 +41,6 @@ PAIRS = {
 }
 SIDES = ('ours', 'FCN', 'FCN and auxiliary head')
 FORMATS = dict(channels_last=torch.channels_last, contiguous=torch.contiguous_format)
-SAME = ('crop', 'dtype', 'memory_format', 'device', 'threads')  # when memory is measured
 GIVE_BACK = dict(MALLOC_MMAP_THRESHOLD_=str(common.MIB))
 
 
@@ -51,15 +48,14 @@ def parse_args() -> argparse.Namespace:
     parser = common.make_parser(__doc__, 'training_step', repeats=7)
     parser.add_argument('--backbones', nargs='+', choices=PAIRS, default=list(PAIRS),
                         help='default: %(default)s; demo is the model in demo/')
-    parser.add_argument('--crop', type=common.positive, default=320, help='pixels (%(default)s)')
-    parser.add_argument('--batch', type=common.positive,
+    parser.add_argument('--crop', type=int, default=320, help='pixels (%(default)s)')
+    parser.add_argument('--batch', type=int,
                         help='images; default: as many as our config gives to one process')
     parser.add_argument('--dtype', choices=('float32', 'bfloat16'),
                         help='bfloat16 is autocast; default: that on a GPU, float32 on a CPU')
     parser.add_argument('--memory-format', choices=FORMATS, default='channels_last')
     parser.add_argument('--levers', choices=(*PAIRS, 'none'), default='demo',
                         help='backbone of the last table, or none (default: %(default)s)')
-    parser.add_argument('--memory-only', choices=SIDES, help=argparse.SUPPRESS)
     args = common.parse(parser, quick=dict(backbones=['mobilenet-v2-d16'], crop=64, batch=2))
     args.dtype = args.dtype or ('bfloat16' if args.device.startswith('cuda') else 'float32')
     return args
@@ -67,37 +63,27 @@ def parse_args() -> argparse.Namespace:
 
 def our_config(backbone: str) -> dict:
     """Returns the model of our config, without pretrained weights, for one process."""
-    return plain(load_config(find_config(PAIRS[backbone][0])).model)
+    return common.plain(load_config(find_config(PAIRS[backbone][0])).model)
 
 
 def their_config(backbone: str, auxiliary: bool) -> dict:
     """Returns mmseg's EncoderDecoder with its published heads on our config's backbone."""
     ours = our_config(backbone)
     ours['backbone'].pop('act_cfg', None)  # mmseg's own ReLU6
-    theirs = plain(get_config(f'mmseg::{PAIRS[backbone][1]}.py').model)
+    theirs = common.plain(get_config(f'mmseg::{PAIRS[backbone][1]}.py').model)
     model = dict(type='EncoderDecoder', backbone=ours['backbone'], test_cfg=dict(mode='whole'))
     for name in ('decode_head', 'auxiliary_head')[:1 + auxiliary]:
         model[name] = theirs[name] | dict(num_classes=ours['decode_head']['num_classes'])
     return model
 
 
-def plain(node: object) -> object:
-    """Copies a nested config without pretrained weights, with BN for SyncBN."""
-    if isinstance(node, dict):
-        return {key: plain(value) for key, value in node.items()
-                if key not in ('pretrained', 'init_cfg')}
-    if isinstance(node, list | tuple):
-        return type(node)(plain(each) for each in node)
-    return 'BN' if node == 'SyncBN' else node
-
-
-def make_step(config: dict, backbone: str, args: argparse.Namespace) -> Callable[[], None]:
+def make_step(config: dict, batch: int, args: argparse.Namespace) -> Callable[[], None]:
     """Builds a model with random weights and returns a function that does one training step."""
     torch.manual_seed(0)
     to = dict(device=args.device, memory_format=FORMATS[args.memory_format])
     model = MODELS.build(copy.deepcopy(config)).to(**to).train()
-    samples = [make_sample(*generate_sample(0, 0, index, args.crop)[1:]).to(args.device)
-               for index in range(batch_size(backbone, args))]
+    samples = [common.truth(*generate_sample(0, 0, index, args.crop)[1:]).to(args.device)
+               for index in range(batch)]
     inputs = torch.randn(len(samples), 3, args.crop, args.crop).to(**to)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
 
@@ -117,47 +103,35 @@ def batch_size(backbone: str, args: argparse.Namespace) -> int:
     return args.batch or load_config(find_config(PAIRS[backbone][0])).train_dataloader.batch_size
 
 
-def make_sample(seg_map: np.ndarray, inst_map: np.ndarray) -> SegDataSample:
-    """Packs the ground truth of an image as our data preprocessor gives it."""
-    ids, boxes = object_boxes(inst_map.astype(np.int32))
-    labels = [int(seg_map[inst_map == each].min()) - 1 for each in ids]
-    sample = SegDataSample()
-    sample.gt_sem_seg = PixelData(data=torch.from_numpy(seg_map.astype(np.int64))[None])
-    sample.gt_inst_map = PixelData(data=torch.from_numpy(inst_map.astype(np.int32))[None])
-    sample.gt_instances = InstanceData(
-        ids=torch.from_numpy(ids), labels=torch.tensor(labels), bboxes=torch.from_numpy(boxes))
-    return sample
-
-
 def make_side(side: str, backbone: str, args: argparse.Namespace) -> Callable[[], None]:
     """Returns the step of one of ``SIDES``."""
     config = our_config(backbone) if side == 'ours' else their_config(backbone, side != 'FCN')
-    return make_step(config, backbone, args)
+    return make_step(config, batch_size(backbone, args), args)
 
 
-def print_memory(side: str, backbone: str, args: argparse.Namespace) -> None:
-    """Prints the memory of three steps in this process as JSON."""
+def memory(side: str, backbone: str, args: argparse.Namespace) -> dict[str, float]:
+    """Returns the memory of three steps, for a process of its own."""
+    prepare()
+    torch.set_num_threads(args.threads)
     step = make_side(side, backbone, args)
     before = common.peak_memory(args.device)
     for _ in range(3):
         step()
     peak = common.peak_memory(args.device)
-    print(json.dumps(dict(peak_MiB=peak, grown_MiB=peak - before)))
+    return dict(peak_MiB=peak, grown_MiB=peak - before)
 
 
-def memory_of(side: str, backbone: str, args: argparse.Namespace) -> dict[str, float]:
-    """Returns what :func:`print_memory` prints in a fresh process."""
-    same = [part for key in SAME
-            for part in (f'--{key.replace("_", "-")}', getattr(args, key))]
-    return json.loads(common.run_script(
-        __file__, '--memory-only', side, '--backbones', backbone, '--batch',
-        batch_size(backbone, args), *same, variables=GIVE_BACK).splitlines()[-1])
+def memory_of(*arguments: Any) -> dict[str, float]:
+    """Returns what :func:`memory` does in a fresh process."""
+    with (mock.patch.dict(os.environ, GIVE_BACK),
+          ProcessPoolExecutor(1, mp_context=get_context('spawn')) as pool):
+        return pool.submit(memory, *arguments).result()
 
 
 def measure(backbone: str, args: argparse.Namespace) -> list[dict]:
     """Makes a row for each side; ratios are ours over that side."""
     times = common.alternate({side: make_side(side, backbone, args) for side in SIDES},
-                             args.repeats, args.device, warm_up=1)
+                             args.repeats, args.device)
     rows = common.compare(times, 'model', 'ours_over_it')
     for row in rows:
         row |= memory_of(row['model'], backbone, args)
@@ -166,48 +140,53 @@ def measure(backbone: str, args: argparse.Namespace) -> list[dict]:
     return [dict(backbone=backbone, batch=batch_size(backbone, args), **row) for row in rows]
 
 
-def levers(backbone: str, args: argparse.Namespace) -> Iterator[tuple[str, Callable[[], None]]]:
-    """Yields our step and the same with one change each, by name."""
+def levers(backbone: str, args: argparse.Namespace) -> dict[str, Callable[[], None]]:
+    """Returns our step and the same with one change each, by name."""
+    ours, batch = our_config(backbone), batch_size(backbone, args)
+    unsampled, mmsegs, relu6 = (copy.deepcopy(ours) for _ in range(3))
+    for head in ('decode_head', 'box_head'):
+        unsampled[head].pop('sampler', None)
+    mmsegs['decode_head']['sampler'] = dict(type='OHEMPixelSampler', thresh=0.6, min_kept=512)
+    relu6['backbone'].pop('act_cfg', None)
+    network = {key: ours[key] for key in ('backbone', 'decode_head', 'test_cfg')}
     other_format = next(name for name in FORMATS if name != args.memory_format)
     other_dtype = 'float32' if args.dtype == 'bfloat16' else 'bfloat16'
-    changes = {
-        f'{args.memory_format}, {args.dtype}, as above': {},
-        f'{other_format} memory': dict(memory_format=other_format),
-        f'{other_dtype}': dict(dtype=other_dtype),
-        'no bootstrapping': {}, "torch's ReLU6 instead of LeanReLU6": {},
-        'without box head (a category network)': {},
+    changed = {
+        f'{args.memory_format}, {args.dtype}, as above': (ours, {}),
+        other_dtype: (ours, dict(dtype=other_dtype)),
+        f'{other_format} memory': (ours, dict(memory_format=other_format)),
+        'no bootstrapping': (unsampled, {}),
+        "categories with mmseg's OHEMPixelSampler": (mmsegs, {}),
+        "torch's ReLU6 instead of LeanReLU6": (relu6, {}),
+        'without box head (a category network)': (dict(network, type='EncoderDecoder'), {}),
     }
-    for name, settings in changes.items():
-        config = our_config(backbone)
-        if name == 'no bootstrapping':
-            for head in ('decode_head', 'box_head'):
-                config[head].pop('sampler', None)
-        elif name.startswith('torch'):
-            config['backbone'].pop('act_cfg', None)
-        elif name.startswith('without'):
-            config = {key: config[key] for key in ('backbone', 'decode_head', 'test_cfg')}
-            config['type'] = 'EncoderDecoder'
-        yield name, make_step(config, backbone, argparse.Namespace(**vars(args) | settings))
+    return {name: make_step(config, batch, argparse.Namespace(**vars(args) | settings))
+            for name, (config, settings) in changed.items()}
+
+
+def prepare() -> None:
+    """Fills the registries, and sets their scope."""
+    register_all_modules(init_default_scope=False)
+    init_default_scope('mmseg')
 
 
 def main() -> None:
     args = parse_args()
-    register_all_modules(init_default_scope=False)
-    init_default_scope('mmseg')
-    if args.memory_only:
-        return print_memory(args.memory_only, args.backbones[0], args)
+    prepare()
     rows = [row for backbone in args.backbones for row in measure(backbone, args)]
+    figures = [
+        common.Figure(f"training step, {row['backbone']}: {what}; peer: mmseg's FCN", ours[key],
+                      unit, row[key], row[ratio], at_most=0.75)
+        for ours, row in zip(rows[::3], rows[1::3], strict=True)
+        for what, key, unit, ratio in (
+            ('time', 'ms', 'ms', 'ours_over_it'),
+            ('peak memory', 'peak_MiB', 'MiB', 'peak_ours_over_it'))]
     tables = {}
     if args.levers != 'none':
-        times = common.alternate(dict(levers(args.levers, args)), args.repeats, args.device, 1)
-        tables[f'Levers of our step, {args.levers}'] = common.compare(
-            times, 'lever', 'over_the_first', over_first=True)
-    goals = [common.Goal(f'training step over mmseg FCN, {row["backbone"]}: {what}', 'at most',
-                         0.75, row[key])
-             for row in rows if row['model'] == 'FCN'
-             for what, key in (('time', 'ours_over_it'), ('peak memory', 'peak_ours_over_it'))]
-    del args.memory_only
-    common.finish('training_step', args, rows, figure='ms', goals=goals, tables=tables,
+        table = common.compare(common.alternate(levers(args.levers, args), args.repeats,
+                                                args.device), 'lever', 'over_the_first', True)
+        tables[f'Levers of our step, {args.levers}'] = table
+    common.finish('training_step', args, rows, figures=figures, tables=tables,
                   note='Below 1, ours is faster or smaller.')
 
 

@@ -39,7 +39,7 @@ quickstart: $(BASE)
 	$(BIN)/python tools/quickstart.py
 
 test: lint
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist loadfile  # fixtures of a file are made once
 
 lint: $(ALL)
 	$(BIN)/ruff check .

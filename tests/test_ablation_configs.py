@@ -1,4 +1,9 @@
-"""Each ablation builds, and differs from its base in what it is about and nothing else."""
+"""Each ablation differs from its base in what it is about and nothing else.
+
+``test_readme`` builds the model of every config.
+"""
+from functools import cache
+
 import pytest
 import torch
 from mmengine.config import Config
@@ -74,6 +79,7 @@ CASES = [(base, f'{base}_{name}', keys) for base, part in ABLATIONS.items()
          for name, keys in part.items()] + [(LARGE, name, keys) for name, keys in BESIDE.items()]
 
 
+@cache
 def read(repo, name: str) -> Config:
     file, = (repo / 'configs' / 'instbox').rglob(f'{name}.py')
     return Config.fromfile(file)
@@ -96,18 +102,17 @@ def changed(one: Config, two: Config) -> set[str]:
 
 
 @pytest.mark.parametrize('base, name, keys', CASES, ids=[case[1] for case in CASES])
-def test_it_builds_and_changes_only_what_it_is_about(repo, base, name, keys):
+def test_it_changes_only_what_it_is_about(repo, base, name, keys):
     cfg = read(repo, name)
-    for key in changed(read(repo, base), cfg):
+    found = changed(read(repo, base), cfg)
+    for key in found:
         assert any(key == allowed or key.startswith(f'{allowed}.') for allowed in keys), key
-    assert changed(read(repo, base), cfg)
-    with torch.device('meta'):
-        model = MODELS.build(cfg.model)
+    assert found
     check_pipeline(Compose(cfg.train_dataloader.dataset.pipeline))
     stride = cfg.model.backbone.get('output_stride', 16)
     assert cfg.model.data_preprocessor.size_divisor == stride
     if base != STRONG:  # there the box head has features of its own
-        assert model.decode_head.in_channels == model.box_head.in_channels
+        assert cfg.model.decode_head.in_channels == cfg.model.box_head.in_channels
 
 
 def test_all_ablations_are_tested(repo):

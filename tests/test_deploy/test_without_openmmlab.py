@@ -58,5 +58,4 @@ def test_the_first_result_comes_soon(repo, onnx_file, photos):
         return time.perf_counter() - begin
 
     bare = 'import sys, torch, cv2, onnxruntime, PIL.Image, pycocotools.mask'
-    ratios = [seconds('import sys' + PREDICT) / seconds(bare) for _ in range(3)]
-    assert min(ratios) < 2.5
+    assert any(seconds('import sys' + PREDICT) < 2.5 * seconds(bare) for _ in range(3))

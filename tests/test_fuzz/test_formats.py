@@ -7,7 +7,7 @@ import fuzz
 import pytest
 from fuzzing import FORMATS, open_format
 
-INPUTS = 50
+INPUTS = 30
 SECONDS = 10
 
 

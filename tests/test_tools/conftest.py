@@ -7,6 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
+from mmengine.logging import MMLogger
+
+from mmseg_instbox.cli.main import cli
 
 
 @pytest.fixture(scope='session')
@@ -40,6 +44,23 @@ def run_main(repo, monkeypatch, capsys) -> Callable[..., str]:
         capsys.readouterr()
         runpy.run_path(str(file), run_name='__main__')
         return capsys.readouterr().out
+
+    return run
+
+
+@pytest.fixture
+def instbox(tmp_path) -> Callable[..., Result]:
+    """A function that runs a command as its script in ``tools/`` does, but in this process.
+
+    ``options`` are settings of the config; the run is quiet, with a log of its own.
+    """
+    MMLogger.get_current_instance()  # its handler shall outlive the streams of a single command
+
+    def run(command: str, *arguments: object, options: tuple[str, ...] = ()) -> Result:
+        apart = ['log_level=ERROR', f'experiment_name={tmp_path.name}',
+                 f'visualizer.name={tmp_path.name}']
+        words = [command, *map(str, arguments), '--cfg-options', *apart, *options]
+        return CliRunner().invoke(cli, words, obj=True)
 
     return run
 

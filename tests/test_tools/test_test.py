@@ -13,11 +13,11 @@ from mmseg_instbox.evaluation.replay import Regroup, configured_grouper, replay
 KEYS = ['mIoU', 'APr_0.5', 'APr_0.6', 'APr_0.7', 'APr_0.8', 'APr_0.9', 'APr_vol']
 
 
-def test_metrics_and_pictures_are_written(run_tool, tiny_config, trained, tmp_path):
+def test_metrics_and_pictures_are_written(instbox, tiny_config, trained, tmp_path):
     pictures = tmp_path / 'pictures'
-    done = run_tool('test.py', tiny_config, trained / 'iter_2.pth', '--work-dir', tmp_path,
-                    '--show-dir', pictures)
-    assert done.returncode == 0, done.stdout[-4000:]
+    done = instbox('test', tiny_config, trained / 'iter_2.pth', '--work-dir', tmp_path,
+                   '--show-dir', pictures)
+    assert done.exit_code == 0, done.output[-4000:]
     metrics = json.loads((tmp_path / 'metrics.json').read_text())
     assert list(metrics) == KEYS
     assert all(0 <= value <= 1 for value in metrics.values())
@@ -27,18 +27,19 @@ def test_metrics_and_pictures_are_written(run_tool, tiny_config, trained, tmp_pa
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='is about machines without a GPU')
-def test_two_processes_report_and_dump_what_one_does(run_tool, tiny_config, trained, tmp_path):
+def test_two_processes_report_and_dump_what_one_does(instbox, run_tool, tiny_config, trained,
+                                                     tmp_path):
     with socket.socket() as server:
         server.bind(('127.0.0.1', 0))
         port = str(server.getsockname()[1])
     one, two = tmp_path / 'one', tmp_path / 'two'
     checkpoint, images = trained / 'iter_2.pth', 3  # of which two processes see one twice
-    options = ['--cfg-options', f'test_dataloader.dataset.indices={images}']
-    done = run_tool('test.py', tiny_config, checkpoint, '--work-dir', one, '--out', one / 'dump',
-                    *options)
-    assert done.returncode == 0, done.stdout[-4000:]
+    option = f'test_dataloader.dataset.indices={images}'
+    done = instbox('test', tiny_config, checkpoint, '--work-dir', one, '--out', one / 'dump',
+                   options=(option, ))
+    assert done.exit_code == 0, done.output[-4000:]
     done = run_tool('dist_test.sh', tiny_config, checkpoint, 2, '--work-dir', two,
-                    '--out', two / 'dump', *options, PORT=port)
+                    '--out', two / 'dump', '--cfg-options', option, PORT=port)
     assert done.returncode == 0, done.stdout[-4000:]
     assert (two / 'metrics.json').read_text() == (one / 'metrics.json').read_text()
     assert list(json.loads((one / 'metrics.json').read_text())) == KEYS  # a dump adds no figures
@@ -59,18 +60,19 @@ def check_figures(dumped, cfg, metrics, iou_error=1e-3):
     assert figures == pytest.approx(metrics, abs=0.02)
 
 
-def test_a_file_in_place_of_the_dump_is_refused(run_tool, tiny_config, trained, tmp_path):
+def test_a_file_in_place_of_the_dump_is_refused(instbox, tiny_config, trained, tmp_path):
     (tmp_path / 'file').touch()
-    done = run_tool('test.py', tiny_config, trained / 'iter_2.pth', '--out', tmp_path / 'file')
-    assert done.returncode == 1
-    assert 'file is a file: give a directory for the dump' in done.stdout.splitlines()[-1]
+    done = instbox('test', tiny_config, trained / 'iter_2.pth', '--work-dir', tmp_path / 'work',
+                   '--out', tmp_path / 'file')
+    assert done.exit_code == 1
+    assert 'file is a file: give a directory for the dump' in done.output.splitlines()[-1]
 
 
-def test_a_missing_checkpoint_is_answered_with_one_sentence(run_tool, tiny_config):
-    done = run_tool('test.py', tiny_config, 'gone.pth')
-    assert done.returncode == 1
-    assert "no checkpoint 'gone.pth'" in done.stdout.splitlines()[-1]
-    assert 'Traceback' not in done.stdout
+def test_a_missing_checkpoint_is_answered_with_one_sentence(instbox, tiny_config):
+    done = instbox('test', tiny_config, 'gone.pth')
+    assert done.exit_code == 1
+    assert "no checkpoint 'gone.pth'" in done.output.splitlines()[-1]
+    assert 'Traceback' not in done.output
 
 
 def test_augmentation_reports_dumps_and_draws_like_a_plain_test(run_tool, tiny_config, trained,

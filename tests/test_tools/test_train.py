@@ -39,22 +39,22 @@ def test_train_writes_losses_checkpoint_and_figures(trained):
 
 
 @pytest.mark.parametrize('how', ['auto', 'path'])
-def test_resume_goes_on_at_the_iteration_it_stopped(run_tool, tiny_config, trained, tmp_path, how):
+def test_resume_goes_on_at_the_iteration_it_stopped(instbox, tiny_config, trained, tmp_path, how):
     work_dir = shutil.copytree(trained, tmp_path / 'work') if how == 'auto' else tmp_path
     if how == 'auto':
         (work_dir / 'last_checkpoint').write_text(str(work_dir / 'iter_2.pth'))
     resume = ['--resume'] if how == 'auto' else ['--resume', trained / 'iter_2.pth']
-    done = run_tool('train.py', tiny_config, '--work-dir', work_dir, *resume, '--cfg-options',
-                    'train_cfg.max_iters=3')
-    assert done.returncode == 0, done.stdout[-4000:]
+    done = instbox('train', tiny_config, '--work-dir', work_dir, *resume,
+                   options=('train_cfg.max_iters=3', ))
+    assert done.exit_code == 0, done.output[-4000:]
     assert [line['iter'] for line in log_lines(work_dir)] == [3]
     assert iteration(work_dir / 'iter_3.pth') == 3
 
 
-def test_amp_trains_in_mixed_precision(run_tool, tiny_config, trained, tmp_path):
-    done = run_tool('train.py', tiny_config, '--work-dir', tmp_path, '--amp', '--cfg-options',
-                    'randomness.seed=0')
-    assert done.returncode == 0, done.stdout[-4000:]
+def test_amp_trains_in_mixed_precision(instbox, tiny_config, tmp_path):
+    done = instbox('train', tiny_config, '--work-dir', tmp_path, '--amp',
+                   options=('randomness.seed=0', ))
+    assert done.exit_code == 0, done.output[-4000:]
     assert 'AmpOptimWrapper' in (tmp_path / 'tiny.py').read_text()
     assert all(math.isfinite(line['loss']) for line in log_lines(tmp_path))
     state = torch.load(tmp_path / 'iter_2.pth', map_location='cpu', weights_only=False)
@@ -75,13 +75,13 @@ def test_two_processes_train_one_model_on_a_cpu(run_tool, tiny_config, tmp_path)
     assert any('APr_0.5' in line and 'mIoU' in line for line in figures)
 
 
-def test_a_wrong_path_is_answered_with_one_sentence(run_tool, tiny_config):
+def test_a_wrong_path_is_answered_with_one_sentence(instbox, tiny_config):
     for arguments, answer in ((['configs/absent.py'], "no config file 'configs/absent.py'"),
                               ([tiny_config, '--resume', 'gone.pth'], "no checkpoint 'gone.pth'")):
-        done = run_tool('train.py', *arguments)
-        assert done.returncode == 1
-        assert answer in done.stdout.splitlines()[-1]
-        assert 'Traceback' not in done.stdout
+        done = instbox('train', *arguments)
+        assert done.exit_code == 1
+        assert answer in done.output.splitlines()[-1]
+        assert 'Traceback' not in done.output
 
 
 def test_the_terminal_stays_short_and_the_log_has_all(run_tool, tiny_config, tmp_path):

@@ -1,4 +1,6 @@
 """What all tests share: one thread for OpenCV, mmseg's scope, and a tiny data set."""
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -6,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 from mmengine.registry import init_default_scope
+from mmengine.runner import runner
 from mmseg.registry import DATASETS
 from PIL import Image
+from yapf.yapflib import yapf_api
 
 from mmseg_instbox.engine import load_config
 from mmseg_instbox.evaluation.oracle import true_boxes, true_category_scores
@@ -26,6 +30,20 @@ def pytest_configure() -> None:
 def mmseg_scope() -> None:
     """Transforms and modules are looked up in mmseg's registries, as in a run."""
     init_default_scope('mmseg')
+
+
+@pytest.fixture(scope='session', autouse=True)
+def quick_runners() -> Iterator[None]:
+    """Runs look at the machine once, and write configs without formatting them.
+
+    MMEngine formats the config for each log and for each checkpoint, which takes most of the time
+    of a run of two iterations.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(yapf_api, 'FormatCode', lambda text, **_: (text, True))
+        for name in ('collect_env', 'get_git_hash'):
+            patch.setattr(runner, name, cache(getattr(runner, name)))
+        yield
 
 
 @pytest.fixture

@@ -38,8 +38,10 @@ $(ALL): $(BASE) requirements-dev.txt
 quickstart: $(BASE)
 	$(BIN)/python tools/quickstart.py
 
+# a file's tests run in one process, which makes their fixtures once; the longest files have few tests, so
+# that files are not sorted by their number
 test: lint
-	$(BIN)/python -m pytest -n auto --dist loadfile  # fixtures of a file are made once
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 lint: $(ALL)
 	$(BIN)/ruff check .

@@ -135,9 +135,3 @@ def test_prints_a_table_and_writes_json(main, tiny_voc, tmp_path, capsys):
     assert quiet == dict(BoxNMSGrouper=1, CentreGrouper=1, PixelBoxGrouper=1)
     printed = capsys.readouterr().out
     assert str(out) in printed and 'ms masks' in printed
-
-
-def test_an_unknown_grouper_is_refused(main, capsys):
-    with pytest.raises(SystemExit, match='2'):
-        main('--groupers', 'NoGrouper')
-    assert "invalid choice: 'NoGrouper' (choose from" in capsys.readouterr().err.splitlines()[-1]

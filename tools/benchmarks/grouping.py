@@ -65,8 +65,6 @@ def parse_args() -> argparse.Namespace:
                         help='lists in ImageSets/Segmentation (default: %(default)s)')
     parser.add_argument('--max-images', type=int, default=120,
                         help='drawn at random from the lists (default: %(default)s)')
-    parser.add_argument('--groupers', nargs='+', default=registered_groupers(), metavar='NAME',
-                        choices=registered_groupers(), help='default: %(default)s')
     parser.add_argument('--options', nargs='+', action=DictAction, default={}, metavar='NAME=VALUE',
                         help='arguments of the groupers, such as num_smooth=0')
     parser.add_argument('--stride', type=int, default=8, help='pixels of a cell')
@@ -167,7 +165,8 @@ def main() -> None:
     args = parse_args()
     cv2.setNumThreads(0)
     scenes = load_scenes(args.data_root, args.lists, args.max_images, args.stride)
-    rows = list(benchmark([dict(type=name, **args.options) for name in args.groupers], scenes))
+    groupers = [dict(type=name, **args.options) for name in registered_groupers()]
+    rows = list(benchmark(groupers, scenes))
     common.finish('grouping', args, rows, note=f'{len(scenes)} images.')
 
 

@@ -249,7 +249,8 @@ def finish(name: str, args: argparse.Namespace, rows: Sequence[Mapping[str, Any]
     """
     tables = dict(tables or {})
     for title, more in {'': rows, **tables, 'Figures': [each.row() for each in figures]}.items():
-        print(*filter(None, [title, markdown(more)]), sep='\n')
+        if more:
+            print(*filter(None, [title, markdown(more)]), sep='\n')
     arguments = list(sys.argv[1:])
     if '--out' in arguments:
         place = arguments.index('--out')

@@ -10,7 +10,6 @@ import contextlib
 import copy
 from collections import defaultdict
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -74,7 +73,7 @@ def time_stages(inferencer: InstBoxInferencer, file: str) -> dict[str, float]:
         'backbone': (model, 'extract_feat'), 'category head': (model.decode_head, 'forward'),
         'box head': (model.box_head, 'predict'),
         'category map': (cell_predictor, 'best_categories'),
-        'grouping': (model.grouper, 'group_cells'),
+        'grouping': (type(model.grouper), 'group_cells'),
         'masks': (base_grouper, 'draw_instances'),
     }
 
@@ -83,10 +82,13 @@ def time_stages(inferencer: InstBoxInferencer, file: str) -> dict[str, float]:
         times[stage] += common.milliseconds(lambda: results.append(work(*args, **kwargs)), device)
         return results[0]
 
+    def watched(stage: str, work: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *args, **kwargs: timed(stage, work, *args, **kwargs)
+
     with contextlib.ExitStack() as stack:
         for stage, (owner, name) in stages.items():
             stack.enter_context(mock.patch.object(
-                owner, name, partial(timed, stage, getattr(owner, name))))
+                owner, name, watched(stage, getattr(owner, name))))
         sample, = timed('all', lambda: list(inferencer.stream(file)))
     whole = times.pop('all')
     if missing := set(stages) - set(times):

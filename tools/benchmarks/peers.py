@@ -17,7 +17,7 @@ from unittest import mock
 
 import common
 import torch
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.hub import get_config
 from mmengine.registry import DefaultScope, init_default_scope
@@ -59,11 +59,11 @@ def parse_args() -> argparse.Namespace:
     return common.parse(parser, quick=dict(images=[common.SAMPLES / 'chelsea.jpg'], size=96))
 
 
-def peer_config(name: str) -> Config:
+def peer_config(name: str) -> ConfigDict:
     """Returns the model of mmdet's config of a peer with our number of categories."""
     cfg = get_config(f'mmdet::{PEERS[name]}.py')
     cfg.model.data_preprocessor.pad_size_divisor = 32
-    return Config(common.plain(cfg.model, num_classes=NUM_CLASSES))
+    return Config(dict(model=common.plain(cfg.model, num_classes=NUM_CLASSES))).model
 
 
 def limit(model: nn.Module, instances: int) -> None:

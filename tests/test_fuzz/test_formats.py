@@ -7,7 +7,7 @@ import fuzz
 import pytest
 from fuzzing import FORMATS, open_format
 
-INPUTS = 30
+INPUTS = 50
 SECONDS = 10
 
 

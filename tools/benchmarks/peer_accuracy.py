@@ -8,9 +8,9 @@ map, so their mean IoU is not reported. ``tools/benchmarks/README.md`` says how 
 and which environment the script needs. Each call with a model trains it, in a folder of its own;
 the last one measures all whose training has ended:
 
-    peers/bin/python tools/benchmarks/peer_accuracy.py mask-rcnn --iters 5000
-    peers/bin/python tools/benchmarks/peer_accuracy.py rtmdet-ins --minutes 240
-    peers/bin/python tools/benchmarks/peer_accuracy.py
+    PYTHONPATH=. peers/bin/python tools/benchmarks/peer_accuracy.py mask-rcnn --iters 5000
+    PYTHONPATH=. peers/bin/python tools/benchmarks/peer_accuracy.py rtmdet-ins --minutes 240
+    PYTHONPATH=. peers/bin/python tools/benchmarks/peer_accuracy.py
 
 A training ends after --iters, after --minutes (validations counted, as `BudgetTrainLoop` does), or
 when a quarter of the 16 validations brought no better AP^r 0.5 on val_official. --resume goes on

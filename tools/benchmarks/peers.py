@@ -56,7 +56,7 @@ def parse_args() -> argparse.Namespace:
                         default=sorted(common.SAMPLES.glob('*.jpg')), help='default: demo/samples')
     parser.add_argument('--size', type=int, default=416,
                         help='longer side of the input (default: %(default)s)')
-    return common.parse(parser, quick=dict(images=[common.SAMPLES / 'chelsea.jpg'], size=96))
+    return common.parse(parser, quick=dict(images=[common.SAMPLES / 'chelsea.jpg']))
 
 
 def peer_config(name: str) -> ConfigDict:
@@ -70,7 +70,7 @@ def limit(model: nn.Module, instances: int) -> None:
     """Lets that many scores of a level pass, and that many instances of an image."""
     for head in (model.bbox_head, getattr(model, 'mask_head', None)):
         if head is not None:
-            head.test_cfg.score_thr = Highest(max(instances, 1))
+            head.test_cfg.score_thr = Highest(instances)
             head.test_cfg.max_per_img = instances
 
 
@@ -91,7 +91,7 @@ def make_peer(name: str, counts: dict[str, int], args: argparse.Namespace) -> Ca
 
     @torch.no_grad()
     def predict(file: str) -> Any:
-        limit(model, counts[file])
+        limit(model, max(counts[file], 1))  # mmdet draws no masks of none
         with DefaultScope.overwrite_default_scope('mmdet'):
             found, = model.test_step(pseudo_collate([pipeline(dict(img_path=file))]))
         return found.pred_instances

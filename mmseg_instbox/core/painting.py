@@ -43,8 +43,7 @@ def best_categories(logits: Tensor, extent: tuple[float, float], img_shape: tupl
 
     Where the four cells around a pixel have the same best category, no other can be best between
     them, as each weighs the same for all categories. So logits are interpolated only at the borders
-    of categories, only those of categories that can be best there, and some pixels at a time to
-    bound memory.
+    of categories, some pixels at a time to bound memory.
 
     Args:
         logits: ``(C, h, w)`` float.
@@ -58,18 +57,15 @@ def best_categories(logits: Tensor, extent: tuple[float, float], img_shape: tupl
     full = [max(round(whole), part) for whole, part in zip(extent, img_shape, strict=True)]
     rows, cols = (between_cells(size, cells, whole, logits.device)
                   for size, cells, whole in zip(img_shape, logits.shape[1:], full, strict=True))
-    corners, around = _corners(logits.argmax(dim=0)), _corners(logits)
+    corners = _corners(logits.argmax(dim=0))
     best, mixed = _spread(corners[0], rows, cols), (corners != corners[0]).any(dim=0)
-    able = (mixed & ~(around.amax(dim=0) < around.amin(dim=0).amax(dim=0))).flatten(1).any(dim=1)
-    able = able.nonzero()[:, 0]
-    cells = logits[able].flatten(1).T.contiguous()
-    places = [each.split(max(chunk // max(len(able), 1), 1))
+    cells = logits.flatten(1).T.contiguous()
+    places = [each.split(max(chunk // len(logits), 1))
               for each in _spread(mixed, rows, cols).nonzero(as_tuple=True)]
     for y, x in zip(*places, strict=True):
         top, bottom = (_along_row(cells, each[y] * logits.shape[2], cols, x)
                        for each in (rows.low, rows.high))
-        found = torch.lerp(top, bottom, rows.share[y].to(logits)[:, None]).argmax(dim=1)
-        best[y, x] = able[found]
+        best[y, x] = torch.lerp(top, bottom, rows.share[y].to(logits)[:, None]).argmax(dim=1)
     return best
 
 

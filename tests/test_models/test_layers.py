@@ -1,4 +1,4 @@
-"""LeanReLU6 is ReLU6 that keeps less memory; folded normalisation; means without padding."""
+"""LeanReLU6 is ReLU6 that keeps less memory; convolutions in phases; folded normalisation; means without padding."""
 import copy
 import math
 
@@ -11,7 +11,13 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import nn
 
-from mmseg_instbox.models.layers import FoldedNormMixin, ImageMean, LeanReLU6, fold_batch_norm
+from mmseg_instbox.models.layers import (
+    FoldedNormMixin,
+    ImageMean,
+    LeanReLU6,
+    PhasedConv2d,
+    fold_batch_norm,
+)
 
 VALUES = [-7., -1e-6, -0., 0., 1e-6, 3., 6. - 1e-6, 6., 6. + 1e-6, 9., float('inf'), -float('inf')]
 
@@ -179,3 +185,30 @@ def test_a_thin_image_has_a_mean():
     mean, feats = ImageMean(), torch.rand(1, 5, 4, 6)
     mean.look_at([make_sample((1, 96))])
     assert torch.allclose(mean(feats)[0, :, 0, 0], feats[0, :, 0].mean(dim=1))
+
+
+@pytest.mark.parametrize('dilation, size', [(2, (6, 10)), (2, (5, 6)), (3, (9, 6)), (1, (5, 5))])
+@pytest.mark.parametrize('bias', [False, True])
+@pytest.mark.parametrize('groups', [1, 4])
+def test_convolutions_in_phases_are_convolutions(dilation, size, bias, groups):
+    torch.manual_seed(0)
+    settings = dict(padding=dilation, dilation=dilation, groups=groups, bias=bias)
+    plain, phased = nn.Conv2d(4, 4, 3, **settings), PhasedConv2d(4, 4, 3, **settings)
+    phased.load_state_dict(plain.state_dict())
+    results = []
+    for conv in (plain, phased):
+        x = torch.randn(2, 4, *size, generator=torch.Generator().manual_seed(1)).requires_grad_()
+        y = conv(x)
+        (y * torch.linspace(-1, 1, y.numel()).view_as(y)).sum().backward()
+        results.append([y, x.grad, *(weight.grad for weight in conv.parameters())])
+    for expected, found in zip(*results, strict=True):
+        torch.testing.assert_close(found, expected)
+
+
+def test_phases_are_small_convolutions_without_dilation(monkeypatch):
+    seen = []
+    monkeypatch.setattr('torch.nn.functional.conv2d', lambda x, *args, **kwargs: seen.append(
+        (tuple(x.shape), kwargs.get('dilation', 1))) or x)
+    conv = PhasedConv2d(4, 4, 3, padding=2, dilation=2, groups=4)
+    conv(torch.zeros(3, 4, 6, 10))
+    assert seen == [((12, 4, 3, 5), 1)]

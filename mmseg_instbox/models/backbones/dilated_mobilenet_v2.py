@@ -1,8 +1,10 @@
+from typing import Any
+
 from mmseg.models.backbones import MobileNetV2
 from mmseg.registry import MODELS
 from torch import nn
 
-from ..layers import FoldedNormMixin
+from ..layers import FoldedNormMixin, PhasedConv2d
 
 
 @MODELS.register_module()
@@ -13,8 +15,12 @@ class DilatedMobileNetV2(FoldedNormMixin, MobileNetV2):
     ``dilations`` count for all blocks of a stage, except that the first block keeps the dilation of
     the stage before: it is the block that lost its stride, and what follows it sees a grid twice as
     dense. State-dict keys and arguments are the parent's; ``norm_cfg=None`` folds the batch
-    normalisation of weights into the convolutions as they are loaded.
+    normalisation of weights into the convolutions as they are loaded. Convolutions are
+    :class:`~mmseg_instbox.models.layers.PhasedConv2d` unless ``conv_cfg`` says otherwise.
     """
+
+    def __init__(self, *args: Any, conv_cfg: dict | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, conv_cfg=conv_cfg or dict(type=PhasedConv2d), **kwargs)
 
     def make_layer(self, out_channels: int, num_blocks: int, stride: int, dilation: int,
                    expand_ratio: int) -> nn.Sequential:

@@ -119,3 +119,17 @@ def test_background_odds_must_be_positive(publish, trained, tmp_path, odds):
     with pytest.raises(SystemExit, match='factor above 0'):
         publish(trained / 'iter_2.pth', tmp_path / 'out.pth', '--background-odds', odds)
     assert not (tmp_path / 'out.pth').exists()
+
+
+def test_the_weights_of_several_checkpoints_are_averaged(publish, trained, tmp_path):
+    changed = torch.load(trained / 'iter_2.pth', weights_only=True)
+    for tensor in changed['state_dict'].values():
+        if tensor.is_floating_point():
+            tensor += 3
+    torch.save(changed, tmp_path / 'changed.pth')
+    publish(trained / 'iter_2.pth', tmp_path / 'out.pth', '--average', tmp_path / 'changed.pth',
+            tmp_path / 'changed.pth')
+    mean, before = (read_checkpoint(str(file))['state_dict']
+                    for file in (tmp_path / 'out.pth', trained / 'iter_2.pth'))
+    for name, tensor in before.items():
+        torch.testing.assert_close(mean[name], tensor + 2 * tensor.is_floating_point())

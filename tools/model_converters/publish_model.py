@@ -4,8 +4,9 @@ Optimizer, schedule and log of the training go; weights, the names of the catego
 resolved config as JSON stay, so that ``mmseg_instbox.apis.load_model(OUT)`` needs nothing else.
 The weights are tried in the model of the config first. With ``--half`` they are stored in half
 precision (but for tensors that it cannot hold) and computed with in single precision again.
-``--background-odds`` moves the borders between background and things without a training. Prints
-size and SHA-256.
+``--average`` takes the mean of the weights of several checkpoints of one training, which often
+predicts better than any of them (model soups, arXiv 2203.05482). ``--background-odds`` moves the
+borders between background and things without a training. Prints size and SHA-256.
 """
 import argparse
 import hashlib
@@ -41,6 +42,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--config', help='config file, or name in the model index (default: the '
                         'config in the checkpoint)')
     parser.add_argument('--half', action='store_true', help='store weights in half precision')
+    parser.add_argument('--average', nargs='+', default=[], metavar='CHECKPOINT',
+                        help='take the mean of the weights of these as well')
     parser.add_argument('--background-odds', type=float, default=1., metavar='FACTOR',
                         help='multiply the odds of the background with this (default: %(default)s)')
     parser.add_argument('--figures', type=Path, metavar='FILE',
@@ -57,8 +60,12 @@ def publish(args: argparse.Namespace) -> dict:
     training = read_checkpoint(args.checkpoint, args.allow_pickle).get('meta') or {}
     if args.config is None and 'config_json' not in training:
         raise InvalidInputError(f'{args.checkpoint} carries no config as JSON: give --config FILE.')
-    given = (args.config, args.checkpoint) if args.config else (args.checkpoint, None)
-    model = load_model(*given, device='cpu', allow_pickle=args.allow_pickle)
+    model, *others = (
+        load_model(*((args.config, file) if args.config else (file, None)), device='cpu',
+                   allow_pickle=args.allow_pickle) for file in (args.checkpoint, *args.average))
+    for name, tensor in model.state_dict().items():
+        if others and tensor.is_floating_point():
+            tensor.copy_(torch.stack([each.state_dict()[name] for each in (model, *others)]).mean(0))
     scale_background_odds(model, args.background_odds)
     cfg = model.cfg
     for key in RUN_SETTINGS:

@@ -1,0 +1,162 @@
+"""Make the pictures in docs/images again with the model in demo/: `make docs-images`.
+
+The photographs come with scikit-image and Matplotlib and may be published: chelsea, camera and
+coffee (CC0), astronaut (NASA, public domain), motorcycle (Middlebury stereo data 2014; scikit-image
+takes CC0 and public domain alone), Grace Hopper (US Navy, public domain). `cats` and
+`touching` are chelsea and its mirror image.
+
+Three pictures need more: the web page the extra "demo", playwright and Chromium; the generated
+shapes what `make quickstart` leaves in work_dirs/quickstart and data/shapes; the plot of the scores
+a dump of tools/test.py (docs/results.md), given with --dump. Those that cannot be made are named
+and stay as they are.
+"""
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+
+import cv2
+import numpy as np
+from matplotlib.cbook import get_sample_data
+from PIL import Image
+from skimage import data
+
+from mmseg_instbox.apis import InstBoxInferencer, browse_dataset
+from mmseg_instbox.visualization import PixelBoxVisualizer
+
+ROOT = Path(__file__).resolve().parents[1]
+CONFIG = 'instbox_deeplabv3-mobilenet-v2-d16_1xb8-5k_voc-plus-416x416'
+SHAPES = 'instbox_fcrn-r18-d8_1xb8-2k_shapes-160x160'
+QUALITY = 88  # of JPEG
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--out', type=Path, default=ROOT / 'docs/images', help='folder to write to')
+    parser.add_argument('--dump', type=Path, help='dump of `val_official`, for calibration.png')
+    parser.add_argument('--quickstart', type=Path, default=Path('work_dirs/quickstart'),
+                        help='work directory of `make quickstart` (default: %(default)s)')
+    return parser.parse_args()
+
+
+def photographs() -> dict[str, np.ndarray]:
+    """RGB photographs (H, W, 3) uint8 by name."""
+    cat, camera = data.chelsea(), data.camera()
+    with get_sample_data('grace_hopper.jpg') as file:
+        hopper = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    return dict(
+        astronaut=data.astronaut(), chelsea=cat, cats=np.hstack([cat, cat[:, ::-1]]),
+        touching=np.hstack([cat[:, ::-1], cat]),
+        motorcycle=data.stereo_motorcycle()[0], hopper=hopper, camera=np.dstack([camera] * 3),
+        coffee=data.coffee())
+
+
+def write(file: Path, image: np.ndarray, width: int = 1200) -> None:
+    """Write an RGB image, scaled down to ``width`` pixels if it is wider."""
+    scale = min(1, width / image.shape[1])
+    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    cv2.imwrite(str(file), small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+    print(f'{file.name}: {file.stat().st_size / 1e3:.0f} kB')
+
+
+def draw_rows(inferencer: InstBoxInferencer, rows: list[list[np.ndarray]],
+              width: int = 1200) -> np.ndarray:
+    """Predictions on RGB photographs, in rows of the same width."""
+    return np.vstack([fit_width(inferencer(
+        [photo[..., ::-1] for photo in row], return_vis=True)['visualization'], width)
+        for row in rows])
+
+
+def fit_width(images: list[np.ndarray], width: int) -> np.ndarray:
+    """Images side by side, at one height and ``width`` pixels together."""
+    height = width / sum(image.shape[1] / image.shape[0] for image in images)
+    joined = np.hstack([cv2.resize(
+        image, (round(image.shape[1] * height / image.shape[0]), round(height)),
+        interpolation=cv2.INTER_AREA) for image in images])
+    return cv2.resize(joined, (width, joined.shape[0]))
+
+
+def draw_grouping(inferencer: InstBoxInferencer, photo: np.ndarray) -> np.ndarray:
+    """Photograph, votes, candidates and instances."""
+    visualizer = PixelBoxVisualizer(grouper=inferencer.model.cfg.model.grouper)
+    visualizer.dataset_meta = inferencer.dataset_meta
+    sample = next(inferencer.stream([photo[..., ::-1]], keep_boxes=True))
+    visualizer.add_datasample('grouping', photo, sample, draw_gt=False, with_image=True)
+    return visualizer.get_image()
+
+
+def shoot_web_page(inferencer: InstBoxInferencer, file: Path) -> None:
+    """Write a screenshot of the web page with the first sample image."""
+    from playwright.sync_api import sync_playwright
+
+    from mmseg_instbox.web import running
+    with running(inferencer) as server, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium(), args=['--no-sandbox', '--disable-gpu'])
+        page = browser.new_page(viewport=dict(width=1280, height=900))
+        page.set_default_timeout(90_000)
+        page.goto(server.local_url)
+        page.locator('#instbox-samples img').first.click()
+        page.wait_for_selector('#instbox-viewer .ib-result:not([hidden])')
+        page.locator('#instbox-viewer .ib-image').hover()
+        page.screenshot(path=file)
+        browser.close()
+    Image.open(file).quantize().save(file, optimize=True)
+
+
+def chromium() -> str | None:
+    """The path of a browser."""
+    return os.environ.get('CHROMIUM') or shutil.which('chromium') or shutil.which('google-chrome')
+
+
+def make_shapes_images(folder: Path, out: Path) -> None:
+    """Write what `make quickstart` drew, and a training sample with its box targets."""
+    drawn = [cv2.imread(str(file))[..., ::-1]
+             for file in sorted((folder / 'pictures').glob('*_instances.png'))]
+    write(out / 'quickstart.jpg', np.vstack([
+        fit_width(drawn[i:i + 4], 1056) for i in range(0, len(drawn), 4)]))
+    with tempfile.TemporaryDirectory() as place:
+        browse_dataset(SHAPES, place, number=1)
+        sample, = Path(place).iterdir()
+        write(out / 'box-targets.jpg', cv2.imread(str(sample))[..., ::-1], 1000)
+
+
+def main() -> None:
+    args = parse_args()
+    inferencer = InstBoxInferencer(show_progress=False)
+    photos = photographs()
+    write(args.out / 'demo.jpg', draw_rows(inferencer, [
+        [photos['motorcycle'], photos['cats']], [photos['hopper'], photos['camera'],
+                                                 photos['astronaut']]]))
+    write(args.out / 'samples.jpg',
+          draw_rows(inferencer, [[photos['astronaut'], photos['chelsea']]], 1000))
+    write(args.out / 'votes.jpg', draw_grouping(inferencer, photos['cats']), 1000)
+    write(args.out / 'failures.jpg',
+          draw_rows(inferencer, [[photos['coffee'], photos['touching']]], 1000))
+    left = []
+    if find_spec('gradio') and find_spec('playwright') and chromium():
+        shoot_web_page(inferencer, args.out / 'web-page.png')
+    else:
+        left.append('web-page.png')
+    if (args.quickstart / 'pictures').is_dir():
+        make_shapes_images(args.quickstart, args.out)
+    else:
+        left += ['quickstart.jpg', 'box-targets.jpg']
+    if args.dump:
+        subprocess.run([
+            sys.executable, ROOT / 'tools/analysis_tools/calibrate.py',
+            ROOT / f'configs/instbox/{CONFIG}.py', args.dump, '--plot',
+            args.out / 'calibration.png'], check=True)
+    else:
+        left.append('calibration.png')
+    if left:
+        print(f'Not made: {", ".join(left)}')
+
+
+if __name__ == '__main__':
+    main()

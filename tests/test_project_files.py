@@ -23,6 +23,12 @@ def test_hooks_and_the_workflow_run_what_make_runs(repo):
     assert targets and all(re.search(f'^{target}:', makefile, re.M) for target in targets)
 
 
+def test_the_docker_image_has_extras_that_exist(repo):
+    extras = re.search(r'^ARG EXTRAS=(.*)$', (repo / 'Dockerfile').read_text(), re.M).group(1)
+    declared = re.findall(r'^ {8}(\w+)=\[', (repo / 'setup.py').read_text(), re.M)
+    assert set(extras.split(',')) <= set(declared)
+
+
 def test_the_layers_are_the_folders_of_the_package(repo):
     contract = (repo / 'pyproject.toml').read_text().partition('layers = [')[2].partition(']')[0]
     named = set(re.findall(r'\w+', contract))

@@ -16,12 +16,13 @@ copyright = f'2026, {author}'
 version = release = __version__
 
 extensions = [
-    'myst_parser', 'sphinx.ext.autodoc', 'sphinx.ext.napoleon', 'sphinx.ext.viewcode',
+    'myst_nb', 'sphinx.ext.autodoc', 'sphinx.ext.napoleon', 'sphinx.ext.viewcode',
     'sphinx_copybutton', 'sphinx_design'
 ]
-exclude_patterns = ['_build', '_generated']
+exclude_patterns = ['_build', '_generated', '**/.ipynb_checkpoints']
 myst_enable_extensions = ['colon_fence', 'deflist']
 myst_heading_anchors = 4
+nb_execution_mode = 'off'  # tests/test_docs/test_tutorials.py runs the notebooks
 copybutton_exclude = '.linenos, .gp, .go'
 
 autodoc_default_options = {'members': True, 'show-inheritance': True, 'ignore-module-all': True}

@@ -14,6 +14,7 @@ LINK = re.compile(r'(\]\()(?!https?://|mailto:|#|<)([^)\s#]+)(#[^)\s]*)?(\))')
 INCLUDED = {
     'CHANGELOG.md': 'changelog.md',
     'CONTRIBUTING.md': 'contributing.md',
+    'RELEASING.md': 'releasing.md',
     'configs/fcrn/README.md': 'zoo/fcrn.md',
     'configs/instbox/README.md': 'zoo/instbox.md',
     'configs/instbox/ablations/README.md': 'zoo/ablations.md',
@@ -66,8 +67,8 @@ def model_zoo(root: Path) -> str:
     """Markdown of the model zoo: a table of measured models, and lists of all configs."""
     metafiles = [root / name for name in _read(root / 'model-index.yml')['Import']]
     models = [(file, model) for file in metafiles for model in _read(file)['Models']]
-    lines = [f'| config | parameters | evaluated on | {" | ".join(FIGURES)} | checkpoint |',
-             '| --- ' * (len(FIGURES) + 4) + '|']
+    head = ('config', 'parameters', 'ms an image', 'evaluated on', *FIGURES, 'checkpoint')
+    lines = [f'| {" | ".join(head)} |', '| --- ' * len(head) + '|']
     lines += [row for _, model in models for row in _rows(root, model)]
     lines += ['', '## All configs', '']
     for file in metafiles:
@@ -118,11 +119,18 @@ def _rows(root: Path, model: dict) -> Iterator[str]:
     """The rows of a model, one for each list of images on which it was evaluated."""
     for number, result in enumerate(model.get('Results', [])):
         figures = [_figure(result['Metrics'].get(name)) for name in FIGURES]
-        first = [_config_link(model), model.get('Metadata', {}).get('Parameters', '')]
+        metadata = model.get('Metadata', {})
+        first = [_config_link(model), metadata.get('Parameters', ''), _latency(metadata)]
         last = [_checkpoint(root, model.get('Weights'))]
         if number:
-            first, last = ['', ''], ['']
+            first, last = [''] * len(first), ['']
         yield f'| {" | ".join([*first, result["Dataset"], *figures, *last])} |'
+
+
+def _latency(metadata: dict) -> str:
+    """Milliseconds an image, each with its hardware."""
+    return '; '.join(f'{each["value"]} ({each["hardware"]})'
+                     for each in metadata.get('inference time (ms/im)', []))
 
 
 def _figure(value: float | None) -> str:

@@ -11,10 +11,11 @@ from mmseg_instbox.cli.main import cli
 
 REPO = Path(__file__).resolve().parents[2]
 DOCS = REPO / 'docs'
-PAGES = sorted(file for file in DOCS.rglob('*.md')
+PAGES = sorted(file for kind in ('md', 'ipynb') for file in DOCS.rglob(f'*.{kind}')
                if not {'_build', '_generated'} & set(file.relative_to(DOCS).parts))
 OUTSIDE = [REPO / name for name in (
-    'README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'demo/README.md', 'configs/fcrn/README.md',
+    'README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'RELEASING.md', 'demo/README.md',
+    'configs/fcrn/README.md',
     'configs/instbox/README.md', 'configs/instbox/ablations/README.md',
     'configs/instbox/any_model/README.md')]
 GUIDES = ('index', 'install', 'quickstart', 'configs', 'training', 'faq')
@@ -34,7 +35,7 @@ def test_every_page_is_in_a_table_of_contents():
         for body in re.findall(r'```\{toctree\}\n(.*?)```', page.read_text(), re.S):
             names = [re.sub(r'.*<(.*)>', r'\1', line) for line in body.splitlines()
                      if line and not line.startswith(':')]
-            listed += [(page.parent / f'{name}.md').resolve() for name in names]
+            listed += [next(page.parent.glob(f'{name}.*')).resolve() for name in names]
     assert sorted([*listed, DOCS / 'index.md']) == PAGES
 
 
@@ -84,12 +85,13 @@ def test_the_zoo_has_the_figures_of_a_metafile(site_pages, tmp_path):
     results = [dict(Dataset='val', Metrics={'mIoU': 0.5, 'APr_0.5': 1.0, 'AP50': 0.123}),
                dict(Dataset='test', Metrics={'mIoU': 0.25})]
     models = [dict(Name='x', Config='a/x.py', Weights='a/w.pth', Results=results,
-                   Metadata=dict(Parameters='3 M')), dict(Name='y', Config='a/y.py')]
+                   Metadata={'Parameters': '3 M', 'inference time (ms/im)': [
+                       dict(value=4.5, hardware='a CPU')]}), dict(Name='y', Config='a/y.py')]
     (tmp_path / 'a' / 'metafile.yaml').write_text(yaml.safe_dump(dict(Models=models)))
     text = site_pages.model_zoo(tmp_path)
-    assert ('| [`x`](../../a/x.py) | 3 M | val | .500 | 1.000 |  |  | .123 '
+    assert ('| [`x`](../../a/x.py) | 3 M | 4.5 (a CPU) | val | .500 | 1.000 |  |  | .123 '
             '| [2.5 MB](../../a/w.pth) |' in text)
-    assert '|  |  | test | .250 |  |  |  |  |  |' in text
+    assert '|  |  |  | test | .250 |  |  |  |  |  |' in text
     assert '**[Family](../../a/README.md)**' in text and '- [`y`](../../a/y.py)' in text
 
 

@@ -2,6 +2,7 @@
 # make lint         ruff, and import-linter for the layers
 # make test         lint and tests
 # make docs         the documentation site, in docs/_build/html
+# make docs-images  the pictures of the site, with the model in demo/
 # Each installs what it needs into .venv first; it is used again when it is there.
 
 VENV := .venv
@@ -10,17 +11,17 @@ BASE := $(VENV)/.installed
 ALL := $(VENV)/.installed-all
 DOCS := $(VENV)/.installed-docs
 PYTHON ?= $(shell for p in python3.11 python3; do \
-	$$p -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo $$p && break; done)
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 # the build of torch: TORCH_INDEX=https://download.pytorch.org/whl/cpu, .../cu128, ...
 TORCH_INDEX ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: install quickstart test lint docs clean
+.PHONY: install quickstart test lint docs docs-images clean
 
 install: $(ALL)
 
 $(BIN)/python:
-	@test -n "$(PYTHON)" || { echo 'Python 3.10 or newer is needed: make PYTHON=/path/to/python3.11' >&2; exit 1; }
+	@test -n "$(PYTHON)" || { echo 'Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11' >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
 # torch goes first and alone: nothing installed later may pull in another build of it
@@ -53,6 +54,9 @@ $(DOCS): $(BASE) requirements-docs.txt
 
 docs: $(DOCS)
 	$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build/html
+
+docs-images: $(ALL) $(DOCS)
+	$(BIN)/python tools/make_docs_images.py
 
 clean:
 	rm -rf $(VENV) build docs/_build docs/_generated dist *.egg-info mmseg_instbox/.mim .pytest_cache .ruff_cache .import_linter_cache

@@ -2,8 +2,8 @@
 
 The photographs come with scikit-image and Matplotlib and may be published: chelsea, camera and
 coffee (CC0), astronaut (NASA, public domain), motorcycle (Middlebury stereo data 2014; scikit-image
-takes CC0 and public domain alone), Grace Hopper (US Navy, public domain). `cats` and
-`touching` are chelsea and its mirror image.
+takes CC0 and public domain alone), Grace Hopper (US Navy, public domain). `cats` is
+chelsea beside its mirror image.
 
 Three pictures need more: the web page the extra "demo", playwright and Chromium; the generated
 shapes what `make quickstart` leaves in work_dirs/quickstart and data/shapes; the plot of the scores
@@ -51,7 +51,6 @@ def photographs() -> dict[str, np.ndarray]:
         hopper = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
     return dict(
         astronaut=data.astronaut(), chelsea=cat, cats=np.hstack([cat, cat[:, ::-1]]),
-        touching=np.hstack([cat[:, ::-1], cat]),
         motorcycle=data.stereo_motorcycle()[0], hopper=hopper, camera=np.dstack([camera] * 3),
         coffee=data.coffee())
 
@@ -137,7 +136,7 @@ def main() -> None:
           draw_rows(inferencer, [[photos['astronaut'], photos['chelsea']]], 1000))
     write(args.out / 'votes.jpg', draw_grouping(inferencer, photos['cats']), 1000)
     write(args.out / 'failures.jpg',
-          draw_rows(inferencer, [[photos['coffee'], photos['touching']]], 1000))
+          draw_rows(inferencer, [[photos['coffee'], photos['astronaut']]], 1000))
     left = []
     if find_spec('gradio') and find_spec('playwright') and chromium():
         shoot_web_page(inferencer, args.out / 'web-page.png')

@@ -6,7 +6,7 @@ from ..errors import InvalidInputError, TooLargeError
 
 
 class Limit(NamedTuple):
-    """The largest number of ``what`` that passes; ``variable`` replaces it, in ``unit``s."""
+    """The largest number of ``what`` that passes; ``variable``, in ``unit``, replaces it."""
     default: int
     variable: str
     what: str

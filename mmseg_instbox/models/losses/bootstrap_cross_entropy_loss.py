@@ -20,12 +20,14 @@ class WeightedNLL(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, logits: Tensor, log_prob: Tensor, label: Tensor, weight: Tensor) -> Tensor:
+        """The mean, a scalar."""
         ctx.save_for_backward(log_prob, label, weight)
         return -(true_class(log_prob, label) * weight).mean()
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None, None]:
+        """The gradient of the logits."""
         log_prob, label, weight = ctx.saved_tensors
         weight = weight * (grad / weight.numel())
         if weight.count_nonzero() > FEW * weight.numel():

@@ -8,9 +8,12 @@ import torch
 from mmengine.config import DictAction
 from mmengine.logging import MMLogger
 
-from ..engine import load_config
 from ..errors import InvalidInputError
-from ..evaluation.replay import DumpedSamples, configured_grouper
+from .startup import load_package
+
+load_package('evaluation.metrics', 'models')  # before the imports that would print notices
+from ..engine import load_config  # noqa: E402
+from ..evaluation.replay import DumpedSamples, configured_grouper  # noqa: E402
 
 
 def dump_parser(description: str) -> argparse.ArgumentParser:

@@ -1,4 +1,4 @@
-"""LeanReLU6 is ReLU6 that keeps less memory; convolutions in phases; folded normalisation; means without padding."""
+"""The layers: LeanReLU6, convolutions in phases, folded normalisation, means without padding."""
 import copy
 import math
 

@@ -63,9 +63,10 @@ def publish(args: argparse.Namespace) -> dict:
     model, *others = (
         load_model(*((args.config, file) if args.config else (file, None)), device='cpu',
                    allow_pickle=args.allow_pickle) for file in (args.checkpoint, *args.average))
-    for name, tensor in model.state_dict().items():
+    states = [each.state_dict() for each in (model, *others)]
+    for name, tensor in states[0].items():
         if others and tensor.is_floating_point():
-            tensor.copy_(torch.stack([each.state_dict()[name] for each in (model, *others)]).mean(0))
+            tensor.copy_(torch.stack([state[name] for state in states]).mean(dim=0))
     scale_background_odds(model, args.background_odds)
     cfg = model.cfg
     for key in RUN_SETTINGS:

@@ -13,6 +13,7 @@ from ..engine.hooks import ProgressLineHook
 from ..engine.training import check_work_dir
 from ..errors import InvalidInputError
 from ..utils import atomic_write
+from .alike_categories import find_alike
 from .model_loading import default_weights
 from .own_data import OwnData, objects_of, read_own_data
 from .training_recipe import MONITOR, Recipe, choose_recipe, training_config_of
@@ -126,8 +127,12 @@ def prepare_training(data: str | Path, options: TrainingOptions, work_dir: Path,
     own = read_own_data(data, options.val, options.images, options.seed)
     recipe = choose_recipe(own.parts['train'], options.minutes, options.epochs)
     own = own.limit_validation(recipe.max_validated, options.seed)
-    model, weights, kept = start_from(str(options.base or default_weights()),
-                                      ('background', *own.categories), options.allow_pickle)
+    base = str(options.base or default_weights())
+    classes = ('background', *own.categories)
+    model, weights, known = start_from(base, classes, options.allow_pickle)
+    if weights is not None and len(known) < len(classes):
+        alike = find_alike(base, own.parts['train'], options.allow_pickle)
+        model, weights, known = start_from(base, classes, options.allow_pickle, alike)
     check_work_dir(work_dir)
     own.write(work_dir / 'annotations')
     load_from = work_dir / 'base.pth' if weights is not None else None
@@ -137,12 +142,12 @@ def prepare_training(data: str | Path, options: TrainingOptions, work_dir: Path,
     cfg.merge_from_dict(options.cfg_options or {})
     file = work_dir / 'config.py'
     atomic_write((HEADER.format(file=file) + cfg.pretty_text).encode(), file)
-    for text in _describe(own, recipe, kept):
+    for text in _describe(own, recipe, known):
         console.print(text)
     console.print(f'Config, log and checkpoints: {work_dir}')
 
 
-def _describe(own: OwnData, recipe: Recipe, kept: list[str]) -> Iterator[str]:
+def _describe(own: OwnData, recipe: Recipe, known: dict[str, str]) -> Iterator[str]:
     """Lines about the data and the settings of a training."""
     for note in own.notes[:MAX_NOTES]:
         yield f'  {note}'
@@ -153,8 +158,9 @@ def _describe(own: OwnData, recipe: Recipe, kept: list[str]) -> Iterator[str]:
     more = len(own.categories) - MAX_NAMES
     yield (f'categories: {", ".join(own.categories[:MAX_NAMES])}'
            + (f' and {more} more' if more > 0 else ''))
-    if kept[1:]:
-        yield f'known to the base model: {", ".join(kept[1:])}'
+    if starts := [new if new.casefold() == old.casefold() else f'{new} (as {old})'
+                  for new, old in known.items() if new != 'background']:
+        yield f'known to the base model: {", ".join(starts)}'
     time = f'{recipe.max_iters} iterations' if recipe.minutes is None else (
         f'{recipe.minutes:g} minutes')
     yield f'{time} of {recipe.batch} images at {recipe.side} px'

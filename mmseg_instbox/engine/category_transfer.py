@@ -1,6 +1,7 @@
 """Gives a model other categories, and keeps what it knows of those that stay."""
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import torch
 from mmengine.config import Config
@@ -11,8 +12,9 @@ from ..utils import walk
 from .model_loading import build_network, read_model
 
 
-def start_from(base: str, classes: Sequence[str],
-               allow_pickle: bool = False) -> tuple[dict, dict[str, Tensor] | None, list[str]]:
+def start_from(base: str, classes: Sequence[str], allow_pickle: bool = False,
+               alike: Mapping[str, str] = MappingProxyType({})
+               ) -> tuple[dict, dict[str, Tensor] | None, dict[str, str]]:
     """A model for other categories that starts from a trained one.
 
     All categories but the first, the background, become things.
@@ -21,10 +23,11 @@ def start_from(base: str, classes: Sequence[str],
         base: What :func:`~mmseg_instbox.engine.model_loading.load_model` takes as ``model``.
         classes: Names of the new categories, the background first.
         allow_pickle: As of :func:`~mmseg_instbox.engine.model_loading.load_model`.
+        alike: As of :func:`transfer_weights`.
 
     Returns:
         tuple: The config of the model; its weights, float32, or None if ``base`` has none; and
-        the names whose weights were kept.
+        by name of a new category that of the old one whose weights it got.
 
     Raises:
         ValueError: ``base`` is no segmentor of ours, or see
@@ -41,7 +44,7 @@ def start_from(base: str, classes: Sequence[str],
     model.pop('thing_ids', None)
     wider, model = (_with_categories(model, len(classes) + more) for more in (1, 0))
     if checkpoint is None:
-        return model, None, []
+        return model, None, {}
     meta = (checkpoint.get('meta') or {}).get('dataset_meta') or {}
     names = list(meta.get('classes') or ())
     if len(names) != before:  # only the background is known
@@ -49,7 +52,7 @@ def start_from(base: str, classes: Sequence[str],
     fresh, wider = (build_network(Config(dict(model=each))).state_dict()
                     for each in (model, wider))
     weights, kept = transfer_weights(checkpoint.get('state_dict', checkpoint), fresh, wider, names,
-                                     classes, source)
+                                     classes, source, alike)
     return model, weights, kept
 
 
@@ -63,14 +66,16 @@ def _with_categories(model: dict, count: int) -> dict:
 
 
 def transfer_weights(state: dict[str, Tensor], fresh: dict[str, Tensor], wider: dict[str, Tensor],
-                     old: Sequence[str], new: Sequence[str],
-                     source: str = 'The base model') -> tuple[dict[str, Tensor], list[str]]:
+                     old: Sequence[str], new: Sequence[str], source: str = 'The base model',
+                     alike: Mapping[str, str] = MappingProxyType({})
+                     ) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Fit weights to other categories.
 
     A weight depends on the categories if its shape does. They are then the last entries of one of
     its dimensions: the rows of a classifier, or the inputs of a layer that reads logits. Entries of
     categories that both models name, whatever the capitals, are copied, and so are those of other
-    inputs. The rest stays as it is in ``fresh``.
+    inputs. A category that only the new model names gets those of one that it is ``alike``. The
+    rest stays as it is in ``fresh``.
 
     Args:
         state: The weights of the old model.
@@ -79,17 +84,19 @@ def transfer_weights(state: dict[str, Tensor], fresh: dict[str, Tensor], wider: 
         old: Names of the old model's categories.
         new: Names of the new ones.
         source: What the error calls the old model.
+        alike: Name of an old category by name of a new one.
 
     Returns:
-        tuple[dict[str, Tensor], list[str]]: Weights of the new model in the types of ``fresh``, and
-        the names that were kept.
+        tuple[dict[str, Tensor], dict[str, str]]: Weights of the new model in the types of
+        ``fresh``; and by name of a new category that of the old one whose weights it got.
 
     Raises:
         ValueError: A weight has another shape in the old model.
     """
     places = {name.casefold(): index for index, name in enumerate(old) if name}
-    pairs = [(places[name.casefold()], index) for index, name in enumerate(new)
-             if name.casefold() in places]
+    known_as = [name.casefold() if name.casefold() in places else alike.get(name, '').casefold()
+                for name in new]
+    pairs = [(places[name], index) for index, name in enumerate(known_as) if name in places]
     result = {}
     for key, value in fresh.items():
         axes = [axis for axis, size in enumerate(value.shape) if size != wider[key].shape[axis]]
@@ -108,4 +115,4 @@ def transfer_weights(state: dict[str, Tensor], fresh: dict[str, Tensor], wider: 
                     *((others + before, others + after) for before, after in pairs)]
             sources, targets = torch.tensor(kept, dtype=torch.long).reshape(-1, 2).T
             result[key] = value.index_copy(axis, targets, known.index_select(axis, sources))
-    return result, [new[index] for _, index in pairs]
+    return result, {new[after]: old[before] for before, after in pairs}

@@ -21,7 +21,7 @@ def test_rows_of_equal_names_are_copied_and_others_are_new(new):
     old, fresh, wider = states(3), states(len(new)), states(len(new) + 1)
     weights, kept = transfer_weights({key: value.half() for key, value in old.items()}, fresh,
                                      wider, OLD, new)
-    assert kept == [name for name in new if name != 'tree' and name != 'bush']
+    assert kept == {'background': 'background'} | ({'dog': 'Dog'} if 'dog' in new else {})
     for index, name in enumerate(new):
         known = dict(background=0, dog=2).get(name)
         for key in ('rows', 'bias'):
@@ -32,6 +32,16 @@ def test_rows_of_equal_names_are_copied_and_others_are_new(new):
         assert torch.equal(weights['mixer'][:, 5 + index], expected)
     assert torch.equal(weights['mixer'][:, :5], old['mixer'].half().float()[:, :5])
     assert torch.equal(weights['other'], old['other'].half().float())
+
+
+def test_a_new_category_starts_as_the_one_that_it_is_alike():
+    new = ('background', 'dog', 'kitten', 'tree')
+    old, fresh, wider = states(3), states(4), states(5)
+    weights, known = transfer_weights(old, fresh, wider, OLD, new,
+                                      alike=dict(kitten='cat', dog='cat'))  # names go first
+    assert known == dict(background='background', dog='Dog', kitten='cat')
+    expected = [*old['bias'][[0, 2, 1]], fresh['bias'][3]]
+    assert weights['bias'].tolist() == [float(value) for value in expected]
 
 
 def test_weights_of_another_architecture_are_refused():
@@ -47,7 +57,7 @@ def test_a_model_with_other_categories_loads_its_weights(tiny_config, tmp_path):
         config_json=config_to_json(cfg), dataset_meta=dict(classes=('background', 'a', 'b')))),
         tmp_path / 'base.pth')
     model, weights, kept = start_from(str(tmp_path / 'base.pth'), ('background', 'b', 'c', 'd'))
-    assert kept == ['background', 'b'] and model['decode_head']['num_classes'] == 4
+    assert kept == dict(background='background', b='b') and model['decode_head']['num_classes'] == 4
     network = build_network(type(cfg)(dict(model=model)))
     network.load_state_dict(weights)
     assert network.thing_ids == [1, 2, 3]

@@ -234,8 +234,9 @@ class InstBoxInferencer(Predictor, BaseInferencer):
                 sample.name, array[..., ::-1], sample, draw_gt=False, show=show,
                 wait_time=wait_time, score_thr=score_thr,
                 out_file=str(vis_dir / f'{sample.name}.jpg') if vis_dir else None)
-            drawn.append(self.visualizer.get_image())
-        return drawn if return_vis else []
+            if return_vis:  # takes longer than drawing
+                drawn.append(self.visualizer.get_image())
+        return drawn
 
     def postprocess(self,
                     preds: list[SegDataSample],

@@ -65,6 +65,9 @@ def to_canvas(image: np.ndarray, min_size: int, max_size: int | None = None) -> 
     longer = max(image.shape[:2])
     if max_size and longer > max_size:
         size = [max(round(side * max_size / longer), 1) for side in image.shape[1::-1]]
+        if image.strides[2] < 0:  # OpenCV would copy a large image with its channels reversed
+            small = cv2.resize(image[..., ::-1], size, interpolation=cv2.INTER_AREA)
+            return np.ascontiguousarray(small[..., ::-1])
         return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     factor = max(1, math.ceil(min_size / longer))
     return cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)

@@ -107,6 +107,12 @@ def test_canvases_are_enlarged_by_a_whole_factor_or_reduced(shape, canvas):
     assert found.shape[:2] == canvas and (found == 70).all() and found is not image
 
 
+def test_reversed_channels_are_reduced_like_their_copy():
+    image = np.random.default_rng(0).integers(0, 256, (50, 70, 3), np.uint8)[..., ::-1]
+    found = to_canvas(image, 1, 30)
+    assert np.array_equal(found, to_canvas(image.copy(), 1, 30)) and found.flags.c_contiguous
+
+
 def test_crops_on_a_canvas_are_those_of_the_resized_map():
     inst_map = np.repeat(np.repeat(np.array([[1, 0, 2], [1, 1, 2]], np.int16), 4, 0), 4, 1)
     masks = InstanceMasks(torch.from_numpy(inst_map), torch.tensor([2, 1]))

@@ -15,13 +15,13 @@ from ..datasets.annotation_formats import AnnotatedImages
 from ..engine.model_index import index_root
 from .own_data import OwnData, objects_of
 
-MONITOR = 'AP50'
+MONITOR = 'AP'  # finer than AP50 where there are few images
 
 # input
 CELLS = 40  # pixels that the smaller objects should have in the network's input: five cells of 8
 SMALLER = 0.25  # the share of objects that are smaller than the size that decides
 LARGEST = dict(cpu=800, gpu=1024)  # longer side of the input at most
-SMALLEST = 416
+SMALLEST = 512
 MAGNIFIED = 1.5  # input at most this much larger than the images
 
 # training
@@ -51,7 +51,7 @@ VALIDATED_A_MINUTE = dict(cpu=20, gpu=200)
 MOST_VALIDATED = dict(cpu=200, gpu=4000)
 FEWEST_VALIDATED = 20  # images of any size
 VALIDATIONS = 15
-PATIENCE = 7  # validations without a gain before a training ends
+PATIENCE = 10  # validations without a gain before a training ends
 MIN_GAIN = 0.002
 
 

@@ -23,7 +23,7 @@ from ..evaluation.sample_reader import decode_image
 from ..utils import DEFAULT_SCORE_THR, write_json
 from ..visualization import InstBoxLocalVisualizer, contact_sheet
 from ..visualization.utils import write_image
-from .training_recipe import MONITOR, evaluators
+from .training_recipe import evaluators
 
 MAX_PICTURES = 12
 MAX_CONFUSIONS = 10
@@ -54,8 +54,8 @@ def report_training(runner: Runner, work_dir: Path, console: Console) -> Path:
     if (work_dir / 'annotations' / 'test.json').is_file():
         results['test'], _ = evaluate(runner, 'test', work_dir, 0)
         figures = results['test']['metrics']
-        console.print(f'{results["test"]["images"]} test images, which took no part: {MONITOR} '
-                      f'{figures[MONITOR]:.3f}, AP^r 0.5 {figures["APr_0.5"]:.3f}')
+        console.print(f'{results["test"]["images"]} test images, which took no part: AP50 '
+                      f'{figures["AP50"]:.3f}, AP^r 0.5 {figures["APr_0.5"]:.3f}')
     write_json(results, work_dir / 'results.json')
     console.print(f'Predictions on validation images: {work_dir / "validation.png"}\n'
                   f'To predict: instbox predict IMAGES --model {shlex.quote(str(best))}')

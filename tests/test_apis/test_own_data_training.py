@@ -45,7 +45,7 @@ def run(base, tmp_path_factory):
 
 def test_it_leaves_a_model_figures_and_pictures(run):
     work_dir, best, *_ = run
-    assert best.name.startswith('best_AP_iter_') and best.parent == work_dir
+    assert best.name.startswith('best_APr_vol_iter_') and best.parent == work_dir
     results = json.loads((work_dir / 'results.json').read_text())
     assert results['val']['images'] == results['test']['images'] == 2
     assert [row['category'] for row in results['val']['categories']] == ['disc', 'star']
@@ -115,7 +115,7 @@ def test_an_interrupted_training_reports_on_its_best_checkpoint(run, base, tmp_p
     with pytest.raises(KeyboardInterrupt):
         train_on_data(data, options)
     output = capsys.readouterr().out
-    assert 'Stopped.' in output and f'--model {tmp_path}/best_AP_iter_' in output
+    assert 'Stopped.' in output and f'--model {tmp_path}/best_APr_vol_iter_' in output
     assert (tmp_path / 'results.json').is_file() and (tmp_path / 'validation.png').is_file()
 
 

@@ -59,4 +59,4 @@ def test_the_data_sets_of_the_config_load(tmp_path):
         sample = dataset[0]['data_samples']
         assert len(dataset) == count and dataset.metainfo['thing_classes'] == ('star', 'disc')
     assert sorted(sample.gt_instances.labels.tolist()) == [0, 1]
-    assert cfg.randomness.seed == 3 and cfg.default_hooks.checkpoint.save_best == 'AP'
+    assert cfg.randomness.seed == 3 and cfg.default_hooks.checkpoint.save_best == 'APr_vol'

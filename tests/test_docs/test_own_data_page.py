@@ -83,7 +83,7 @@ def test_each_command_runs(results):
 
 def test_the_first_command_says_what_to_do_next(results):
     output = results['instbox train my_data'].output
-    assert 'To predict: instbox predict IMAGES --model work_dirs/my_data/best_APr_vol_iter_' in output
+    assert 'instbox predict IMAGES --model work_dirs/my_data/best_APr_vol_iter_' in output
     assert len(output.splitlines()) < 60
 
 

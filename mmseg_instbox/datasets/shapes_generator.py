@@ -56,31 +56,26 @@ def generate_sample(seed: int, split: int, index: int,
 
 def random_shapes(rng: np.random.Generator, size: int) -> list[Shape]:
     """Draw 1 to 8 shapes, farthest first, most of one category and leaning on each other."""
-    count = int(rng.integers(1, MAX_OBJECTS + 1))
-    favourite = int(rng.integers(1, len(SHAPES) + 1))
+    count, favourite = (int(rng.integers(1, most + 1)) for most in (MAX_OBJECTS, len(SHAPES)))
+    largest = LARGEST / (1 + 0.1 * (count - 1))
     shapes: list[Shape] = []
     for _ in range(count):
         same = rng.random() < 0.7
         category = favourite if same else int(rng.integers(1, len(SHAPES) + 1))
-        shapes.append(_random_shape(rng, category, shapes, size, count))
+        smallest = SMALLEST[SHAPES[category - 1]]
+        radius = float(np.exp(rng.uniform(np.log(smallest), np.log(largest)))) * size / 2
+        x, y = rng.uniform(0.1, 0.9, 2) * size
+        alike = [other for other in shapes if other.category == category]
+        if alike and rng.random() < 0.75:  # overlaps or touches another one
+            other = alike[rng.integers(len(alike))]
+            distance = (other.radius + radius) * rng.uniform(0.65, 0.95)
+            angle = rng.uniform(0, 2 * np.pi)
+            x, y = other.x + distance * np.cos(angle), other.y + distance * np.sin(angle)
+        margin = 0.4 * radius
+        x, y = (float(np.clip(value, margin, size - margin)) for value in (x, y))
+        shapes.append(Shape(category, x, y, radius, angle=float(rng.uniform(0, 2 * np.pi)),
+                            squeeze=float(rng.uniform(0.8, 1.0))))
     return shapes
-
-
-def _random_shape(rng: np.random.Generator, category: int, others: list[Shape], size: int,
-                  count: int) -> Shape:
-    smallest, largest = SMALLEST[SHAPES[category - 1]], LARGEST / (1 + 0.1 * (count - 1))
-    radius = float(np.exp(rng.uniform(np.log(smallest), np.log(largest)))) * size / 2
-    x, y = rng.uniform(0.1, 0.9, 2) * size
-    alike = [other for other in others if other.category == category]
-    if alike and rng.random() < 0.75:  # overlaps or touches another one
-        other = alike[rng.integers(len(alike))]
-        distance = (other.radius + radius) * rng.uniform(0.65, 0.95)
-        angle = rng.uniform(0, 2 * np.pi)
-        x, y = other.x + distance * np.cos(angle), other.y + distance * np.sin(angle)
-    margin = 0.4 * radius
-    x, y = (float(np.clip(value, margin, size - margin)) for value in (x, y))
-    return Shape(category, x, y, radius, angle=float(rng.uniform(0, 2 * np.pi)),
-                 squeeze=float(rng.uniform(0.8, 1.0)))
 
 
 def outline(shape: Shape) -> list[np.ndarray]:
@@ -208,16 +203,14 @@ def _axes(rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _stripes(rng: np.random.Generator, size: int) -> np.ndarray:
-    along, _ = _axes(rng, size)
-    wave = np.sin(along * (2 * math.pi / rng.uniform(5, 12)) + rng.uniform(0, 6))
+    wave = np.sin(_axes(rng, size)[0] * (2 * math.pi / rng.uniform(5, 12)) + rng.uniform(0, 6))
     return np.clip(wave * 1.5, -1, 1) / 2 + 0.5
 
 
 def _dots(rng: np.random.Generator, size: int) -> np.ndarray:
-    along, across = _axes(rng, size)
-    frequency = 2 * math.pi / rng.uniform(6, 12)
-    wave = np.cos(along * frequency) + np.cos(across * frequency)
-    return np.clip(wave * 1.5 - 0.5, 0, 1)
+    axes = _axes(rng, size)
+    along, across = np.cos(np.stack(axes) * (2 * math.pi / rng.uniform(6, 12)))
+    return np.clip((along + across) * 1.5 - 0.5, 0, 1)
 
 
 def _gradient(rng: np.random.Generator, size: int) -> np.ndarray:

@@ -61,26 +61,6 @@ def check_same_size(shape: Sequence[int], expected: Sequence[int], file: str, ot
                                 'equal in size.')
 
 
-def split_coded_ids(coded: np.ndarray, divisor: int) -> tuple[np.ndarray, np.ndarray]:
-    """Take apart a mask whose values from ``divisor`` on are ``category * divisor + number``.
-
-    Returns categories and object ids, both (H, W) int32: the id of an object is its value in the
-    mask; a smaller value is a category without object, whose id is 0.
-    """
-    is_object = coded >= divisor
-    categories = np.where(is_object, coded // divisor, coded)
-    return categories.astype(np.int32), np.where(is_object, coded, 0).astype(np.int32)
-
-
-def void_groups(seg_map: np.ndarray, inst_map: np.ndarray, thing_ids: Iterable[int]) -> np.ndarray:
-    """An instance map (H, W) int32 in which things that belong to no object are void, and stuff has
-    no ids."""
-    things = np.isin(seg_map, [*thing_ids])
-    result = np.where(things, inst_map, 0).astype(np.int32)
-    result[(seg_map == VOID) | things & (inst_map == 0)] = VOID
-    return result
-
-
 def object_boxes(inst_map: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Ids (N,) int64, in rising order, and boxes (N, 4) float32 ``(x1, y1, x2, y2)``, right and
     bottom edge exclusive, of the objects in an instance map (H, W)."""
@@ -102,15 +82,6 @@ def object_boxes(inst_map: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return ids.astype(np.int64), boxes
 
 
-def object_category_pairs(seg_map: np.ndarray, inst_map: np.ndarray) -> np.ndarray:
-    """All pairs of object id and category, also void, that share a pixel: (P, 2) int64, sorted."""
-    mask = (inst_map != 0) & (inst_map != VOID)
-    codes = inst_map[mask].astype(np.int64) * 256 + seg_map[mask]
-    # Neighbouring pixels mostly agree: dropping repeats first makes the sort in unique cheap.
-    codes = np.unique(codes[np.diff(codes, prepend=-1) != 0])
-    return np.stack(np.divmod(codes, 256), axis=1)
-
-
 def check_objects(seg_map: np.ndarray, inst_map: np.ndarray, thing_ids: Iterable[int],
                   file: str) -> np.ndarray:
     """The categories (N,) int64 of the objects, in the order of :func:`object_boxes`.
@@ -119,7 +90,11 @@ def check_objects(seg_map: np.ndarray, inst_map: np.ndarray, thing_ids: Iterable
         ValueError: An object has several categories, one that is no thing, or none, its void pixels
             aside; or there are more objects than the limit. ``file`` names the instance mask.
     """
-    pairs = object_category_pairs(seg_map, inst_map)
+    mask = (inst_map != 0) & (inst_map != VOID)
+    codes = inst_map[mask].astype(np.int64) * 256 + seg_map[mask]
+    # neighbouring pixels mostly agree: dropping repeats first makes the sort in unique cheap
+    codes = np.unique(codes[np.diff(codes, prepend=-1) != 0])
+    pairs = np.stack(np.divmod(codes, 256), axis=1)  # of object id and category, also void
     present, (ids, categories) = np.unique(pairs[:, 0]), pairs[pairs[:, 1] != VOID].T
     repeated = ids[1:][ids[1:] == ids[:-1]]
     if len(repeated):

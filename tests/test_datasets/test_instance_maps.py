@@ -7,9 +7,6 @@ from mmseg_instbox.datasets.instance_maps import (
     check_same_size,
     map_categories,
     object_boxes,
-    object_category_pairs,
-    split_coded_ids,
-    void_groups,
 )
 
 
@@ -53,14 +50,13 @@ def test_a_map_without_objects_has_no_boxes():
 
 
 @pytest.mark.parametrize('seed', range(3))
-def test_pairs_are_those_of_a_loop_over_all_pixels(seed):
+def test_categories_of_objects_are_those_of_a_loop_over_all_pixels(seed):
     rng = np.random.default_rng(seed)
-    seg_map = rng.choice(np.array([0, 1, 2, 255], np.uint8), (9, 11))
-    inst_map = rng.choice(np.array([0, 3, 255, 1000], np.int32), (9, 11))
-    pairs = {(int(i), int(c)) for i, c in zip(inst_map.ravel(), seg_map.ravel(), strict=True)
-             if i not in (0, 255)}
-    assert [tuple(pair) for pair in object_category_pairs(seg_map, inst_map).tolist()
-            ] == sorted(pairs)
+    inst_map = rng.choice(np.array([0, 3, 255, 1000, 70000], np.int32), (9, 11))
+    category = {0: 0, 3: 7, 255: 2, 1000: 1, 70000: 7}
+    seg_map = np.vectorize(category.get)(inst_map).astype(np.uint8)
+    seg_map[rng.random(seg_map.shape) < 0.2] = 255
+    assert check_objects(seg_map, inst_map, [1, 7], 'a.png').tolist() == [7, 1, 7]
 
 
 @pytest.mark.parametrize('label_map, reduce_zero, stored, expected', [
@@ -108,16 +104,3 @@ def test_an_object_needs_exactly_one_thing_category(categories, message):
 
 def test_void_pixels_of_an_object_do_not_count_against_it():
     check_objects(np.array([[1, 255, 0]], np.uint8), np.array([[7, 7, 255]]), [1], 'a.png')
-
-
-def test_coded_ids_are_taken_apart():
-    coded = np.array([[7, 26, 26000], [26012, 33999, 0]], np.uint16)
-    categories, ids = split_coded_ids(coded, 1000)
-    assert categories.tolist() == [[7, 26, 26], [26, 33, 0]]
-    assert ids.tolist() == [[0, 0, 26000], [26012, 33999, 0]]
-
-
-def test_things_without_an_object_are_void_and_stuff_has_no_id():
-    seg_map = np.array([[0, 1, 1, 2, 255, 1]], np.uint8)
-    inst_map = np.array([[0, 0, 300, 300, 300, 255]])
-    assert void_groups(seg_map, inst_map, [1]).tolist() == [[0, 255, 300, 0, 255, 255]]

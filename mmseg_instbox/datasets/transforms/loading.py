@@ -17,8 +17,6 @@ from ..instance_maps import (
     check_objects,
     check_same_size,
     map_categories,
-    split_coded_ids,
-    void_groups,
 )
 
 
@@ -165,13 +163,18 @@ class LoadInstAnnotations(LoadAnnotations):
         stored = read_mask(path, 'category mask', self.backend_args)
         if 'ori_shape' in results:
             check_same_size(stored.shape, results['ori_shape'], path, 'its image')
-        if divisor:
-            stored, inst_map = split_coded_ids(stored, divisor)
+        if divisor:  # from there on, a value is category * divisor + number, and the object's id
+            is_object = stored >= divisor
+            inst_map = np.where(is_object, stored, 0)
+            stored = np.where(is_object, stored // divisor, stored)
         table = category_lookup(results['num_classes'], results.get('label_map'),
                                 results.get('reduce_zero_label', False))
         seg_map = map_categories(stored, table, path)
-        if divisor:
-            return seg_map, void_groups(seg_map, inst_map, things)
+        if divisor:  # things of no object are void, and stuff has no ids
+            is_thing = np.isin(seg_map, things)
+            inst_map[~is_thing] = 0
+            inst_map[(seg_map == VOID) | is_thing & (inst_map == 0)] = VOID
+            return seg_map, inst_map
         inst_map = read_mask(inst_path, 'instance mask', self.backend_args)
         check_same_size(inst_map.shape, seg_map.shape, inst_path, 'the category mask')
         # First only what label_map makes void: an object stored on void alone is an error.

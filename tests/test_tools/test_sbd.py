@@ -178,7 +178,7 @@ def no_voc_mask(root):
     (too_few_categories, 'inst/2008_000001.mat: object 2 has no category'),
     (unknown_category, r'inst/2008_000001.mat: the categories are [15, 21]'),
     (unknown_class_index, 'cls/2008_000001.mat: category'),
-    (other_size, 'cls/2008_000001.mat: the mask is 30 x 19'),
+    (other_size, 'inst/2008_000001.mat: the mask is 30 x 19'),
     (no_image, 'JPEGImages/2008_000001.jpg: no such image'),
     (no_voc_mask, 'SegmentationObject/2007_000005.png: no such mask'),
 ])

@@ -37,10 +37,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('context', type=Path, help='folder with trainval/ and labels.txt')
     parser.add_argument('voc', type=Path, help='VOCdevkit/VOC2010')
     parser.add_argument('--workers', type=int, default=os.cpu_count(), help='processes')
-    args = parser.parse_args()
-    if args.workers < 1:
-        parser.error('--workers must be at least 1')
-    return args
+    return parser.parse_args()
 
 
 def category_table(path: Path) -> np.ndarray:

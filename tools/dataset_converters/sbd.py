@@ -40,15 +40,13 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('sbd', type=Path, help="SBD's folder with inst/, cls/, train.txt, val.txt")
     parser.add_argument('voc', type=Path, help='VOCdevkit/VOC2012')
     parser.add_argument('--workers', type=int, default=os.cpu_count(), help='processes')
-    args = parser.parse_args()
-    if args.workers < 1:
-        parser.error('--workers must be at least 1')
-    return args
+    return parser.parse_args()
 
 
-def read_instances(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Read ``inst/*.mat``: an instance map (H, W) uint8, 0 for none and k for object k; and the
-    category, from 1, of the objects, (K,) int64."""
+def read_instances(sbd: Path, voc: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Read ``inst/*.mat``, which has the size of the image: an instance map (H, W) uint8, 0 for
+    none and k for object k; and its category map (H, W) uint8."""
+    path = sbd / 'inst' / f'{name}.mat'
     struct = read_matlab(path, 'GTinst')
     inst_map = check_indices(path, getattr(struct, 'Segmentation', None), 'Segmentation', ndim=2)
     categories = check_indices(path, getattr(struct, 'Categories', None), 'Categories', ndim=1)
@@ -58,7 +56,9 @@ def read_instances(path: Path) -> tuple[np.ndarray, np.ndarray]:
     if len(categories) and not (1 <= categories.min() and categories.max() <= NUM_CATEGORIES):
         raise InvalidInputError(f'{path}: the categories are {categories.tolist()}, expected 1 to '
                                 f'{NUM_CATEGORIES}.')
-    return inst_map.astype(np.uint8), categories
+    check_same_size(inst_map.shape, image_size(voc / 'JPEGImages' / f'{name}.jpg'), str(path),
+                    'the image')
+    return inst_map.astype(np.uint8), np.append(0, categories)[inst_map].astype(np.uint8)
 
 
 def read_categories(path: Path) -> np.ndarray:
@@ -77,13 +77,11 @@ def convert(name: str, sbd: Path, voc: Path) -> int:
 
     These become void in the instance map, so that each object keeps one category.
     """
-    inst_file, cls_file = sbd / 'inst' / f'{name}.mat', sbd / 'cls' / f'{name}.mat'
-    inst_map, categories = read_instances(inst_file)
+    inst_map, of_objects = read_instances(sbd, voc, name)
+    cls_file = sbd / 'cls' / f'{name}.mat'
     seg_map = read_categories(cls_file)
-    check_same_size(inst_map.shape, seg_map.shape, str(inst_file), str(cls_file))
-    check_same_size(seg_map.shape, image_size(voc / 'JPEGImages' / f'{name}.jpg'), str(cls_file),
-                    'the image')
-    disagree = np.append(0, categories)[inst_map] != seg_map
+    check_same_size(seg_map.shape, inst_map.shape, str(cls_file), 'the mask of objects')
+    disagree = of_objects != seg_map
     inst_map[disagree] = VOID
     write_mask(voc / CLASS_DIR / f'{name}.png', seg_map)
     write_mask(voc / OBJECT_DIR / f'{name}.png', inst_map)
@@ -92,11 +90,7 @@ def convert(name: str, sbd: Path, voc: Path) -> int:
 
 def convert_objects(name: str, sbd: Path, voc: Path) -> None:
     """Write an image's objects for evaluation: the category map is that of the objects."""
-    inst_file = sbd / 'inst' / f'{name}.mat'
-    inst_map, categories = read_instances(inst_file)
-    check_same_size(inst_map.shape, image_size(voc / 'JPEGImages' / f'{name}.jpg'), str(inst_file),
-                    'the image')
-    seg_map = np.append(0, categories)[inst_map].astype(np.uint8)
+    inst_map, seg_map = read_instances(sbd, voc, name)
     write_mask(voc / VAL_CLASS_DIR / f'{name}.png', seg_map)
     write_mask(voc / VAL_OBJECT_DIR / f'{name}.png', inst_map)
 

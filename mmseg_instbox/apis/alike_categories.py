@@ -6,7 +6,7 @@ import numpy as np
 from ..datasets.annotation_formats import AnnotatedImages
 from ..datasets.coco_masks import decode_region, segmentation_rle
 from .inst_box_inferencer import InstBoxInferencer
-from .own_data import choose_images, objects_of
+from .own_data import choose_images
 
 IMAGES = 16  # that are looked at
 
@@ -30,15 +30,15 @@ def find_alike(base: str, part: AnnotatedImages, allow_pickle: bool = False) -> 
     chosen = {row['id'] for row in part.coco['images']}
     if len(chosen) > IMAGES:
         chosen = choose_images(part, IMAGES / len(chosen), seed=0)
-    objects = defaultdict(list)
-    for each in objects_of(part):
-        objects[each['image_id']].append(each)
+    objects = part.by_image()
     files = {str(part.root / row['file_name']): row['id'] for row in part.coco['images']
              if row['id'] in chosen}
     seen = defaultdict(lambda: np.zeros(len(names), int))
     for sample in inferencer.stream(list(files)):
         labels = sample.pred_sem_seg.data[0].cpu().numpy()
         for each in objects[files[sample.img_path]]:
+            if each.get('iscrowd'):
+                continue
             region, mask = decode_region(
                 segmentation_rle(each['segmentation'], labels.shape, sample.img_path))
             seen[each['category_id']] += np.bincount(labels[region][mask], minlength=len(names))

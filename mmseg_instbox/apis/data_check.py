@@ -52,7 +52,7 @@ def find_hidden(images: AnnotatedImages) -> tuple[list[Problem], list[str]]:
         tuple[list[Problem], list[str]]: The objects of which nearly all is hidden, and a line for
         each pair of categories on how much of the one the other hides.
     """
-    by_image = _objects_by_image(images)
+    by_image = images.by_image()
     rows = images.coco['images'][::max(1, -(-len(images.coco['images']) // MAX_PAINTED))]
     names = {row['id']: row['name'] for row in images.coco['categories']}
     total, lost, problems = Counter(), Counter(), []
@@ -78,13 +78,6 @@ def find_hidden(images: AnnotatedImages) -> tuple[list[Problem], list[str]]:
              for (below, above), number in lost.most_common()
              if number >= MENTIONED * total[below]]
     return problems, lines
-
-
-def _objects_by_image(images: AnnotatedImages) -> dict[int, list[dict]]:
-    by_image = defaultdict(list)
-    for each in images.coco['annotations']:
-        by_image[each['image_id']].append(each)
-    return by_image
 
 
 def _paint(objects: list[dict], shape: tuple[int, int]) -> tuple[np.ndarray, list[dict]]:
@@ -113,7 +106,7 @@ def draw_images(images: AnnotatedImages, out_dir: Path, split: str, number: int 
             kinds[problem.kind][problem.image].append(problem.message)
     for kind, by_image in kinds.items():
         chosen += [(f'problems/{kind}', *item) for item in [*by_image.items()][:number]]
-    by_image = _objects_by_image(images)
+    by_image = images.by_image()
     for folder, name, lines in chosen:
         drawing = _draw(images, rows[name], by_image[rows[name]['id']], lines)
         target = out_dir / folder / f'{file_name(f"{split}_{name}")}.jpg'

@@ -7,8 +7,8 @@ from mmseg.registry import DATASETS
 
 from ..errors import InvalidInputError
 from .annotation_formats.cleaning import clean
-from .annotation_formats.reading import is_coco, read_coco
-from .coco_file import read_coco_file, read_coco_json
+from .annotation_formats.reading import read_coco
+from .coco_file import TABLES, find_rows, read_coco_file, read_coco_json
 from .inst_box_dataset import InstBoxDataset
 from .instance_maps import VOID
 from .voc import VOCInstDataset
@@ -144,12 +144,11 @@ class CocoInstDataset(InstBoxDataset):
         if self.on_error == 'raise':
             return read_coco_file(self.ann_file, self.backend_args)
         content = read_coco_json(self.ann_file, self.backend_args)
-        if not is_coco(content):
-            raise InvalidInputError(f'{self.ann_file}: the file has no lists of images, '
-                                    'annotations and categories. Give an instances JSON in the '
-                                    'format of COCO.')
-        found = clean(read_coco(content, Path(self.ann_file), Path()), finder=None)
-        problems = [each for each in found.problems if each.kind != 'no objects']
+        for name in TABLES:
+            find_rows(self.ann_file, content, name)
+        found, = clean([read_coco(content, Path(self.ann_file), Path())], finder=None).values()
+        problems = [each for each in found.problems
+                    if each.kind not in ('no objects', 'empty category')]
         for problem in problems:
             print_log(f'{problem.kind}: {problem}', logger='current', level=logging.WARNING)
         print_log(f'{self.ann_file}: {len(problems)} problems; {len(found.coco["annotations"])} of '

@@ -61,16 +61,21 @@ def read_coco_json(path: str, backend_args: dict | None = None) -> object:
     return parse_json(text, path)
 
 
-def _check_table(path: str, content: object, name: str) -> set[int]:
-    """The ids of a table, whose rows are complete."""
+def find_rows(path: str, content: object, name: str) -> list:
+    """The rows of a table, unchecked; raises ValueError if there is no such table."""
     rows = content.get(name) if isinstance(content, dict) else None
     if not isinstance(rows, list):
         raise InvalidInputError(f"{path}: the annotation file has no list '{name}'. Give an "
                                 'instances JSON in the format of COCO, with images, annotations '
                                 'and categories.')
+    return rows
+
+
+def _check_table(path: str, content: object, name: str) -> set[int]:
+    """The ids of a table, whose rows are complete."""
     singular = dict(images='image', categories='category', annotations='annotation')[name]
     ids = set()
-    for row in rows:
+    for row in find_rows(path, content, name):
         fields = row if isinstance(row, dict) else {}
         what = f'{singular} {fields["id"]}' if 'id' in fields else f'an entry of {name}'
         for key, kind in TABLES[name].items():

@@ -3,15 +3,18 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 from pycocotools import mask as mask_tools
 
 from ..errors import InvalidInputError
+from ..utils.run_lengths import encode_mask
 from .instance_maps import VOID
 
 # pycocotools walks along a polygon in steps of a fifth of a pixel, and keeps each of them
 MAX_COORDINATE = 1e6
 MAX_OUTLINE = 4e6
+ON_GRID = 1e-3  # pixels that rounding may move a point by
 MAX_DIGITS = 12  # of a run length in a compressed encoding, five bits each
 
 
@@ -91,6 +94,35 @@ def _flatten(polygon: Any) -> list[float]:
     except ValueError:  # lists of several lengths
         values = np.array('')
     return values.ravel().tolist() if values.dtype.kind in 'iuf' else [math.nan, math.nan]
+
+
+def ellipse(x: float, y: float, radius_x: float, radius_y: float, angle: float = 0) -> list[float]:
+    """A polygon of 64 points for an ellipse, turned by an angle in radians."""
+    turns = np.linspace(0, 2 * np.pi, 64, endpoint=False)
+    across, along = radius_x * np.cos(turns), radius_y * np.sin(turns)
+    cos, sin = np.cos(angle), np.sin(angle)
+    points = np.stack([x + across * cos - along * sin, y + across * sin + along * cos], axis=1)
+    return points.ravel().tolist()
+
+
+def fill_outlines(polygons: list, offset: float, size: tuple[int, int]) -> dict | None:
+    """Encode the mask (``size``, width and height) whose outermost pixels polygons go through, as
+    those that this package writes; read as outlines, they would lose half a pixel on each side.
+
+    Returns None for other polygons, whose points do not all lie at ``offset`` in a pixel.
+    """
+    mask = np.zeros(size[::-1], np.uint8)
+    try:
+        polygons = read_polygons(polygons, '')
+    except InvalidInputError:
+        return None
+    for polygon in polygons:
+        points = np.reshape(polygon, (-1, 2)) - offset
+        pixels = np.rint(points)
+        if len(points) < 3 or np.abs(points - pixels).max() > ON_GRID:
+            return None
+        cv2.fillPoly(mask, [pixels.astype(np.int32)], 1)
+    return encode_mask(mask)
 
 
 def decompress_counts(text: str) -> list[int] | None:

@@ -2,6 +2,7 @@
 import json
 import os
 import re
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,6 +63,13 @@ class AnnotatedImages:
     def fatal(self) -> list[Problem]:
         """The problems that make a training impossible."""
         return [problem for problem in self.problems if problem.fatal]
+
+    def by_image(self) -> dict[int, list[dict]]:
+        """The annotations by the id of their image; an empty list for an image of none."""
+        found = defaultdict(list)
+        for each in self.coco['annotations']:
+            found[each['image_id']].append(each)
+        return found
 
 
 @dataclass

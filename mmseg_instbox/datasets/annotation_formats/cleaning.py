@@ -11,13 +11,13 @@ from pycocotools import mask as mask_tools
 from ...errors import InvalidInputError
 from ...utils.limits import limit
 from ..coco_masks import read_polygons, segmentation_rle
-from .annotated_images import AnnotatedImages, Annotations, id_key, number
-from .categories import category_rows, read_categories
-from .image_finder import ImageFinder
-from .image_table import number_images, read_images
+from ..instance_maps import VOID
+from .annotated_images import AnnotatedImages, Annotations, Problem, id_key, number
+from .images import ImageFinder, read_images
 
 SMALL = 16  # square pixels: whether a polygon below covers a pixel at all is computed
 BEYOND = 2  # pixels that an outline may leave the image by without mention
+MAX_CATEGORIES = VOID - 1  # beside background
 KEPT = ('score', 'track_id')  # of an annotation, beside what COCO's format needs
 
 
@@ -25,36 +25,96 @@ class Fault(Exception):
     """Why an annotation is left out: the kind of the problem and a message."""
 
 
-def clean(part: Annotations, finder: ImageFinder | None,
-          need_images: bool = True) -> AnnotatedImages:
-    """Check the tables of an annotation file.
+def clean(parts: list[Annotations], finder: ImageFinder | None,
+          need_images: bool = True) -> dict[str, AnnotatedImages]:
+    """Check the tables of splits, and give all splits the same categories with the same ids.
+
+    Order and ids of the categories are those of the files. Categories of one name become one, what
+    is no number from 0 on becomes one, and those that are only parents of others are left out.
 
     Args:
-        part: The tables; those of images and annotations are used up.
+        parts: The tables of each split; those of images and annotations are used up.
         finder: Finds the images; None leaves their names as they are and reads no image.
         need_images: Whether an image without its file is left out although its size is known.
+
+    Returns:
+        dict[str, AnnotatedImages]: By split.
     """
-    return _Cleaner(part, finder, need_images).clean()
+    cleaners = [_Cleaner(part, finder, need_images) for part in parts]
+    ids: dict[str, int] = {}
+    names = dict.fromkeys(name for each in cleaners for name in each.category_names())
+    for each in cleaners:
+        for key, name in each.categories.items():
+            own = number(key[1] if isinstance(key, tuple) else key)
+            if name in names and own is not None and own >= 0 and own not in ids.values():
+                ids.setdefault(name, own)
+    for name in names:
+        ids.setdefault(name, max([0, *ids.values()]) + 1)
+    rows = [dict(id=ids[name], name=name, supercategory='') for name in sorted(ids, key=ids.get)]
+    used = set().union(*(each.used for each in cleaners))
+    parts[0].problems += [Problem('empty category', '', f'no object has the category {name!r}.')
+                          for name in ids if name not in used]
+    for each in cleaners:
+        for row in each.objects:
+            row['category_id'] = ids[row['category_id']]
+        if len(names) > MAX_CATEGORIES:
+            each.part.report('too many categories', each.part.file, f'{len(names)} categories; at '
+                             f'most {MAX_CATEGORIES} are possible. Join some of them.')
+    root = finder.root if finder else Path()
+    return {each.part.split: AnnotatedImages(root, dict(
+        images=each.rows, annotations=each.objects, categories=[*map(dict, rows)],
+        **(dict(videos=each.part.videos) if each.part.videos else {})), each.part.problems)
+        for each in cleaners}
 
 
 class _Cleaner:
+    """The tables of a split: ``categories`` by the ids in the file, ``rows`` of images and
+    ``objects``, whose ``category_id`` is the name of their category."""
 
     def __init__(self, part: Annotations, finder: ImageFinder | None, need_images: bool) -> None:
-        self.part, self.root = part, finder.root if finder else Path()
-        self.categories = read_categories(part)
-        self.images = read_images(part, finder, need_images)
-
-    def clean(self) -> AnnotatedImages:
-        part, objects = self.part, self._read_objects()
-        rows = number_images(self.images)
-        self._check_counts(rows, objects)
-        if not objects and part.split in ('train', 'all'):
+        self.part = part
+        self.categories = self._read_categories()
+        self.images, self.rows = read_images(part, finder, need_images)
+        self.objects = self._read_objects()
+        self._check_counts()
+        self.used = {each['category_id'] for each in self.objects}
+        if not self.objects and part.split in ('train', 'all'):
             part.report('nothing to train on', part.file,
-                        f'{len(rows)} images and no object that can be used.')
-        coco = dict(images=rows, annotations=objects,
-                    categories=category_rows(part, self.categories, objects),
-                    **(dict(videos=part.videos) if part.videos else {}))
-        return AnnotatedImages(self.root, coco, part.problems)
+                        f'{len(self.rows)} images and no object that can be used.')
+
+    def category_names(self) -> list[str]:
+        """The names of the categories without those that are only parents of others."""
+        parents = {row.get('supercategory') for row in self.part.categories
+                   if isinstance(row, dict) and row.get('supercategory') != row.get('name')}
+        return [name for name in self.categories.values()
+                if name in self.used or name not in parents]
+
+    def _read_categories(self) -> dict[Any, str]:
+        """The names of the categories by the ids in the file, broken and repeated ones left out."""
+        part, categories = self.part, {}
+        for row in part.categories:
+            given = row if isinstance(row, dict) else {}
+            name, key = given.get('name'), id_key(given.get('id'))
+            if not isinstance(name, str | int) or key is None:
+                part.report('broken annotation', part.file,
+                            f'the category {str(row)[:100]} has no id or no name; left out.')
+            elif key in categories:
+                part.report('duplicate id', part.file,
+                            f'category {row["id"]} is there twice; {name!r} is left out.')
+            else:
+                categories[key] = str(name).strip() or 'object'
+        in_file = Counter((key[0] if isinstance(key, tuple) else 0, name)
+                          for key, name in categories.items())
+        names = sorted({*categories.values()})
+        for (_, name), count in in_file.items():
+            if count > 1:
+                part.report('category names', part.file,
+                            f'{count} categories have the name {name!r}; they become one.')
+            alike = [each for each in names if each != name and each.lower() == name.lower()]
+            if alike and name < alike[0]:
+                part.report('category names', part.file, f'the categories {name!r} and '
+                            f'{alike[0]!r} differ in case only; they are kept apart.')
+        return categories
 
     def _report(self, kind: str, row: Any, message: str) -> None:
         """Report a problem of an annotation."""
@@ -76,7 +136,7 @@ class _Cleaner:
                 each = self._read_object(row, name)
                 if each is None:
                     continue
-                same = (id(each['image_id']), each['category_id'], each['area'], *each['bbox'])
+                same = (each['image_id'], each['category_id'], each['area'], *each['bbox'])
                 if same in seen:
                     raise Fault('duplicate object', f'{name} is there twice; the second is left '
                                 'out.')
@@ -105,7 +165,7 @@ class _Cleaner:
         return objects
 
     def _read_object(self, row: Any, name: str) -> dict | None:
-        """An annotation with its image and the name of its category; None if the image is lost."""
+        """An annotation with the name of its category; None if the image is lost."""
         if not isinstance(row, dict):
             raise Fault('broken annotation', f'{name} is {str(row)[:100]}; left out.')
         image = self.images.get(id_key(row.get('image_id')))
@@ -130,7 +190,7 @@ class _Cleaner:
                          '(x1, y1, x2, y2); the mask is used.')
         given = row.get('area')
         x1, y1, x2, y2 = max(x1, 0), max(y1, 0), min(x2, image['width']), min(y2, image['height'])
-        return dict(id=number(row.get('id')), image_id=image, category_id=category,
+        return dict(id=number(row.get('id')), image_id=image['id'], category_id=category,
                     segmentation=segmentation, bbox=[x1, y1, x2 - x1, y2 - y1],
                     area=float(given) if isinstance(given, int | float) and given > 0 else area,
                     iscrowd=int(row.get('iscrowd') in (1, '1')),
@@ -180,25 +240,20 @@ class _Cleaner:
             raise Fault('no area', f'{name} covers no pixel; left out.')
         return kept, [x1, y1, x2, y2], area
 
-    def _check_counts(self, images: list[dict], objects: list[dict]) -> None:
-        """Replace images by their ids, and report images with no or too many objects."""
-        for each in objects:
-            each['image_id'] = each['image_id']['id']
-        counts = Counter(each['image_id'] for each in objects)
+    def _check_counts(self) -> None:
+        """Report images with no or too many objects."""
+        counts = Counter(each['image_id'] for each in self.objects)
         largest = limit('objects')
-        crowded = {key for key, count in counts.items() if count > largest}
-        for image in images:
-            source, name = image.pop('source'), image['file_name']
+        for image in self.rows:
+            source, name, count = image.pop('source'), image['file_name'], counts[image['id']]
             image.pop('turn', None)
-            if not counts[image['id']]:
+            if not count:
                 self.part.report('no objects', source, f'{name} has no objects.', name)
-            elif image['id'] in crowded:
-                self.part.report('too many objects', source, f'{name} has '
-                                 f'{counts[image["id"]]:,} objects, the limit is {largest:,} '
-                                 '(INSTBOX_MAX_OBJECTS); left out.')
-        if crowded:
-            images[:] = [image for image in images if image['id'] not in crowded]
-            objects[:] = [each for each in objects if each['image_id'] not in crowded]
+            elif count > largest:
+                self.part.report('too many objects', source, f'{name} has {count:,} objects, the '
+                                 f'limit is {largest:,} (INSTBOX_MAX_OBJECTS); left out.')
+        self.rows = [image for image in self.rows if counts[image['id']] <= largest]
+        self.objects = [each for each in self.objects if counts[each['image_id']] <= largest]
 
 
 def _disagrees(box: Any, x1: float, y1: float, x2: float, y2: float) -> bool:

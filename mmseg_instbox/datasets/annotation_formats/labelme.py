@@ -8,9 +8,9 @@ import numpy as np
 from PIL import Image
 
 from ...utils.run_lengths import encode_mask
+from ..coco_masks import ellipse, fill_outlines
 from .annotated_images import Annotations, number
-from .image_finder import ImageFinder
-from .outlines import ellipse, fill_outlines
+from .images import ImageFinder
 
 PIXEL_CENTRE = 0.5  # where the points of our own LabelMe files lie
 
@@ -21,14 +21,8 @@ def is_labelme(content: object) -> bool:
 
 
 def read_labelme(content: dict, file: str, part: Annotations, finder: ImageFinder) -> None:
-    """Add the image and the objects of one file.
-
-    Args:
-        content: The file's content.
-        file: The file, relative to the root.
-        part: What they are added to.
-        finder: Finds the image: the one the file names, else the one of its own name.
-    """
+    """Add the image and the objects of one ``file``, relative to the root. The image is the one
+    that the file names, else the one of its own name."""
     folder, stem = str(PurePosixPath(file).parent), PurePosixPath(file).stem
     name = content.get('imagePath')
     name = name if isinstance(name, str) and finder.find(name, folder) else (

@@ -21,7 +21,7 @@ from .annotated_images import (
     list_files,
     read_text,
 )
-from .image_finder import ImageFinder
+from .images import ImageFinder
 
 MASK_SUFFIXES = ('.png', '.tif', '.tiff', '.bmp', '.gif')
 MASK_ENDING = re.compile(r'[_.-]?(masks?|inst(ances?)?(ids)?|labels?|seg|gt)$', re.IGNORECASE)
@@ -41,19 +41,16 @@ def read_name_lines(root: Path) -> list[str]:
 
 
 def read_values(path: Path, colours: Mapping[int, int] = {}) -> np.ndarray:
-    """The values of a mask (H, W) int64.
+    """The values of a mask, an indexed, grey (1 to 32 bits) or RGB image: (H, W) int64.
+
+    These are indices; of an RGB image that is not grey, without ``colours``, they are colours,
+    ``red << 16 | green << 8 | blue``. Raises ValueError if it cannot be read or holds fractions.
 
     Args:
-        path: An indexed, grey (1 to 32 bits) or RGB image.
-        colours: The index that each colour, ``red << 16 | green << 8 | blue``, stands for. They
-            count in RGB images, and in indexed ones that have no other colours: programs that save
-            an image again may change its indices. Another colour becomes ``-colour - 1``.
-
-    Returns:
-        np.ndarray: Indices; of an RGB image that is not grey, without ``colours``, colours.
-
-    Raises:
-        ValueError: It cannot be read, or holds fractions.
+        path: The image.
+        colours: The index that each colour stands for. They count in RGB images, and in indexed
+            ones that have no other colours: programs that save an image again may change its
+            indices. Another colour becomes ``-colour - 1``.
     """
     with convert_errors(f'{path}: the mask is broken'), open_image(path, str(path)) as image:
         if image.mode == 'F':
@@ -101,10 +98,8 @@ def read_voc(root: Path, finder: ImageFinder) -> list[Annotations]:
     """Read ``JPEGImages``, ``SegmentationClass``, ``SegmentationObject`` and the lists in
     ``ImageSets/Segmentation``, in a folder or below.
 
-    Names are those of ``labelmap.txt`` (CVAT) or ``class_names.txt``; else VOC's own.
-
-    Returns:
-        list[Annotations]: One for each split; empty if the layout is another.
+    Names are those of ``labelmap.txt`` (CVAT) or ``class_names.txt``; else VOC's own. Returns a
+    part for each split, none if the layout is another.
     """
     bases: dict[str, dict] = {}
     for file in list_files(root, ('.png',)):
@@ -208,9 +203,7 @@ def read_masks(root: Path, finder: ImageFinder) -> list[Annotations]:
     Values are instances, 0 background, 255 void where there are others. Categories are those of a
     CSV file of the root with the columns mask, value and category; or those of ``classes.txt``, if
     it has one name, or if values are ``category * 1000 + number``; else there is one category.
-
-    Returns:
-        list[Annotations]: One for each split; empty if there are no such masks.
+    Returns a part for each split, none if there are no such masks.
     """
     apart = finder.root != root  # then the name of the folder of the masks counts, too
     masks = dict.fromkeys(file for file in list_files(root, MASK_SUFFIXES)

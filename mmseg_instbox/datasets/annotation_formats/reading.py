@@ -12,9 +12,8 @@ from .annotated_images import (
     parse_json,
     read_text,
 )
-from .categories import unify_categories
 from .cleaning import clean
-from .image_finder import ImageFinder
+from .images import ImageFinder
 from .labelme import is_labelme, read_labelme
 from .masks import read_masks, read_voc
 from .via import read_via, via_images
@@ -63,9 +62,7 @@ def read_annotations(path: str | Path, images: str | Path | None = None,
             'and COCO JSON, LabelMe or VIA JSON, YOLO labels (data.yaml), the layout of VOC, or '
             'masks of instance ids; or an annotation file.')
     order = [split for split in ('train', 'val', 'test', 'all') if split in splits]
-    found = {split: clean(_merge(splits.pop(split)), finder, need_images) for split in order}
-    unify_categories(found)
-    return found
+    return clean([_merge(splits.pop(split)) for split in order], finder, need_images)
 
 
 def _find_root(path: Path, config: dict | None) -> Path:

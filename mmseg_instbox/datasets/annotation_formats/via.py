@@ -3,8 +3,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from ..coco_masks import ellipse
 from .annotated_images import DEFAULT_CATEGORY, Annotations, find_split
-from .outlines import ellipse
 
 USUAL_NAMES = ('name', 'label', 'class', 'category', 'type', 'object')
 

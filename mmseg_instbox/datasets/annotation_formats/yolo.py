@@ -6,10 +6,10 @@ import numpy as np
 import yaml
 
 from ...errors import InstBoxError
+from ..coco_masks import fill_outlines
 from .annotated_images import SPLITS, Annotations, find_split, list_files, read_text
-from .image_finder import ImageFinder
+from .images import ImageFinder
 from .masks import read_name_lines
-from .outlines import fill_outlines
 
 NO_LABELS = ('classes', 'labels', 'obj', 'readme', 'labelmap', 'train', 'val', 'valid', 'test')
 IMAGE_FOLDERS = ('images', 'imgs', 'jpegimages')
@@ -27,16 +27,10 @@ def read_yaml(file: Path) -> dict | None:
 
 
 def read_yolo(root: Path, finder: ImageFinder, config: dict | None) -> list[Annotations]:
-    """Read all label files below a folder.
+    """Read all label files below a folder: a part for each split, none without label files.
 
-    Args:
-        root: The folder.
-        finder: The images.
-        config: Content of ``data.yaml``; without it, splits and names are those of folders and of
-            ``classes.txt`` or ``obj.names``.
-
-    Returns:
-        list[Annotations]: One for each split; empty if there are no label files.
+    Splits and names are those of ``config``, the content of ``data.yaml``; without it those of
+    folders and of ``classes.txt`` or ``obj.names``.
     """
     files = [file for file in list_files(root, ('.txt',))
              if PurePosixPath(file).stem.lower() not in NO_LABELS]

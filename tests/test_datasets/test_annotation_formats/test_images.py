@@ -1,6 +1,6 @@
 import os
 
-from mmseg_instbox.datasets.annotation_formats.image_finder import ImageFinder
+from mmseg_instbox.datasets.annotation_formats.images import ImageFinder
 
 
 def test_equal_folders_come_first_then_the_near_ones_then_the_shallow(tmp_path, picture):

@@ -1,0 +1,192 @@
+"""Find and measure the images that annotations name."""
+import os
+import re
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import unquote
+
+from PIL import ExifTags
+
+from ...errors import InstBoxError
+from ...utils.file_names import check_inside
+from ...utils.foreign_errors import convert_errors, reason
+from ...utils.image_header import IMAGE_SUFFIXES, open_image
+from ...utils.limits import limit
+from .annotated_images import Annotations, id_key, list_files, number
+
+UPLOAD_PREFIX = re.compile('^[0-9a-f]{8}-')  # Label Studio puts it before the names of uploads
+SEPARATOR = re.compile(r'[\\/]+|\?d=')  # Label Studio: /data/local-files/?d=folder/a.jpg
+TURNED = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
+MAX_DECODED = 5000  # of larger data sets only the headers of the images are read
+
+
+class ImageFinder:
+    """The image files below a folder ``root``: ``files``, relative to it, in order."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.files = list_files(root, IMAGE_SUFFIXES)
+        self._names, self._stems = defaultdict(list), defaultdict(list)
+        for file in self.files:
+            path = PurePosixPath(file.lower())
+            self._names[path.name].append(file)
+            self._stems[path.stem].append(file)
+        self.info = lru_cache(None)(self._info)
+
+    def find(self, name: str, near: str = '') -> str | None:
+        """The file that a name means.
+
+        The name may be an address, a path of another machine, have backslashes, codes as %20,
+        another case or suffix, or no suffix. Of several files, the one with the most equal folders
+        is meant, then one below ``near``, then the least deep. Returns None without any.
+        """
+        if '://' in name:
+            name = name.partition('?')[0]
+        found = self._find(name, near)
+        return self._find(unquote(name), near) if found is None and '%' in name else found
+
+    def _find(self, name: str, near: str) -> str | None:
+        parts = [part.strip() for part in SEPARATOR.split(name) if part not in ('', '.', '..')]
+        last = parts[-1] if parts else ''
+        lower = last.lower()
+        stem, suffix = os.path.splitext(lower)
+        found = (self._names.get(lower)
+                 or self._stems.get(lower)
+                 or self._stems.get(stem if suffix in IMAGE_SUFFIXES else lower)
+                 or self._names.get(UPLOAD_PREFIX.sub('', lower), ()))
+        below = f'{near}/'.lower() if near not in ('', '.') else ''
+
+        def rank(file: str) -> tuple:
+            own = file.split('/')
+            same = 0
+            while same < min(len(own), len(parts)) - 1 and (
+                    own[-2 - same].lower() == parts[-2 - same].lower()):
+                same += 1
+            return (same, file.lower().startswith(below), own[-1] == last, -len(own))
+
+        return max(found, key=rank, default=None)
+
+    def _info(self, file: str) -> tuple[int, int, int]:
+        """Width and height of an image as shown, and its EXIF orientation; raises ValueError if it
+        cannot be read."""
+        with convert_errors(f'{file}: the image is broken'), open_image(
+                self.root / file, file) as image:
+            orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+            return *(image.size[::-1] if orientation in TURNED else image.size), orientation
+
+    def find_broken(self, files: list[str]) -> dict[str, str]:
+        """Decode images, at a fraction of their size where the format can, and give the reason for
+        each that is broken or truncated."""
+
+        def find_fault(file: str) -> str | None:
+            try:
+                with open_image(self.root / file, file) as image:
+                    image.draft('L', (1, 1))
+                    image.load()
+            except Exception as error:  # pillow raises many types on a broken file
+                return reason(error)
+            return None
+
+        with ThreadPoolExecutor() as pool:
+            reasons = zip(files, pool.map(find_fault, files), strict=True)
+            return {file: why for file, why in reasons if why}
+
+
+def read_images(part: Annotations, finder: ImageFinder | None,
+                need_images: bool) -> tuple[dict[Any, dict], list[dict]]:
+    """Find and measure the images of an annotation file.
+
+    The arguments are those of :func:`~.cleaning.clean`.
+
+    Returns:
+        tuple: The images by the id in the file, and those that can be used, in order. An image has
+        an ``id``, that in the file if all are whole numbers, ``file_name``, ``width``, ``height``,
+        ``source``, what the file has of ``video_id`` and ``frame_id`` and, if the objects have to
+        be turned with it, ``turn``. An image that cannot be used is empty; a file that is listed
+        twice has one dictionary.
+    """
+    images: dict[Any, dict] = {}
+    files: dict[str, dict] = {}
+    keys: dict[str, Any] = {}
+    away = []
+    for given in part.images:
+        row = given if isinstance(given, dict) else {}
+        source, near = row.get('source', part.file), row.get('near', part.near)
+        key, name = id_key(row.get('id')), row.get('file_name')
+        if key is None or not isinstance(name, str) or not name.strip():
+            part.report('broken annotation', source,
+                        f'the image {str(given)[:100]} has no id or no file name; left out.')
+            continue
+        if key in images:
+            part.report('duplicate id', source, f'image {key} is there twice; {name} is left out.')
+            continue
+        image = _find_image(row, near, source, part, finder, need_images)
+        file = image.get('file_name')
+        if file in files:
+            part.report('duplicate file', source, f'{file} is listed twice; its objects are '
+                        'joined.', file)
+        images[key] = files.setdefault(file, image) if file else {}
+        keys.setdefault(file, key)
+        if finder and file and file != f'{near}/{name}'.removeprefix('./').lstrip('/'):
+            away.append((source, name, file))
+    for source, name, file in away:
+        if not f'/{file}'.endswith(f'/{name}'):
+            part.report('file name', source, f'{name!r} is taken to be {file}.')
+        elif len(away) * 2 < len(files):  # most images are where the names lead
+            part.report('moved file', source, f'{name} is found as {file}.')
+    if finder and len(files) <= MAX_DECODED:
+        there = [*files.keys() & {*finder.files}]
+        for file, why in sorted(finder.find_broken(there).items()):
+            part.report('unreadable image', file, f'the image is broken or truncated ({why}); left '
+                        'out.')
+            files[file].clear()
+    rows = [image for image in files.values() if image]
+    whole = all(isinstance(keys[image['file_name']], int) for image in rows)
+    for position, image in enumerate(rows, 1):
+        image['id'] = keys[image['file_name']] if whole else position
+    return images, rows
+
+
+def _find_image(row: dict, near: str, source: str, part: Annotations, finder: ImageFinder | None,
+                need_images: bool) -> dict:
+    """The image of a row; empty if it cannot be used, which is reported."""
+    name, width, height = row['file_name'], number(row.get('width')), number(row.get('height'))
+    known = bool(width and height) and min(width, height) > 0 and width * height <= limit('pixels')
+    image = dict(file_name=name.replace('\\', '/'), width=width, height=height, source=source,
+                 **{key: row[key] for key in ('video_id', 'frame_id') if key in row})
+    if finder is None:
+        try:
+            check_inside(name, source)
+        except InstBoxError as error:
+            part.report('file name', source, f'{error} Left out.')
+            return {}
+        if not known:
+            part.report('image size', source, f'{name} has the size {width} x {height}; left out.')
+        return image if known else {}
+    file = finder.find(name, near)
+    if file is None:
+        if need_images or not known:
+            part.report('missing file', source, f'there is no image {name}; left out.')
+            return {}
+        return image
+    try:
+        width, height, orientation = finder.info(file)
+    except (InstBoxError, OSError) as error:
+        part.report('unreadable image', file, f'{reason(error)}; left out.')
+        return {}
+    given = (image['width'], image['height']) if known else None
+    image |= dict(file_name=file, width=width, height=height)
+    if given == (height, width) != (width, height) and orientation in TURNED:
+        image['turn'] = orientation
+        part.report('orientation', source, f'{file} is turned by its EXIF orientation, its objects '
+                    'are not; they are turned, too.', file)
+    elif given not in (None, (width, height)):
+        part.report('image size', source, f'{file} is {width} x {height} pixels, not {given[0]} x '
+                    f'{given[1]}; its objects stay where they are.', file)
+    elif given and (orientation in (2, 3, 4) or orientation in TURNED and width == height):
+        part.report('orientation', source, f'{file} has the EXIF orientation {orientation}; its '
+                    'objects are taken to be drawn on the turned image.', file)
+    return image

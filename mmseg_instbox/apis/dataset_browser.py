@@ -32,7 +32,7 @@ class DatasetBrowser:
     A drawing shows the image as it goes into the network, with the names of the transforms that
     changed it; masks and boxes; and the box targets on the grid of the box head, computed by the
     functions of its loss. The model is built to find the size of this grid and needs no weights.
-    There are no targets if it has no box head, or if annotations keep the size of the file, as in
+    There are no targets without a box head, or if annotations keep the size of the file, as in
     validation: these are drawn on the original image.
 
     Args:

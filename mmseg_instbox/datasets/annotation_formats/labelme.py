@@ -29,7 +29,7 @@ def read_labelme(content: dict, file: str, part: Annotations, finder: ImageFinde
         finder.find(stem, folder) or name or stem)
     size = {key: number(content.get(f'image{key.title()}')) for key in ('width', 'height')}
     image = part.add_image(name, file, **size)
-    objects: dict[Any, dict] = {}
+    objects: dict[Any, tuple[str, int, list]] = {}
     for position, shape in enumerate(content['shapes'], 1):
         shape = shape if isinstance(shape, dict) else {}
         kind, label = shape.get('shape_type') or 'polygon', shape.get('label')
@@ -41,17 +41,12 @@ def read_labelme(content: dict, file: str, part: Annotations, finder: ImageFinde
             continue
         group = shape.get('group_id')
         key = position if group is None else (str(label), str(group))
-        each = objects.setdefault(key, dict(label=str(label), parts=[], code=None,
-                                            number=position))
-        if isinstance(outline, dict):
-            each['code'] = outline
-        else:
-            each['parts'].append(outline)
-    for each in objects.values():
-        code = each['code']
+        objects.setdefault(key, (str(label), position, []))[2].append(outline)
+    for label, position, outlines in objects.values():
+        code = next((each for each in reversed(outlines) if isinstance(each, dict)), None)
         if code is None and all(size.values()):
-            code = fill_outlines(each['parts'], PIXEL_CENTRE, (size['width'], size['height']))
-        part.add(image, each['label'], code or each['parts'], number=each['number'])
+            code = fill_outlines(outlines, PIXEL_CENTRE, (size['width'], size['height']))
+        part.add(image, label, code or outlines, number=position)
 
 
 def _outline(shape: dict, kind: str, size: dict[str, int]) -> list | dict | None:

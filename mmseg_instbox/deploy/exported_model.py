@@ -1,7 +1,6 @@
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,44 +9,20 @@ from torch import Tensor
 from ..core.base_grouper import BaseGrouper
 from ..core.dense_prediction import DensePredictor
 from ..core.groupers import build_grouper
-from ..core.instances import Instances
 from ..core.painting import best_categories
 from ..errors import BrokenExportError
 from ..utils import DEFAULT_SCORE_THR
 from .export_settings import ExportSettings, normalise, resize_image
+from .plain_sample import PlainSample
 from .predictor import Predictor, prediction_dict, tile_test_cfg
 from .sessions import open_session
-
-
-class PixelMap(NamedTuple):
-    """Values of the pixels or cells of an image: ``data`` (C, H, W)."""
-    data: Tensor
-
-
-@dataclass
-class Prediction:
-    """The prediction on one image, with the attributes of MMSegmentation's data samples that
-    :meth:`.Predictor.stream` lists; ``ori_shape`` is (H, W) of the image, ``grid_extent`` (H', W')
-    the image pixels that the cells of ``pred_boxes`` cover."""
-    ori_shape: tuple[int, int]
-    pred_sem_seg: PixelMap
-    pred_instances: Instances
-    pred_boxes: PixelMap | None = None
-    pred_probs: PixelMap | None = None
-    grid_extent: tuple[float, float] | None = None
-    name: str = ''
-    img_path: str | None = None
-
-    def set_metainfo(self, metainfo: dict[str, Any]) -> None:
-        """Sets attributes, as that of a data sample does."""
-        self.__dict__.update(metainfo)
 
 
 class ExportedModel(Predictor, DensePredictor):
     """Runs an exported model without importing OpenMMLab.
 
     :class:`~mmseg_instbox.apis.InstBoxInferencer` runs the same files and also draws, but needs
-    MMSegmentation.
+    MMSegmentation. Predictions are a :class:`.PlainSample` each.
 
     Args:
         model: A file that ``instbox export`` wrote, ``.onnx`` or ``.xml``.
@@ -100,7 +75,7 @@ class ExportedModel(Predictor, DensePredictor):
         return resized.shape[:2], (resized, image.shape[:2])
 
     @torch.no_grad()
-    def _predict_batch(self, batch: Sequence[tuple], keep_boxes: bool) -> list[Prediction]:
+    def _predict_batch(self, batch: Sequence[tuple], keep_boxes: bool) -> list[PlainSample]:
         inputs = normalise([image for image, _ in batch], self.settings)
         metas = [dict(img_shape=image.shape[:2], ori_shape=shape) for image, shape in batch]
         predictions = []
@@ -108,10 +83,12 @@ class ExportedModel(Predictor, DensePredictor):
             seg_map = best_categories(each.logits, each.logits_extent, each.ori_shape)
             found = self.grouper(each.probs, each.boxes, each.ori_shape, self.thing_ids,
                                  each.extent, seg_map)
-            kept = dict(pred_boxes=PixelMap(each.boxes), pred_probs=PixelMap(each.probs),
-                        grid_extent=each.extent) if keep_boxes else {}
-            predictions.append(
-                Prediction(each.ori_shape, PixelMap(seg_map[None]), found, **kept))
+            kept = dict(
+                pred_boxes=PlainSample(data=each.boxes), pred_probs=PlainSample(data=each.probs),
+                grid_extent=each.extent) if keep_boxes else {}
+            predictions.append(PlainSample(
+                ori_shape=each.ori_shape, pred_sem_seg=PlainSample(data=seg_map[None]),
+                pred_instances=found, **kept))
         return predictions
 
     def _build_grouper(self, options: dict[str, Any]) -> BaseGrouper:

@@ -1,7 +1,7 @@
 """Data samples from annotations in COCO's format."""
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pycocotools import mask as mask_tools
@@ -10,6 +10,7 @@ from mmseg_instbox.datasets.annotation_formats.annotated_images import number
 from mmseg_instbox.datasets.coco_masks import segmentation_rle
 from mmseg_instbox.datasets.instance_maps import VOID
 from mmseg_instbox.datasets.voc_layout import voc_palette
+from mmseg_instbox.deploy.plain_sample import PlainSample
 from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.utils.file_names import common_folder, distinct_name
 from mmseg_instbox.utils.limits import check_limit
@@ -17,16 +18,6 @@ from mmseg_instbox.utils.run_lengths import decode_mask
 
 if TYPE_CHECKING:
     from mmseg.structures import SegDataSample
-
-
-class ArraySample(dict):
-    """A data sample of NumPy arrays, as the writers read it, with its fields as attributes."""
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self[name]
-        except KeyError:
-            raise AttributeError(name) from None
 
 
 def samples_from_coco(file: str) -> tuple[Iterator[tuple[str, 'SegDataSample']], dict]:
@@ -59,7 +50,7 @@ def samples_from_coco(file: str) -> tuple[Iterator[tuple[str, 'SegDataSample']],
 
     from mmseg_instbox.datasets.coco_file import read_coco_file
 
-    def convert(arrays: ArraySample) -> SegDataSample:
+    def convert(arrays: PlainSample) -> SegDataSample:
         found, seg_map = arrays.pop('pred_instances'), arrays.pop('pred_sem_seg').data
         codes, shape = found.pop('masks'), arrays.ori_shape
         check_limit('mask_bytes', len(codes) * seg_map.size,
@@ -82,17 +73,19 @@ def samples_from_coco(file: str) -> tuple[Iterator[tuple[str, 'SegDataSample']],
 
 
 def samples_from_tables(
-        content: dict, file: str) -> tuple[Iterator[tuple[str, ArraySample]], dict]:
+        content: dict, file: str) -> tuple[Iterator[tuple[str, PlainSample]], dict]:
     """As :func:`samples_from_coco`, of tables in memory, as arrays without ``bboxes``, and masks as
     COCO's run lengths; ``file`` is their name in messages."""
-    meta = _dataset_meta(file, content['categories'])
-    by_image: dict[int, list[dict]] = {image['id']: [] for image in content['images']}
+    meta, images = _dataset_meta(file, content['categories']), content['images']
+    by_image: dict[int, list[dict]] = {image['id']: [] for image in images}
     for annotation in content['annotations']:
         by_image[annotation['image_id']].append(annotation)
-    names = _distinct_names([image['file_name'] for image in content['images']])
+    paths = [PurePosixPath('/files', image['file_name'].replace('\\', '/')) for image in images]
+    root, taken = common_folder(map(str, paths)), set()
+    names = [distinct_name(path, taken, root) for path in paths]
     videos = {number(row.get('id')): str(row.get('name')) for row in content.get('videos', ())}
     return ((name, _sample(file, name, image, by_image[image['id']], meta, videos))
-            for name, image in zip(names, content['images'], strict=True)), meta
+            for name, image in zip(names, images, strict=True)), meta
 
 
 def _dataset_meta(file: str, categories: Sequence[dict]) -> dict:
@@ -107,38 +100,31 @@ def _dataset_meta(file: str, categories: Sequence[dict]) -> dict:
     return dict(classes=classes, thing_classes=things, palette=palette, category_ids=ids)
 
 
-def _distinct_names(files: Sequence[str]) -> list[str]:
-    """Returns paths without suffix, relative to the folder that all files have in common."""
-    paths = [PurePosixPath('/files', file.replace('\\', '/')) for file in files]
-    root, taken = common_folder(map(str, paths)), set()
-    return [distinct_name(path, taken, root) for path in paths]
-
-
 def _sample(file: str, name: str, image: dict, annotations: Sequence[dict], meta: dict,
-            videos: dict[int, str]) -> ArraySample:
+            videos: dict[int, str]) -> PlainSample:
     shape = (image['height'], image['width'])
-    objects = [each for each in annotations if not each.get('iscrowd')]
+    crowds, objects = ([each for each in annotations if bool(each.get('iscrowd')) is crowd]
+                       for crowd in (True, False))
     codes = _codes(file, objects, shape)
     labels = np.array([meta['category_ids'][each['category_id']] for each in objects], np.int64)
     scores = np.array([_score(file, each) for each in objects], np.float32)
     background = 0 if len(meta['classes']) > len(meta['thing_classes']) else VOID
     seg_map = np.full(shape, background, dtype=np.int64)
-    for code in _codes(file, [each for each in annotations if each.get('iscrowd')], shape):
+    for code in _codes(file, crowds, shape):
         seg_map[decode_mask(code)] = VOID
     for index in np.argsort(-scores, kind='stable')[::-1]:
         seg_map[decode_mask(codes[index])] = labels[index] + (background == 0)
-    frame = {key: number(image.get(key)) for key in ('video_id', 'frame_id')
-             if number(image.get(key)) is not None}
+    frame = {key: value for key in ('video_id', 'frame_id')
+             if (value := number(image.get(key))) is not None}
     if 'video_id' in frame:
         frame['video'] = videos.get(frame['video_id'], f'video {frame["video_id"]}')
-    instances = ArraySample(masks=codes, labels=labels, scores=scores)
+    instances = PlainSample(masks=codes, labels=labels, scores=scores)
     tracks = [number(each.get('track_id')) for each in objects]
-    if any(track is not None for track in tracks):
-        tracks = [-1 if track is None else track for track in tracks]
-        instances['track_ids'] = np.array(tracks, np.int64)
-    return ArraySample(
+    if set(tracks) - {None}:
+        instances['track_ids'] = np.array([-1 if track is None else track for track in tracks])
+    return PlainSample(
         name=name, img_path=image['file_name'], ori_shape=shape, img_id=image['id'], **frame,
-        pred_sem_seg=ArraySample(data=seg_map[None]), pred_instances=instances)
+        pred_sem_seg=PlainSample(data=seg_map[None]), pred_instances=instances)
 
 
 def _codes(file: str, annotations: Sequence[dict], shape: tuple[int, int]) -> list[dict]:

@@ -6,9 +6,9 @@ from mmengine.structures import PixelData
 from PIL import Image
 
 from mmseg_instbox.apis.formats import PngWriter
-from mmseg_instbox.apis.formats.coco_reader import ArraySample
 from mmseg_instbox.apis.formats.pixel_maps import png_maps
 from mmseg_instbox.datasets import InstBoxDataset, VOCInstDataset, read_annotations
+from mmseg_instbox.deploy.plain_sample import PlainSample
 
 PIPELINE = [dict(type='LoadInstImage'), dict(type='LoadInstAnnotations'),
             dict(type='PackInstInputs')]
@@ -150,8 +150,8 @@ def test_names_are_read_back_where_the_background_is_not_the_first(tmp_path, cla
     masks = np.zeros((2, 20, 30), bool)
     masks[0, 2:8, 2:8] = masks[1, 2:8, 12:18] = True
     fields = dict(masks=masks, labels=np.array([0, 1]), scores=np.array([1., .5], np.float32))
-    sample = ArraySample(pred_instances=ArraySample(fields),
-                         pred_sem_seg=ArraySample(data=np.full((1, 20, 30), 255)))
+    sample = PlainSample(pred_instances=PlainSample(fields),
+                         pred_sem_seg=PlainSample(data=np.full((1, 20, 30), 255)))
     with PngWriter(tmp_path, dict(classes=classes, thing_classes=('cat', 'dog'))) as writer:
         writer.add(sample, 'a')
     found = read_annotations(tmp_path, need_images=False)['all'].coco

@@ -16,7 +16,7 @@ from torch import Tensor
 from ..core.dense_prediction import check_test_cfg
 from ..core.groupers import build_grouper
 from ..errors import BrokenExportError, InvalidInputError
-from ..utils.foreign_errors import convert_errors
+from ..utils.foreign_errors import convert_errors, reason
 
 VERSION = 1
 TEST_CFG = ('mode', 'crop_size', 'stride', 'shifts')
@@ -68,15 +68,14 @@ class ExportSettings:
     def check(self, source: str) -> None:
         """Raises a BrokenExportError that names ``source`` if a value is invalid."""
         try:
-            with convert_errors('its settings are invalid; export the model again'):
-                for name, holds in self._conditions():
-                    if not holds:
-                        raise InvalidInputError(f'its settings have an invalid {name}; export the '
-                                                'model again.')
-                check_test_cfg(self.test_cfg)
-                build_grouper(self.grouper)
-        except InvalidInputError as error:
-            raise BrokenExportError(f'{source}: {error}') from error
+            for name, holds in self._conditions():
+                if not holds:
+                    raise InvalidInputError(f'invalid {name}')
+            check_test_cfg(self.test_cfg)
+            build_grouper(self.grouper)
+        except Exception as error:
+            raise BrokenExportError(f'{source}: its settings are invalid ({reason(error)}); export '
+                                    'the model again.') from error
 
     def _conditions(self) -> Iterator[tuple[str, bool]]:
         """Names of values, and whether these are valid; values of other types raise any error."""

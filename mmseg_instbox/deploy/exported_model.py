@@ -15,7 +15,7 @@ from ..utils import DEFAULT_SCORE_THR
 from .export_settings import ExportSettings, normalise, resize_image
 from .plain_sample import PlainSample
 from .predictor import Predictor, prediction_dict, tile_test_cfg
-from .sessions import open_session
+from .sessions import Session
 
 
 class ExportedModel(Predictor, DensePredictor):
@@ -47,7 +47,7 @@ class ExportedModel(Predictor, DensePredictor):
                  model: str | Path,
                  device: str | None = None,
                  tile: int | tuple[int, int] | None = None) -> None:
-        self.session = open_session(model, device)
+        self.session = Session(model, device)
         self.settings = ExportSettings.from_json(self.session.settings, str(model))
         self.digest = self.session.digest
         self.dataset_meta = self.settings.dataset_meta

@@ -13,39 +13,32 @@ from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
 from torch import Tensor, nn
 
+from ..core.box_iou import box_iou
 from ..core.groupers import GROUPERS
-from ..errors import ExportError
+from ..errors import BrokenExportError, ExportError
 from ..utils import atomic_write
 from ..utils.foreign_errors import convert_errors
-from .export_settings import TEST_CFG, ExportSettings, normalise, resize_image
-from .fidelity import CELLS, check_fidelity, check_repeatable, noise
+from .export_settings import TEST_CFG, ExportSettings, normalise, padded_shape, resize_image
 from .quantization import quantize
 from .sessions import (
     INPUT,
     OUTPUTS,
     SETTINGS,
     SUFFIXES,
+    Session,
     add_checksum,
     import_runtime,
-    open_session,
     openvino_core,
 )
 
 OPSET = 17
 LOADING = ('LoadImageFromFile', 'LoadInstImage', 'LoadImageFromNDArray', 'LoadAnnotations',
            'LoadInstAnnotations', 'PackSegInputs', 'PackInstInputs')
-
-
-class DenseNetwork(nn.Module):
-    """The part of a segmentor that is exported: one forward pass of ``forward_dense``."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits ``(N, C, h, w)`` and boxes ``(N, 4, h', w')`` of ``(N, 3, H, W)``."""
-        return self.model.forward_dense(image)
+# Test inputs: batch size, and height and width in units of 64 pixels.
+CELLS = ((2, (4, 5)), (1, (5, 3)), (3, (3, 4)))
+TOLERANCE = 1e-3  # relative to the largest value
+LEAST_AGREEMENT = 0.9  # share of cells whose category int8 must keep
+NOT_WRITTEN = 'Nothing was written: this architecture cannot be exported with free sizes'
 
 
 def export_model(model: nn.Module, path: str | Path,
@@ -77,7 +70,7 @@ def export_model(model: nn.Module, path: str | Path,
         raise ExportError('int8 quantization needs images to calibrate with; give a folder of '
                           'about 100 typical ones.')
     settings = settings_of(model)
-    network = DenseNetwork(revert_sync_batchnorm(copy.deepcopy(model).cpu().float())).eval()
+    network = dense_network(model)
     images = calibration and [normalise([resize_image(each, settings)], settings)
                               for each in calibration]
     with torch.no_grad(), tempfile.TemporaryDirectory() as folder:
@@ -86,11 +79,18 @@ def export_model(model: nn.Module, path: str | Path,
         if images is not None:
             graph = quantize(graph, images)
         written = write_files(graph, settings, Path(folder) / f'model{path.suffix}')
-        check_fidelity(open_session(written), network, settings, images)
+        check_fidelity(Session(written), network, settings, images)
         if path.suffix == '.xml':
             path.unlink(missing_ok=True)  # the old one does not fit the new weights
             atomic_write(written.with_suffix('.bin').read_bytes(), path.with_suffix('.bin'))
         return atomic_write(written.read_bytes(), path)
+
+
+def dense_network(model: nn.Module) -> nn.Module:
+    """A copy of a segmentor on the CPU, whose call is one forward pass of ``forward_dense``."""
+    network = revert_sync_batchnorm(copy.deepcopy(model).cpu().float()).eval()
+    network.forward = network.forward_dense
+    return network
 
 
 def settings_of(model: nn.Module) -> ExportSettings:
@@ -159,13 +159,13 @@ def _grouper(cfg: Config) -> dict[str, Any]:
     return grouper
 
 
-def trace(network: DenseNetwork, settings: ExportSettings) -> bytes:
+def trace(network: nn.Module, settings: ExportSettings) -> bytes:
     """Exports the network as an ONNX graph with dynamic batch and size; raises ExportError if ONNX
     cannot express it."""
     import_runtime('onnx')
     free = {INPUT: {0: 'batch', 2: 'height', 3: 'width'}} | {
         name: {0: 'batch', 2: f'{name}_height', 3: f'{name}_width'} for name in OUTPUTS}
-    parts = [getattr(network.model, name, None) for name in ('backbone', 'decode_head')]
+    parts = [getattr(network, name, None) for name in ('backbone', 'decode_head')]
     names = ' with '.join(type(part).__name__ for part in parts if part is not None)
     buffer = io.BytesIO()
     with warnings.catch_warnings(), convert_errors(f'{names} cannot be expressed in ONNX',
@@ -189,3 +189,64 @@ def write_files(graph: bytes, settings: ExportSettings, path: Path) -> Path:
     import_runtime('openvino').save_model(model, path, compress_to_fp16=False)
     path.write_bytes(add_checksum(path.read_bytes(), '.xml', path.with_suffix('.bin').read_bytes()))
     return path
+
+
+def noise(settings: ExportSettings, num: int, cells: tuple[int, int]) -> Tensor:
+    """Returns noise ``(num, 3, H, W)``: ``cells`` times 64 pixels, padded as the settings say."""
+    shape = padded_shape([64 * each for each in cells], settings)
+    return torch.randn((num, 3, *shape), generator=torch.Generator().manual_seed(num))
+
+
+def check_repeatable(network: nn.Module, settings: ExportSettings) -> None:
+    """Raises an ExportError if the network is not deterministic."""
+    inputs = noise(settings, *CELLS[0])
+    for first, second in zip(network(inputs), network(inputs), strict=True):
+        if not torch.allclose(first, second, rtol=0, atol=TOLERANCE * float(first.abs().max())):
+            raise ExportError('The network gives other outputs each time it sees an image, as one '
+                              'that draws random numbers (the hamburger head of SegNeXt with '
+                              'rand_init=True): no exported model can be compared with it.')
+
+
+def check_fidelity(session: Session, network: nn.Module, settings: ExportSettings,
+                   images: Sequence[Tensor] | None = None) -> None:
+    """Raises an ExportError if the exported model gives other outputs than the network.
+
+    They must be equal for several batch sizes and image sizes; those of an int8 model agree in most
+    cells of its calibration inputs ``images``.
+    """
+    if images is not None:
+        _check_agreement(session, network, images[:16])
+        return
+    for num, cells in CELLS:
+        inputs = noise(settings, num, cells)
+        for name, mine, its in zip(('scores', 'boxes'), network(inputs), _run(session, inputs),
+                                   strict=True):
+            problem = (f'The exported model gives other {name} than the network for a batch of '
+                       f'{tuple(inputs.shape)}. {NOT_WRITTEN}')
+            with convert_errors(problem, AssertionError, to=ExportError):
+                torch.testing.assert_close(
+                    its, mine, rtol=0, atol=TOLERANCE * max(float(mine.abs().max()), 1))
+
+
+def _run(session: Session, inputs: Tensor) -> list[Tensor]:
+    """Runs the exported model, which may fail for other sizes than it was traced with."""
+    try:
+        return [torch.from_numpy(each) for each in session(inputs.numpy())]
+    except BrokenExportError as error:
+        raise ExportError(f'The exported model does not run for a batch of {tuple(inputs.shape)}, '
+                          f'as happens when sizes become constants. {NOT_WRITTEN}. {error}'
+                          ) from error
+
+
+def _check_agreement(session: Session, network: nn.Module, images: Sequence[Tensor]) -> None:
+    same, ious = [], []
+    for inputs in images:
+        (logits, boxes), found = network(inputs), _run(session, inputs)
+        same.append((logits.argmax(1) == found[0].argmax(1)).float().mean())
+        ious.append(box_iou(boxes.movedim(1, -1), found[1].movedim(1, -1)).mean())
+    share, iou = (float(torch.stack(each).mean()) for each in (same, ious))
+    if not share >= LEAST_AGREEMENT:
+        raise ExportError(f'With int8 only {share:.0%} of the cells of the calibration '
+                          f'images keep their category (boxes: mean IoU {iou:.2f}); '
+                          f'{LEAST_AGREEMENT:.0%} are expected. Nothing was written: calibrate '
+                          'with more images, or export without --int8.')

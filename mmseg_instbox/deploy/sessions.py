@@ -4,7 +4,7 @@ A file ends with a SHA-256 of its content, so that a broken file is refused befo
 an entry of ONNX's ``metadata_props``, or as an XML comment.
 """
 import hashlib
-from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import cache
 from importlib import import_module
@@ -68,28 +68,35 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
 
 
-class Session(ABC):
-    """Runs an exported model.
+class Session:
+    """Runs an exported model, see :class:`~mmseg_instbox.deploy.ExportedModel`; raises what that
+    raises.
+
+    Args:
+        path: The file, ``.onnx``, or ``.xml`` with one of the same name that ends in ``.bin``.
+        device: 'cpu' by default; of ONNX Runtime also 'cuda', of OpenVINO a name that it has, such
+            as 'gpu'.
 
     Attributes:
         settings: The settings in the file, as JSON.
         digest: Hexadecimal SHA-256 of the file's content.
     """
-    settings: str
-    digest: str
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: str | Path, device: str | None = None) -> None:
+        self.path, device = Path(path), str(device or 'cpu')
+        onnx = self.path.suffix.lower() == '.onnx'
+        content = _read(self.path)
+        weights = b'' if onnx else _read(self.path.with_suffix('.bin'))
+        self.digest = check_checksum(content, '.onnx' if onnx else '.xml', str(path), weights)
+        with self._graph_errors():
+            self._run, self.settings = (_open_onnx(content, device) if onnx else
+                                        _open_openvino(content, weights, device))
 
     def __call__(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Returns logits ``(N, C, h, w)`` and boxes ``(N, 4, h', w')``, float32, of normalised
         images ``(N, 3, H, W)`` float32; raises BrokenExportError if the graph cannot be run."""
         with self._graph_errors():
-            return self._run(images)
-
-    @abstractmethod
-    def _run(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Runs the graph."""
+            return tuple(self._run(images))
 
     def _graph_errors(self) -> AbstractContextManager:
         """Converts all errors: the libraries have no common class of their exceptions."""
@@ -97,35 +104,29 @@ class Session(ABC):
                               to=BrokenExportError)
 
 
-class OnnxSession(Session):
-    """An ONNX file, run by ONNX Runtime on 'cpu' with as many threads as torch has, or on 'cuda'.
+Run = Callable[[np.ndarray], Sequence[np.ndarray]]
+
+
+def _open_onnx(content: bytes, device: str) -> tuple[Run, str]:
+    """Opens the graph with as many threads as torch has; returns what runs it, and its settings.
 
     The file is read whole, so it cannot refer to other files.
     """
-
-    def __init__(self, path: Path, device: str = 'cpu') -> None:
-        super().__init__(path)
-        runtime = import_runtime('onnxruntime')
-        content = _read(path)
-        self.digest = check_checksum(content, '.onnx', str(path))
-        kind, _, number = device.partition(':')
-        provider = {'cpu': 'CPUExecutionProvider', 'cuda': 'CUDAExecutionProvider'}.get(kind)
-        if provider not in runtime.get_available_providers():
-            raise InvalidInputError(f'This ONNX Runtime cannot compute on {device!r}: use cpu, or '
-                                    'install onnxruntime-gpu for cuda.')
-        options = runtime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        # threads that spin while they wait for the next image slow down the grouping of this one
-        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
-        options.log_severity_level = 4
-        settings = dict(device_id=number or 0) if kind == 'cuda' else {}
-        with self._graph_errors():
-            self._session = runtime.InferenceSession(
-                content, options, providers=[(provider, settings)])
-            self.settings = self._session.get_modelmeta().custom_metadata_map[SETTINGS]
-
-    def _run(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return tuple(self._session.run(OUTPUTS, {INPUT: images}))
+    runtime = import_runtime('onnxruntime')
+    kind, _, number = device.partition(':')
+    provider = {'cpu': 'CPUExecutionProvider', 'cuda': 'CUDAExecutionProvider'}.get(kind)
+    if provider not in runtime.get_available_providers():
+        raise InvalidInputError(f'This ONNX Runtime cannot compute on {device!r}: use cpu, or '
+                                'install onnxruntime-gpu for cuda.')
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    # threads that spin while they wait for the next image slow down the grouping of this one
+    options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+    options.log_severity_level = 4
+    settings = dict(device_id=number or 0) if kind == 'cuda' else {}
+    session = runtime.InferenceSession(content, options, providers=[(provider, settings)])
+    return (lambda images: session.run(OUTPUTS, {INPUT: images}),
+            session.get_modelmeta().custom_metadata_map[SETTINGS])
 
 
 @cache
@@ -138,37 +139,22 @@ def openvino_core() -> Any:
     return import_runtime('openvino').Core()
 
 
-class OpenVinoSession(Session):
-    """An OpenVINO model: an XML file and, beside it, one of the same name that ends in ``.bin``.
+def _open_openvino(content: bytes, weights: bytes, device: str) -> tuple[Run, str]:
+    """Opens the graph; returns what runs it, and its settings."""
+    core, runtime = openvino_core(), import_runtime('openvino')
+    kinds = {each.partition('.')[0] for each in core.available_devices}
+    if device.upper().partition(':')[0] not in kinds:
+        raise InvalidInputError(f'This OpenVINO cannot compute on {device!r}; it has '
+                                f'{", ".join(core.available_devices).lower()}.')
+    hints = dict(PERFORMANCE_HINT='LATENCY', INFERENCE_PRECISION_HINT='f32')
+    if device == 'cpu':
+        hints['INFERENCE_NUM_THREADS'] = torch.get_num_threads()
+    model = core.read_model(content.decode(), runtime.Tensor(np.frombuffer(weights, np.uint8)))
+    settings = str(model.get_rt_info([SETTINGS, 'settings']).value)
+    compiled = core.compile_model(model, device.upper().replace(':', '.'), hints)
 
-    ``device`` is 'cpu', or a name that OpenVINO has, such as 'gpu'.
-    """
+    def run(images: np.ndarray) -> list[np.ndarray]:
+        found = compiled.create_infer_request().infer({INPUT: images})
+        return [found[name] for name in OUTPUTS]
 
-    def __init__(self, path: Path, device: str = 'cpu') -> None:
-        super().__init__(path)
-        core, runtime = openvino_core(), import_runtime('openvino')
-        content, weights = _read(path), _read(path.with_suffix('.bin'))
-        self.digest = check_checksum(content, '.xml', str(path), weights)
-        kinds = {each.partition('.')[0] for each in core.available_devices}
-        if device.upper().partition(':')[0] not in kinds:
-            raise InvalidInputError(f'This OpenVINO cannot compute on {device!r}; it has '
-                                    f'{", ".join(core.available_devices).lower()}.')
-        hints = dict(PERFORMANCE_HINT='LATENCY', INFERENCE_PRECISION_HINT='f32')
-        if device == 'cpu':
-            hints['INFERENCE_NUM_THREADS'] = torch.get_num_threads()
-        with self._graph_errors():
-            model = core.read_model(content.decode(), runtime.Tensor(
-                np.frombuffer(weights, np.uint8)))
-            self.settings = str(model.get_rt_info([SETTINGS, 'settings']).value)
-            self._compiled = core.compile_model(model, device.upper().replace(':', '.'), hints)
-
-    def _run(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        found = self._compiled.create_infer_request().infer({INPUT: images})
-        return tuple(found[name] for name in OUTPUTS)
-
-
-def open_session(path: str | Path, device: str | None = None) -> Session:
-    """Opens an exported model, ``.onnx`` or ``.xml``, on the CPU unless ``device`` is given; raises
-    what :class:`~mmseg_instbox.deploy.ExportedModel` raises."""
-    kind = OnnxSession if Path(path).suffix.lower() == '.onnx' else OpenVinoSession
-    return kind(Path(path), str(device or 'cpu'))
+    return run, settings

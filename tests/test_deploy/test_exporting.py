@@ -11,8 +11,8 @@ from torch import nn
 
 from mmseg_instbox.deploy import export_model, exporting
 from mmseg_instbox.deploy.export_settings import ExportSettings
-from mmseg_instbox.deploy.exporting import DenseNetwork, settings_of
-from mmseg_instbox.deploy.sessions import open_session
+from mmseg_instbox.deploy.exporting import dense_network, settings_of
+from mmseg_instbox.deploy.sessions import Session
 from mmseg_instbox.engine import build_network, load_config
 from mmseg_instbox.errors import ExportError
 
@@ -22,13 +22,13 @@ def test_the_graph_gives_the_networks_numbers(network, file, shape):
     inputs = torch.randn(shape, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         expected = network.forward_dense(inputs)
-    for mine, its in zip(expected, open_session(file)(inputs.numpy()), strict=True):
+    for mine, its in zip(expected, Session(file)(inputs.numpy()), strict=True):
         assert its.dtype == np.float32 and its.shape == tuple(mine.shape)
         assert np.allclose(its, mine.numpy(), atol=1e-3 * float(mine.abs().max()))
 
 
 def test_what_a_runtime_needs_is_in_the_file(network, file):
-    settings = ExportSettings.from_json(open_session(file).settings, 'a file')
+    settings = ExportSettings.from_json(Session(file).settings, 'a file')
     assert settings == settings_of(network)
     assert settings.dataset_meta['classes'] == ['background', 'square', 'disc']
     assert settings.thing_ids == [1, 2] and len(settings.dataset_meta['palette']) == 3
@@ -65,7 +65,7 @@ def test_a_file_that_differs_is_not_left(network, tmp_path, monkeypatch, suffix)
     pytest.importorskip('openvino')
     other = copy.deepcopy(network)
     other.box_head.conv_seg.bias.data[0] += 0.3
-    graph = exporting.trace(DenseNetwork(other).eval(), settings_of(network))
+    graph = exporting.trace(dense_network(other), settings_of(network))
     monkeypatch.setattr(exporting, 'trace', lambda *_: graph)
     (tmp_path / f'model{suffix}').write_text('the old one')
     with pytest.raises(ExportError, match='other boxes than the network .* Nothing was written'):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from mmseg_instbox.deploy import exporting, fidelity, quantization
+from mmseg_instbox.deploy import exporting, quantization
 from mmseg_instbox.deploy.exporting import settings_of
 from mmseg_instbox.errors import ExportError
 
@@ -28,7 +28,7 @@ def test_the_last_convolutions_stay_as_they_are(network):
     onnx = pytest.importorskip('onnx')
     settings = settings_of(network)
     with torch.no_grad():
-        graph = exporting.trace(exporting.DenseNetwork(network).eval(), settings)
+        graph = exporting.trace(exporting.dense_network(network), settings)
     model = onnx.load_from_string(graph)
     last = quantization.last_convolutions(model)
     weights = {node.name: node.input[1] for node in model.graph.node if node.op_type == 'Conv'}
@@ -38,7 +38,7 @@ def test_the_last_convolutions_stay_as_they_are(network):
 
 def test_int8_that_says_something_else_is_refused(network, pictures, tmp_path, monkeypatch):
     pytest.importorskip('onnxruntime')
-    monkeypatch.setattr(fidelity, 'LEAST_AGREEMENT', 1.01)
+    monkeypatch.setattr(exporting, 'LEAST_AGREEMENT', 1.01)
     with pytest.raises(ExportError, match='keep their category .* export without --int8'):
         exporting.export_model(network, tmp_path / 'small.onnx', pictures)
     assert not list(tmp_path.iterdir())

@@ -8,9 +8,9 @@ import pytest
 
 CODE = """
 import faulthandler, signal, subprocess, sys, threading
-from mmseg_instbox.deploy.sessions import open_session
+from mmseg_instbox.deploy.sessions import Session
 faulthandler.enable()  # from here on signals have a stack of their own
-held = [open_session(sys.argv[1])]
+held = [Session(sys.argv[1])]
 thread = threading.Thread(target=held.clear)
 thread.start()
 thread.join()

@@ -15,14 +15,13 @@ import numpy as np
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
-from ..apis.formats import FORMATS, file_name
+from ..apis.formats import file_name, write_results
 from ..errors import InstBoxError, InvalidInputError, TooLargeError
 from ..utils import DEFAULT_SCORE_THR
 from ..utils.decoding import pil_to_bgr
 from ..utils.foreign_errors import convert_errors
 from ..utils.image_header import open_image
-from .scene import Scene, make_scene, shown_instances
-from .view import LAYERS, render
+from .view import LAYERS, Scene, make_scene, render, shown_instances
 
 MAX_NAME = 60  # characters of a file name, of up to 4 bytes each
 MAX_REDUCTION = 4  # times as many pixels as allowed are scaled down; more are not decoded
@@ -113,13 +112,12 @@ class PageBackend:
             file.write_bytes(base64.b64decode(self.view(key, settings)['image'].split(',')[1]))
             return file
         sample = SegDataSample(
-            metainfo=scene.sample.metainfo,
+            metainfo=dict(scene.sample.metainfo, name=scene.name, img_path=None),
             pred_sem_seg=PixelData(data=scene.sample.pred_sem_seg.data.long()),
             pred_instances=self.inferencer.regroup(scene.sample, **settings.grouping))
         with tempfile.TemporaryDirectory() as temporary:
-            with FORMATS[kind](Path(temporary, kind), self.inferencer.dataset_meta,
-                               settings.score_thr) as writer:
-                writer.add(sample, scene.name, None)
+            write_results([sample], kind, Path(temporary, kind), self.inferencer.dataset_meta,
+                          settings.score_thr)
             files = [file for file in Path(temporary).rglob('*') if file.is_file()]
             if len(files) == 1:
                 return Path(shutil.copy(files[0], folder / f'{scene.name}{files[0].suffix}'))

@@ -39,7 +39,8 @@ from page_client import PageClient, Refused  # noqa: E402
 
 from mmseg_instbox.apis import InstBoxInferencer  # noqa: E402
 from mmseg_instbox.utils import DEFAULT_SCORE_THR  # noqa: E402
-from mmseg_instbox.web.scene import display_size, instance_map, resize_map  # noqa: E402
+from mmseg_instbox.visualization.drawing import resize_map  # noqa: E402
+from mmseg_instbox.web.view import display_size, instance_map  # noqa: E402
 
 SAMPLES = ROOT / 'demo' / 'samples'
 UPLOAD_MB = 2

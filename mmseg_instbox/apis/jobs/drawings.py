@@ -1,5 +1,6 @@
 """The drawings of a job: an image for each image, a video for each video."""
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from mmseg.structures import SegDataSample
 from ...utils.foreign_errors import describe
 from ..inst_box_inferencer import InstBoxInferencer
 from ..video import annotate_video
-from .listing import ImageOpener, JobInput
+from .listing import JobInput, open_input
 from .prediction_job import PredictionJob
 from .records import from_record, to_record
 
@@ -37,25 +38,25 @@ class Drawings:
 
     def draw_missing(self) -> None:
         """Draws all images again after another score or size, else those without a drawing."""
-        again = self.job.remembered('drawn_with') != self._look
-        images, opener = {each.image: each for each in self.job.images
-                          if again or not self._file(each, '.jpg').is_file()}, ImageOpener()
+        again = self.job.settings.get('drawn_with') != self._look
+        images = {each.image: each for each in self.job.images
+                  if again or not self._file(each, '.jpg').is_file()}
         for row in self.job.rows() if images else ():
             if row['image'] in images:
-                image, sample = opener(images[row['image']]), from_record(row, category_map=False)
-                self._attempt(image.path, lambda image=image, sample=sample: self.draw(
-                    image.load(), sample))
+                with self._attempt(row['image']):
+                    self.draw(open_input(images[row['image']]).load(),
+                              from_record(row, category_map=False))
         self.job.remember('drawn_with', self._look)
 
     def annotate(self, keep_colors: bool, batch_size: int, draw: bool = True) -> None:
         """Predicts the videos that are not done, and draws their instances if ``draw``; other
         arguments as ``annotate_video``. Those that cannot be read are in ``failed`` of the job."""
-        again = self.job.remembered('video_score_thr') != self.score_thr
+        again = self.job.settings.get('video_score_thr') != self.score_thr
         for video in self.job.videos:
             file = self._file(video, '_video.mp4') if draw else None
-            if again or not self.job.is_done(video) or (draw and not file.is_file()):
-                self._attempt(video.image, lambda video=video, file=file: self._annotate(
-                    video, file, keep_colors, batch_size))
+            if again or video.image not in self.job.done or (draw and not file.is_file()):
+                with self._attempt(video.image):
+                    self._annotate(video, file, keep_colors, batch_size)
         if self.job.videos:
             self.job.remember('video_score_thr', self.score_thr)
 
@@ -70,9 +71,10 @@ class Drawings:
     def _file(self, each: JobInput, ending: str) -> Path:
         return self.folder / f'{self.job.names[each.image]}{ending}'
 
-    def _attempt(self, name: str, work: Callable[[], None]) -> None:
-        """Does the work of one input; if that fails, the others go on."""
+    @contextmanager
+    def _attempt(self, name: str) -> Iterator[None]:
+        """Surrounds the work of one input; if that fails, the others go on."""
         try:
-            work()
+            yield
         except Exception as error:
             self.job.failed[name] = describe(error, name)

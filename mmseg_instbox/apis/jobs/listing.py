@@ -1,7 +1,7 @@
 """The images and videos of a job, without opening them."""
 import os
 from collections.abc import Sequence
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -111,19 +111,18 @@ def output_names(images: Sequence[JobInput], videos: Sequence[JobInput] = ()) ->
     return names
 
 
-class ImageOpener:
-    """Turns listed images into inputs of an inferencer; keeps connections to stores."""
+def open_input(image: JobInput) -> InputImage:
+    """Turns a listed image into an input of an inferencer, named by its address."""
+    read = _read_from_store if image.root else _read_here
+    return InputImage(image.image, image.image, partial(read, image))
 
-    def __init__(self) -> None:
-        self._storages: dict[str, Storage] = {}
 
-    def __call__(self, image: JobInput) -> InputImage:
-        """Returns the image as an input named by its address; it is read when it is loaded."""
-        load = fetch_image if is_http(image.image) else load_file
-        return InputImage(image.image, image.image, partial(self._read, image) if image.root
-                          else partial(load, image.image))
+def _read_here(image: JobInput) -> np.ndarray:
+    return fetch_image(image.image) if is_http(image.image) else load_file(image.image)
 
-    def _read(self, image: JobInput) -> np.ndarray:
-        if image.root not in self._storages:
-            self._storages[image.root] = Storage(image.root)
-        return decode_image(self._storages[image.root].read(image.path), image.image)
+
+def _read_from_store(image: JobInput) -> np.ndarray:
+    return decode_image(_open_storage(image.root).read(image.path), image.image)
+
+
+_open_storage = lru_cache(Storage)  # keeps connections

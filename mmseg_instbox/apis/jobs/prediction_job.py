@@ -1,11 +1,10 @@
 """The predictions of many images, which a stopped job resumes."""
-import contextlib
 import hashlib
 import json
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property, partial
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -39,7 +38,10 @@ class PredictionJob:
         shard_size: Largest number of images in a shard; what a stop costs.
 
     Attributes:
+        done: Path or address of each input that a shard holds.
         failed: Reason by path or address of each input that failed.
+        names: File name, without suffix, for what is written of each input, by path or address.
+        settings: What ``settings.json`` holds: the settings, and what :meth:`remember` added.
 
     Raises:
         ValueError: The directory holds the results of a job with other settings.
@@ -52,13 +54,13 @@ class PredictionJob:
         self.images, self.videos = images, videos
         self.shard_size = shard_size
         self.failed: dict[str, str] = {}
+        self.names = output_names(images, videos)
         self._wanted = {each.image: each for each in (*images, *videos)}
-        self._done: set[str] = set()
         shards = list_shards(storage)
         for path in shards if overwrite else ():
             storage.remove(path)
-        self._settings = self._check_settings(settings, bool(shards) and not overwrite)
-        self._write('settings.json', self._settings)
+        self.settings = self._check_settings(settings, bool(shards) and not overwrite)
+        self._write('settings.json', self.settings)
         self.find_done()
 
     def _check_settings(self, settings: dict[str, Any], resume: bool) -> dict[str, Any]:
@@ -75,15 +77,11 @@ class PredictionJob:
                 'everything again.')
         return before
 
-    def remembered(self, key: str) -> Any:
-        """Returns what :meth:`remember` wrote under a key, None without it."""
-        return self._settings.get(key)
-
     def remember(self, key: str, value: Any) -> None:
         """Adds a value to ``settings.json``, beside the settings."""
-        if self._settings.get(key) != value:
-            self._settings = {**self._settings, key: value}
-            self._write('settings.json', self._settings)
+        if self.settings.get(key) != value:
+            self.settings = {**self.settings, key: value}
+            self._write('settings.json', self.settings)
 
     def _write(self, name: str, content: Any) -> str:
         path = self.storage.inside(name)
@@ -92,13 +90,13 @@ class PredictionJob:
 
     def find_done(self) -> None:
         """Reads which inputs the shards hold; removes broken shards, which a store may leave."""
-        self._done, paths = set(), list_shards(self.storage)
+        self.done, paths = set(), list_shards(self.storage)
         read = partial(read_shard, self.storage, columns=(*KEYS, 'height'))
         with ThreadPoolExecutor(READERS) as pool:
             for path, rows in zip(paths, pool.map(read, paths), strict=True):
                 if rows is None:
                     self.storage.remove(path)
-                self._done.update(row['image'] for row in rows or () if self._is_current(row))
+                self.done.update(row['image'] for row in rows or () if self._is_current(row))
 
     def _is_current(self, row: dict[str, Any]) -> bool:
         """Whether a row belongs to an input of the job that has not changed since."""
@@ -106,24 +104,15 @@ class PredictionJob:
         return bool(image and row['height'] and all(getattr(image, key) == row[key]
                                                     for key in KEYS))
 
-    def is_done(self, image: JobInput) -> bool:
-        """Whether a shard holds an input."""
-        return image.image in self._done
-
     @property
     def num_done(self) -> int:
         """Number of images that are done."""
-        return sum(map(self.is_done, self.images))
-
-    @cached_property
-    def names(self) -> dict[str, str]:
-        """File names, without suffix, for what is written of each input, by path or address."""
-        return output_names(self.images, self.videos)
+        return sum(each.image in self.done for each in self.images)
 
     def waiting(self, workers: int) -> list[Shard]:
         """Returns shards of the images that are not done, several for each worker."""
         left = [(place, image) for place, image in enumerate(self.images)
-                if not self.is_done(image)]
+                if image.image not in self.done]
         size = max(1, min(self.shard_size, -(-len(left) // (4 * workers))))
         parts = [left[start:start + size] for start in range(0, len(left), size)]
         return [_shard(f'{part[0][0]:09d}', [image for _, image in part]) for part in parts]
@@ -145,12 +134,12 @@ class PredictionJob:
         self.failed |= {each.image: reasons.get(each.image, (
             f'{each.image}: its worker died each time, or its shard was lost: check for a lack of '
             'memory, then run the same command again.'))
-            for each in self.images if not self.is_done(each)}
+            for each in self.images if each.image not in self.done}
 
     def finish(self, video: JobInput, rows: Sequence[dict[str, Any]]) -> None:
         """Writes the rows of the frames of a video, which is done then."""
         write_shard(rows, {}, self.storage, _shard('video', [video]).name)
-        self._done.add(video.image)
+        self.done.add(video.image)
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Yields the row of each image and frame that is done, with one shard in memory."""
@@ -169,50 +158,37 @@ class PredictionJob:
         Returns path or address of each result; none if no input is done. What a format fails at is
         in ``failed``.
         """
-        if not self._done:
+        if not self.done:
             return []
-        with self._folder(formats) as folder:
+        local = self.storage.is_local
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(self.storage.root if local else temporary)
             writers = [FORMATS[name](folder / name, dataset_meta, score_thr) for name in formats]
             category_map = any(writer.needs_category_map for writer in writers)
-            for row, image_id in self._numbered_rows():
+            # images are numbered from 1 on in the order of the job, then frames
+            images = [each.image for each in self.images if each.image in self.done]
+            ids, following = dict(zip(images, count(1), strict=False)), count(len(images) + 1)
+            for row in self.rows():
                 name, image, frame = self.names[row['image']], row['image'], row.get('frame')
-                metainfo: dict[str, Any] = dict(img_id=image_id)
+                metainfo: dict[str, Any] = dict(img_id=ids.get(image) or next(following))
                 if frame is not None:
                     metainfo |= dict(video=name, frame_id=frame)
                     name, image = f'{name}_{frame:06d}', None
+                elif not local and not is_url(image):  # in a store, paths are relative to nothing
+                    image = f'file://{image}'
                 try:
                     sample = from_record(row, category_map, **metainfo)
                     for writer in writers:
-                        writer.add(sample, name, image and self._address(image))
+                        writer.add(sample, name, image)
                 except OSError:  # results cannot be written
                     raise
                 except Exception as error:
                     self.failed[row['image']] = describe(error, row['image'])
                 tick(1)
             written = [Path(writer.close()).relative_to(folder) for writer in writers]
+            for name in () if local else formats:
+                self.storage.upload(folder / name, name)
         return [self.storage.address(self.storage.inside(path.as_posix())) for path in written]
-
-    def _numbered_rows(self) -> Iterator[tuple[dict[str, Any], int]]:
-        """Yields rows with ids from 1 on: images in the order of the job, then frames."""
-        done = [each.image for each in self.images if self.is_done(each)]
-        ids, following = dict(zip(done, count(1), strict=False)), count(len(done) + 1)
-        for row in self.rows():
-            yield row, ids.get(row['image']) or next(following)
-
-    def _address(self, image: str) -> str:
-        """Returns what results name an image by: in a store, paths are relative to nothing."""
-        return image if self.storage.is_local or is_url(image) else f'file://{image}'
-
-    @contextlib.contextmanager
-    def _folder(self, names: Sequence[str]) -> Iterator[Path]:
-        """Gives the directory, or for a store a temporary one whose folders are uploaded."""
-        if self.storage.is_local:
-            yield Path(self.storage.root)
-            return
-        with tempfile.TemporaryDirectory() as folder:
-            yield Path(folder)
-            for name in names:
-                self.storage.upload(Path(folder, name), name)
 
     def write_failed(self) -> str | None:
         """Writes ``failed.json`` if anything failed, else removes it; returns where it is."""

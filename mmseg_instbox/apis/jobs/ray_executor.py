@@ -33,7 +33,15 @@ class RayExecutor:
     """
 
     def __init__(self, device: str | None = None, workers: int | None = None) -> None:
-        self._ray = _import_ray()
+        os.environ.setdefault('RAY_USAGE_STATS_ENABLED', '0')  # Ray would report to its authors
+        os.environ.setdefault('RAY_BACKEND_LOG_LEVEL', 'fatal')
+        try:
+            import ray
+            import ray.data
+        except ImportError as error:
+            raise MissingPackageError('The engine ray needs Ray Data, which is not installed: '
+                                      "pip install 'mmseg_instbox[ray]'") from error
+        self._ray = ray
         self._started = not self._ray.is_initialized()
         if self._started:
             options = {} if os.environ.get('RAY_ADDRESS') else dict(
@@ -93,15 +101,3 @@ class _RayWorker:
         done, failed = self._worker(Shard(name, [JobInput(*image) for image in images]))
         return dict(done=done, images=[image for image, _ in failed],
                     reasons=[reason for _, reason in failed])
-
-
-def _import_ray() -> Any:
-    os.environ.setdefault('RAY_USAGE_STATS_ENABLED', '0')  # Ray would report to its authors
-    os.environ.setdefault('RAY_BACKEND_LOG_LEVEL', 'fatal')
-    try:
-        import ray
-        import ray.data
-    except ImportError as error:
-        raise MissingPackageError('The engine ray needs Ray Data, which is not installed: '
-                                  "pip install 'mmseg_instbox[ray]'") from error
-    return ray

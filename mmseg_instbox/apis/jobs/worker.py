@@ -3,7 +3,7 @@ import hashlib
 import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from ...errors import InvalidInputError
 from ...utils.foreign_errors import describe
 from ...utils.inputs import InputImage
 from ..inst_box_inferencer import InstBoxInferencer
-from .listing import ImageOpener, JobInput
+from .listing import JobInput, open_input
 from .records import to_record, write_shard
 from .storage import Storage
 
@@ -63,7 +63,6 @@ class ShardWorker:
         self.inferencer = inferencer
         self.settings = settings
         self.storage = Storage(settings.out)
-        self._opener = ImageOpener()
         self._draw = draw
         meta = inferencer.dataset_meta
         self._meta = dict(classes=list(meta['classes']), thing_classes=list(meta['thing_classes']),
@@ -83,7 +82,7 @@ class ShardWorker:
     def _predict(self, images: dict[str, JobInput], rows: list[dict[str, Any]]) -> Failures:
         """Appends rows and returns failures."""
         failed: Failures = []
-        inputs = read_ahead(map(self._opener, images.values()), self.settings.batch_size + 1)
+        inputs = read_ahead(map(open_input, images.values()), self.settings.batch_size + 1)
         for array, sample in self.inferencer.stream_with_images(inputs, self.settings.batch_size,
                                                                 on_error='skip'):
             try:
@@ -103,21 +102,16 @@ def read_ahead(images: Iterable[InputImage], number: int) -> Iterator[InputImage
     What loading an image raises, its ``load`` raises here, too.
     """
     with ThreadPoolExecutor(number) as pool:
-        waiting: deque = deque()
+        waiting: deque[InputImage] = deque()
         try:
             for image in images:
-                waiting.append((image, pool.submit(image.load)))
+                waiting.append(replace(image, load=pool.submit(image.load).result))
                 if len(waiting) > number:
-                    yield _loaded(*waiting.popleft())
+                    yield waiting.popleft()
             while waiting:
-                yield _loaded(*waiting.popleft())
+                yield waiting.popleft()
         finally:
-            for _, future in waiting:
-                future.cancel()
-
-
-def _loaded(image: InputImage, future: Future) -> InputImage:
-    return replace(image, load=future.result)
+            pool.shutdown(cancel_futures=True)
 
 
 def open_inferencer(**options: Any) -> tuple[InstBoxInferencer, dict[str, Any]]:

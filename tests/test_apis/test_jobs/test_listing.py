@@ -7,9 +7,9 @@ import pytest
 
 from mmseg_instbox.apis import read_inputs
 from mmseg_instbox.apis.jobs.listing import (
-    ImageOpener,
     JobInput,
     list_inputs,
+    open_input,
     output_names,
 )
 from mmseg_instbox.apis.jobs.storage import Storage
@@ -43,7 +43,7 @@ def test_images_are_opened_where_they_are(kind, folder):
         storage = Storage('memory://listing')
         storage.write((folder / '000.jpg').read_bytes(), storage.inside('000.jpg'))
     inputs = dict(path=str(folder), file=f'file://{folder}', memory='memory://listing')[kind]
-    image = ImageOpener()(list_images([inputs])[0])
+    image = open_input(list_images([inputs])[0])
     assert np.array_equal(image.load(), next(read_inputs(folder)).load())
 
 
@@ -53,7 +53,7 @@ def test_broken_and_missing_images_fail_with_their_address(folder):
     (folder / '001.jpg').unlink()
     for image, reason in zip(listed, ('not an image', 'no such file'), strict=False):
         with pytest.raises(ValueError if 'not' in reason else OSError, match=reason) as error:
-            ImageOpener()(image).load()
+            open_input(image).load()
         assert image.image in str(error.value)
 
 

@@ -258,12 +258,12 @@ def test_a_video_is_done_until_it_changes(make_job, folder, random_sample, thing
     job = make_job()
     make = PredictionJob(job.storage, {}, *inputs)
     video, = make.videos
-    assert not make.is_done(video)
+    assert video.image not in make.done
     frames = [to_record(video, random_sample(number), things, number) for number in range(3)]
     make.finish(video, frames)
     again = PredictionJob(job.storage, {}, *inputs)
-    assert again.is_done(video) and again.num_done == 0
+    assert video.image in again.done and again.num_done == 0
     assert [row['frame'] for row in again.rows()] == [0, 1, 2]
     os.utime(film, ns=(1, 1))
     changed = PredictionJob(job.storage, {}, *list_inputs([str(folder / '*')]))
-    assert not changed.is_done(changed.videos[0])
+    assert not changed.done

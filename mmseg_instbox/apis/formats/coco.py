@@ -12,8 +12,7 @@ from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.utils import replacing
 from mmseg_instbox.utils.file_names import common_folder
 
-from .instances import Categories, Instances
-from .result_writer import ResultWriter
+from .result_writer import Categories, Instances, ResultWriter
 
 if TYPE_CHECKING:
     from mmseg.structures import SegDataSample

@@ -11,11 +11,12 @@ from mmseg_instbox.datasets.coco_masks import object_id
 from mmseg_instbox.datasets.instance_maps import VOID
 from mmseg_instbox.datasets.voc_layout import voc_palette, write_list, write_mask
 from mmseg_instbox.errors import InvalidInputError
+from mmseg_instbox.evaluation.functional.panoptic_quality import predicted_segments
 from mmseg_instbox.utils import atomic_write, write_json
+from mmseg_instbox.utils.run_lengths import mask_crops
 
 from .coco import ImageTable
-from .instances import Categories, Instances, read_segments
-from .result_writer import ResultWriter
+from .result_writer import Categories, Instances, ResultWriter, sample_name, to_numpy
 
 if TYPE_CHECKING:
     from mmseg.structures import SegDataSample
@@ -63,13 +64,11 @@ def png_maps(sample: 'SegDataSample', instances: Instances,
     score: uint8, or uint16 if an id is above 255, 0 none, then 1, 2, ... without 255 (void)."""
     index_map, segment_categories, seg_map = read_segments(sample, instances, categories)
     number = len(instances.labels)
-    shown = (index_map >= 0) & (index_map < number)
-    seg_map = seg_map.astype(np.uint8)
+    index_map[index_map >= number] = -1
+    shown, seg_map = index_map >= 0, seg_map.astype(np.uint8)
     seg_map[shown] = segment_categories[index_map[shown]]
-    ids = np.array([*map(object_id, range(number)), 0])
-    index_map[~shown] = number
-    wide = ids.max() > np.iinfo(np.uint8).max
-    return seg_map, ids.astype(np.uint16 if wide else np.uint8)[index_map]
+    ids = np.array([*map(object_id, range(number)), 0])  # the last one where nothing is shown
+    return seg_map, ids.astype(np.uint16 if ids.max() > VOID else np.uint8)[index_map]
 
 
 class PanopticWriter(ResultWriter):
@@ -114,16 +113,43 @@ def panoptic_segments(sample: 'SegDataSample', instances: Instances,
     for segment_id, window in enumerate(find_objects(id_map), start=1):
         if window is None:
             continue
-        rows, columns = window
+        (y1, y2), (x1, x2) = ((each.start, each.stop) for each in window)
         segment = dict(
             id=segment_id, category_id=categories.coco_ids[segment_categories[segment_id - 1]],
-            area=int(areas[segment_id]), bbox=[columns.start, rows.start,
-                                               columns.stop - columns.start,
-                                               rows.stop - rows.start], iscrowd=0)
+            area=int(areas[segment_id]), bbox=[x1, y1, x2 - x1, y2 - y1], iscrowd=0)
         if segment_id <= len(instances.scores):
             segment['score'] = round(float(instances.scores[segment_id - 1]), 6)
         segments.append(segment)
     return id_map, segments
+
+
+def read_segments(sample: 'SegDataSample', instances: Instances,
+                  categories: Categories) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Finds the instance or category that each pixel shows: of several instances the one with the
+    highest score, the first of equals.
+
+    Returns:
+        tuple[ndarray, ndarray, ndarray]: Segment of each pixel (H, W) int32: 0 to N - 1 one of the
+        N instances, then the C categories, and -1 a thing without instance or void; category of
+        each segment, (N + C,) int64; and the category map of the sample, (H, W).
+
+    Raises:
+        ValueError: The sample has no category map, or one of another size.
+    """
+    if 'pred_sem_seg' not in sample:
+        raise InvalidInputError(f'{sample_name(sample)} has no pred_sem_seg, the category of each '
+                                'pixel, which this format needs.')
+    seg_map = to_numpy(sample.pred_sem_seg.data)[0]
+    if seg_map.shape != instances.shape:
+        raise InvalidInputError(f'The category map {seg_map.shape} and the masks '
+                                f'{instances.shape} of {sample_name(sample)} differ in size.')
+    # without masks, so that pixels of instances follow below
+    segments = predicted_segments((), instances.labels, np.zeros(0), seg_map, categories.thing_ids,
+                                  len(categories.classes))
+    crops = list(mask_crops(instances.masks))
+    for index in np.argsort(-instances.scores, kind='stable')[::-1]:
+        segments.index_map[crops[index].window][crops[index].pixels] = index
+    return segments.index_map, segments.categories, seg_map
 
 
 def _write_png(path: Path, pixels: np.ndarray) -> None:

@@ -9,9 +9,8 @@ import yaml
 from mmseg_instbox.utils import atomic_write, write_json
 from mmseg_instbox.utils.run_lengths import mask_crops
 
-from .instances import Categories, Instances
 from .polygons import join_polygons, mask_polygons
-from .result_writer import ResultWriter
+from .result_writer import Categories, Instances, ResultWriter
 
 if TYPE_CHECKING:
     from mmseg.structures import SegDataSample

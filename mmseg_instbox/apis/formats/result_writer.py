@@ -1,15 +1,146 @@
-"""The base class of all writers."""
+"""What all formats take from a prediction, and the base class of their writers."""
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from pycocotools import mask as mask_tools
 
 from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.utils.file_names import relative_name
-
-from .instances import Instances, read_categories, read_instances
+from mmseg_instbox.utils.run_lengths import encode_crop, mask_crops
 
 if TYPE_CHECKING:
+    import torch
     from mmseg.structures import SegDataSample
+
+
+class Categories(NamedTuple):
+    """The categories of a data set, as the formats number them.
+
+    ``classes`` and ``thing_classes``: their names; ``thing_ids``: index in ``classes`` of each
+    thing; ``coco_ids``: id of each of the ``classes`` in COCO files; ``palette``: RGB colour of
+    each of the ``classes``, or empty.
+    """
+    classes: tuple[str, ...]
+    thing_classes: tuple[str, ...]
+    thing_ids: tuple[int, ...]
+    coco_ids: tuple[int, ...]
+    palette: tuple[Sequence[int], ...]
+
+
+def read_categories(dataset_meta: dict) -> Categories:
+    """Reads ``classes``, ``thing_classes`` and, if there are any, ``palette`` and ``category_ids``.
+
+    COCO's ids are those of ``category_ids`` (id -> index into ``thing_classes``), which data sets
+    read from COCO have, if each thing has one id. Otherwise they are the indices in ``classes``,
+    plus 1 if the first of the ``classes`` is a thing: no object may have the id 0.
+
+    Raises:
+        ValueError: Names are missing or repeated, or a thing is not among the classes.
+    """
+    meta = dataset_meta or {}
+    classes, things, palette = (tuple(meta.get(key) or ())
+                                for key in ('classes', 'thing_classes', 'palette'))
+    if not classes or not things:
+        raise InvalidInputError(f"dataset_meta has the keys {sorted(meta)}, but 'classes' and "
+                                "'thing_classes' are needed: take the inferencer's or the model's "
+                                'dataset_meta.')
+    if len(set(classes)) < len(classes) or not set(things) <= set(classes):
+        raise InvalidInputError(f'dataset_meta names the classes {classes} and the thing_classes '
+                                f'{things}: each class must appear once, and each thing must be '
+                                'one of the classes.')
+    thing_ids = tuple(classes.index(name) for name in things)
+    ids = _coco_ids(len(classes), thing_ids, meta.get('category_ids') or {})
+    return Categories(classes, things, thing_ids, ids, palette)
+
+
+def _coco_ids(number: int, thing_ids: tuple[int, ...], official: dict) -> tuple[int, ...]:
+    """Gives each of ``number`` classes an id, all different."""
+    ids = [index + (0 in thing_ids) for index in range(number)]
+    labels = {int(label): int(category_id) for category_id, label in official.items()}
+    if len(official) != len(thing_ids) or set(labels) != set(range(len(thing_ids))):
+        return tuple(ids)
+    things = {index: labels[label] for label, index in enumerate(thing_ids)}
+    free = max([*ids, *things.values()]) + 1
+    return tuple(things.get(index, free + index if number in things.values() else number)
+                 for index, number in enumerate(ids))
+
+
+@dataclass
+class Instances:
+    """The N instances of an image whose score is high enough and that have pixels, in their order.
+
+    Attributes:
+        masks: Their masks, as :func:`~mmseg_instbox.utils.run_lengths.mask_crops` reads them.
+        labels: (N,) int64 index into ``thing_classes``.
+        scores: (N,) float32.
+        tracks: (N,) int, the object of each in a video; -1 if unknown.
+        shape: (H, W) of the image.
+    """
+    masks: Any
+    labels: np.ndarray
+    scores: np.ndarray
+    tracks: np.ndarray
+    shape: tuple[int, int]
+
+    @property
+    def codes(self) -> list[dict[str, Any]]:
+        """N run-length codes, dicts of ``size`` and string ``counts``."""
+        if isinstance(self.masks, list) and self.masks and isinstance(self.masks[0], dict):
+            return self.masks
+        return [encode_crop(crop, self.shape) for crop in mask_crops(self.masks)]
+
+
+def read_instances(sample: 'SegDataSample', categories: Categories,
+                   score_thr: float = 0.) -> Instances:
+    """Reads the instances of a data sample.
+
+    Its ``pred_instances`` have ``masks`` (N, H, W), or a list of COCO's run lengths as in mmdet;
+    ``track_ids`` are optional.
+
+    Raises:
+        ValueError: The sample has no instances, or a label is no thing.
+    """
+    if 'pred_instances' not in sample:
+        raise InvalidInputError(f'{sample_name(sample)} has no pred_instances, only '
+                                f'{sample.keys()}: give a sample that a model of this package '
+                                'predicted.')
+    found = sample.pred_instances
+    labels, scores = to_numpy(found['labels']), to_numpy(found['scores'])
+    tracks = to_numpy(getattr(found, 'track_ids', np.full(len(labels), -1)))
+    outside = labels[(labels < 0) | (labels >= len(categories.thing_classes))]
+    if len(outside):
+        raise InvalidInputError(f'{sample_name(sample)} has an instance of label {outside[0]}, but '
+                                f'there are {len(categories.thing_classes)} thing_classes: give '
+                                'the dataset_meta of the model that predicted it.')
+    masks = found['masks']
+    shape = tuple(sample.ori_shape if isinstance(masks, list) else masks.shape[1:])
+    if getattr(masks, 'inst_map', None) is not None:
+        masks = masks.cpu()
+        filled = masks.boxes.any(dim=1).numpy()
+    elif isinstance(masks, list):
+        # one by one: pycocotools fails at the areas of more than 255 masks together
+        filled = np.array([mask_tools.area(mask) > 0 for mask in masks], bool)
+    else:
+        masks = list(to_numpy(masks))  # views: copies of a large image would take a gigabyte
+        filled = np.array([mask.any() for mask in masks], bool)
+    keep = (filled & (scores >= np.float32(score_thr))).nonzero()[0]
+    return Instances([masks[i] for i in keep] if isinstance(masks, list) else masks[keep],
+                     labels[keep].astype(np.int64), scores[keep].astype(np.float32),
+                     tracks[keep], shape)
+
+
+def to_numpy(values: 'torch.Tensor | np.ndarray') -> np.ndarray:
+    """The values as an array on the CPU."""
+    return values.detach().cpu().numpy() if hasattr(values, 'detach') else np.asarray(values)
+
+
+def sample_name(sample: 'SegDataSample') -> str:
+    """What errors call a sample."""
+    return str(sample.get('name') or sample.get('img_path') or 'The data sample')
 
 
 class ResultWriter(ABC):

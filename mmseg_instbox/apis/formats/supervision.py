@@ -6,7 +6,7 @@ import numpy as np
 from mmseg_instbox.errors import MissingPackageError
 from mmseg_instbox.utils.run_lengths import mask_crops
 
-from .instances import read_categories, read_instances
+from .result_writer import read_categories, read_instances
 
 if TYPE_CHECKING:
     from mmseg.structures import SegDataSample
@@ -15,12 +15,8 @@ if TYPE_CHECKING:
 
 def to_supervision(sample: 'SegDataSample', dataset_meta: dict,
                    score_thr: float = 0.) -> 'Detections':
-    """Turns the instances of a sample into ``supervision.Detections``.
-
-    Args:
-        sample: With ``pred_instances``.
-        dataset_meta: ``classes`` and ``thing_classes``.
-        score_thr: Instances of a lower score are left out.
+    """Turns the instances of a sample into ``supervision.Detections``; arguments as of
+    :func:`.write_results`.
 
     Returns:
         Detections: ``mask`` (N, H, W) bool, ``xyxy`` (N, 4) float32 around the masks, ``class_id``
@@ -44,6 +40,5 @@ def to_supervision(sample: 'SegDataSample', dataset_meta: dict,
         mask[rows, columns] = crop.pixels
         box[:] = columns.start, rows.start, columns.stop, rows.stop
     return Detections(
-        xyxy=boxes, mask=masks,
-        confidence=instances.scores, class_id=instances.labels,
+        xyxy=boxes, mask=masks, confidence=instances.scores, class_id=instances.labels,
         data=dict(class_name=np.array(categories.thing_classes)[instances.labels]))

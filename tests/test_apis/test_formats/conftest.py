@@ -7,7 +7,7 @@ import torch
 from mmengine.structures import InstanceData, PixelData
 from mmseg.structures import SegDataSample
 
-from mmseg_instbox.apis.formats.instances import read_categories, read_instances
+from mmseg_instbox.apis.formats.result_writer import read_categories, read_instances
 
 # Things in another order than classes, so that mixed up indices show.
 META = dict(

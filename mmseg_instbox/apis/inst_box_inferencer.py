@@ -1,6 +1,6 @@
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +25,7 @@ from ..utils.foreign_errors import describe
 from ..utils.inputs import read_inputs
 from ..visualization import InstBoxLocalVisualizer
 from ..visualization.utils import check_display
-from .model_loading import (
-    autocast_dtype,
-    build_pipeline,
-    default_weights,
-    load_model,
-    model_meta,
-)
+from .model_loading import autocast_dtype, build_pipeline, default_weights, load_model, model_meta
 
 
 class InstBoxInferencer(Predictor, BaseInferencer):
@@ -188,19 +182,14 @@ class InstBoxInferencer(Predictor, BaseInferencer):
         settings = dict(self._test_cfg, keep_boxes=keep_boxes, keep_logits=False)
         precision = contextlib.nullcontext() if self._dtype is None else torch.autocast(
             self.device.type, self._dtype)
-        with self._lock, self._test_settings(settings), precision:
-            samples = self.model.test_step(inputs)
+        with self._lock, precision:
+            test_cfg = self.model.test_cfg
+            try:
+                self.model.test_cfg = {**(test_cfg or {}), **settings}
+                samples = self.model.test_step(inputs)
+            finally:
+                self.model.test_cfg = test_cfg
         return [sample.cpu() for sample in samples]
-
-    @contextlib.contextmanager
-    def _test_settings(self, settings: dict) -> Iterator[None]:
-        """Overrides the model's test settings."""
-        test_cfg = self.model.test_cfg
-        try:
-            self.model.test_cfg = {**(test_cfg or {}), **settings}
-            yield
-        finally:
-            self.model.test_cfg = test_cfg
 
     def _build_grouper(self, options: dict[str, Any]) -> BaseGrouper:
         own = self.model.cfg.model.get('grouper') or dict(type='PixelBoxGrouper')

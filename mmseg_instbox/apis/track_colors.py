@@ -67,14 +67,10 @@ class TrackColors:
                                     'frames another one: all frames of a video must have one size.')
         known = self._match(small, boxes, labels)
         taken = {track.colour for track in self._tracks}
+        free = (number for number in count() if number not in taken)
         seen = []
         for i, mask in enumerate(small):
-            if i in known:
-                track_id, colour = known[i].id, known[i].colour
-            else:
-                colour = next(number for number in count() if number not in taken)
-                track_id = next(self._next_id)
-                taken.add(colour)
+            track_id, colour = known[i][:2] if i in known else (next(self._next_id), next(free))
             seen.append(_Track(track_id, colour, int(labels[i]), mask.copy(), boxes[i], 0))
         found = {track.id for track in seen}
         lost = [track._replace(age=track.age + 1) for track in self._tracks
@@ -88,7 +84,8 @@ class TrackColors:
         if not self._tracks or not len(masks):
             return {}
         _, _, known, old_masks, old_boxes, _ = map(np.stack, zip(*self._tracks, strict=True))
-        iou = (mask_iou(old_masks, masks) + _box_iou(old_boxes, boxes)) / 2
+        boxes, old_boxes = (torch.from_numpy(each.copy()) for each in (boxes, old_boxes))
+        iou = (mask_iou(old_masks, masks) + box_iou(old_boxes[:, None], boxes[None]).numpy()) / 2
         iou = iou * (known[:, None] == labels[None])
         pairs = zip(*linear_sum_assignment(iou, maximize=True), strict=True)
         return {int(column): self._tracks[row] for row, column in pairs
@@ -101,9 +98,3 @@ def mask_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     shared = first @ second.T
     union = first.sum(axis=1)[:, None] + second.sum(axis=1)[None] - shared
     return shared / np.maximum(union, 1)
-
-
-def _box_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """IoU ``(M, N)`` of boxes ``(M, 4)`` and ``(N, 4)``."""
-    first, second = (torch.from_numpy(each.copy()) for each in (first, second))
-    return box_iou(first[:, None], second[None]).numpy()

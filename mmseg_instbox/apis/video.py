@@ -103,21 +103,18 @@ def frame_objects(sample: SegDataSample, names: Sequence[str], score_thr: float,
 def write_frames(frames: Iterable[np.ndarray], out_file: str, fps: float) -> int:
     """Writes frames (H, W, 3) uint8 BGR of one size as a video, and returns their number;
     ValueError if there are none or OpenCV cannot write such a video."""
-    writer, number = None, 0
+    writer, number, suffix = cv2.VideoWriter(), 0, Path(out_file).suffix
     try:
-        for frame in frames:
-            if writer is None:
-                codec = cv2.VideoWriter_fourcc(*_CODECS[Path(out_file).suffix.lower()])
-                writer = cv2.VideoWriter(out_file, codec, fps, frame.shape[1::-1])
+        for number, frame in enumerate(frames, start=1):
+            if number == 1:
+                codec = cv2.VideoWriter_fourcc(*_CODECS[suffix.lower()])
+                writer.open(out_file, codec, fps, frame.shape[1::-1])
             if not writer.isOpened():
-                raise InvalidInputError('OpenCV cannot write videos that end in '
-                                        f'{Path(out_file).suffix} here: use another of '
-                                        f'{", ".join(_CODECS)}.')
+                raise InvalidInputError(f'OpenCV cannot write videos that end in {suffix} here: '
+                                        f'use another of {", ".join(_CODECS)}.')
             writer.write(np.ascontiguousarray(frame))
-            number += 1
     finally:
-        if writer is not None:
-            writer.release()
+        writer.release()
     if not number:
         raise InvalidInputError('There are no frames to write.')
     return number

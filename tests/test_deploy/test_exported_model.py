@@ -7,7 +7,7 @@ import pytest
 import torch
 from mmseg.apis import inference_model
 
-from mmseg_instbox.apis import InstBoxInferencer, load_model
+from mmseg_instbox.apis import FORMATS, InstBoxInferencer, load_model, write_results
 from mmseg_instbox.apis.jobs.worker import fingerprints
 from mmseg_instbox.deploy import ExportedModel
 from mmseg_instbox.deploy.export_settings import normalise, resize_image
@@ -139,3 +139,13 @@ def test_what_is_missing_is_named(onnx_file, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, 'onnxruntime', None)
     with pytest.raises(MissingPackageError, match=r'onnxruntime is not installed.*\[export\]'):
         ExportedModel(onnx_file)
+
+
+@pytest.mark.parametrize('kind', FORMATS)
+def test_predictions_of_the_runtime_are_written_in_all_formats(eager, onnx_file, noise, tmp_path,
+                                                               kind):
+    for name, model in (('eager', eager), ('bare', ExportedModel(onnx_file))):
+        write_results(model.stream([noise]), kind, tmp_path / name, model.dataset_meta)
+    mine, its = (sorted(file.relative_to(tmp_path / name) for file in (tmp_path / name).rglob('*'))
+                 for name in ('eager', 'bare'))
+    assert mine == its and mine

@@ -100,6 +100,8 @@ def test_scaling(run_benchmark):
     assert all(row['found'] >= row['objects'] for row in rows)
     time, memory = content['figures'][:2]
     assert time['ours'] == rows[1]['masks_ms'] and memory['ours'] == rows[1]['masks_MiB']
+    call = content['figures'][-1]
+    assert '640 x 424' in call['what'] and call['ours'] > 0 and call['at_most'] == 10
 
 
 def test_evaluated_predictions_are_as_a_segmentor_gives_them(run_benchmark):

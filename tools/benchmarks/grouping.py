@@ -112,14 +112,16 @@ def disturb(scene: Scene, sigma: float, noise: float, rng: np.random.Generator) 
 
 
 def steps(grouper: BaseGrouper, scene: Scene, boxes: np.ndarray, num_categories: int
-          ) -> tuple[Callable[[], Any], Callable[[Any], Any]]:
-    """Returns what groups the cells of a scene, and what draws the masks of these groups."""
+          ) -> tuple[Callable[[], Any], Callable[[Any], Any], Callable[[], Any]]:
+    """Returns what groups the cells of a scene, what draws the masks of these groups, and the call
+    that does both and finds the categories of the pixels itself."""
     cells = torch.from_numpy(scene.cell_categories)
     probabilities = torch.nn.functional.one_hot(cells, num_categories).permute(2, 0, 1).float()
     things, shape = torch.arange(1, num_categories), tuple(scene.categories.shape)
     field = torch.from_numpy(boxes).float()
     return (lambda: grouper.group_cells(probabilities, field, shape, things, shape),
-            lambda groups: draw_instances(groups, scene.categories, things, shape))
+            lambda groups: draw_instances(groups, scene.categories, things, shape),
+            lambda: grouper(probabilities, field, shape, things))
 
 
 def match(masks: Tensor, scene: Scene) -> tuple[int, float, int, int]:
@@ -140,7 +142,7 @@ def run_grouper(grouper: BaseGrouper, scenes: Sequence[Scene],
     """Returns F1, PQ and the median milliseconds of an image on the grid and for its masks."""
     counts, times = [], []
     for scene, field in zip(scenes, boxes, strict=True):
-        group, draw = steps(grouper, scene, field, max(int(scene.cell_categories.max()) + 1, 2))
+        group, draw, _ = steps(grouper, scene, field, max(int(scene.cell_categories.max()) + 1, 2))
         groups = group()
         counts.append(match(draw(groups).masks, scene))
         times.append([min(common.milliseconds(work) for _ in range(REPEATS))

@@ -6,7 +6,8 @@ over one axis each while the others stay; the objects of "dense images" grow wit
 evaluation with COCO's figures, over images and over categories. Times are of the processor, on one
 thread, the fastest of a few calls; memory is the most that a call took beyond what was there. An
 exponent of 1 means that cost is proportional, 2 that it is quadratic; it is that of the two largest
-values of an axis. It needs Linux.
+values of an axis. The last figure is of the whole call of a grouper without a category map, as
+mmseg's API makes it. It needs Linux.
 """
 import argparse
 import ctypes
@@ -50,28 +51,35 @@ class Axis(NamedTuple):
     power: int = 1
 
 
-def make_image(size: int, num_objects: int, num_categories: int) -> grouping.Scene:
-    """Makes the truth of size x size pixels with ellipses in rows; categories take turns."""
+def make_image(shape: tuple[int, int], num_objects: int, num_categories: int) -> grouping.Scene:
+    """Makes the truth of (H, W) pixels with ellipses in rows; categories take turns."""
+    height, width = shape
     columns = math.ceil(math.sqrt(num_objects))
     rows = math.ceil(num_objects / columns)
-    inst_map = np.zeros((size, size), np.int32)
+    inst_map = np.zeros(shape, np.int32)
     for index in range(num_objects):
-        centre = [round((place + 0.5) * size / count)
-                  for place, count in ((index % columns, columns), (index // columns, rows))]
-        axes = [max(round(each), 1) for each in (0.55 * size / columns, 0.45 * size / rows)]
+        centre = [round((index % columns + 0.5) * width / columns),
+                  round((index // columns + 0.5) * height / rows)]
+        axes = [max(round(each), 1) for each in (0.55 * width / columns, 0.45 * height / rows)]
         number = index + 1 + (index >= 254)  # 255 is void
         cv2.ellipse(inst_map, centre, axes, 0, 0, 360, number, -1)
     seg_map = np.where(inst_map > 0, 1 + inst_map % (num_categories - 1), 0).astype(np.int32)
     return grouping.make_scene(seg_map, inst_map, STRIDE)
 
 
+def make_steps(shape: tuple[int, int], num_objects: int,
+               num_categories: int) -> tuple[Callable[..., Any], ...]:
+    """Returns the steps of :func:`grouping.steps` for a generated image of (H, W) pixels."""
+    scene = make_image(shape, num_objects, num_categories)
+    boxes = grouping.disturb(scene, 1.5, 0.1, np.random.default_rng(0))
+    grouper = TASK_UTILS.build(dict(type='PixelBoxGrouper'))
+    return grouping.steps(grouper, scene, boxes, num_categories)
+
+
 def measure_grouping(size: int, num_objects: int, num_categories: int,
                      repeats: int) -> dict[str, float]:
     """Measures milliseconds and MiB of grouping the cells of an image and drawing their masks."""
-    scene = make_image(size, num_objects, num_categories)
-    boxes = grouping.disturb(scene, 1.5, 0.1, np.random.default_rng(0))
-    grouper = TASK_UTILS.build(dict(type='PixelBoxGrouper'))
-    group, draw = grouping.steps(grouper, scene, boxes, num_categories)
+    group, draw, _ = make_steps((size, size), num_objects, num_categories)
     grid, groups = measure(group, repeats)
     masks, found = measure(lambda: draw(groups), repeats)
     return dict(objects=num_objects, found=len(found), grid_ms=grid[0], masks_ms=masks[0],
@@ -203,8 +211,11 @@ def main() -> None:
             print(f'{axis.title}: done', flush=True)
     tables = {title: [row for _, rows in measured for row in rows if key in row]
               for title, key in (('Grouping and masks', 'grid_ms'), ('Evaluation', 'images_s'))}
+    (called, _), _ = measure(make_steps((424, 640), 10, 21)[2], args.repeats)
+    whole = common.Figure('grouper called without a category map, 640 x 424 px, 21 categories',
+                          called, 'ms', at_most=10.)
     common.finish('scaling', args, [exponents(*each) for each in measured],
-                  figures=list(figures(measured)), tables=tables)
+                  figures=[*figures(measured), whole], tables=tables)
 
 
 if __name__ == '__main__':

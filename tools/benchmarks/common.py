@@ -168,27 +168,19 @@ def milliseconds(work: Callable[[], Any], device: str = 'cpu') -> float:
     return (time.perf_counter() - begin) * 1e3
 
 
-def alternate(contestants: Mapping[str, Callable[[], Any]], repeats: int,
-              device: str = 'cpu') -> dict[str, list[float]]:
+def alternate(contestants: Mapping[str, Callable[..., Any]], repeats: int, device: str = 'cpu',
+              items: Sequence[Any] | None = None) -> dict[str, list[float]]:
     """Times contestants in turn (a, b, a, b, ...), so that other load slows all of them.
 
-    Returns the milliseconds of each in ``repeats`` rounds, which follow one to warm up.
+    Returns the milliseconds of each in ``repeats`` rounds, which follow one to warm up; of one of
+    the ``items`` after another, if they are given, with which the contestants are then called.
     """
     times: dict[str, list[float]] = {name: [] for name in contestants}
-    for _ in range(1 + repeats):
-        for name, work in contestants.items():
-            times[name].append(milliseconds(work, device))
-    return {name: values[1:] for name, values in times.items()}
-
-
-def alternate_over(items: Sequence[Any], ways: Mapping[str, Callable[[Any], Any]], repeats: int,
-                   device: str = 'cpu') -> dict[str, list[float]]:
-    """Times functions of an item in turn, as :func:`alternate`, for one item after another."""
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    for item in items:
-        calls = {name: partial(way, item) for name, way in ways.items()}
-        for name, values in alternate(calls, repeats, device).items():
-            times[name] += values
+    for arguments in [()] if items is None else [(item, ) for item in items]:
+        for number in range(1 + repeats):
+            for name, work in contestants.items():
+                spent = milliseconds(partial(work, *arguments), device)
+                times[name] += [spent] if number else []
     return times
 
 

@@ -148,28 +148,23 @@ def figures(rows: dict[str, dict], starts: list[dict]) -> Iterator[common.Figure
 
 def main() -> None:
     args = parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        measure(args, Path(folder))
-
-
-def measure(args: argparse.Namespace, folder: Path) -> None:
-    """Exports the model to a folder and writes all figures."""
     load = partial(InstBoxInferencer, device='cpu', show_progress=False)
     eager = load(args.model, args.weights)
     tested, trained = (build(eager.model.cfg, f'{name}_dataloader') for name in ('test', 'train'))
     calibration = [read_image(Path(file)) for file in images_of(trained, args.calibration)]
-    files = {name: export_model(eager.model, folder / f'{name.replace(" ", "-")}{suffix}',
-                                calibration if int8 else None)
-             for name, (suffix, int8) in KINDS.items()}
-    models = dict(eager=eager, **{name: load(path) for name, path in files.items()})
     plain = load_model(args.model or default_weights(), args.weights, 'cpu')
-    timed, compared = images_of(tested, 10), images_of(tested, args.compared)
-    rows = timings(models, plain, timed, args.repeats)
-    for name, model in models.items():
-        if model is not eager:
-            rows[name] |= agreement(eager.stream(compared), model.stream(compared))
-        rows[name] |= accuracy(model, tested, min(args.evaluated, len(tested)))
-    starts = [start(name, path, compared[0]) for name, path in files.items()]
+    models, starts, compared = dict(eager=eager), [], images_of(tested, args.compared)
+    with tempfile.TemporaryDirectory() as folder:
+        for name, (suffix, int8) in KINDS.items():
+            path = export_model(eager.model, Path(folder, name.replace(' ', '-') + suffix),
+                                calibration if int8 else None)
+            models[name] = load(path)
+            starts.append(start(name, path, compared[0]))
+        rows = timings(models, plain, images_of(tested, 10), args.repeats)
+        for name, model in models.items():
+            if model is not eager:
+                rows[name] |= agreement(eager.stream(compared), model.stream(compared))
+            rows[name] |= accuracy(model, tested, min(args.evaluated, len(tested)))
     common.finish(
         'export', args, [dict(model=name, **row) for name, row in rows.items()],
         tables={'Start to first result': starts}, figures=list(figures(rows, starts)),

@@ -136,7 +136,7 @@ def main() -> None:
     }
     stages = by_stage(inferencer, files, args.repeats)
     with torch.no_grad():
-        times = common.alternate_over(prepare(inferencer, files), ways, args.repeats, args.device)
+        times = common.alternate(ways, args.repeats, args.device, prepare(inferencer, files))
     rows = common.compare(times, 'way', 'ours_over_it')
     what = 'prepared image to instances; peer: category map alone, made as'
     common.finish(

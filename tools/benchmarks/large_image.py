@@ -39,16 +39,6 @@ def make_image(height: int, width: int, random: bool) -> np.ndarray:
     return blocks.repeat(50, axis=0).repeat(50, axis=1)[:height, :width].copy()
 
 
-def make_inferencer(args: argparse.Namespace) -> InstBoxInferencer:
-    """Loads the model in demo/, or one with random weights."""
-    model = None
-    if args.random:
-        torch.manual_seed(0)
-        model = load_model(load_config(find_config(CONFIG)), device=args.device)
-        torch.nn.init.normal_(model.decode_head.conv_seg.weight, std=0.3)
-    return InstBoxInferencer(model, device=args.device, tile=args.tile, show_progress=False)
-
-
 def peak_gb() -> float:
     """Returns the most memory that this process has held, in GB."""
     return common.peak_memory() * common.MIB / 1e9
@@ -56,7 +46,12 @@ def peak_gb() -> float:
 
 def main() -> None:
     args = parse_args()
-    inferencer, image = make_inferencer(args), make_image(*args.size, args.random)
+    model, image = None, make_image(*args.size, args.random)
+    if args.random:
+        torch.manual_seed(0)
+        model = load_model(load_config(find_config(CONFIG)), device=args.device)
+        torch.nn.init.normal_(model.decode_head.conv_seg.weight, std=0.3)
+    inferencer = InstBoxInferencer(model, device=args.device, tile=args.tile, show_progress=False)
     row = dict(width=args.size[1], height=args.size[0], categories=inferencer.model.num_classes,
                tile=args.tile, before_GB=peak_gb())
     found: list = []

@@ -153,7 +153,7 @@ def measure(args: argparse.Namespace) -> list[dict]:
     calls['ours'] = lambda file: next(ours.stream(file)).pred_instances
     files = [dataset[i]['data_samples'].img_path
              for dataset in datasets.values() for i in range(args.images)]
-    times = common.alternate_over(files, calls, args.repeats, args.device)
+    times = common.alternate(calls, args.repeats, args.device, files)
     rows = common.compare(times, 'model', 'over_ours', over_first=True)
     for row, (name, model) in zip(rows, models.items(), strict=True):
         row |= describe_run(args.work_dir / name)

@@ -155,7 +155,7 @@ def main() -> None:
     require_operators()
     counts, models = make_ours(args)
     models |= {name: make_peer(name, counts, args) for name in PEERS}
-    times = common.alternate_over(list(counts), models, args.repeats, args.device)
+    times = common.alternate(models, args.repeats, args.device, list(counts))
     rows = common.compare(times, 'model', 'ours_over_it')
     for row in rows:
         if row['model'] != BACKBONE:

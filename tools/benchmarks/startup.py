@@ -52,7 +52,7 @@ def main() -> None:
     rows = common.compare(times, 'what', 'over_the_import', over_first=True)
     found = {row['what']: row for row in rows}
     added = median([ours - alone for ours, alone in
-                           zip(times[WITH_OURS], times[IMPORT], strict=True)])
+                    zip(times[WITH_OURS], times[IMPORT], strict=True)])
     common.finish('startup', args, rows, note=common.MODEL, figures=[
         *(common.Figure(f'{what}; peer: `{IMPORT}`', found[what]['ms'], 'ms', rows[0]['ms'],
                         found[what]['over_the_import'], limit) for what, limit in RATIOS.items()),

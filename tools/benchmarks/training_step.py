@@ -19,7 +19,6 @@ from unittest import mock
 import common
 import torch
 from mmengine.hub import get_config
-from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from mmseg.utils import register_all_modules
 
@@ -111,7 +110,7 @@ def make_side(side: str, backbone: str, args: argparse.Namespace) -> Callable[[]
 
 def memory(side: str, backbone: str, args: argparse.Namespace) -> dict[str, float]:
     """Returns the memory of three steps, for a process of its own."""
-    prepare()
+    register_all_modules()
     torch.set_num_threads(args.threads)
     step = make_side(side, backbone, args)
     before = common.peak_memory(args.device)
@@ -164,15 +163,9 @@ def levers(backbone: str, args: argparse.Namespace) -> dict[str, Callable[[], No
             for name, (config, settings) in changed.items()}
 
 
-def prepare() -> None:
-    """Fills the registries, and sets their scope."""
-    register_all_modules(init_default_scope=False)
-    init_default_scope('mmseg')
-
-
 def main() -> None:
     args = parse_args()
-    prepare()
+    register_all_modules()
     rows = [row for backbone in args.backbones for row in measure(backbone, args)]
     figures = [
         common.Figure(f"training step, {row['backbone']}: {what}; peer: mmseg's FCN", ours[key],

@@ -26,7 +26,7 @@ def dump_parser(description: str) -> argparse.ArgumentParser:
         '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
         help='override settings of the config, for example test_dataloader.dataset.ann_file=FILE, '
         'as given to tools/test.py; lists as key="[a,b]" or key=a,b')
-    parser.add_argument('--workers', type=_at_least_one, default=min(os.cpu_count() or 1, 8),
+    parser.add_argument('--workers', type=at_least_one, default=min(os.cpu_count() or 1, 8),
                         help='number of processes (default here: %(default)s)')
     return parser
 
@@ -61,7 +61,8 @@ def quiet_and_single() -> None:
     cv2.setNumThreads(0)
 
 
-def _at_least_one(text: str) -> int:
+def at_least_one(text: str) -> int:
+    """Reads a whole number from 1 on, for ``type`` of an argument."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f'{text} is not a whole number from 1 on')
     return int(text)

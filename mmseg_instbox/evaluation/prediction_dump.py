@@ -121,10 +121,7 @@ class DumpPixelBoxes(BaseMetric):
         **kwargs: Arguments of mmengine's ``BaseMetric``.
     """
 
-    def __init__(self,
-                 out_dir: str,
-                 config: str | None = None,
-                 checkpoint: str | None = None,
+    def __init__(self, out_dir: str, config: str | None = None, checkpoint: str | None = None,
                  **kwargs) -> None:
         super().__init__(**kwargs)
         self.out_dir = Path(out_dir)

@@ -1,8 +1,9 @@
 """Evaluates variants of the grouping over one dump, in parallel over the images; no network."""
 import reprlib
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
@@ -166,18 +167,15 @@ def map_samples(work: Callable[[dict], T], samples: DumpedSamples, workers: int 
     loads samples where it uses them; 1 does the work in this process.
     """
     places = range(len(samples))
-    if workers == 1:
-        return _collect((work(samples[place]) for place in places), len(places))
-    # spawned, because OpenCV's and torch's threads do not survive a fork
-    pool = ProcessPoolExecutor(workers, get_context('spawn'), _start_worker, (work, samples))
-    try:
-        return _collect(pool.map(_work_on, places), len(places))
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _collect(results: Iterable[T], total: int) -> list[T]:
-    return list(track_iter_progress((results, total), file=sys.stderr))
+    with ExitStack() as stack:
+        if workers == 1:
+            results = (work(samples[place]) for place in places)
+        else:  # spawned, because OpenCV's and torch's threads do not survive a fork
+            pool = ProcessPoolExecutor(workers, get_context('spawn'), _start_worker,
+                                       (work, samples))
+            stack.callback(pool.shutdown, cancel_futures=True)
+            results = pool.map(_work_on, places)
+        return list(track_iter_progress((results, len(places)), file=sys.stderr))
 
 
 def _start_worker(work: Callable[[dict], T], samples: DumpedSamples) -> None:

@@ -152,8 +152,7 @@ def test_figures_of_the_odd_image(odd):
 
 @pytest.mark.parametrize('arguments, message', [
     (('--threshold', 0.1), 'expected 0 <= background < threshold < 1'),
-    (('--background', 0.5), 'expected 0 <= background < threshold < 1'),
-    (('--max-images', -1), '--max-images must be at least 0, got -1')])
+    (('--background', 0.5), 'expected 0 <= background < threshold < 1')])
 def test_senseless_arguments_are_refused(main, tiny_config, tiny_dump, tmp_path, capsys, arguments,
                                          message):
     with pytest.raises(SystemExit, match='2'):

@@ -46,8 +46,6 @@ def parse_args() -> argparse.Namespace:
     if not 0 <= args.background < args.threshold < 1:
         parser.error(f'--background is {args.background} and --threshold {args.threshold}; '
                      'expected 0 <= background < threshold < 1')
-    if args.max_images < 0:
-        parser.error(f'--max-images must be at least 0, got {args.max_images}')
     return args
 
 

@@ -10,7 +10,7 @@ from functools import partial
 from itertools import product
 from pathlib import Path
 
-from mmseg_instbox.cli.dumps import dump_parser, open_dump
+from mmseg_instbox.cli.dumps import at_least_one, dump_parser, open_dump
 from mmseg_instbox.cli.main import user_errors
 from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.evaluation import DumpedSamples
@@ -23,14 +23,11 @@ from mmseg_instbox.utils import write_json
 
 def parse_args() -> argparse.Namespace:
     parser = dump_parser(__doc__)
-    parser.add_argument('--strides', type=int, nargs='*', default=[4, 8, 16, 32], metavar='PIXELS',
-                        help='feature strides of the ceiling, in pixels of the original image '
-                        '(default: %(default)s)')
+    parser.add_argument('--strides', type=at_least_one, nargs='*', default=[4, 8, 16, 32],
+                        metavar='PIXELS', help='feature strides of the ceiling, in pixels of the '
+                        'original image (default: %(default)s)')
     parser.add_argument('--out', type=Path, help='JSON file (default: oracle.json in the dump)')
-    args = parser.parse_args()
-    if min(args.strides, default=1) < 1:
-        parser.error(f'--strides must be at least 1, got {args.strides}')
-    return args
+    return parser.parse_args()
 
 
 def oracle_table(samples: DumpedSamples, grouper: dict, strides: Sequence[int],

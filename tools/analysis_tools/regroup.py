@@ -14,7 +14,7 @@ from pathlib import Path
 
 from mmengine.config import DictAction
 
-from mmseg_instbox.cli.dumps import dump_parser, open_dump
+from mmseg_instbox.cli.dumps import at_least_one, dump_parser, open_dump
 from mmseg_instbox.cli.main import user_errors
 from mmseg_instbox.evaluation.metrics.base_metric import format_table
 from mmseg_instbox.evaluation.replay import Regroup, build_grouper, replay
@@ -31,14 +31,11 @@ def parse_args() -> argparse.Namespace:
                         help="values of the grouper's parameters; all combinations are tried")
     parser.add_argument('--grouper', metavar='TYPE',
                         help="a grouper of TASK_UTILS as it comes (default: the config's)")
-    parser.add_argument('--random', type=int, metavar='M',
+    parser.add_argument('--random', type=at_least_one, metavar='M',
                         help='try M of the combinations, drawn at random')
     parser.add_argument('--seed', type=int, default=0, help='of --random (default: %(default)s)')
     parser.add_argument('--out', type=Path, help='JSON file (default: regroup.json in the dump)')
-    args = parser.parse_args()
-    if args.random is not None and args.random < 1:
-        parser.error(f'--random must be at least 1, got {args.random}')
-    return args
+    return parser.parse_args()
 
 
 def choose_grouper(configured: dict, name: str | None) -> dict:

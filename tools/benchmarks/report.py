@@ -50,8 +50,6 @@ def parse_args() -> argparse.Namespace:
                         help=f'measure first; all of {", ".join(SECTIONS)} by default')
     parser.add_argument('--device', choices=('cpu', 'cuda'), default='cpu')
     parser.add_argument('--peers-python', help="Python of the environment for mmdet's models")
-    parser.add_argument('--results', type=Path, default=RESULTS, help='folder of the JSON files')
-    parser.add_argument('--page', type=Path, default=PAGE, help='(default: docs/benchmarks.md)')
     return parser.parse_args()
 
 
@@ -59,8 +57,7 @@ def measure(name: str, args: argparse.Namespace) -> bool:
     """Runs a benchmark, its output to the terminal; returns whether it succeeded."""
     python = (name in WITH_OPERATORS and args.peers_python) or sys.executable
     suffix = '' if args.device == 'cpu' else f'-{args.device}'
-    command = [python, str(HERE / f'{name}.py'), '--out',
-               str(args.results / f'{name}{suffix}.json'),
+    command = [python, str(HERE / f'{name}.py'), '--out', str(RESULTS / f'{name}{suffix}.json'),
                *(('--device', args.device) if suffix else ())]
     print(f'\n== {name}', flush=True)
     return not subprocess.run(command, cwd=common.ROOT, env=common.environment()).returncode
@@ -93,13 +90,12 @@ def section(name: str, runs: list[dict]) -> Iterator[str]:
 
 def main() -> None:
     args = parse_args()
-    args.results.mkdir(parents=True, exist_ok=True)
     names = args.run or [name for name in SECTIONS if args.run is not None
                          and (name not in WITH_OPERATORS or args.peers_python)
                          and (args.device == 'cpu' or name in ON_GPU)]
     failed = [name for name in names if not measure(name, args)]
-    atomic_write(page(args.results).encode(), args.page)
-    print(f'The page is {args.page}')
+    atomic_write(page(RESULTS).encode(), PAGE)
+    print(f'The page is {PAGE}')
     if failed:
         raise SystemExit(f'These failed and keep their old figures: {", ".join(failed)}')
 

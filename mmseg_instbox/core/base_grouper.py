@@ -37,6 +37,12 @@ class Cells(NamedTuple):
         """Image pixels that a cell covers."""
         return math.prod(self.extent) / math.prod(self.grid_shape)
 
+    def on_grid(self, values: Tensor) -> Tensor:
+        """Values ``(n,)`` int64 of the cells, from 0 on, at their places ``(h, w)``; -1 between."""
+        grid = values.new_full(self.grid_shape, -1)
+        grid.view(-1)[self.index] = values
+        return grid
+
 
 class BaseGrouper:
     """What all groupers share: which cells take part, scores, and masks at image resolution.
@@ -132,37 +138,22 @@ class BaseGrouper:
                     extent: tuple[float, float]) -> CellGroups:
         """What is done on the feature grid; arguments and errors as of the call. Results are
         tensors of ``torch.inference_mode``."""
-        if boxes.shape != (4, *probs.shape[1:]) or 0 in probs.shape:
-            raise InvalidInputError(f'{type(self).__name__} got probabilities {tuple(probs.shape)} '
-                                    f'and boxes {tuple(boxes.shape)}; expected (C, h, w) and '
-                                    '(4, h, w)')
-        ids = torch.as_tensor(thing_ids, dtype=torch.long, device=probs.device)
-        if not len(ids) or ids.min() < 0 or ids.max() >= len(probs):
-            raise InvalidInputError(f'thing_ids are {ids.tolist()}; expected indices of the '
-                                    f'{len(probs)} categories')
-        thing = ids.new_zeros(len(probs)).bool().index_fill_(0, ids, True)
-        prob, category = probs.max(dim=0)
-        is_nan = prob.isnan()
-        is_thing = thing.take(category) | is_nan
-        index = (is_thing & has_area(boxes) & ~is_nan).flatten().nonzero()[:, 0]
-        cells = Cells(
-            boxes.flatten(1).index_select(1, index).float().T, category.take(index),
-            prob.take(index).float(), index, tuple(img_shape), tuple(category.shape), extent)
-        if len(index):
+        cells, num_invalid = find_cells(probs, boxes, img_shape, thing_ids, extent)
+        if len(cells.index):
             candidates, owner, iou = self._group(cells)
         else:
             candidates, owner, iou = Candidates(*cells[:3]), cells.labels, cells.prob
-        owners = torch.full_like(category, -1)
-        owners.view(-1)[index] = owner
         score = self._score(cells, candidates.boxes, owner, iou)
-        label_scores = self._label_scores(
-            score, probs.flatten(1)[:, index], candidates.labels, owner, ids)
+        # in proportion to the mean probability of each thing category
+        mean = owned_mean(probs.flatten(1)[:, cells.index].float().T, owner, len(score))
+        own = mean.gather(1, candidates.labels[:, None]).clamp(min=1e-9)
+        label_scores = (score[:, None] * mean[:, torch.as_tensor(thing_ids)] / own).clamp(max=1)
         if self.calibration is not None:
             slope, offset = self.calibration
             score, label_scores = ((slope * each.logit(eps=1e-6) + offset).sigmoid()
                                    for each in (score, label_scores))
-        num_invalid = int(is_thing.sum()) - len(index)
-        return CellGroups(owners, candidates.labels, score, label_scores, num_invalid)
+        return CellGroups(
+            cells.on_grid(owner), candidates.labels, score, label_scores, num_invalid)
 
     def _group(self, cells: Cells) -> tuple[Candidates, Tensor, Tensor]:
         """Decides which of the cells, at least one, belong together: K candidates that own a cell
@@ -178,19 +169,32 @@ class BaseGrouper:
                        coverage=(num / room).clamp(max=1).sqrt(), size=num / (num + _LARGE))
         return torch.stack([factors[name] for name in self.score]).prod(dim=0)
 
-    @staticmethod
-    def _label_scores(score: Tensor, probs: Tensor, categories: Tensor, owner: Tensor,
-                      thing_ids: Tensor) -> Tensor:
-        """Scores ``(K, T)`` in proportion to the mean probability of each thing category."""
-        mean = owned_mean(probs.float().T, owner, len(score))
-        own = mean.gather(1, categories[:, None])
-        return (score[:, None] * mean[:, thing_ids] / own.clamp(min=1e-9)).clamp(max=1)
 
-
-def has_area(boxes: Tensor) -> Tensor:
-    """Which boxes ``(4, ...)`` are finite and have positive sides: bool ``(...)``."""
+def find_cells(probs: Tensor, boxes: Tensor, img_shape: tuple[int, int],
+               thing_ids: Sequence[int] | Tensor,
+               extent: tuple[float, float]) -> tuple[Cells, int]:
+    """The thing cells of an image that take part, and how many of them do not because their
+    probabilities are nan, or their box is not finite or has no area; arguments and errors as of a
+    call of :class:`BaseGrouper`."""
+    if boxes.shape != (4, *probs.shape[1:]) or 0 in probs.shape:
+        raise InvalidInputError(f'Got probabilities {tuple(probs.shape)} and boxes '
+                                f'{tuple(boxes.shape)}; expected (C, h, w) and (4, h, w), as '
+                                'pred_probs and pred_boxes of one sample are')
+    ids = torch.as_tensor(thing_ids, dtype=torch.long, device=probs.device)
+    if not len(ids) or ids.min() < 0 or ids.max() >= len(probs):
+        raise InvalidInputError(f'thing_ids are {ids.tolist()}; expected indices of the '
+                                f'{len(probs)} categories')
+    thing = ids.new_zeros(len(probs)).bool().index_fill_(0, ids, True)
+    prob, category = probs.max(dim=0)
     width, height = (boxes[2:] - boxes[:2]).float()
-    return (width > 0) & (height > 0) & (width * height).isfinite()
+    has_area = (width > 0) & (height > 0) & (width * height).isfinite()
+    is_nan = prob.isnan()
+    is_thing = thing.take(category) | is_nan
+    index = (is_thing & has_area & ~is_nan).flatten().nonzero()[:, 0]
+    cells = Cells(
+        boxes.flatten(1).index_select(1, index).float().T, category.take(index),
+        prob.take(index).float(), index, tuple(img_shape), tuple(category.shape), tuple(extent))
+    return cells, int(is_thing.sum()) - len(index)
 
 
 def category_map(probs: Tensor, img_shape: tuple[int, int], extent: tuple[float, float]) -> Tensor:

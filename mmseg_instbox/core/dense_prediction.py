@@ -69,13 +69,18 @@ class DensePredictor:
         if tiled or shifts > 1:
             if self._strides is None:
                 self._strides = feature_strides(forward, inputs)
-            coarser, inputs = max(self._strides), _pad_to_multiple(inputs, max(self._strides))
+            coarser = max(self._strides)
+            inputs = F.pad(inputs, (0, -full_shape[1] % coarser, 0, -full_shape[0] % coarser))
             if tiled:
                 forward = partial(forward_tiled, forward, crop_size=self.test_cfg['crop_size'],
                                   step=self.test_cfg['stride'], stride=coarser)
             if shifts > 1:
                 forward = partial(forward_shifted, forward, stride=self._strides[1], num=shifts)
-        logits, boxes = forward(_align_flipped(inputs, metainfos))
+        dims = [flipped_dims(meta) for meta in metainfos]
+        if any(dims):
+            inputs = torch.stack([move_padding(image, meta['img_shape'], dim) for image, meta, dim
+                                  in zip(inputs, metainfos, dims, strict=True)])
+        logits, boxes = forward(inputs)
         input_shape = tuple(inputs.shape[-2:])
         return [to_original(logit, box, input_shape, meta)
                 for logit, box, meta in zip(logits, boxes, metainfos, strict=True)]
@@ -92,25 +97,14 @@ def check_test_cfg(test_cfg: Mapping[str, Any]) -> None:
     if mode == 'whole':
         return
     sizes = [test_cfg.get(key) for key in ('crop_size', 'stride')]
-    if not all(_is_pair(size) for size in sizes):
+    if not all(isinstance(size, tuple | list) and len(size) == 2
+               and all(isinstance(side, int) and side > 0 for side in size) for size in sizes):
         raise InvalidInputError("test_cfg of mode='slide' needs crop_size=(height, width) and "
                                 f'stride=(down, right) in pixels, got crop_size={sizes[0]!r} and '
                                 f'stride={sizes[1]!r}')
     if any(step > size for size, step in zip(*sizes, strict=True)):
         raise InvalidInputError(f'test_cfg.stride {sizes[1]} leaves gaps between tiles of '
                                 f'crop_size {sizes[0]}: it must not be larger')
-
-
-def _is_pair(size: object) -> bool:
-    """Whether this is a height and a width of whole positive pixels."""
-    return (isinstance(size, (tuple, list)) and len(size) == 2
-            and all(isinstance(side, int) and side > 0 for side in size))
-
-
-def _pad_to_multiple(inputs: Tensor, divisor: int) -> Tensor:
-    """Pads height and width of ``(N, 3, H, W)`` with zeros, at the bottom and right."""
-    height, width = inputs.shape[-2:]
-    return F.pad(inputs, (0, -width % divisor, 0, -height % divisor))
 
 
 def flipped_dims(metainfo: dict) -> tuple[int, ...]:
@@ -126,15 +120,6 @@ def flipped_dims(metainfo: dict) -> tuple[int, ...]:
     return FLIPPED_DIMS[direction]
 
 
-def _align_flipped(inputs: Tensor, metainfos: list[dict]) -> Tensor:
-    """Moves the padding of the mirror images in a batch."""
-    dims = [flipped_dims(meta) for meta in metainfos]
-    if not any(dims):
-        return inputs
-    return torch.stack([move_padding(image, meta['img_shape'], dim) if dim else image
-                        for image, meta, dim in zip(inputs, metainfos, dims, strict=True)])
-
-
 def move_padding(image: Tensor, img_shape: tuple[int, int], dims: tuple[int, ...]) -> Tensor:
     """Brings the padding of a flipped image ``(3, H, W)`` from the right and bottom to the sides
     from which it was flipped away.
@@ -142,7 +127,9 @@ def move_padding(image: Tensor, img_shape: tuple[int, int], dims: tuple[int, ...
     Unflipped, the image of ``img_shape`` then lies at the top left as all others do, and its
     feature grid is theirs. ``dims`` are the flipped dimensions, negative.
     """
-    return torch.roll(image, [image.shape[dim] - img_shape[dim] for dim in dims], list(dims))
+    for dim in dims:
+        image = image.roll(image.shape[dim] - img_shape[dim], dim)
+    return image
 
 
 def unflip_boxes(boxes: Tensor, dims: tuple[int, ...], extent: tuple[int, int]) -> Tensor:

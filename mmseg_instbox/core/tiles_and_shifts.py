@@ -62,14 +62,17 @@ def forward_tiled(forward: Forward, inputs: Tensor, crop_size: tuple[int, int],
         logit, box = forward(tile)
         box = box + box.new_tensor([x, y, x, y])[:, None, None]
         if logits is None:
-            logits, boxes = (_whole_grid(each, tile, img_shape) for each in (logit, box))
+            logits, boxes = (each.new_zeros((*each.shape[:2], *_to_cells(img_shape, each, tile)))
+                             for each in (logit, box))
             count, depth = torch.zeros_like(logits[0, 0]), torch.full_like(boxes[0, 0], -1)
-        rows, cols = _cells_of_tile(logit, tile, (y, x))
+        top, left = _to_cells((y, x), logit, tile)
+        rows, cols = slice(top, top + logit.shape[-2]), slice(left, left + logit.shape[-1])
         logits[..., rows, cols] += logit
         count[rows, cols] += 1
-        rows, cols = _cells_of_tile(box, tile, (y, x))
-        distance = torch.minimum(border_distance(rows.start, box.shape[-2], len(depth))[:, None],
-                                 border_distance(cols.start, box.shape[-1], depth.shape[1]))
+        top, left = _to_cells((y, x), box, tile)
+        rows, cols = slice(top, top + box.shape[-2]), slice(left, left + box.shape[-1])
+        distance = torch.minimum(border_distance(top, box.shape[-2], len(depth))[:, None],
+                                 border_distance(left, box.shape[-1], depth.shape[1]))
         distance = distance.to(box)
         farther = distance > depth[rows, cols]
         depth[rows, cols] = torch.where(farther, distance, depth[rows, cols])
@@ -98,18 +101,10 @@ def border_distance(start: int, length: int, full: int) -> Tensor:
     return torch.minimum(before, after)
 
 
-def _whole_grid(grid: Tensor, tile: Tensor, img_shape: tuple[int, int]) -> Tensor:
-    """Zeros in the shape of the image's grid, from the grid ``(N, C, h, w)`` of a tile."""
-    sides = zip(img_shape, grid.shape[-2:], tile.shape[-2:], strict=True)
-    return grid.new_zeros((*grid.shape[:2], *(size * cells // pixels
-                                              for size, cells, pixels in sides)))
-
-
-def _cells_of_tile(grid: Tensor, tile: Tensor, origin: tuple[int, int]) -> tuple[slice, slice]:
-    """Rows and columns of the image's grid that the grid of a tile at pixel ``origin`` fills."""
-    sides = zip(origin, grid.shape[-2:], tile.shape[-2:], strict=True)
-    return tuple(slice(at * cells // pixels, at * cells // pixels + cells)
-                 for at, cells, pixels in sides)
+def _to_cells(pixels: tuple[int, int], grid: Tensor, tile: Tensor) -> list[int]:
+    """Pixels down and right in cells, as the grid of a tile divides it."""
+    return [size * cells // full for size, cells, full in zip(
+        pixels, grid.shape[-2:], tile.shape[-2:], strict=True)]
 
 
 def forward_shifted(forward: Forward, inputs: Tensor, stride: int,

@@ -10,7 +10,7 @@ from mmseg_instbox.core.feature_grid import cell_points, sample_at_cells
 from mmseg_instbox.models.box_heads.pixel_box_head import PixelBoxHead, cell_boxes
 from mmseg_instbox.models.task_modules.box_coders import PixelBoxCoder
 
-from .drawing import put_name_above
+from .drawing import join_panels
 from .utils import to_numpy
 from .vote_field import dim, draw_pointing, spread_cells
 
@@ -58,16 +58,13 @@ def draw_target_boxes(image: np.ndarray, sample: SegDataSample) -> np.ndarray:
 def draw_deltas(image: np.ndarray, deltas: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
     """Draw ``deltas`` ``(4, h, w)`` float, nan for nothing, as four small maps of the image: blue
     below 0, red above, under their names with the least and the largest value."""
-    height, width = image.shape[0] // 2, image.shape[1] // 2
-    strip = put_name_above(image, '').shape[0] - image.shape[0]
-    size = width, max(height - strip, 1)
-    small = dim(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
-    maps = [cv2.resize(put_name_above(_draw_delta(small, values), _caption(name, values)),
-                       (width, height)) for name, values in zip(names, deltas, strict=True)]
-    canvas = np.full_like(image, 255)
-    canvas[:2 * height, :2 * width] = np.concatenate(
-        [np.concatenate(maps[:2], axis=1), np.concatenate(maps[2:], axis=1)])
-    return canvas
+    small = dim(cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
+    panels = {}
+    for name, values in zip(names, deltas, strict=True):
+        known = values[~np.isnan(values)]
+        span = f': {known.min():.2f} to {known.max():.2f}' if len(known) else ''
+        panels[name + span] = _draw_delta(small, values)
+    return cv2.resize(join_panels(panels, columns=2), image.shape[1::-1])
 
 
 def delta_names(coder: object) -> tuple[str, ...]:
@@ -75,11 +72,6 @@ def delta_names(coder: object) -> tuple[str, ...]:
     if isinstance(coder, PixelBoxCoder):
         return PIXEL_BOX_NAMES
     return tuple(f'number {i + 1} of {type(coder).__name__}' for i in range(4))
-
-
-def _caption(name: str, values: np.ndarray) -> str:
-    known = values[~np.isnan(values)]
-    return f'{name}: {known.min():.2f} to {known.max():.2f}' if len(known) else name
 
 
 def _draw_delta(canvas: np.ndarray, values: np.ndarray) -> np.ndarray:

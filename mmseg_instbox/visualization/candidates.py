@@ -5,14 +5,14 @@ import cv2
 import numpy as np
 import torch
 
-from mmseg_instbox.core.base_grouper import Cells
+from mmseg_instbox.core.base_grouper import find_cells
 from mmseg_instbox.core.box_iou import box_iou
 from mmseg_instbox.core.grouping import Candidates
 from mmseg_instbox.core.pixel_box_grouper import PixelBoxGrouper
 
 from .drawing import draw_labels, line_width
 from .utils import to_numpy
-from .vote_field import DARK, dim, thing_categories
+from .vote_field import DARK, dim
 
 MAX_DRAWN = 200  # candidates, those with most votes
 MIN_IOU = 0.4  # of a candidate with the instance that it became
@@ -26,16 +26,8 @@ def find_candidates(grouper: PixelBoxGrouper, boxes: torch.Tensor, probs: torch.
                     extent: tuple[float, float]) -> Candidates:
     """Find the candidates of an image before they are merged, most votes first; their ``labels``
     are categories among all. Arguments and errors as of :func:`~.vote_field.draw_vote_field`."""
-    category = thing_categories(boxes, probs, thing_ids)
-    index = (category >= 0).flatten().nonzero()[:, 0]
-    if not len(index):
-        nothing = boxes.new_zeros(0)
-        return Candidates(nothing.view(0, 4), index, nothing)
-    cells = Cells(
-        boxes.flatten(1)[:, index].float().T, category.take(index),
-        probs.amax(dim=0).take(index).float(), index, tuple(img_shape), tuple(category.shape),
-        tuple(extent))
-    return grouper.vote(cells)[1]
+    cells, _ = find_cells(probs, boxes, img_shape, thing_ids, extent)
+    return grouper.vote(cells)[1] if len(cells.index) else Candidates(*cells[:3])
 
 
 def match_candidates(candidates: Candidates, bboxes: np.ndarray,

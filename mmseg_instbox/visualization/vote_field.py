@@ -9,10 +9,9 @@ import cv2
 import numpy as np
 import torch
 
-from mmseg_instbox.core.base_grouper import has_area
+from mmseg_instbox.core.base_grouper import find_cells
 from mmseg_instbox.core.feature_grid import cell_points
 
-from ..errors import InvalidInputError
 from .drawing import line_width
 from .utils import check_image, to_numpy
 
@@ -45,26 +44,14 @@ def draw_vote_field(image: np.ndarray, boxes: np.ndarray | torch.Tensor,
         np.ndarray: RGB, ``(H, W, 3)`` uint8.
 
     Raises:
-        ValueError: The image is not ``(H, W, 3)`` uint8, or boxes and probabilities lie on
-            different grids.
+        ValueError: The image is not ``(H, W, 3)`` uint8, boxes and probabilities lie on different
+            grids, or a thing is not among the categories.
     """
     check_image(image)
     boxes, probs = (torch.as_tensor(each).detach().cpu() for each in (boxes, probs))
-    categories = thing_categories(boxes, probs, thing_ids)
-    return draw_pointing(image, to_numpy(boxes.float()), to_numpy(categories), extent)
-
-
-def thing_categories(boxes: torch.Tensor, probs: torch.Tensor,
-                     thing_ids: Sequence[int]) -> torch.Tensor:
-    """Find the cells that vote, those of a thing with a box of finite, positive size: ``(h, w)``
-    int64, the category of each or -1. Arguments and errors as of :func:`draw_vote_field`."""
-    if probs.ndim != 3 or boxes.shape != (4, *probs.shape[1:]):
-        raise InvalidInputError(f'Got boxes {tuple(boxes.shape)} and probabilities '
-                                f'{tuple(probs.shape)}; expected (4, h, w) and (C, h, w), as '
-                                'pred_boxes and pred_probs of one sample are.')
-    prob, category = probs.max(dim=0)
-    votes = torch.isin(category, torch.as_tensor(thing_ids)) & has_area(boxes) & ~prob.isnan()
-    return category.where(votes, torch.tensor(-1))
+    cells, _ = find_cells(probs, boxes, image.shape[:2], thing_ids, extent)
+    return draw_pointing(image, to_numpy(boxes.float()), to_numpy(cells.on_grid(cells.labels)),
+                         extent)
 
 
 def draw_pointing(image: np.ndarray, boxes: np.ndarray, groups: np.ndarray,

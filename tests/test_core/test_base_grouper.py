@@ -13,7 +13,7 @@ from grouping_scenes import (
 from mmseg.registry import TASK_UTILS
 from torch import Tensor
 
-from mmseg_instbox.core.base_grouper import BaseGrouper, has_area
+from mmseg_instbox.core.base_grouper import BaseGrouper, find_cells
 from mmseg_instbox.core.grouping import Candidates
 from mmseg_instbox.core.instances import draw_instances
 
@@ -203,7 +203,12 @@ def test_any_output_gives_a_sound_result(grouper, seed):
     result = grouper(probs, boxes, (70, 100), THING_IDS, extent=(72., 104.))
     check(result, (70, 100))
     things = torch.isin(probs.argmax(dim=0), torch.tensor(THING_IDS))
-    assert result.num_invalid == int((things & ~has_area(boxes)).sum()) > 0
+    width, height = boxes[2:] - boxes[:2]
+    sound = things & (width > 0) & (height > 0)  # nan is neither
+    assert result.num_invalid == int(things.sum() - sound.sum()) > 0
+    cells, num_invalid = find_cells(probs, boxes, (70, 100), THING_IDS, (72., 104.))
+    assert num_invalid == result.num_invalid
+    assert torch.equal(cells.on_grid(cells.labels), probs.argmax(dim=0).where(sound, -1))
 
 
 @pytest.mark.parametrize('box', INVALID.values(), ids=INVALID.keys())

@@ -11,7 +11,6 @@ from mmseg_instbox.visualization.vote_field import (
     draw_dots,
     draw_lines,
     spread_cells,
-    thing_categories,
 )
 
 SHAPE, GRID = (80, 120), (8, 12)  # cells of 10 pixels
@@ -105,15 +104,14 @@ def test_unsound_boxes_and_probabilities_are_left_out():
     boxes[2, 1, 2] = torch.inf
     boxes[2, 1, 3] = boxes[0, 1, 3]
     scores[:, 1, 4] = torch.nan
-    found = thing_categories(boxes, scores, [1, 2])
-    assert found.eq(-1).sum() == found.numel() - 1 and found[1, 5] == 1
     assert np.array_equal(draw(boxes, scores), draw(*field([(1, 5)])))
 
 
 def test_categories_that_are_no_things_do_not_vote():
     boxes, scores = field([(1, 1)], category=2)
-    assert (thing_categories(boxes, scores, [1]) == -1).all()
-    assert thing_categories(boxes, scores, [1, 2])[1, 1] == 2
+    assert np.array_equal(draw_vote_field(grey_image(), boxes, scores, [1], SHAPE),
+                          dim(grey_image()))
+    assert not np.array_equal(draw(boxes, scores), dim(grey_image()))
 
 
 def test_far_away_centres_do_no_harm():
@@ -132,7 +130,7 @@ def test_takes_arrays_and_half_precision_and_changes_nothing():
 
 def test_wrong_input_is_refused():
     boxes, scores = field()
-    with pytest.raises(ValueError, match=r'boxes \(4, 8, 12\) and probabilities \(3, 8, 11\)'):
+    with pytest.raises(ValueError, match=r'probabilities \(3, 8, 11\) and boxes \(4, 8, 12\)'):
         draw(boxes, scores[..., 1:])
     with pytest.raises(ValueError, match='uint8'):
         draw(boxes, scores, grey_image().astype(np.float32))

@@ -96,7 +96,7 @@ def assign_blocks(blocks: Iterable[Block], num: int, num_cells: Tensor, min_gain
     changed = bids = [_Bids(block, total) for block in blocks]
     agreeing = np.zeros(total + 1)
     for each in bids:
-        agreeing[each.code] += each.sums()
+        agreeing[each.code] += (each.bids >> _CODE_BITS).sum(axis=1) / _ONE
     size = np.append(1.0, num_cells.double().cpu().numpy()[::-1])  # by code
     size = np.minimum(size, np.maximum(agreeing / coverage, 1))
     least_gain = np.maximum(size * (min_gain * _ONE), 1)
@@ -132,10 +132,6 @@ class _Bids:
         bids += self.code[:, None]
         bids *= (block.iou > 0).cpu().numpy()
         self.bids = bids
-
-    def sums(self) -> np.ndarray:
-        """Sum ``(k,)`` of the IoU of all cells with each candidate."""
-        return (self.bids >> _CODE_BITS).sum(axis=1) / _ONE
 
     def find_best(self, best: np.ndarray, second: np.ndarray) -> None:
         """Write the largest and second largest bid for each cell into ``(n,)`` each, 0 for none."""

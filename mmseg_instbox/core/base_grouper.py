@@ -39,7 +39,7 @@ class Cells(NamedTuple):
 
     def on_grid(self, values: Tensor) -> Tensor:
         """Values ``(n,)`` int64 of the cells, from 0 on, at their places ``(h, w)``; -1 between."""
-        grid = values.new_full(self.grid_shape, -1)
+        grid = self.index.new_full(self.grid_shape, -1)
         grid.view(-1)[self.index] = values
         return grid
 

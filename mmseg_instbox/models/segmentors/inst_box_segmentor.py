@@ -5,7 +5,6 @@ from mmseg.models.decode_heads.cascade_decode_head import BaseCascadeDecodeHead
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.models.segmentors import EncoderDecoder
 from mmseg.registry import MODELS, TASK_UTILS
-from mmseg.structures import SegDataSample
 from mmseg.utils import ConfigType, OptConfigType, SampleList, add_prefix
 from torch import Tensor
 
@@ -168,19 +167,15 @@ def shift_training_batch(inputs: Tensor, data_samples: SampleList, offset: tuple
     """
     y, x = offset
     padding = (x, growth - x, y, growth - y)
-    samples = [_shift_sample(sample, padding) for sample in data_samples]
+    samples = []
+    for sample in data_samples:
+        shifted = sample.new()
+        for name, field in sample.items():
+            if isinstance(field, PixelData) and name.startswith('gt_'):
+                shifted.set_data({name: PixelData(data=F.pad(field.data, padding, value=VOID))})
+        if 'gt_instances' in sample:
+            objects = dict(sample.gt_instances.items())
+            objects['bboxes'] = objects['bboxes'] + objects['bboxes'].new_tensor([x, y, x, y])
+            shifted.gt_instances = InstanceData(**objects)
+        samples.append(shifted)
     return F.pad(inputs, padding), samples
-
-
-def _shift_sample(sample: SegDataSample, padding: tuple[int, int, int, int]) -> SegDataSample:
-    shifted = sample.new()
-    for name, field in sample.items():
-        if isinstance(field, PixelData) and name.startswith('gt_'):
-            shifted.set_data({name: PixelData(data=F.pad(field.data, padding, value=VOID))})
-    if 'gt_instances' in sample:
-        left, _, top, _ = padding
-        boxes = sample.gt_instances.bboxes
-        moved = boxes + boxes.new_tensor([left, top, left, top])
-        others = {k: v for k, v in sample.gt_instances.items() if k != 'bboxes'}
-        shifted.gt_instances = InstanceData(bboxes=moved, **others)
-    return shifted

@@ -110,8 +110,9 @@ def read_ahead(images: Iterable[InputImage], number: int) -> Iterator[InputImage
                     yield waiting.popleft()
             while waiting:
                 yield waiting.popleft()
-        finally:
+        except BaseException:  # nobody waits for the rest
             pool.shutdown(cancel_futures=True)
+            raise
 
 
 def open_inferencer(**options: Any) -> tuple[InstBoxInferencer, dict[str, Any]]:

@@ -1,11 +1,11 @@
-"""Make the pictures in docs/images again with the model in demo/: `make docs-images`.
+"""Draws the images in docs/images again with the model in demo/: `make docs-images`.
 
 The photographs come with scikit-image and Matplotlib and may be published: chelsea, camera and
 coffee (CC0), astronaut (NASA, public domain), motorcycle (Middlebury stereo data 2014; scikit-image
 takes CC0 and public domain alone), Grace Hopper (US Navy, public domain). `cats` is
 chelsea beside its mirror image.
 
-Three pictures need more: the web page the extra "demo", playwright and Chromium; the generated
+Three images need more: the web page the extra "demo", playwright and Chromium; the generated
 shapes what `make quickstart` leaves in work_dirs/quickstart and data/shapes; the plot of the scores
 a dump of tools/test.py (docs/results.md), given with --dump. Those that cannot be made are named
 and stay as they are.

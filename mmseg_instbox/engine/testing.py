@@ -117,7 +117,7 @@ def mirrored_pipeline(pipeline: list[dict]) -> list[dict]:
 
 
 def run_testing(cfg: Config, allow_pickle: bool = False) -> dict[str, float]:
-    """Evaluate with a config that :func:`testing_config` gave; it says what ``allow_pickle`` is.
+    """Evaluate with a config of :func:`testing_config`, which documents ``allow_pickle``.
 
     Returns:
         dict: The metrics, which are also in ``metrics.json`` of the work directory.

@@ -39,16 +39,16 @@ def test_masks_come_out_as_they_went_in(succeed, coco_file, tmp_path):
     assert all(str(out / name) in done.output for name in ('png', 'labelme', 'yolo'))
     ids = np.array(Image.open(out / 'png' / 'SegmentationObject' / 'a.png'))
     assert np.array_equal(ids, masks[0] + 2 * masks[1])
-    told = json.loads((out / 'labelme' / 'a.json').read_text())
-    assert [each['label'] for each in told['shapes']] == ['blue: a square'] * 2
-    assert (out / 'labelme' / told['imagePath']).resolve() == tmp_path / 'a.jpg'
+    found = json.loads((out / 'labelme' / 'a.json').read_text())
+    assert [each['label'] for each in found['shapes']] == ['blue: a square'] * 2
+    assert (out / 'labelme' / found['imagePath']).resolve() == tmp_path / 'a.jpg'
     assert len((out / 'yolo' / 'labels' / 'a.txt').read_text().splitlines()) == 2
 
 
 def test_low_scores_are_left_out(succeed, coco_file, tmp_path):
     succeed('convert', coco_file[0], '--to', 'coco', '--out', tmp_path, '--score-thr', 0.5)
-    told = json.loads((tmp_path / 'coco' / 'annotations.json').read_text())
-    assert [each['score'] for each in told['annotations']] == [0.9]
+    found = json.loads((tmp_path / 'coco' / 'annotations.json').read_text())
+    assert [each['score'] for each in found['annotations']] == [0.9]
 
 
 def test_a_wrong_file_is_answered_with_one_sentence(fails, tmp_path):
@@ -67,9 +67,9 @@ def test_labels_of_a_tool_become_those_of_another(succeed, tmp_path):
         shapes=shapes, imagePath='a.jpg', imageHeight=40, imageWidth=60)))
     done = succeed('convert', tmp_path, '--format', 'coco,yolo', '--out', tmp_path / 'out')
     assert '1 problems of all' in done.output
-    told = json.loads((tmp_path / 'out' / 'coco' / 'annotations.json').read_text())
-    assert [(row['id'], row['name']) for row in told['categories']] == [(1, 'cell')]
-    assert told['annotations'][0]['bbox'] == [2, 2, 20, 30]
+    found = json.loads((tmp_path / 'out' / 'coco' / 'annotations.json').read_text())
+    assert [(row['id'], row['name']) for row in found['categories']] == [(1, 'cell')]
+    assert found['annotations'][0]['bbox'] == [2, 2, 20, 30]
     label, *values = (tmp_path / 'out' / 'yolo' / 'labels' / 'a.txt').read_text().split()
     xs = [60 * float(value) for value in values[::2]]
     assert label == '0' and 2 <= min(xs) < 3 and 21 <= max(xs) < 22
@@ -86,8 +86,8 @@ def test_what_convert_writes_it_reads(succeed, coco_file, tmp_path, kind):
     succeed('convert', tmp_path / 'out' / kind, '--format', 'png,coco', '--out', again)
     ids = np.array(Image.open(again / 'png' / 'SegmentationObject' / 'a.png'))
     assert all(np.array_equal(ids == number, mask > 0) for number, mask in enumerate(masks, 1))
-    told = json.loads((again / 'coco' / 'annotations.json').read_text())
-    assert [row['name'] for row in told['categories']] == ['blue: a square']
+    found = json.loads((again / 'coco' / 'annotations.json').read_text())
+    assert [row['name'] for row in found['categories']] == ['blue: a square']
 
 
 def test_it_starts_without_torch_and_mmseg(coco_file, tmp_path):
@@ -109,10 +109,10 @@ def test_videos_and_tracks_stay_in_coco(succeed, coco_file, tmp_path):
     content['annotations'][1]['track_id'] = 3
     file.write_text(json.dumps(content))
     succeed('convert', file, '--format', 'coco', '--out', tmp_path / 'out')
-    told = json.loads((tmp_path / 'out' / 'coco' / 'annotations.json').read_text())
-    assert told['videos'] == [dict(id=9, name='clip')]
-    assert (told['images'][0]['video_id'], told['images'][0]['frame_id']) == (9, 0)
-    assert [each.get('track_id') for each in told['annotations']] == [None, 3]
+    found = json.loads((tmp_path / 'out' / 'coco' / 'annotations.json').read_text())
+    assert found['videos'] == [dict(id=9, name='clip')]
+    assert (found['images'][0]['video_id'], found['images'][0]['frame_id']) == (9, 0)
+    assert [each.get('track_id') for each in found['annotations']] == [None, 3]
 
 
 def test_categories_that_count_from_0_keep_order_and_ids(succeed, coco_file, tmp_path):
@@ -123,9 +123,9 @@ def test_categories_that_count_from_0_keep_order_and_ids(succeed, coco_file, tmp
         each['category_id'] = category
     file.write_text(json.dumps(content))
     succeed('convert', file, '--format', 'coco', '--out', tmp_path / 'out')
-    told = json.loads((tmp_path / 'out' / 'coco' / 'annotations.json').read_text())
-    assert [(row['id'], row['name']) for row in told['categories']] == [(0, 'square'), (1, 'disc')]
-    assert [each['category_id'] for each in told['annotations']] == [1, 0]
+    found = json.loads((tmp_path / 'out' / 'coco' / 'annotations.json').read_text())
+    assert [(row['id'], row['name']) for row in found['categories']] == [(0, 'square'), (1, 'disc')]
+    assert [each['category_id'] for each in found['annotations']] == [1, 0]
 
 
 SHAPES = dict(cell=[[2, 2], [22, 2], [22, 32], [2, 32]], dust=[[30, 5], [50, 5], [50, 30], [30, 9]])

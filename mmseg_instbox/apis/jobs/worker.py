@@ -110,7 +110,7 @@ def read_ahead(images: Iterable[InputImage], number: int) -> Iterator[InputImage
                     yield waiting.popleft()
             while waiting:
                 yield waiting.popleft()
-        except BaseException:  # nobody waits for the rest
+        except GeneratorExit:  # the caller wants no more images
             pool.shutdown(cancel_futures=True)
             raise
 

@@ -29,7 +29,7 @@ def models(tool):
 @pytest.mark.parametrize('name', ['mask-rcnn', 'rtmdet-ins'])
 def test_peers_have_our_backbone_categories_and_score_threshold(models, name):
     ours = models.load_config(models.our_config()).model.backbone
-    detector = models.detector_config(name)
+    detector = models.detector_config(name, 20)
     for key in ('norm_cfg', 'frozen_stages'):
         assert detector.backbone[key] == ours[key]
     assert detector.backbone.type == f'mmseg.{ours.type}'
@@ -58,6 +58,22 @@ def test_a_peer_is_trained_as_ours_but_for_the_network(tool, tmp_path):
     assert (cfg.train_cfg.max_iters, cfg.train_cfg.minutes) == (50, 2.5)
     assert cfg.param_scheduler == []
     assert cfg.work_dir == str(tmp_path / 'mask-rcnn_50-iters_2.5-minutes')
+
+
+def test_a_peer_takes_over_the_data_of_another_config(tool, tmp_path):
+    config = tmp_path / 'config.py'
+    config.write_text(f"""_base_ = '{tool.our_config()}'
+data = dict(_delete_=True, type='CocoInstDataset', data_root='shelves', ann_file='val.json',
+            metainfo=dict(classes=('background', 'box', 'cup')), pipeline=[])
+train_dataloader = dict(dataset=data)
+val_dataloader = dict(dataset=data)
+test_dataloader = dict(dataset=data)
+model = dict(decode_head=dict(num_classes=3))
+""")
+    cfg = tool.train_config(tool.parse_args(['mask-rcnn', '--minutes', '10', '--config',
+                                             str(config), '--work-dir', str(tmp_path)]))
+    assert cfg.train_dataloader.dataset.data_root == 'shelves'
+    assert cfg.model.detector.roi_head.bbox_head.num_classes == 2
 
 
 def test_each_training_has_a_folder_of_its_own(tool, tmp_path):
@@ -146,7 +162,8 @@ def test_samples_become_mmdets_with_boxes_masks_and_void(models):
 def test_rows_say_how_long_a_peer_was_trained(tool, tmp_path):
     folder = tmp_path / 'mask-rcnn_5000-iters'
     folder.mkdir()
-    (folder / 'training.json').write_text('{"iterations": 3000, "minutes": 150}')
+    (folder / 'training.json').write_text(
+        '{"iterations": 3000, "minutes": 150, "figures": {"AP50": 0.5}}')
     (folder / 'best_APr_0.5_iter_2500.pth').touch()
     assert tool.describe_run(folder) == dict(model='Mask R-CNN, MobileNetV2-FPN', iterations=3000,
                                              minutes=150, best_at=2500)

@@ -15,6 +15,12 @@ the last one measures all whose training has ended:
 A training ends after --iters, after --minutes (validations counted, as `BudgetTrainLoop` does), or
 when a quarter of the 16 validations brought no better AP^r 0.5 on val_official. --resume goes on
 from the last checkpoint. The weights that are measured are the best on val_official.
+
+With --config, a peer is trained on other data, and its figures there are printed:
+
+    instbox train my_data --work-dir ours
+    PYTHONPATH=. peers/bin/python tools/benchmarks/peer_accuracy.py mask-rcnn --minutes 10 \
+        --config ours/config.py --work-dir theirs
 """
 import argparse
 import copy
@@ -60,6 +66,9 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--resume', action='store_true', help='go on from the last checkpoint')
     parser.add_argument('--lr', type=float, default=5e-4,
                         help="learning rate of new layers, ten times the backbone's (%(default)s)")
+    parser.add_argument('--config', default=our_config(),
+                        help='of the training that is taken over, but for the network: of ours on '
+                        'VOC, or one that `instbox train` wrote')
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/peer_accuracy'),
                         help='holds a folder for each training (%(default)s)')
     parser.add_argument('--ours', help='checkpoint of our model; default: the one in demo/')
@@ -82,9 +91,11 @@ def run_folder(args: argparse.Namespace) -> Path:
 def train_config(args: argparse.Namespace) -> Config:
     """Our config with the network, the learning rates and the schedule of a peer."""
     cfg = training_config(
-        our_config(), work_dir=str(run_folder(args)), cfg_options=dict(load_from=None),
+        args.config, work_dir=str(run_folder(args)), cfg_options=dict(load_from=None),
         resume='auto' if args.resume else None)
-    cfg.model = peer_config(args.model, WEIGHTS)
+    dataset = DATASETS.build(dict(cfg.val_dataloader.dataset, lazy_init=True))
+    num_classes = len(dataset.metainfo['thing_classes'])
+    cfg.model = peer_config(args.model, WEIGHTS, num_classes)
     cfg.optim_wrapper = dict(
         type='OptimWrapper', optimizer=dict(type='AdamW', lr=args.lr, weight_decay=0.01),
         clip_grad=dict(max_norm=20),
@@ -167,16 +178,18 @@ def describe_run(folder: Path) -> dict:
     """What a row says about the model and its training."""
     if not folder.is_dir():
         return {}
-    return dict(json.loads((folder / 'training.json').read_text()),
+    training = json.loads((folder / 'training.json').read_text())
+    return dict(iterations=training['iterations'], minutes=training['minutes'],
                 model=PEERS[folder.name.partition('_')[0]][0],
                 best_at=int(next(folder.glob(BEST)).stem.rpartition('_')[2]))
 
 
 def train(args: argparse.Namespace) -> None:
-    """Trains a peer; ``training.json`` in its folder says how long."""
+    """Trains a peer; ``training.json`` in its folder has its length and the best figures."""
     runner = run_training(train_config(args))
     minutes = runner.message_hub.get_info('trained_seconds') / 60
-    file = write_json(dict(iterations=runner.iter, minutes=minutes),
+    load_checkpoint(runner.model, str(next(run_folder(args).glob(BEST))), map_location='cpu')
+    file = write_json(dict(iterations=runner.iter, minutes=minutes, figures=runner.val_loop.run()),
                       run_folder(args) / 'training.json')
     print(f'{file}\n{file.read_text()}')
 

@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from mmseg_instbox.datasets.instance_maps import VOID
 from mmseg_instbox.engine import load_config
 
-NUM_CLASSES = 20
 # README.md says why these settings
 BACKBONE = dict(
     _delete_=True, type='mmseg.DilatedMobileNetV2', strides=(1, 2, 2, 2, 1, 2, 1),
@@ -54,19 +53,19 @@ def our_config() -> str:
     return str(common.ROOT / 'configs' / 'instbox' / f'{common.DEMO}.py')
 
 
-def detector_config(name: str) -> Any:
-    """mmdet's config of a peer's detector with our backbone and categories."""
+def detector_config(name: str, num_classes: int) -> Any:
+    """mmdet's config of a peer's detector with our backbone and so many categories."""
     _, file, changes = PEERS[name]
-    model = common.plain(get_config(f'mmdet::{file}.py').model, num_classes=NUM_CLASSES)
+    model = common.plain(get_config(f'mmdet::{file}.py').model, num_classes=num_classes)
     del model['data_preprocessor']
     cfg = Config(dict(model=model))
     cfg.merge_from_dict(dict(model=copy.deepcopy(changes)))
     return cfg.model
 
 
-def peer_config(name: str, weights: str | None = None) -> dict:
+def peer_config(name: str, weights: str | None = None, num_classes: int = 20) -> dict:
     """Config of a peer as a segmentor; its backbone starts from the weights, if given."""
-    detector = detector_config(name)
+    detector = detector_config(name, num_classes)
     if weights:
         detector.backbone.init_cfg = dict(
             type='Pretrained', checkpoint=weights, prefix='backbone.')

@@ -3,16 +3,19 @@
 Images are generated: overlapping ellipses in rows, with the true boxes of their cells (stride 8),
 blurred across objects and disturbed. Grouping on the feature grid and drawing masks are measured
 over one axis each while the others stay; the objects of "dense images" grow with their pixels. Then
-evaluation with COCO's figures, over images and over categories. Times are of the processor, on one
-thread, the fastest of a few calls; memory is the most that a call took beyond what was there. An
-exponent of 1 means that cost is proportional, 2 that it is quadratic; it is that of the two largest
-values of an axis. The last figure is of the whole call of a grouper without a category map, as
-mmseg's API makes it. It needs Linux.
+evaluation with COCO's figures, over images and over categories, and reading and checking a COCO
+JSON with as many objects an image, and bytes an object, as that of COCO's train2017. Times are of
+the processor, on one thread, the fastest of a few calls; memory is the most that a call took beyond
+what was there. An exponent of 1 means that cost is proportional, 2 that it is quadratic; it is that
+of the two largest values of an axis. The last figure is of the whole call of a grouper without a
+category map, as mmseg's API makes it. It needs Linux.
 """
 import argparse
 import ctypes
 import itertools
+import json
 import math
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -28,6 +31,7 @@ from mmengine.structures import InstanceData, PixelData
 from mmseg.registry import TASK_UTILS
 from mmseg.structures import SegDataSample
 
+from mmseg_instbox.datasets import read_annotations
 from mmseg_instbox.datasets.instance_maps import VOID
 from mmseg_instbox.datasets.shapes_generator import generate_sample
 from mmseg_instbox.evaluation import InstBoxMetric, InstCocoMetric
@@ -38,6 +42,7 @@ CATEGORIES = (2, 10, 100, 1000)
 # the largest exponents of grouping; IoUs of all pairs of candidates are quadratic in the objects
 LIMITS = dict(px=1.2, objects=1.5, categories=1.2)
 DENSITY = 30 / 1024**2  # objects a pixel in dense images
+READ, COCO_OBJECTS, COCO_POINTS = 'annotated images', 7.3, 24  # objects an image, points of each
 PATIENCE = 1000  # milliseconds above which a call is not repeated
 SIDE = 222  # pixels, of images to evaluate
 
@@ -130,6 +135,40 @@ def measure_evaluation(num_images: int, num_categories: int) -> dict[str, float]
                 figures_MiB=figures[1])
 
 
+def write_coco(folder: Path, num_images: int) -> None:
+    """Writes a COCO JSON of ellipses in images, all of which are links to one photograph."""
+    photograph = common.SAMPLES / 'chelsea.jpg'
+    height, width = cv2.imread(str(photograph)).shape[:2]
+    angles = np.linspace(0, 2 * math.pi, COCO_POINTS, endpoint=False)
+    circle = np.stack([np.cos(angles), np.sin(angles)], 1)
+    rng = np.random.default_rng(0)
+    images = []
+    with (folder / 'instances_train.json').open('w') as file:
+        file.write('{"annotations": [')
+        for number in range(1, round(COCO_OBJECTS * num_images) + 1):
+            centre, radii = rng.uniform(.2, .8, 2) * (width, height), rng.uniform(9, 90, 2)
+            points = np.round(circle * radii + centre, 2).ravel().tolist()
+            row = dict(id=number, image_id=number % num_images, category_id=number % 80 + 1,
+                       segmentation=[points], area=math.pi * radii.prod(), iscrowd=0,
+                       bbox=[*(centre - radii), *(2 * radii)])
+            file.write(',' * (number > 1) + json.dumps(row))
+        for number in range(num_images):
+            name = f'{number:012d}.jpg'
+            (folder / name).symlink_to(photograph)
+            images.append(dict(id=number, file_name=name, width=width, height=height))
+        categories = [dict(id=number, name=f'thing {number}') for number in range(1, 81)]
+        file.write(f'], "images": {json.dumps(images)}, "categories": {json.dumps(categories)}}}')
+
+
+def measure_reading(num_images: int) -> dict[str, float]:
+    """Measures seconds and MiB of reading and checking the annotations of images."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_coco(Path(folder), num_images)
+        (milliseconds, grown), parts = measure(lambda: read_annotations(folder), 1)
+    assert len(parts['train'].coco['images']) == num_images
+    return dict(read_s=milliseconds / 1e3, read_MiB=grown)
+
+
 def measure(work: Callable[[], Any], repeats: int) -> tuple[tuple[float, float], Any]:
     """Returns milliseconds of the fastest call and MiB that the first one took; and its result."""
     ctypes.CDLL(None).malloc_trim(0)  # or freed memory would hide what is taken next
@@ -161,6 +200,7 @@ def make_axes(repeats: int) -> list[Axis]:
              lambda number: measure_evaluation(number, 21)),
         Axis('evaluation, 1,000 images', 'categories', CATEGORIES,
              lambda number: measure_evaluation(1000, number)),
+        Axis(READ, 'images', (1000, 10000, 100000), measure_reading),
     ]
 
 
@@ -185,6 +225,11 @@ def figures(measured: Sequence[tuple[Axis, list[dict]]]) -> Iterator[common.Figu
                                 at_most=500e6 / common.MIB)
             yield common.Figure('masks over dense images: exponent',
                                 exponents(axis, rows)['masks_ms'], at_most=1.1)
+        if axis.title == READ:
+            where, last = f'reading the annotations of {rows[-1]["at"]}', rows[-1]
+            yield common.Figure(where, last['read_s'], 's', at_most=60.)
+            yield common.Figure(f'{where}: memory', last['read_MiB'], 'MiB',
+                                at_most=3e9 / common.MIB)
     for axis, rows in measured:
         if axis.unit in LIMITS and 'grid_ms' in rows[0]:
             yield common.Figure(f'grouping over {axis.title}: exponent',
@@ -194,7 +239,8 @@ def figures(measured: Sequence[tuple[Axis, list[dict]]]) -> Iterator[common.Figu
 def parse_args() -> argparse.Namespace:
     parser = common.make_parser(__doc__, 'scaling', repeats=5, threads=1, device=False)
     parser.add_argument('--axes', nargs='+', metavar='NAME', help='those that begin with a NAME',
-                        default=['image', 'dense', 'objects', 'categories', 'evaluation'])
+                        default=['image', 'dense', 'objects', 'categories', 'evaluation',
+                                 READ])
     parser.add_argument('--limit', type=int, help='leave out values above')
     return common.parse(parser, quick=dict(axes=['dense'], limit=512))
 
@@ -210,7 +256,8 @@ def main() -> None:
                                     | axis.measure(value) for value in values]))
             print(f'{axis.title}: done', flush=True)
     tables = {title: [row for _, rows in measured for row in rows if key in row]
-              for title, key in (('Grouping and masks', 'grid_ms'), ('Evaluation', 'images_s'))}
+              for title, key in (('Grouping and masks', 'grid_ms'), ('Evaluation', 'images_s'),
+                                ('Reading annotations', 'read_s'))}
     (called, _), _ = measure(make_steps((424, 640), 10, 21)[2], args.repeats)
     whole = common.Figure('grouper called without a category map, 640 x 424 px, 21 categories',
                           called, 'ms', at_most=10.)

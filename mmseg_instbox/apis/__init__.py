@@ -5,7 +5,6 @@ Names are imported when they are first used.
 from typing import TYPE_CHECKING
 
 from ..utils.lazy_names import lazy_names
-from ..utils.openmmlab import quiet_imports
 
 if TYPE_CHECKING:
     from ..engine.checkpoints import checkpoint_config, read_checkpoint
@@ -30,4 +29,4 @@ __getattr__, __all__ = lazy_names(__name__, {
     '.own_data_training': ['TrainingOptions', 'train_on_data'],
     '.track_colors': ['TrackColors'],
     '.video': ['annotate_video'],
-}, around=quiet_imports)
+})

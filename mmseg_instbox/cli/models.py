@@ -93,7 +93,7 @@ def environment() -> str:
 
 def measure_model(config: str, shape: tuple[int, int]) -> dict:
     """The figures of a model, see :func:`.model_stats.measure`; called first in a process."""
-    load_package('models')  # its memory is not the model's
+    load_package('cli.model_stats')  # its memory is not the model's
     import torch
 
     from .model_stats import measure

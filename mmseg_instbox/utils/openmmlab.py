@@ -60,13 +60,14 @@ def offer_classes(registries: ModuleType) -> None:
 @contextmanager
 def quiet_imports() -> Iterator[None]:
     """Hide the notices of OpenMMLab's packages about optional parts that are not installed."""
+    before = logging.root.manager.disable  # more than 0 inside another call
     logging.disable(logging.WARNING)
     try:
         with redirect_stdout(io.StringIO()), warnings.catch_warnings():
             warnings.simplefilter('ignore')
             yield
     finally:
-        logging.disable(logging.NOTSET)
+        logging.disable(before)
         if 'mmengine.logging' in sys.modules:
             from mmengine.logging import MMLogger  # here, because it imports torch
             # these loggers would go on leaving out what they have left out once

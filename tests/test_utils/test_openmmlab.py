@@ -102,6 +102,15 @@ def test_notices_of_imports_are_hidden_and_later_ones_are_not():
     logger, stream = MMLogger.get_instance('quiet'), io.StringIO()
     logger.addHandler(logging.StreamHandler(stream))
     with quiet_imports():
+        with quiet_imports():
+            print_log('hidden', 'current', logging.WARNING)
         print_log('hidden', 'current', logging.WARNING)
     print_log('shown', 'current', logging.WARNING)
     assert stream.getvalue() == 'shown\n'
+
+
+def test_names_are_imported_without_notices(repo):
+    code = 'from mmseg_instbox.datasets import InstBoxDataset'
+    done = subprocess.run([sys.executable, '-c', code], check=True, timeout=120, text=True,
+                          stdout=subprocess.PIPE, env=dict(os.environ, PYTHONPATH=str(repo)))
+    assert not done.stdout

@@ -8,5 +8,5 @@ from .resumable_seed_hook import ResumableSeedHook
 
 __all__ = [
     'DurableBackend', 'DurableCheckpointHook', 'LossGuardHook', 'PixelBoxVisualizationHook',
-    'PlainCheckpointHook', 'ResumableSeedHook'
+    'PlainCheckpointHook', 'ProgressLineHook', 'ResumableSeedHook'
 ]

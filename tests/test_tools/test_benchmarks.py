@@ -108,7 +108,7 @@ def figures(device, ms):
                  dict(what='more', ours=ms, unit='ms')]))
 
 
-def test_a_section_has_command_machine_tables_and_goals_of_cpu_and_gpu(bench, tmp_path):
+def test_a_section_has_command_machine_tables_goals_and_method_of_cpu_and_gpu(bench, tmp_path):
     import report
     assert report.page(tmp_path).count('| not measured |') == len(report.SECTIONS)
 
@@ -117,7 +117,9 @@ def test_a_section_has_command_machine_tables_and_goals_of_cpu_and_gpu(bench, tm
     line = '| time | 3.00 ms | 6.00 ms | 0.400 | at most 0.500, met |'
     first, _, rest = text.partition('## ')
     assert f'{line} `bulk.py` |' in first and '| more |' not in text
-    assert f'**Goals**\n\n| what | ours | peer | ratio | goal |\n{"| --- " * 5}|\n{line}' in rest
+    assert ('<details><summary>Goals: 1 of 1 met</summary>\n\n| what | ours | peer | ratio | goal |\n'
+            f'{"| --- " * 5}|\n{line}\n\n</details>') in rest
+    assert rest.count('<details><summary>How it is measured') == len(report.SECTIONS)
     assert '| model | ms |\n| --- | --- |\n| a\\|b | 3.00 |' in text
     assert '```bash\npython x.py\n```' in text and 'Machine: a cpu. A note.' in text
     assert '**Levers**\n\n| lever | ms |\n| --- | --- |\n| c | 2.00 |' in text

@@ -35,11 +35,14 @@ WITH_OPERATORS = ('peers', 'peer_accuracy')
 MAX_ROWS = 12  # of a table on the page
 INTRO = """# Benchmarks
 
-Made by `python tools/benchmarks/report.py` from the figures in `tools/benchmarks/results`; with
-`--run` it measures everything again. Times are medians. Contestants take turns (a, b, a, b, ...) in
-one process, so that other load slows all of them; a ratio is ours over the peer's, the median over
-the rounds, with its quartiles. Each section names the machine, and the model where it is a former
-one. Tables of more than 12 rows are in the JSON files alone.
+How fast it is, and how much memory it takes, against mmseg and mmdet. The first table has a figure
+of each script; each section has the command, the machine, and the model where it is a former one.
+
+Times are medians. Contestants take turns (a, b, a, b, ...), so that other load slows all of them. A
+ratio is ours over the peer's: the median over the rounds, with its quartiles. Accuracy is in
+[results](results.md). `python tools/benchmarks/report.py` makes this page of the JSON files in
+`tools/benchmarks/results`, which alone have tables of more than 12 rows; with `--run` it measures
+everything again.
 """
 
 
@@ -75,17 +78,26 @@ def page(folder: Path) -> str:
 
 
 def section(name: str, runs: list[dict]) -> Iterator[str]:
-    """Yields what a benchmark says: how it measures, commands, machines and tables."""
+    """Yields what a benchmark found: commands, machines, tables; goals and method are folded."""
     text = ast.get_docstring(ast.parse((HERE / f'{name}.py').read_text()))
-    yield f'## {SECTIONS[name]}\n\n{text}\n'
+    summary, _, method = text.partition('\n\n')
+    yield f'## {SECTIONS[name]}\n\n{summary}\n'
     for run in runs:
         yield f'```bash\n{run["command"]}\n```\n'
         yield f'Machine: {run["machine"]}. {run["note"]}'.rstrip() + '\n'
-        figures = [common.Figure(**each).row() for each in run['figures']]
-        goals = [figure for figure in figures if figure['goal']]
-        for title, rows in {'': run['rows'], **run['tables'], 'Goals': goals}.items():
+        for title, rows in {'': run['rows'], **run['tables']}.items():
             if 0 < len(rows) <= MAX_ROWS:
                 yield (f'**{title}**\n\n' if title else '') + common.markdown(rows)
+        figures = [common.Figure(**each).row() for each in run['figures']]
+        if goals := [figure for figure in figures if figure['goal']]:
+            met = sum(goal['goal'].endswith(', met') for goal in goals)
+            yield folded(f'Goals: {met} of {len(goals)} met', common.markdown(goals))
+    yield folded('How it is measured', method)
+
+
+def folded(title: str, text: str) -> str:
+    """Makes Markdown that shows its text when a reader opens the title."""
+    return f'<details><summary>{title}</summary>\n\n{text.rstrip()}\n\n</details>\n'
 
 
 def main() -> None:

@@ -1,4 +1,5 @@
-"""Pages of the documentation site that are made from metafiles and modules, and its links."""
+"""Pages of the documentation site that are made from metafiles and code, and its links."""
+import ast
 import importlib
 import pkgutil
 import re
@@ -6,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FunctionType
 
+import click
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -24,6 +26,7 @@ INCLUDED = {
 }
 API = ('apis', 'core', 'models', 'datasets', 'engine', 'evaluation', 'visualization', 'deploy',
        'utils')
+TOOLS = ('tools', 'tools/analysis_tools', 'tools/dataset_converters', 'tools/model_converters')
 FIGURES = ('mIoU', 'APr_0.5', 'APr_0.7', 'APr_vol', 'AP50')
 
 
@@ -55,10 +58,11 @@ def point_links(text: str, file: Path, repository: str) -> str:
 
 
 def write_generated(docs: Path) -> None:
-    """Write the parts of pages that are made from metafiles and modules to ``docs/_generated``."""
+    """Write the parts of pages that are made from metafiles and code to ``docs/_generated``."""
     folder = docs / '_generated'
     folder.mkdir(exist_ok=True)
     (folder / 'model_zoo.md').write_text(model_zoo(docs.parent))
+    (folder / 'commands.md').write_text(commands_page(docs.parent))
     for name in API:
         (folder / f'api_{name}.md').write_text(api_page(name))
 
@@ -78,6 +82,23 @@ def model_zoo(root: Path) -> str:
         lines += [f'**[{title}](../../{readme})**', '', f':::{{dropdown}} {len(mine)} configs']
         lines += [f'- {_config_link(model)}' for model in mine]
         lines += [':::', '']
+    return '\n'.join(lines)
+
+
+def commands_page(root: Path) -> str:
+    """Markdown of the command line: the help of each command, and a table of the scripts."""
+    group = importlib.import_module('mmseg_instbox.cli.main').cli
+    top = click.Context(group, info_name='instbox', terminal_width=100, **group.context_settings)
+    lines = []
+    for name in group.list_commands(top):
+        command = group.get_command(top, name)
+        help_text = command.get_help(click.Context(command, top, info_name=name))
+        lines += [f'## instbox {name}', '', f'```text\n{help_text}\n```', '']
+    lines += ['## Scripts', '', '| script | what it does |', '| --- | --- |']
+    for file in [file for folder in TOOLS for file in sorted((root / folder).glob('*.py'))]:
+        summary = ast.get_docstring(ast.parse(file.read_text())).partition('\n')[0]
+        path = file.relative_to(root).as_posix()
+        lines.append(f'| [`{path}`](../../{path}) | {summary} |')
     return '\n'.join(lines)
 
 

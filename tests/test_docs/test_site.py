@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mmseg_instbox.cli.main import cli
+from mmseg_instbox.cli.main import COMMANDS, cli
 
 REPO = Path(__file__).resolve().parents[2]
 DOCS = REPO / 'docs'
@@ -18,7 +18,7 @@ OUTSIDE = [REPO / name for name in (
     'configs/fcrn/README.md',
     'configs/instbox/README.md', 'configs/instbox/ablations/README.md',
     'configs/instbox/any_model/README.md')]
-GUIDES = ('index', 'install', 'quickstart', 'configs', 'training', 'faq')
+GUIDES = ('index', 'install', 'quickstart', 'configs', 'training', 'bulk', 'faq')
 
 
 @pytest.fixture(scope='module')
@@ -93,6 +93,14 @@ def test_the_zoo_has_the_figures_of_a_metafile(site_pages, tmp_path):
             '| [2.5 MB](../../a/w.pth) |' in text)
     assert '|  |  |  | test | .250 |  |  |  |  |  |' in text
     assert '**[Family](../../a/README.md)**' in text and '- [`y`](../../a/y.py)' in text
+
+
+def test_commands_have_their_help_and_scripts_their_summary(site_pages):
+    text = site_pages.commands_page(REPO)
+    assert re.findall(r'^## instbox (\w+)', text, re.M) == list(COMMANDS)
+    assert '-h, --help' in text and '[default: coco]' in text
+    scripts = re.findall(r'^\| \[`(tools/[^`]+)`\]\(\.\./\.\./\1\) \| \w', text, re.M)
+    assert {'tools/train.py', 'tools/analysis_tools/oracle.py'} < set(scripts)
 
 
 def test_figures_of_the_metafiles_are_those_of_the_card_and_the_readme(site_pages):

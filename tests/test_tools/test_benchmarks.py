@@ -117,7 +117,8 @@ def test_a_section_has_command_machine_tables_goals_and_method_of_cpu_and_gpu(be
     line = '| time | 3.00 ms | 6.00 ms | 0.400 | at most 0.500, met |'
     first, _, rest = text.partition('## ')
     assert f'{line} `bulk.py` |' in first and '| more |' not in text
-    assert ('<details><summary>Goals: 1 of 1 met</summary>\n\n| what | ours | peer | ratio | goal |\n'
+    assert ('<details><summary>Goals: 1 of 1 met</summary>\n\n'
+            '| what | ours | peer | ratio | goal |\n'
             f'{"| --- " * 5}|\n{line}\n\n</details>') in rest
     assert rest.count('<details><summary>How it is measured') == len(report.SECTIONS)
     assert '| model | ms |\n| --- | --- |\n| a\\|b | 3.00 |' in text

@@ -9,6 +9,7 @@ sys.path[:0] = [str(DOCS), str(DOCS.parent)]
 from site_pages import point_links, write_generated  # noqa: E402
 
 from mmseg_instbox import __version__  # noqa: E402
+from mmseg_instbox.utils.openmmlab import quiet_imports  # noqa: E402
 
 project = 'mmseg_instbox'
 author = 'MMSeg InstBox contributors'
@@ -48,7 +49,8 @@ else:
 
 def setup(app):
     """Writes the generated pages, and lets all links lead to pages of the site or to files."""
-    write_generated(DOCS)
+    with quiet_imports():
+        write_generated(DOCS)
 
     def of_page(app, name, source):
         source[0] = point_links(source[0], DOCS / f'{name}.md', REPOSITORY)

@@ -110,7 +110,8 @@ def test_notices_of_imports_are_hidden_and_later_ones_are_not():
 
 
 def test_names_are_imported_without_notices(repo):
-    code = 'from mmseg_instbox.datasets import InstBoxDataset'
+    code = ('from mmseg_instbox.datasets import InstBoxDataset\n'
+            'from mmseg_instbox.evaluation import InstBoxMetric')
     done = subprocess.run([sys.executable, '-c', code], check=True, timeout=120, text=True,
                           stdout=subprocess.PIPE, env=dict(os.environ, PYTHONPATH=str(repo)))
     assert not done.stdout

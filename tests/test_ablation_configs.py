@@ -1,6 +1,6 @@
 """Each ablation differs from its base in what it is about and nothing else.
 
-``test_readme`` builds the model of every config.
+``test_configs`` builds the model of every config.
 """
 from functools import cache
 

@@ -10,7 +10,8 @@ from mmseg_instbox.utils import distributed_exit
 
 # The first of two processes leaves an operation to Gloo's thread, which ends it while the main
 # thread computes without a break (the second takes part only then) and so has to wait for Python's
-# lock to let go of the tensor; it still waits when the process ends.
+# lock to let go of the tensor; it still waits when the process ends. With the kind 'handler' there
+# is one process, in a group of its own.
 PROGRAM = """
 import atexit, contextlib, json, pathlib, sys, time
 import torch
@@ -18,10 +19,12 @@ import torch.distributed as dist
 from mmseg_instbox.utils import distributed_exit
 
 rank, folder, kind, end = int(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3], sys.argv[4]
+world_size = 1 if kind == 'handler' else 2
 computing = folder / 'computing'
 
 with contextlib.nullcontext() if kind == 'plain' else distributed_exit():
-    dist.init_process_group('gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2)
+    dist.init_process_group('gloo', init_method=f'file://{folder}/store', rank=rank,
+                            world_size=world_size)
     dist.barrier()
     ones = torch.ones(1000)
     if rank == 1:
@@ -31,12 +34,13 @@ with contextlib.nullcontext() if kind == 'plain' else distributed_exit():
         time.sleep(60)
     if kind == 'handler':
         atexit.register(print, 'a handler')
-    sys.setswitchinterval(1000)
-    dist.all_reduce(ones, async_op=True)
-    computing.touch()
-    begin = time.monotonic()
-    while time.monotonic() < begin + 1:
-        pass
+    else:
+        sys.setswitchinterval(1000)
+        dist.all_reduce(ones, async_op=True)
+        computing.touch()
+        begin = time.monotonic()
+        while time.monotonic() < begin + 1:
+            pass
     if end == 'an exception':
         raise ValueError(end)
     if end != 'falls off':
@@ -45,17 +49,19 @@ with contextlib.nullcontext() if kind == 'plain' else distributed_exit():
 
 
 def run_first(repo, folder, kind, end='falls off'):
-    """Exit code and output of the first process."""
+    """Exit code and output of the first process; it is the only one for the kind 'handler'."""
     start = [[sys.executable, '-c', PROGRAM, str(rank), str(folder), kind, end]
              for rank in range(2)]
     env = dict(os.environ, PYTHONPATH=str(repo), OMP_NUM_THREADS='1', GLOO_SOCKET_IFNAME='lo')
-    second = subprocess.Popen(start[1], env=env, stdout=subprocess.DEVNULL,
-                              stderr=subprocess.DEVNULL)
+    others = [subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL)
+              for command in start[1:] if kind != 'handler']
     try:
         return subprocess.run(start[0], env=env, capture_output=True, text=True, timeout=120)
     finally:
-        second.kill()
-        second.wait()
+        for each in others:
+            each.kill()
+            each.wait()
 
 
 def test_a_process_that_is_done_does_not_abort(repo, tmp_path):

@@ -1,6 +1,5 @@
 """What all tests share: one thread for OpenCV, mmseg's scope, and a tiny data set."""
-from collections.abc import Iterator
-from functools import cache
+import sys
 from pathlib import Path
 
 import cv2
@@ -8,16 +7,18 @@ import numpy as np
 import pytest
 import torch
 from mmengine.registry import init_default_scope
-from mmengine.runner import runner
 from mmseg.registry import DATASETS
 from PIL import Image
-from yapf.yapflib import yapf_api
 
 from mmseg_instbox.engine import load_config
 from mmseg_instbox.evaluation.oracle import true_boxes, true_category_scores
 from mmseg_instbox.evaluation.prediction_dump import image_file, write_image, write_index
 
 REPO = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(REPO / 'tests'))  # makes programs importable
+
+from programs import quicken  # noqa: E402
+
 TINY_CLASSES = ('background', 'square', 'disc')
 
 
@@ -26,24 +27,14 @@ def pytest_configure() -> None:
     torch.set_num_threads(1)
 
 
+def pytest_collection_finish() -> None:
+    quicken()
+
+
 @pytest.fixture(autouse=True)
 def mmseg_scope() -> None:
     """Transforms and modules are looked up in mmseg's registries, as in a run."""
     init_default_scope('mmseg')
-
-
-@pytest.fixture(scope='session', autouse=True)
-def quick_runners() -> Iterator[None]:
-    """Runs look at the machine once, and write configs without formatting them.
-
-    MMEngine formats the config for each log and for each checkpoint, which takes most of the time
-    of a run of two iterations.
-    """
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(yapf_api, 'FormatCode', lambda text, **_: (text, True))
-        for name in ('collect_env', 'get_git_hash'):
-            patch.setattr(runner, name, cache(getattr(runner, name)))
-        yield
 
 
 @pytest.fixture

@@ -118,13 +118,6 @@ def make_small(cfg: Config, changes: dict, work_dir: Path) -> None:
     adapt_to_cpu(cfg)
 
 
-@pytest.fixture
-def light_runner(monkeypatch):
-    """Runners that neither look at the machine nor print their config, which takes them longest."""
-    monkeypatch.setattr(Runner, '_log_env', lambda *_: None)
-    monkeypatch.setattr(Config, 'pretty_text', '')
-
-
 def heads(model: nn.Module) -> dict[str, nn.Module]:
     """All heads by name, each auxiliary one for itself."""
     found = dict(decode_head=model.decode_head, box_head=model.box_head)
@@ -138,7 +131,7 @@ def classifiers(model: nn.Module) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize('family', FAMILIES)
-def test_it_trains_and_predicts(repo, tiny_voc, tmp_path, light_runner, family):
+def test_it_trains_and_predicts(repo, tiny_voc, tmp_path, family):
     cfg = read(repo, family)
     for dataset, name in ((cfg.train_dataloader.dataset, 'train'),
                           (cfg.val_dataloader.dataset, 'val')):
@@ -328,8 +321,7 @@ def test_the_examples_of_the_documentation_build(repo, tmp_path, on_meta):
             assert cfg.load_from in metafile.read_text()
 
 
-def test_the_example_with_a_full_config_trains_and_evaluates(repo, tmp_path, tiny_voc, monkeypatch,
-                                                             light_runner):
+def test_the_example_with_a_full_config_trains_and_evaluates(repo, tmp_path, tiny_voc, monkeypatch):
     doc_configs(repo, tmp_path)
     (tmp_path / 'my_data').symlink_to(tiny_voc)
     monkeypatch.chdir(tmp_path)

@@ -9,6 +9,7 @@ counts as failed: another exception, a wrong result, a crash, too much time or m
 are kept, and printed with the command that repeats them; the exit code is then 1.
 """
 import argparse
+import gc
 import json
 import os
 import queue
@@ -157,6 +158,7 @@ def work(args: argparse.Namespace) -> None:
     answers = os.fdopen(os.dup(1), 'w')
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # readers may print
     subject = open_format(name, folder)
+    gc.freeze()  # MMEngine collects garbage for each data set
     signal.signal(signal.SIGPROF, _ring)
     bound_memory(args.memory)
     for number in range(args.first, args.first + args.inputs):

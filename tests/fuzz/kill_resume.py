@@ -8,7 +8,6 @@ uninterrupted training bit for bit, and every checkpoint must have been readable
 code is 1.
 """
 import argparse
-import multiprocessing
 import os
 import random
 import shutil
@@ -21,7 +20,9 @@ from pathlib import Path
 import torch
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / 'tests')]
+
+from programs import SERVER, quicken  # noqa: E402
 
 from mmseg_instbox.engine import (  # noqa: E402
     last_checkpoint,
@@ -59,6 +60,7 @@ def train(work_dir: Path, data_root: Path, iters: int) -> None:
     for stream in (1, 2):
         os.dup2(output, stream)
     torch.set_num_threads(1)
+    quicken()
     options = {
         'train_dataloader.batch_size': 4,
         'train_dataloader.num_workers': 1,
@@ -137,12 +139,9 @@ def main() -> None:
     subprocess.run([sys.executable, ROOT / 'tools/dataset_converters/make_shapes.py', '--out',
                     data_root, '--num-train', '24', '--num-val', '0', '--size', '96', '--workers',
                     '1'], check=True, env=os.environ | dict(PYTHONPATH=str(ROOT)))
-    context = multiprocessing.get_context('forkserver')
-    context.set_forkserver_preload([f'mmseg_instbox.{package}' for package in (
-        'datasets', 'engine', 'evaluation', 'models', 'visualization')])
 
     def training(folder: Path) -> BaseProcess:
-        return context.Process(target=train, args=(folder, data_root, args.iters))
+        return SERVER.Process(target=train, args=(folder, data_root, args.iters))
 
     def finish(folder: Path) -> None:
         process = training(folder)

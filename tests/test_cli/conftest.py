@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from mmengine.logging import MMLogger
+from programs import settings_apart
 
 from mmseg_instbox.cli.main import cli
 
@@ -30,11 +31,6 @@ def succeed(instbox) -> Callable[..., Result]:
         return result
 
     return run
-
-
-def settings_apart(folder: Path) -> list[str]:
-    """Settings that keep a run quiet, and its log and pictures apart from earlier runs' here."""
-    return ['log_level=ERROR', f'experiment_name={folder.name}', f'visualizer.name={folder.name}']
 
 
 @pytest.fixture

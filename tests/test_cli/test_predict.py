@@ -2,15 +2,14 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 
 import cv2
 import numpy as np
 import pytest
 from mmengine.logging import HistoryBuffer
+from programs import Program, write_command
 from pycocotools.coco import COCO
 
 from mmseg_instbox.apis import InstBoxInferencer
@@ -145,19 +144,14 @@ def test_unexpected_errors_take_no_other_images_with_them(instbox, checkpoint, f
     assert failed['input'].endswith('b c.jpg') and 'unexpected KeyError' in failed['reason']
 
 
-def test_a_killed_run_goes_on_where_it_was(succeed, passes, checkpoint, pictures, repo, tmp_path):
+def test_a_killed_run_goes_on_where_it_was(succeed, passes, checkpoint, pictures, tmp_path):
     whole, cut = tmp_path / 'whole', tmp_path / 'cut'
     arguments = ['predict', pictures, '--model', checkpoint, '--format', 'coco,png', '--score-thr',
                  0, '--out']
-    killed = subprocess.Popen(
-        [sys.executable, '-m', 'mmseg_instbox.cli', *map(str, arguments), cut],
-        env=dict(os.environ, PYTHONPATH=str(repo), OMP_NUM_THREADS='1'),
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while len(list(cut.glob('parquet/[!.]*'))) < 4 and time.monotonic() < deadline:
-        time.sleep(0.005)
-    killed.send_signal(signal.SIGKILL)
-    killed.wait()
+    killed = Program(write_command(tmp_path), tmp_path / 'output.txt', *arguments, cut)
+    killed.wait_for(lambda: len(list(cut.glob('parquet/[!.]*'))) >= 4)
+    killed.stop()
+    killed.ends()
     records = {file.name: file.read_bytes() for file in cut.glob('parquet/[!.]*')}
     assert 4 <= len(records) < NUM_IMAGES and not (cut / 'coco').exists()
     succeed(*arguments, cut)

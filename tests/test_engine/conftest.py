@@ -1,7 +1,5 @@
 """Trains a tiny network as ``tools/train.py`` does, in this process."""
 import os
-import socket
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +7,7 @@ from pathlib import Path
 import pytest
 from mmengine.runner import Runner
 from mmseg.registry import RUNNERS
+from programs import Program, free_port, ranks
 
 from mmseg_instbox.engine import adapt_to_cpu, load_config
 from mmseg_instbox.engine.training import set_resume
@@ -53,20 +52,23 @@ def train() -> Callable[..., Runner]:
 
 
 @pytest.fixture(scope='session')
-def launch(repo) -> Callable[..., None]:
-    """A function that runs a program of ``tools/`` to its end, in a process of its own."""
-    folders = os.pathsep.join([str(repo), str(repo / 'tests' / 'test_engine')])
+def launch(repo, tmp_path_factory) -> Callable[..., str]:
+    """A function that runs a program of ``tools/`` to its end and returns what it prints.
 
-    def run(tool: str, *arguments: object) -> None:
-        with socket.socket() as server:
-            server.bind(('127.0.0.1', 0))
-            port = str(server.getsockname()[1])
-        interpreter = 'bash' if tool.endswith('.sh') else sys.executable
-        done = subprocess.run(
-            [interpreter, str(repo / 'tools' / tool), *map(str, arguments)],
-            env=dict(os.environ, PYTHONPATH=folders, PYTHON=sys.executable, OMP_NUM_THREADS='1',
-                     PORT=port),
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=600)
-        assert done.returncode == 0, done.stdout[-4000:]
+    A Python program runs in that many ``processes`` of their own, which find each other.
+    """
+    folders = os.pathsep.join(map(str, (repo, repo / 'tests', repo / 'tests' / 'test_engine')))
+
+    def run(tool: str, *arguments: object, processes: int = 1) -> str:
+        output = tmp_path_factory.mktemp('output')
+        places = ranks(processes) if processes > 1 else [
+            dict(PYTHONPATH=folders, PYTHON=sys.executable, OMP_NUM_THREADS='1', PORT=free_port())]
+        programs = [Program(repo / 'tools' / tool, output / str(number), *arguments, **variables)
+                    for number, variables in enumerate(places)]
+        try:
+            return [program.succeeds() for program in programs][0]
+        finally:
+            for program in programs:
+                program.stop()
 
     return run

@@ -6,6 +6,9 @@ import torch
 from mmengine.dist import get_rank, is_main_process
 from mmengine.hooks import Hook
 from mmseg.registry import HOOKS
+from programs import quicken
+
+quicken()  # for processes that torchrun starts, whose configs import this module
 
 # Statistics of batch normalization are frozen, the heads have none: nothing mixes the images of a
 # batch. All else is as in a run, random transforms included.

@@ -20,23 +20,23 @@ train_dataloader = dict(
         dict(type='PhotoMetricDistortion'),
         dict(type='PackInstInputs')]))
 custom_hooks = [dict(type='EMAHook', momentum=0.1), dict(type='LossRecorder')]
-default_hooks = dict(checkpoint=dict(interval=6, max_keep_ckpts=-1, save_best=None))
-train_cfg = dict(max_iters=12, val_interval=5)
+default_hooks = dict(checkpoint=dict(interval=4, max_keep_ckpts=-1, save_best=None))
+train_cfg = dict(max_iters=8, val_interval=3)
 """
 EPOCHS = """
-train_cfg = dict(_delete_=True, type='EpochBasedTrainLoop', max_epochs=6, val_interval=2)
-default_hooks['checkpoint'].update(interval=3, by_epoch=True)
+train_cfg = dict(_delete_=True, type='EpochBasedTrainLoop', max_epochs=4, val_interval=2)
+default_hooks['checkpoint'].update(interval=2, by_epoch=True)
 """
 LOOPS = {
-    'iterations': (RANDOM.format(sampler='SeededInfiniteSampler'), 'iter_6.pth', 'iter_12.pth'),
+    'iterations': (RANDOM.format(sampler='SeededInfiniteSampler'), 'iter_4.pth', 'iter_8.pth'),
     'epochs': (RANDOM.format(sampler='SeededDefaultSampler') + EPOCHS,
-               'epoch_3.pth', 'epoch_6.pth'),
+               'epoch_2.pth', 'epoch_4.pth'),
 }
 
 
 @pytest.fixture(scope='module', params=list(LOOPS))
 def straight(request, make_config, train, tmp_path_factory):
-    """An uninterrupted run of 12 iterations with two workers: config, middle, end, losses."""
+    """An uninterrupted run of 8 iterations with two workers: config, middle, end, losses."""
     lines, middle, end = LOOPS[request.param]
     work_dir = tmp_path_factory.mktemp(f'straight_{request.param}')
     config = make_config(lines)
@@ -46,10 +46,10 @@ def straight(request, make_config, train, tmp_path_factory):
 
 def test_every_pass_shows_every_image(straight):
     losses = straight[-1]
-    assert [line['iter'] for line in losses] == list(range(1, 13))
+    assert [line['iter'] for line in losses] == list(range(1, 9))
     for first, second in zip(losses[::2], losses[1::2], strict=True):
         assert sorted(first['images'] + second['images']) == ['000', '001', '002', '003']
-    assert len({line['loss'] for line in losses}) == 12
+    assert len({line['loss'] for line in losses}) == 8
     assert all(math.isfinite(line['loss']) for line in losses)
 
 
@@ -60,7 +60,7 @@ def test_resuming_gives_losses_and_weights_to_the_last_digit(straight, train, tm
                'train_dataloader.persistent_workers': workers > 0}
     torch.rand(7)  # another random state than at the start of the straight run
     train(config, tmp_path, options, middle)
-    assert recorded_losses(tmp_path) == losses[6:]
+    assert recorded_losses(tmp_path) == losses[4:]
     resumed, expected = load(tmp_path / end.name), load(end)
     for key in ('state_dict', 'ema_state_dict'):
         assert resumed[key].keys() == expected[key].keys()
@@ -72,4 +72,4 @@ def test_resuming_gives_losses_and_weights_to_the_last_digit(straight, train, tm
 def test_a_process_of_its_own_resumes_alike(straight, launch, tmp_path):
     config, middle, _, losses = straight
     launch('train.py', config, '--work-dir', tmp_path, '--resume', middle)
-    assert recorded_losses(tmp_path) == losses[6:]
+    assert recorded_losses(tmp_path) == losses[4:]

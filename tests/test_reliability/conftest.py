@@ -9,7 +9,8 @@ import pytest
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / 'test_engine')]  # reliability_runs; faults
 
-from reliability_runs import Program, config_text  # noqa: E402
+from programs import Program  # noqa: E402
+from reliability_runs import config_text  # noqa: E402
 
 
 @pytest.fixture

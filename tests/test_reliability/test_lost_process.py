@@ -1,45 +1,58 @@
 """A process of a distributed training that is killed: the other ends soon, with a message."""
 import os
 import signal
-import socket
 import sys
 import time
 
 import pytest
 import torch
+from programs import free_port, ranks
 from reliability_runs import iteration
 
 pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason='is about processes on the CPU')
 MINUTE = 60
+TOLD = 'Another process of this training ended or cannot be reached'
 
 
-def free_port():
-    with socket.socket() as server:
-        server.bind(('127.0.0.1', 0))
-        return str(server.getsockname()[1])
+@pytest.fixture
+def arguments(make_config, tmp_path):
+    """Of a long training; each process writes its number to a file ``flag_RANK``."""
+    lines = f"custom_hooks = [dict(type='Touch', flag='{tmp_path / 'flag'}', after=3)]\n"
+    return [make_config(iters=100_000, lines=lines), '--work-dir', tmp_path / 'work']
+
+
+def numbers(training, folder):
+    """The numbers of the two processes, once they train."""
+    files = [folder / f'flag_{rank}' for rank in range(2)]
+    training.wait_for(lambda: all(file.exists() and file.read_text() for file in files))
+    return [int(file.read_text()) for file in files]
 
 
 @pytest.mark.parametrize('victim', [0, 1])
-def test_the_other_ends_within_a_minute(repo, make_config, start, tmp_path, victim):
-    work_dir, flag = tmp_path / 'work', tmp_path / 'flag'
-    config = make_config(iters=100_000,
-                         lines=f"custom_hooks = [dict(type='Touch', flag='{flag}', after=3)]\n")
-    folders = os.pathsep.join([str(repo), str(repo / 'tests' / 'test_engine')])
-    training = start('dist_train.sh', config, 2, '--work-dir', work_dir, PORT=free_port(),
-                     PYTHON=sys.executable, PYTHONPATH=folders, OMP_NUM_THREADS='1')
-    processes = [tmp_path / f'flag_{rank}' for rank in range(2)]
-    training.wait_for(lambda: all(file.exists() and file.read_text() for file in processes))
-    numbers = [int(file.read_text()) for file in processes]
-    os.kill(numbers[victim], signal.SIGKILL)
+def test_the_other_says_why_it_ends(arguments, start, tmp_path, victim):
+    processes = [start('train.py', *arguments, '--launcher', 'pytorch', **variables)
+                 for variables in ranks(2)]
+    os.kill(numbers(processes[0], tmp_path)[victim], signal.SIGKILL)
+    printed = processes[1 - victim].ends(within=MINUTE)
+    assert processes[1 - victim].exit_code() == 1
+    told = [line for line in printed.splitlines() if f'Process {1 - victim} of 2: {TOLD}' in line]
+    assert told and all('--resume goes on' in line for line in told), printed[-4000:]
+    assert iteration(tmp_path / 'work') >= 2
+
+
+def test_the_launcher_ends_too(repo, arguments, start, tmp_path):
+    folders = [repo, repo / 'tests', repo / 'tests' / 'test_engine']
+    config, *more = arguments
+    training = start('dist_train.sh', config, 2, *more, PORT=free_port(), PYTHON=sys.executable,
+                     PYTHONPATH=os.pathsep.join(map(str, folders)), OMP_NUM_THREADS='1')
+    there = numbers(training, tmp_path)
+    os.kill(there[1], signal.SIGKILL)
     begin = time.monotonic()
     printed = training.ends(within=MINUTE)
-    while any(os.path.exists(f'/proc/{number}') for number in numbers):
+    while any(os.path.exists(f'/proc/{number}') for number in there):
         assert time.monotonic() < begin + MINUTE
         time.sleep(0.05)
     assert training.exit_code() != 0
-    # torchrun may end the other process before it notices
-    told = [line for line in printed.splitlines() if f'Process {1 - victim} of 2: ' in line]
-    assert all('nother process' in line and '--resume goes on' in line for line in told)
-    assert f'rank      : {victim} ' in printed and 'SIGKILL' in printed, printed[-4000:]
+    assert 'rank      : 1 ' in printed and 'SIGKILL' in printed, printed[-4000:]
     assert printed.strip().splitlines()[-1].startswith('dist_train.sh: a process')
-    assert iteration(work_dir) >= 2
+    assert iteration(tmp_path / 'work') >= 2

@@ -155,8 +155,8 @@ def test_it_works_in_mixed_precision(make_config, train, tmp_path):
 @pytest.mark.skipif(torch.cuda.is_available(), reason='is about processes on the CPU')
 def test_processes_decide_alike(make_config, launch, tmp_path):
     config = make_config(LINES.format(value='nan', tolerated=8))
-    launch('dist_train.sh', config, 2, '--work-dir', tmp_path, '--cfg-options',
-           'train_dataloader.batch_size=1')
+    launch('train.py', config, '--launcher', 'pytorch', '--work-dir', tmp_path, '--cfg-options',
+           'train_dataloader.batch_size=1', processes=2)
     bad = [bad_iterations(tmp_path, rank) for rank in range(2)]
     assert bad[0] and bad[1] and not set(bad[0]) & set(bad[1])  # one process has the image
     for index in range(2, 9):

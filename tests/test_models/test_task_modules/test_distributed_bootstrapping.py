@@ -1,10 +1,7 @@
 """Two processes with half of the batch each train as one process with the whole batch."""
-import os
-import subprocess
-import sys
-
 import pytest
 import torch
+from programs import Program
 
 WORKER = '''
 import sys
@@ -66,22 +63,15 @@ if rank == 0:
 
 
 @pytest.fixture(scope='module')
-def gradients(tmp_path_factory, repo) -> list[dict[str, torch.Tensor]]:
+def gradients(tmp_path_factory) -> list[dict[str, torch.Tensor]]:
     """Gradients of one process with the whole batch, and of two with a half each."""
     folder = tmp_path_factory.mktemp('workers')
     script, out = folder / 'worker.py', folder / 'gradients.pth'
     script.write_text(WORKER)
-    env = dict(os.environ, PYTHONPATH=str(repo), OMP_NUM_THREADS='1', GLOO_SOCKET_IFNAME='lo')
-    processes = [
-        subprocess.Popen(
-            [sys.executable, str(script), str(rank), str(folder / 'store'), str(out)],
-            env=env,
-            stderr=subprocess.PIPE,
-            text=True) for rank in range(2)
-    ]
-    errors = [process.communicate(timeout=240)[1] for process in processes]
-    if any(process.returncode for process in processes):
-        raise RuntimeError('\n'.join(errors))
+    processes = [Program(script, folder / f'{rank}.txt', rank, folder / 'store', out,
+                         GLOO_SOCKET_IFNAME='lo') for rank in range(2)]
+    for process in processes:
+        process.succeeds()
     return torch.load(out, weights_only=True)
 
 

@@ -1,14 +1,18 @@
 """Runs the tools: as a user does, in a process of their own, or in this one, which is faster."""
+import io
 import os
 import runpy
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
+from functools import partial
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 from mmengine.logging import MMLogger
+from programs import settings_apart
 
 from mmseg_instbox.cli.main import cli
 
@@ -34,41 +38,40 @@ def run_tool(repo, tmp_path_factory) -> Callable[..., subprocess.CompletedProces
     return run
 
 
-@pytest.fixture
-def run_main(repo, monkeypatch, capsys) -> Callable[..., str]:
+@pytest.fixture(scope='session')
+def run_main(repo) -> Callable[..., str]:
     """A function that runs one of ``tools/`` in this process and gives its output back."""
 
     def run(tool: str, *arguments: object) -> str:
         file = repo / 'tools' / tool
-        monkeypatch.setattr('sys.argv', [file.name, *map(str, arguments)])
-        capsys.readouterr()
-        runpy.run_path(str(file), run_name='__main__')
-        return capsys.readouterr().out
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(io.StringIO()) as printed:
+            patch.setattr('sys.argv', [file.name, *map(str, arguments)])
+            runpy.run_path(str(file), run_name='__main__')
+        return printed.getvalue()
 
     return run
 
 
-@pytest.fixture
-def instbox(tmp_path) -> Callable[..., Result]:
-    """A function that runs a command as its script in ``tools/`` does, but in this process.
+def invoke(folder: Path, command: str, *arguments: object, options: tuple[str, ...] = ()) -> Result:
+    """Runs a command as its script in ``tools/`` does, but in this process.
 
     ``options`` are settings of the config; the run is quiet, with a log of its own.
     """
     MMLogger.get_current_instance()  # its handler shall outlive the streams of a single command
+    words = [command, *map(str, arguments), '--cfg-options', *settings_apart(folder), *options]
+    return CliRunner().invoke(cli, words, obj=True)
 
-    def run(command: str, *arguments: object, options: tuple[str, ...] = ()) -> Result:
-        apart = ['log_level=ERROR', f'experiment_name={tmp_path.name}',
-                 f'visualizer.name={tmp_path.name}']
-        words = [command, *map(str, arguments), '--cfg-options', *apart, *options]
-        return CliRunner().invoke(cli, words, obj=True)
 
-    return run
+@pytest.fixture
+def instbox(tmp_path) -> Callable[..., Result]:
+    """:func:`invoke` for a test."""
+    return partial(invoke, tmp_path)
 
 
 @pytest.fixture(scope='session')
-def trained(run_tool, tiny_config, tmp_path_factory) -> Path:
+def trained(tiny_config, tmp_path_factory) -> Path:
     """The work directory of a run of two iterations."""
     work_dir = tmp_path_factory.mktemp('trained')
-    done = run_tool('train.py', tiny_config, '--work-dir', work_dir)
-    assert done.returncode == 0, done.stdout[-4000:]
+    done = invoke(work_dir, 'train', tiny_config, '--work-dir', work_dir)
+    assert done.exit_code == 0, done.output[-4000:]
     return work_dir

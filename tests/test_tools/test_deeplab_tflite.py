@@ -1,7 +1,7 @@
 import os
-import runpy
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,26 +19,18 @@ needs_weights = pytest.mark.skipif(
     not PUBLISHED.is_file(), reason='the weights are not there; set INSTBOX_DATA')
 
 
-@pytest.fixture
-def convert(repo, monkeypatch) -> Callable[..., None]:
-    """A function that runs the tool in this process, which takes less time."""
-
-    def run(*arguments: object) -> None:
-        tool = str(repo / 'tools' / TOOL)
-        monkeypatch.setattr(sys, 'argv', [tool, *map(str, arguments)])
-        runpy.run_path(tool, run_name='__main__')
-
-    return run
+@pytest.fixture(scope='module')
+def convert(run_main) -> Callable[..., str]:
+    """A function that runs the tool and returns what it prints."""
+    return partial(run_main, TOOL)
 
 
 @pytest.fixture(scope='module')
-def state(run_tool, tmp_path_factory) -> dict[str, torch.Tensor]:
+def state(convert, tmp_path_factory) -> dict[str, torch.Tensor]:
     """The weights that the tool makes of the published file, read as data alone."""
     pytest.importorskip('tflite')
     out = tmp_path_factory.mktemp('converted') / 'new' / 'out.pth'
-    done = run_tool(TOOL, PUBLISHED, out)
-    assert done.returncode == 0, done.stdout[-3000:]
-    assert f'{out}: 8.' in done.stdout
+    assert f'{out}: 8.' in convert(PUBLISHED, out)
     checkpoint = torch.load(out, weights_only=True)
     assert checkpoint.keys() == {'meta', 'state_dict'}
     return checkpoint['state_dict']

@@ -1,9 +1,8 @@
 import hashlib
 import json
 import math
-import runpy
-import sys
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -13,29 +12,21 @@ from mmseg_instbox.apis import load_model, read_checkpoint
 from mmseg_instbox.engine.hooks.plain_checkpoint_hook import not_plain
 
 
-@pytest.fixture
-def publish(repo, monkeypatch) -> Callable[..., None]:
-    """A function that runs the tool in this process, which takes less time."""
-
-    def run(*arguments: object) -> None:
-        tool = str(repo / 'tools' / 'model_converters' / 'publish_model.py')
-        monkeypatch.setattr(sys, 'argv', [tool, *map(str, arguments)])
-        runpy.run_path(tool, run_name='__main__')
-
-    return run
+@pytest.fixture(scope='module')
+def publish(run_main) -> Callable[..., str]:
+    """A function that runs the tool and returns what it prints."""
+    return partial(run_main, 'model_converters/publish_model.py')
 
 
 @pytest.fixture(scope='module')
-def published(run_tool, trained, tmp_path_factory):
+def published(publish, trained, tmp_path_factory):
     """What the tool prints and the half-precision file that it writes, with notes."""
     folder = tmp_path_factory.mktemp('published')
     (folder / 'metrics.json').write_text('{"mIoU": 0.5}')
     (folder / 'card.md').write_text('# A tiny model\n')
-    done = run_tool('model_converters/publish_model.py', trained / 'iter_2.pth',
-                    folder / 'new' / 'tiny.pth', '--half', '--figures', folder / 'metrics.json',
-                    '--card', folder / 'card.md')
-    assert done.returncode == 0, done.stdout[-4000:]
-    return done.stdout, folder / 'new' / 'tiny.pth'
+    printed = publish(trained / 'iter_2.pth', folder / 'new' / 'tiny.pth', '--half', '--figures',
+                      folder / 'metrics.json', '--card', folder / 'card.md')
+    return printed, folder / 'new' / 'tiny.pth'
 
 
 def test_size_and_hash_are_those_of_the_file(published, trained):
@@ -74,14 +65,15 @@ def test_the_file_alone_predicts_what_the_training_predicted(published, trained,
     assert not torch.equal(result.pred_boxes.data, expected.pred_boxes.data)  # it was rounded
 
 
-def test_what_half_precision_cannot_hold_stays(publish, trained, tiny_config, tmp_path, capsys):
+def test_what_half_precision_cannot_hold_stays(publish, trained, tiny_config, tmp_path):
     checkpoint = read_checkpoint(trained / 'iter_2.pth')
     name = next(key for key in checkpoint['state_dict'] if key.endswith('running_var'))
     checkpoint['state_dict'][name][0] = 1e6
     del checkpoint['meta']['config_json']
     torch.save(checkpoint, tmp_path / 'large.pth')
-    publish(tmp_path / 'large.pth', tmp_path / 'out.pth', '--half', '--config', tiny_config)
-    assert '1 tensor(s) stay in single precision' in capsys.readouterr().out
+    printed = publish(tmp_path / 'large.pth', tmp_path / 'out.pth', '--half', '--config',
+                      tiny_config)
+    assert '1 tensor(s) stay in single precision' in printed
     state = read_checkpoint(tmp_path / 'out.pth')['state_dict']
     assert state[name].dtype == torch.float32 and state[name][0] == 1e6
 

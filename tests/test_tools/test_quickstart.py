@@ -4,18 +4,19 @@ from pathlib import Path
 from types import ModuleType
 
 import cv2
+from programs import settings_apart
 
 KEYS = ['mIoU', 'APr_0.5', 'APr_0.6', 'APr_0.7', 'APr_0.8', 'APr_0.9', 'APr_vol', 'AP', 'AP50',
         'AP75', 'AP_s', 'AP_m', 'AP_l', 'PQ', 'SQ', 'RQ', 'PQ_things', 'PQ_stuff',
         'seconds_total']
 
 
-def test_quickstart_ends_with_checkpoint_figures_and_pictures(run_tool, tmp_path):
+def test_quickstart_ends_with_checkpoint_figures_and_pictures(run_main, tmp_path):
     data, work = tmp_path / 'shapes', tmp_path / 'work'
     arguments = ('--data-root', data, '--work-dir', work, '--num-train', 16, '--num-val', 4,
-                 '--num-fresh', 2, '--cfg-options', 'train_cfg.max_iters=2')
-    done = run_tool('quickstart.py', *arguments)
-    assert done.returncode == 0, done.stdout[-4000:]
+                 '--num-fresh', 2, '--cfg-options', 'train_cfg.max_iters=2',
+                 *settings_apart(tmp_path))
+    printed = run_main('quickstart.py', *arguments)
 
     metrics = json.loads((work / 'metrics.json').read_text())
     assert list(metrics) == KEYS
@@ -24,7 +25,7 @@ def test_quickstart_ends_with_checkpoint_figures_and_pictures(run_tool, tmp_path
     assert len(pictures) == 2
     assert all(cv2.imread(str(picture)) is not None for picture in pictures)
 
-    checkpoint, figures, folder = done.stdout.splitlines()[-3:]
+    checkpoint, figures, folder = printed.splitlines()[-3:]
     assert checkpoint == f'checkpoint: {work / "iter_2.pth"}' and (work / 'iter_2.pth').is_file()
     assert figures == f'figures:    {work / "metrics.json"}'
     assert folder == f'pictures:   {work / "pictures"}'

@@ -1,12 +1,12 @@
 import json
-import socket
 
 import cv2
 import pytest
 import torch
 from mmseg.registry import TASK_UTILS
+from programs import free_port
 
-from mmseg_instbox.engine import load_config
+from mmseg_instbox.engine import load_config, testing
 from mmseg_instbox.evaluation import DumpedSamples
 from mmseg_instbox.evaluation.replay import Regroup, configured_grouper, replay
 
@@ -29,9 +29,6 @@ def test_metrics_and_pictures_are_written(instbox, tiny_config, trained, tmp_pat
 @pytest.mark.skipif(torch.cuda.is_available(), reason='is about machines without a GPU')
 def test_two_processes_report_and_dump_what_one_does(instbox, run_tool, tiny_config, trained,
                                                      tmp_path):
-    with socket.socket() as server:
-        server.bind(('127.0.0.1', 0))
-        port = str(server.getsockname()[1])
     one, two = tmp_path / 'one', tmp_path / 'two'
     checkpoint, images = trained / 'iter_2.pth', 3  # of which two processes see one twice
     option = f'test_dataloader.dataset.indices={images}'
@@ -39,7 +36,7 @@ def test_two_processes_report_and_dump_what_one_does(instbox, run_tool, tiny_con
                    options=(option, ))
     assert done.exit_code == 0, done.output[-4000:]
     done = run_tool('dist_test.sh', tiny_config, checkpoint, 2, '--work-dir', two,
-                    '--out', two / 'dump', '--cfg-options', option, PORT=port)
+                    '--out', two / 'dump', '--cfg-options', option, PORT=free_port())
     assert done.returncode == 0, done.stdout[-4000:]
     assert (two / 'metrics.json').read_text() == (one / 'metrics.json').read_text()
     assert list(json.loads((one / 'metrics.json').read_text())) == KEYS  # a dump adds no figures
@@ -75,13 +72,15 @@ def test_a_missing_checkpoint_is_answered_with_one_sentence(instbox, tiny_config
     assert 'Traceback' not in done.output
 
 
-def test_augmentation_reports_dumps_and_draws_like_a_plain_test(run_tool, tiny_config, trained,
-                                                                tmp_path):
-    done = run_tool('test.py', tiny_config, trained / 'iter_2.pth', '--work-dir', tmp_path, '--tta',
-                    '--out', tmp_path / 'dump', '--show-dir', tmp_path / 'pictures')
-    assert done.returncode == 0, done.stdout[-4000:]
+def test_augmentation_reports_dumps_and_draws_like_a_plain_test(instbox, tiny_config, trained,
+                                                                tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr(testing, 'print_log', lambda message, *_: told.append(message))
+    done = instbox('test', tiny_config, trained / 'iter_2.pth', '--work-dir', tmp_path, '--tta',
+                   '--out', tmp_path / 'dump', '--show-dir', tmp_path / 'pictures')
+    assert done.exit_code == 0, done.output[-4000:]
     metrics = json.loads((tmp_path / 'metrics.json').read_text())
-    assert list(metrics) == KEYS and 'mirror image are taken' in done.stdout
+    assert list(metrics) == KEYS and 'mirror image are taken' in told[0]
     assert len(list((tmp_path / 'pictures').iterdir())) == 4
     cfg = load_config(str(tiny_config))
     dumped = DumpedSamples.from_config(cfg, tmp_path / 'dump')

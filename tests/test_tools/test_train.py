@@ -1,7 +1,6 @@
 import json
 import math
 import shutil
-import socket
 from pathlib import Path
 
 import pytest
@@ -23,13 +22,6 @@ def iteration(checkpoint: Path) -> int:
     return torch.load(checkpoint, map_location='cpu', weights_only=False)['meta']['iter']
 
 
-def free_port() -> str:
-    """A port that nobody listens on."""
-    with socket.socket() as server:
-        server.bind(('127.0.0.1', 0))
-        return str(server.getsockname()[1])
-
-
 def test_train_writes_losses_checkpoint_and_figures(trained):
     lines = log_lines(trained)
     assert [line['iter'] for line in lines] == [1, 2]
@@ -40,8 +32,9 @@ def test_train_writes_losses_checkpoint_and_figures(trained):
 
 @pytest.mark.parametrize('how', ['auto', 'path'])
 def test_resume_goes_on_at_the_iteration_it_stopped(instbox, tiny_config, trained, tmp_path, how):
-    work_dir = shutil.copytree(trained, tmp_path / 'work') if how == 'auto' else tmp_path
+    work_dir = tmp_path / 'work'
     if how == 'auto':
+        shutil.copytree(trained, work_dir, ignore=shutil.ignore_patterns('20*'))  # but for its logs
         (work_dir / 'last_checkpoint').write_text(str(work_dir / 'iter_2.pth'))
     resume = ['--resume'] if how == 'auto' else ['--resume', trained / 'iter_2.pth']
     done = instbox('train', tiny_config, '--work-dir', work_dir, *resume,
@@ -60,19 +53,6 @@ def test_amp_trains_in_mixed_precision(instbox, tiny_config, tmp_path):
     state = torch.load(tmp_path / 'iter_2.pth', map_location='cpu', weights_only=False)
     assert {tensor.dtype for tensor in state['state_dict'].values()
             if tensor.is_floating_point()} == {torch.float32}
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason='is about machines without a GPU')
-def test_two_processes_train_one_model_on_a_cpu(run_tool, tiny_config, tmp_path):
-    done = run_tool('dist_train.sh', tiny_config, 2, '--work-dir', tmp_path, '--cfg-options',
-                    'train_dataloader.batch_size=1', PORT=free_port())
-    assert done.returncode == 0, done.stdout[-4000:]
-    assert 'SyncBN of the model become BN' in done.stdout
-    assert 'MMDistributedDataParallel' in (tmp_path / 'tiny.py').read_text()
-    assert iteration(tmp_path / 'iter_2.pth') == 2
-    figures = [json.loads(line) for line in
-               next(tmp_path.glob('*/vis_data/scalars.json')).read_text().splitlines()]
-    assert any('APr_0.5' in line and 'mIoU' in line for line in figures)
 
 
 def test_a_wrong_path_is_answered_with_one_sentence(instbox, tiny_config):

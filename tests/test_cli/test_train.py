@@ -1,6 +1,5 @@
 """``instbox train``, ``test`` and ``browse``: what they leave, and mistakes."""
 import json
-import shutil
 
 import cv2
 import pytest
@@ -15,16 +14,6 @@ def iteration(checkpoint):
 def test_a_run_leaves_a_checkpoint_that_carries_its_config(trained, checkpoint):
     assert iteration(checkpoint) == 16
     assert 'config_json' in torch.load(checkpoint, weights_only=True)['meta']
-
-
-def test_resume_goes_on_in_the_work_directory(succeed, trained, tiny_config, tmp_path, apart):
-    work_dir = shutil.copytree(trained, tmp_path / 'work')
-    (work_dir / 'last_checkpoint').write_text(str(work_dir / 'iter_16.pth'))
-    done = succeed('train', tiny_config, '--work-dir', work_dir, '--resume', *apart,
-                   'train_cfg.max_iters=18', 'train_cfg.val_interval=18')
-    assert iteration(work_dir / 'iter_18.pth') == 18
-    if not torch.cuda.is_available():
-        assert 'No GPU here: this runs on the CPU.' in done.output
 
 
 @pytest.mark.parametrize('name, answer', [

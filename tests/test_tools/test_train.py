@@ -22,14 +22,6 @@ def iteration(checkpoint: Path) -> int:
     return torch.load(checkpoint, map_location='cpu', weights_only=False)['meta']['iter']
 
 
-def test_train_writes_losses_checkpoint_and_figures(trained):
-    lines = log_lines(trained)
-    assert [line['iter'] for line in lines] == [1, 2]
-    assert all(math.isfinite(line['loss']) for line in lines)
-    assert iteration(trained / 'iter_2.pth') == 2
-    assert list(trained.glob('best_APr_0.5_iter_2.pth'))
-
-
 @pytest.mark.parametrize('how', ['auto', 'path'])
 def test_resume_goes_on_at_the_iteration_it_stopped(instbox, tiny_config, trained, tmp_path, how):
     work_dir = tmp_path / 'work'
@@ -42,6 +34,7 @@ def test_resume_goes_on_at_the_iteration_it_stopped(instbox, tiny_config, traine
     assert done.exit_code == 0, done.output[-4000:]
     assert [line['iter'] for line in log_lines(work_dir)] == [3]
     assert iteration(work_dir / 'iter_3.pth') == 3
+    assert torch.cuda.is_available() or 'No GPU here: this runs on the CPU.' in done.output
 
 
 def test_amp_trains_in_mixed_precision(instbox, tiny_config, tmp_path):
@@ -53,15 +46,6 @@ def test_amp_trains_in_mixed_precision(instbox, tiny_config, tmp_path):
     state = torch.load(tmp_path / 'iter_2.pth', map_location='cpu', weights_only=False)
     assert {tensor.dtype for tensor in state['state_dict'].values()
             if tensor.is_floating_point()} == {torch.float32}
-
-
-def test_a_wrong_path_is_answered_with_one_sentence(instbox, tiny_config):
-    for arguments, answer in ((['configs/absent.py'], "no config file 'configs/absent.py'"),
-                              ([tiny_config, '--resume', 'gone.pth'], "no checkpoint 'gone.pth'")):
-        done = instbox('train', *arguments)
-        assert done.exit_code == 1
-        assert answer in done.output.splitlines()[-1]
-        assert 'Traceback' not in done.output
 
 
 def test_the_terminal_stays_short_and_the_log_has_all(run_tool, tiny_config, tmp_path):

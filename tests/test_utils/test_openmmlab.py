@@ -21,7 +21,7 @@ CLASSES = dict(
 HEAVY = ('torch', 'numpy', 'cv2', 'mmengine', 'mmcv', 'mmseg', 'mmdet')
 FIRST = f"""
 import sys
-import mmseg_instbox
+from mmseg_instbox import InstBoxError
 assert not set({HEAVY}) & set(sys.modules)
 from mmengine.config import Config
 assert Config.fromfile(sys.argv[1]).model.type == 'EncoderDecoder'

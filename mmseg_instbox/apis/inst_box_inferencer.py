@@ -107,11 +107,21 @@ class InstBoxInferencer(Predictor, BaseInferencer):
         """Collates images of several sizes into lists."""
         return pseudo_collate
 
-    def _init_visualizer(self, cfg: Any) -> InstBoxLocalVisualizer:
-        """Builds a visualizer of instances, whatever the config draws in validation."""
-        visualizer = InstBoxLocalVisualizer('inferencer', draw_size=self.draw_size)
-        visualizer.set_dataset_meta(**self.dataset_meta)
-        return visualizer
+    def _init_visualizer(self, cfg: Any) -> None:
+        """Leaves that to :attr:`visualizer`, whatever the config draws in validation."""
+
+    @property
+    def visualizer(self) -> InstBoxLocalVisualizer:
+        """Draws instances; made when it is first used, because matplotlib takes a third of a second
+        to import."""
+        if self._visualizer is None:
+            self._visualizer = InstBoxLocalVisualizer('inferencer', draw_size=self.draw_size)
+            self._visualizer.set_dataset_meta(**self.dataset_meta)
+        return self._visualizer
+
+    @visualizer.setter
+    def visualizer(self, visualizer: InstBoxLocalVisualizer | None) -> None:
+        self._visualizer = visualizer
 
     def __call__(self,
                  inputs: Any,

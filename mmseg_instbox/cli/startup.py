@@ -11,7 +11,7 @@ from ..utils.openmmlab import quiet_imports
 
 PACKAGES = ('registry', 'datasets.registered', 'engine.hooks', 'engine.loops',
             'engine.optim_wrappers', 'engine.samplers', 'engine.training', 'evaluation', 'models',
-            'visualization')
+            'visualization.pixel_box_visualizer')
 
 
 def load_package(*modules: str, mask_heads: bool = True) -> None:

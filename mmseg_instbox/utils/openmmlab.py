@@ -25,7 +25,7 @@ LOCATIONS = dict(
     OPTIM_WRAPPERS='engine.optim_wrappers',
     TASK_UTILS='models',
     TRANSFORMS='datasets.registered',
-    VISUALIZERS='visualization')
+    VISUALIZERS='visualization.pixel_box_visualizer')  # imports the other one, too
 
 
 def register_packages(table: dict[str, str]) -> None:

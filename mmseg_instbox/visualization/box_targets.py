@@ -1,6 +1,5 @@
 """Drawings of what a box head has to learn: a box for each cell of an instance, as numbers."""
 import cv2
-import matplotlib
 import numpy as np
 import torch
 from mmengine.structures import PixelData
@@ -76,10 +75,11 @@ def delta_names(coder: object) -> tuple[str, ...]:
 
 def _draw_delta(canvas: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Colour the cells of a dimmed image by their values ``(h, w)``, nan for none."""
+    from matplotlib import colormaps  # here: registries import this module at each start
     known = ~np.isnan(values)
     scale = max(np.abs(values[known]).max(initial=0), 1e-6)
     share = np.nan_to_num(values / scale / 2) + 0.5
-    colors = (matplotlib.colormaps['coolwarm'](share)[..., :3] * 255).astype(np.uint8)
+    colors = (colormaps['coolwarm'](share)[..., :3] * 255).astype(np.uint8)
     shape = canvas.shape[:2]
     inside = spread_cells(known.astype(np.uint8), shape, shape) > 0
     colors = spread_cells(colors, shape, shape)

@@ -1,5 +1,4 @@
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +16,6 @@ from ..errors import InvalidInputError
 from ..utils import DEFAULT_SCORE_THR, DRAW_SIZE
 from .drawing import (
     DrawnObjects,
-    canvas_crops,
     draw_objects,
     hatch_void,
     instance_colors,
@@ -25,6 +23,7 @@ from .drawing import (
     resize_map,
     to_canvas,
 )
+from .predictions import ALPHA, MIN_SIZE, label_names, on_canvas, predicted_objects
 from .utils import check_display, check_image, check_size, match_ids, to_numpy, write_image
 
 
@@ -58,12 +57,12 @@ class InstBoxLocalVisualizer(SegLocalVisualizer):
                  name: str = 'visualizer',
                  *,
                  score_thr: float = DEFAULT_SCORE_THR,
-                 min_size: int = 720,
+                 min_size: int = MIN_SIZE,
                  draw_size: int | None = DRAW_SIZE,
                  classes: Sequence[str] | None = None,
                  palette: Sequence | None = None,
                  dataset_name: str | None = None,
-                 alpha: float = 0.45,
+                 alpha: float = ALPHA,
                  **kwargs) -> None:
         super().__init__(name, alpha=alpha, **kwargs)
         # The parent hands classes and palette over in the wrong order, so it gets none.
@@ -164,26 +163,12 @@ class InstBoxLocalVisualizer(SegLocalVisualizer):
     def _found_objects(self, sample: SegDataSample, size: tuple[int, int], canvas: np.ndarray,
                        gt: DrawnObjects | None, with_labels: bool, thr: float) -> DrawnObjects:
         """Collect the predicted instances from score ``thr``, best first."""
-        masks, keep = sample.pred_instances.masks, self._shown(sample, thr)
-        if not isinstance(masks, list):  # of run lengths
-            check_size(masks, size, 'pred_instances.masks')
-        is_map = getattr(masks, 'inst_map', None) is not None
-        masks = masks[keep] if is_map else [masks[index] for index in keep]
-        bboxes, labels, scores = (to_numpy(sample.pred_instances[key])[keep]
-                                  for key in ('bboxes', 'labels', 'scores'))
-        texts = [f'{text} {score:.2f}'
-                 for text, score in zip(self._names(labels), scores, strict=True)]
-        found = _on_canvas(masks, bboxes, texts if with_labels else None, size, canvas)
+        found = predicted_objects(sample.pred_instances, self._names(), size, canvas, thr,
+                                  with_labels)
         if gt is not None:
             ids = match_ids(found.crops, gt.crops, canvas.shape[:2])
             found.colors = instance_colors(int(ids.max(initial=-1)) + 1)[ids]
         return found
-
-    def _shown(self, sample: SegDataSample, thr: float) -> np.ndarray:
-        """Indices (K,) of the predicted instances with scores from ``thr`` on, best first."""
-        scores = to_numpy(sample.pred_instances.scores)
-        order = np.argsort(-scores, kind='stable')
-        return order[scores[order] >= thr]
 
     def _draw_categories(self, category_map: PixelData | None, size: tuple[int, int],
                          canvas: np.ndarray, with_labels: bool) -> np.ndarray | None:
@@ -207,27 +192,13 @@ class InstBoxLocalVisualizer(SegLocalVisualizer):
             return None
         inst_map, objects = sample.gt_inst_map.data, sample.gt_instances
         check_size(inst_map, size, 'gt_inst_map')
-        texts = self._names(to_numpy(objects.labels)) if with_labels else None
-        return _on_canvas(InstanceMasks(inst_map[0], objects.ids), to_numpy(objects.bboxes), texts,
-                          size, canvas)
+        texts = label_names(to_numpy(objects.labels), self._names()) if with_labels else None
+        return on_canvas(InstanceMasks(inst_map[0], objects.ids), to_numpy(objects.bboxes), texts,
+                         size, canvas)
 
-    def _names(self, labels: np.ndarray) -> list[str]:
-        """Give the class name of each label (N,)."""
+    def _names(self) -> Sequence[str]:
+        """Give the class name of each label."""
         names = self.dataset_meta.get('thing_classes')
-        if names is None:
-            names = [name for name in self.dataset_meta.get('classes', ()) if name != 'background']
-        outside = [label for label in labels.tolist() if not 0 <= label < len(names)]
-        if len(names) and outside:
-            raise InvalidInputError(f'Label {outside[0]} of an instance is outside thing_classes, '
-                                    f'which has {len(names)} names: give the visualizer the '
-                                    'dataset_meta of the data set that the labels come from.')
-        return [names[label] if len(names) else f'class {label}' for label in labels.tolist()]
-
-
-def _on_canvas(masks: Any, boxes: np.ndarray, texts: list[str] | None, size: tuple[int, int],
-               canvas: np.ndarray) -> DrawnObjects:
-    """Brings masks and boxes (N, 4) of an image of a ``size`` (H, W) to a canvas."""
-    shape = canvas.shape[:2]
-    scale = np.tile(np.array(shape[::-1]) / size[::-1], 2)
-    return DrawnObjects(canvas_crops(masks, shape), boxes * scale, texts,
-                        instance_colors(len(boxes)))
+        if names is not None:
+            return names
+        return [name for name in self.dataset_meta.get('classes', ()) if name != 'background']

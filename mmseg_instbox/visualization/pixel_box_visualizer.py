@@ -10,6 +10,7 @@ from .box_targets import PIXEL_BOX_NAMES, draw_deltas, draw_target_boxes
 from .candidates import draw_candidates, find_candidates, match_candidates
 from .drawing import DrawnObjects, draw_objects, join_panels
 from .inst_box_local_visualizer import InstBoxLocalVisualizer
+from .predictions import shown_indices
 from .utils import check_image, to_numpy
 from .vote_field import draw_vote_field
 
@@ -110,7 +111,8 @@ class PixelBoxVisualizer(InstBoxLocalVisualizer):
                     (extent[0] * y, extent[1] * x))
             elif stage == 'candidates':
                 votes = find_candidates(self.grouper, boxes, probs, size, thing_ids, extent)
-                labels = to_numpy(sample.pred_instances.labels)[self._shown(sample, thr)]
+                labels = to_numpy(sample.pred_instances.labels)[
+                    shown_indices(sample.pred_instances, thr)]
                 votes = votes._replace(boxes=votes.boxes * scale)
                 owners = match_candidates(votes, found.boxes, np.array(thing_ids)[labels])
                 panels[f'candidates: {len(owners)} boxes on which votes agree'] = draw_candidates(

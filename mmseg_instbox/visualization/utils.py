@@ -3,7 +3,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
-import mmcv
 import numpy as np
 import torch
 
@@ -56,8 +55,9 @@ def write_image(image: np.ndarray, out_file: str) -> None:
                                 'with .png or .jpg.')
     if max(image.shape) > MAX_SIDE:  # of a thin one, JPEG holds no longer side
         size = tuple(min(side, MAX_SIDE) for side in image.shape[1::-1])
-        image = mmcv.imresize(image, size)
-    atomic_write(cv2.imencode(path.suffix, mmcv.rgb2bgr(image))[1].tobytes(), path)
+        image = cv2.resize(image, size)
+    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    atomic_write(cv2.imencode(path.suffix, bgr)[1].tobytes(), path)
 
 
 def match_ids(crops: Sequence[Crop], true_crops: Sequence[Crop],

@@ -61,16 +61,16 @@ def check_same_size(shape: Sequence[int], expected: Sequence[int], file: str, ot
                                 'equal in size.')
 
 
-def object_boxes(inst_map: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def object_boxes(inst_map: np.ndarray, void: int = VOID) -> tuple[np.ndarray, np.ndarray]:
     """Ids (N,) int64, in rising order, and boxes (N, 4) float32 ``(x1, y1, x2, y2)``, right and
-    bottom edge exclusive, of the objects in an instance map (H, W)."""
+    bottom edge exclusive, of the objects in an instance map (H, W); 0 and ``void`` are none."""
     # horizontal runs of pixels of one id: far fewer than pixels
     change = np.ones(inst_map.shape, dtype=bool)
     change[:, 1:] = inst_map[:, 1:] != inst_map[:, :-1]
     start = np.flatnonzero(change)
     length = np.diff(start, append=inst_map.size)
     run_ids = inst_map.ravel()[start]
-    keep = (run_ids != 0) & (run_ids != VOID)
+    keep = (run_ids != 0) & (run_ids != void)
     rows, begins = np.divmod(start[keep], max(inst_map.shape[1], 1))
     ids, index = np.unique(run_ids[keep], return_inverse=True)
     boxes = np.empty((len(ids), 4), dtype=np.float32)

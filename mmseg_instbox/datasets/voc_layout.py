@@ -7,7 +7,6 @@ from typing import TypeVar
 
 import numpy as np
 from PIL import Image
-from rich.progress import track
 
 from ..errors import InvalidInputError, MissingFileError
 from ..utils import atomic_write
@@ -91,6 +90,7 @@ def run_in_processes(work: Callable[[S], T], items: Sequence[S], what: str,
     ``what`` names the items, in the plural; with one worker this process does the work. The results
     come in the order of the items.
     """
+    from rich.progress import track  # here, because commands that read and write masks start fast
     if workers == 1:
         return [*track(map(work, items), what, len(items))]
     with ProcessPoolExecutor(workers) as pool:

@@ -38,6 +38,11 @@ def test_right_and_bottom_edge_of_a_box_are_exclusive():
     assert object_boxes(inst_map)[1].tolist() == [[2, 1, 6, 4]]
 
 
+def test_another_number_than_255_can_be_void():
+    ids, boxes = object_boxes(np.array([[0, 255, 255, 7]]), void=7)
+    assert ids.tolist() == [255] and boxes.tolist() == [[1, 0, 3, 1]]
+
+
 def test_an_object_that_ends_a_row_is_not_joined_to_the_next_row():
     inst_map = np.array([[0, 0, 4], [4, 0, 0]], np.int32)
     assert object_boxes(inst_map)[1].tolist() == [[0, 0, 3, 2]]

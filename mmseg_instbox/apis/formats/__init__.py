@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.utils.file_names import file_name
+from mmseg_instbox.utils.lazy_names import lazy_names
 
 from .coco import CocoWriter
-from .coco_reader import samples_from_coco
 from .pixel_maps import PanopticWriter, PngWriter
 from .polygon_writers import LabelMeWriter, YoloWriter
 from .result_writer import ResultWriter
@@ -20,6 +20,11 @@ from .supervision import to_supervision
 
 if TYPE_CHECKING:
     from mmseg.structures import SegDataSample
+
+    from .coco_reader import samples_from_coco
+
+# the readers of annotations, which predictions are written without, take a tenth of a second
+__getattr__, _ = lazy_names(__name__, {'.coco_reader': ['samples_from_coco']})
 
 __all__ = ['FORMATS', 'CocoWriter', 'LabelMeWriter', 'PanopticWriter', 'PngWriter', 'ResultWriter',
            'YoloWriter', 'file_name', 'samples_from_coco', 'to_supervision', 'write_results']

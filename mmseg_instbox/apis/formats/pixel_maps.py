@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
-from scipy.ndimage import find_objects
 
 from mmseg_instbox.datasets.coco_masks import object_id
-from mmseg_instbox.datasets.instance_maps import VOID
+from mmseg_instbox.datasets.instance_maps import VOID, object_boxes
 from mmseg_instbox.datasets.voc_layout import voc_palette, write_list, write_mask
 from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.evaluation.functional.panoptic_quality import predicted_segments
@@ -110,10 +109,8 @@ def panoptic_segments(sample: 'SegDataSample', instances: Instances,
     index_map, segment_categories, _ = read_segments(sample, instances, categories)
     id_map = index_map + 1
     areas, segments = np.bincount(id_map.ravel()), []
-    for segment_id, window in enumerate(find_objects(id_map), start=1):
-        if window is None:
-            continue
-        (y1, y2), (x1, x2) = ((each.start, each.stop) for each in window)
+    ids, boxes = object_boxes(id_map, void=0)
+    for segment_id, (x1, y1, x2, y2) in zip(ids.tolist(), boxes.astype(int).tolist(), strict=True):
         segment = dict(
             id=segment_id, category_id=categories.coco_ids[segment_categories[segment_id - 1]],
             area=int(areas[segment_id]), bbox=[x1, y1, x2 - x1, y2 - y1], iscrowd=0)

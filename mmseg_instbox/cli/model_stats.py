@@ -17,49 +17,45 @@ from mmengine.analysis import FlopAnalyzer
 from mmengine.config import Config
 from mmseg.models.segmentors import BaseSegmentor
 
-from ..engine import build_network, load_config
+from ..engine import build_network
 from ..errors import InvalidInputError
 
 STATUS = Path('/proc/self/status')
 
 
-def build_model(name: str) -> BaseSegmentor:
+def build_model(cfg: Config) -> BaseSegmentor:
     """The untrained model of a config without its auxiliary heads, in eval mode.
 
     A call with images ``(N, 3, H, W)`` gives logits and boxes on their grids.
 
-    Args:
-        name: A config file, a name in the model index or in a package (``mmseg::...``).
-
     Raises:
-        MissingFileError: There is no such config.
-        InvalidInputError: Its model is no segmentor.
+        InvalidInputError: The model of the config is no segmentor.
     """
-    cfg = Config.fromstring(f'_base_ = {name!r}', '.py') if '::' in name else load_config(name)
     cfg.get('model', {}).pop('auxiliary_head', None)
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
         model = build_network(cfg)
     if not isinstance(model, BaseSegmentor):
-        raise InvalidInputError(f'{name} has no model of mmseg: give the config of a segmentor.')
+        raise InvalidInputError(f'{cfg.filename or "The config"} has no model of mmseg: give the '
+                                'config of a segmentor.')
     model.forward = getattr(model, 'forward_dense', partial(model.forward, mode='tensor'))
     return model.eval()
 
 
-def measure(name: str, shape: Sequence[int]) -> dict:
+def measure(cfg: Config, shape: Sequence[int]) -> dict:
     """The figures of one model; to be called first thing in a process.
 
     Args:
-        name: The config, as of :func:`build_model`, which raises the same errors.
+        cfg: The config, as of :func:`build_model`, which raises the same errors.
         shape: ``(H, W)`` of the image.
 
     Returns:
-        dict: ``config``, ``parameters``, ``flops``, ``memory`` (bytes; None off Linux);
+        dict: ``parameters``, ``flops``, ``memory`` (bytes; None off Linux);
         ``box_head``: its ``parameters`` and ``flops``, or None; ``not_counted``: how often which
         operation.
     """
     before = _memory('VmRSS')
-    model, image = build_model(name), torch.randn(1, 3, *shape)
+    model, image = build_model(cfg), torch.randn(1, 3, *shape)
     with torch.no_grad():
         model(image)
     memory = None if before is None else _memory('VmHWM') - before
@@ -67,7 +63,7 @@ def measure(name: str, shape: Sequence[int]) -> dict:
     flops.uncalled_modules_warnings(False).tracer_warnings('all')
     box_head = getattr(model, 'box_head', None)
     box_stats = box_head and dict(parameters=_count(box_head), flops=flops.by_module()['box_head'])
-    return dict(config=name, parameters=_count(model), flops=flops.total(), memory=memory,
+    return dict(parameters=_count(model), flops=flops.total(), memory=memory,
                 box_head=box_stats, not_counted=dict(flops.unsupported_ops()))
 
 

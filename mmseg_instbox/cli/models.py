@@ -5,14 +5,18 @@ from concurrent.futures import ProcessPoolExecutor
 from importlib import metadata
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from prettytable import PrettyTable
 
 from ..utils import write_json
+from ..utils.openmmlab import quiet_imports
 from .options import CommandWithConfig, options
 from .startup import load_package
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 SUFFIXES = dict(onnx='.onnx', openvino='.xml')  # of the formats' files
 MAX_CALIBRATION = 100  # images
@@ -91,14 +95,26 @@ def environment() -> str:
     return '\n'.join(f'{key}: {value}' for key, value in rows.items())
 
 
+def read_config(name: str) -> 'Config':
+    """Reads a config file, or one that is named as in the model index or in a package
+    (``mmseg::...``); raises MissingFileError if there is none."""
+    from mmengine.config import Config
+
+    from ..engine import load_config
+    with quiet_imports():  # of the modules that the config names
+        return Config.fromstring(f'_base_ = {name!r}', '.py') if '::' in name else load_config(name)
+
+
 def measure_model(config: str, shape: tuple[int, int]) -> dict:
     """The figures of a model, see :func:`.model_stats.measure`; called first in a process."""
-    load_package('cli.model_stats')  # its memory is not the model's
+    cfg = read_config(config)
+    # its memory is not the model's
+    load_package('cli.model_stats', mask_heads='mmdet.' in str(cfg))
     import torch
 
     from .model_stats import measure
     torch.set_num_threads(1)
-    return measure(config, shape)
+    return dict(config=config, **measure(cfg, shape))
 
 
 def format_rows(rows: Sequence[dict]) -> str:

@@ -1,5 +1,8 @@
 """What ``instbox info CONFIG`` measures."""
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -76,12 +79,35 @@ def test_figures_are_those_of_the_models(succeed, configs, tmp_path, capfd):
 
 
 def test_a_model_without_a_box_head(configs):
-    row = model_stats.measure(str(configs[2]), (64, 96))
+    row = model_stats.measure(models.read_config(str(configs[2])), (64, 96))
     model = MODELS.build(Config.fromfile(configs[2]).model)
     counts = convolutions(model, torch.randn(1, 3, 64, 96))
     assert row['box_head'] is None
     assert counts['all'] < row['flops'] < 1.05 * counts['all']
     assert models.format_rows([row]).splitlines()[3].count(' - ') == 2
+
+
+def test_only_configs_that_name_mmdet_wait_for_it(monkeypatch, tiny_config):
+    asked = []
+    monkeypatch.setattr(models, 'load_package', lambda *_, mask_heads: asked.append(mask_heads))
+    monkeypatch.setattr(model_stats, 'measure', lambda *_: {})
+    monkeypatch.setattr(torch, 'set_num_threads', lambda _: None)
+    for config in (tiny_config, 'mmseg::maskformer/maskformer_r50-d32_8xb2-160k_ade20k-512x512.py'):
+        assert models.measure_model(str(config), (64, 64)) == dict(config=str(config))
+    assert asked == [False, True]
+
+
+def test_nothing_needless_is_imported(repo, tiny_config):
+    code = f"""
+import sys
+from mmseg_instbox.cli.models import measure_model
+measure_model({str(tiny_config)!r}, (64, 64))
+needless = {{'mmdet.models', 'matplotlib', 'pandas'}} & set(sys.modules)
+assert not needless, needless
+"""
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True,
+                          env=dict(os.environ, PYTHONPATH=str(repo)))
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize('name, message', [
@@ -94,11 +120,12 @@ def test_mistakes_are_answered_with_one_sentence(monkeypatch, tmp_path, name, me
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'empty.py').write_text('')
     with pytest.raises((ValueError, OSError), match=message):
-        model_stats.build_model(name)
+        model_stats.build_model(models.read_config(name))
 
 
 def test_a_config_of_mmseg_is_found_by_its_name():
-    model = model_stats.build_model('mmseg::stdc/stdc1_4xb12-80k_cityscapes-512x1024.py')
+    model = model_stats.build_model(
+        models.read_config('mmseg::stdc/stdc1_4xb12-80k_cityscapes-512x1024.py'))
     assert not model.training and not model.with_auxiliary_head
     with torch.no_grad():
         assert model(torch.randn(1, 3, 64, 64)).shape == (1, 19, 8, 8)

@@ -1,5 +1,4 @@
 """Draws the instances of a video into a video."""
-import logging
 from collections.abc import Callable, Iterable, Sequence
 from itertools import starmap
 from pathlib import Path
@@ -8,13 +7,12 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from mmengine.logging import print_log
-from mmseg.structures import SegDataSample
 from rich.progress import track
 
 from ..errors import InvalidInputError
 from ..utils import DEFAULT_SCORE_THR, replacing
 from ..utils.decoding import VideoFrames
+from ..utils.inputs import LOGGER
 from ..utils.run_lengths import mask_crops
 from ..visualization.drawing import DrawnObjects, draw_objects, instance_colors
 from .track_colors import TrackColors
@@ -29,11 +27,12 @@ def annotate_video(inferencer: Any,
                    keep_colors: bool = True,
                    batch_size: int = 1,
                    alpha: float = 0.45,
-                   receive: Callable[[SegDataSample], None] | None = None) -> Path | None:
+                   receive: Callable[[Any], None] | None = None) -> Path | None:
     """Draws the instances of each frame; only one batch of frames is in memory.
 
     Args:
-        inferencer: An ``InstBoxInferencer``; its ``show_progress`` shows a progress bar.
+        inferencer: An ``InstBoxInferencer`` or ``ExportedModel``; its ``show_progress`` shows a
+            progress bar.
         video: A video that OpenCV reads.
         out_file: The video to write, of the same size and frame rate, without sound; its ending is
             .mp4, .m4v, .mov, .mkv or .avi. It is written whole or not at all. With None nothing is
@@ -60,7 +59,7 @@ def annotate_video(inferencer: Any,
     colors = TrackColors() if keep_colors else None
     names = inferencer.dataset_meta['thing_classes']
 
-    def draw(frame: np.ndarray, sample: SegDataSample) -> np.ndarray:
+    def draw(frame: np.ndarray, sample: Any) -> np.ndarray:
         objects = frame_objects(sample, names, score_thr, colors)
         if receive is not None:
             receive(sample)
@@ -76,12 +75,12 @@ def annotate_video(inferencer: Any,
         with replacing(out_file, out_file.suffix) as temporary:
             number = write_frames(shown, str(temporary), frames.fps)
     if frames.total is not None and number < frames.total:
-        print_log(f'{video}: {number} of the {frames.total} frames that its header announces could '
-                  'be read.', 'current', logging.WARNING)
+        LOGGER.warning('%s: %d of the %d frames that its header announces could be read.', video,
+                       number, frames.total)
     return out_file
 
 
-def frame_objects(sample: SegDataSample, names: Sequence[str], score_thr: float,
+def frame_objects(sample: Any, names: Sequence[str], score_thr: float,
                   colors: TrackColors | None) -> DrawnObjects:
     """Returns what is drawn of a frame, from ``score_thr`` on, and gives its instances
     ``track_ids``; ``colors`` chooses the colours, and None orders them by score."""

@@ -13,8 +13,8 @@ from .options import CommandWithConfig, formats, options
 from .startup import load_package
 
 if TYPE_CHECKING:
-    from ..apis import InstBoxInferencer
     from ..apis.jobs.prediction_job import PredictionJob
+    from ..deploy.predictor import Predictor
 
 
 @click.command(cls=CommandWithConfig)
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 @options('cfg_options', 'allow_pickle')
 def predict(inputs: tuple[str, ...], out: str, overwrite: bool, batch_size: int, engine: str,
             workers: int | None, formats: tuple[str, ...], score_thr: float, no_drawings: bool,
-            keep_colors: bool, **model: Any) -> None:
+            draw_size: int, keep_colors: bool, **model: Any) -> None:
     """Find the instances in images and videos.
 
     INPUTS are files, folders, patterns, http(s) addresses, or addresses of an object store
@@ -86,19 +86,20 @@ def predict(inputs: tuple[str, ...], out: str, overwrite: bool, batch_size: int,
                                '--no-drawings.')
     if str(model['model']).endswith('.py') and model['weights'] is None:
         raise click.UsageError(f'{model["model"]} is a config: give its --weights, too.')
-    load_package('apis.formats', 'apis.inst_box_inferencer', mask_heads=False)
     from ..apis.jobs.listing import list_inputs
     from ..apis.jobs.prediction_job import PredictionJob
     from ..apis.jobs.storage import Storage
-    from ..apis.jobs.worker import open_inferencer
+    from ..apis.jobs.worker import open_predictor, runs_alone
     images, videos = list_inputs(inputs)
     if videos and (not local or '://' in out):
         raise click.UsageError(f'{videos[0].image}: videos need the local engine and a directory '
                                'on this machine; leave them out.')
+    if not runs_alone(**model):
+        load_package('apis.inst_box_inferencer', mask_heads=False)
     storage = Storage(out)
     # with Ray, this process, which may have no GPU, only needs the categories and the settings
     here = {} if local else dict(device='cpu', precision='fp32')
-    inferencer, settings = open_inferencer(**model | here)
+    predictor, settings = open_predictor(**model | here)
     settings['precision'] = model['precision']
     job = PredictionJob(storage, settings, images, videos, overwrite,
                         **(dict(shard_size=batch_size) if local else {}))
@@ -106,25 +107,25 @@ def predict(inputs: tuple[str, ...], out: str, overwrite: bool, batch_size: int,
     drawings = None
     try:
         if local:
-            drawings = _predict_here(job, inferencer, worker, score_thr, not no_drawings,
-                                     keep_colors)
+            drawings = _predict_here(job, predictor, worker, score_thr, draw_size,
+                                     not no_drawings, keep_colors)
         else:
             _predict_on_ray(job, workers, worker)
         with _bar('Writing', job.num_done) as progress:
-            written = job.compile(formats, inferencer.dataset_meta, score_thr, progress)
+            written = job.compile(formats, predictor.dataset_meta, score_thr, progress)
     except KeyboardInterrupt:
         raise Interrupted(f'{job.num_done} of {len(images)} images are done; the same command '
                           'resumes from there.') from None
     _report(job, [*filter(None, [drawings]), job.shards, *written])
 
 
-def _predict_here(job: 'PredictionJob', inferencer: 'InstBoxInferencer', worker: dict[str, Any],
-                  score_thr: float, draw: bool, keep_colors: bool) -> str | None:
+def _predict_here(job: 'PredictionJob', predictor: 'Predictor', worker: dict[str, Any],
+                  score_thr: float, draw_size: int, draw: bool, keep_colors: bool) -> str | None:
     """Predicts and draws in this process; returns the folder of the drawings, if there are any."""
     from ..apis.jobs.drawings import Drawings
     from ..apis.jobs.worker import ShardWorker, WorkerSettings
-    drawings = Drawings(job, inferencer, score_thr) if draw or job.videos else None
-    predict_shard = ShardWorker(WorkerSettings(**worker), inferencer,
+    drawings = Drawings(job, predictor, score_thr, draw_size) if draw or job.videos else None
+    predict_shard = ShardWorker(WorkerSettings(**worker), predictor,
                                 drawings.draw if draw else None)
     with _bar('Predicting', len(job.images), job.num_done) as progress:
         job.predict(partial(map, predict_shard), 1, progress)

@@ -22,7 +22,8 @@ class ExportedModel(Predictor, DensePredictor):
     """Runs an exported model without importing OpenMMLab.
 
     :class:`~mmseg_instbox.apis.InstBoxInferencer` runs the same files and also draws, but needs
-    MMSegmentation. Predictions are a :class:`.PlainSample` each.
+    MMSegmentation; :func:`~mmseg_instbox.visualization.draw_prediction` draws without it.
+    Predictions are a :class:`.PlainSample` each.
 
     Args:
         model: A file that ``instbox export`` wrote, ``.onnx`` or ``.xml``.

@@ -29,10 +29,12 @@ class Predictor(ABC):
         dataset_meta: ``classes``, ``thing_classes`` and ``palette``.
         thing_ids: Indices of the categories that have instances.
         failures: Name and reason of each input of the last call that was skipped.
+        show_progress: Whether :func:`~mmseg_instbox.apis.annotate_video` shows a progress bar.
     """
     dataset_meta: dict[str, Any]
     thing_ids: Sequence[int]
     failures: list[tuple[str, str]]
+    show_progress: bool = True
 
     def stream(self, inputs: Any, batch_size: int = 1, keep_boxes: bool = False,
                on_error: str = 'raise') -> Iterator[Any]:

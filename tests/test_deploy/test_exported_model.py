@@ -8,7 +8,7 @@ import torch
 from mmseg.apis import inference_model
 
 from mmseg_instbox.apis import FORMATS, InstBoxInferencer, load_model, write_results
-from mmseg_instbox.apis.jobs.worker import fingerprints
+from mmseg_instbox.apis.jobs.worker import open_predictor
 from mmseg_instbox.deploy import ExportedModel
 from mmseg_instbox.deploy.export_settings import normalise, resize_image
 from mmseg_instbox.deploy.exporting import settings_of
@@ -129,8 +129,20 @@ def test_other_numbers_weights_and_devices_are_refused(onnx_file, xml_file):
 
 
 def test_models_are_told_apart(onnx_file, xml_file):
-    marks = [fingerprints(model, model.cfg) for model in map(load_model, (onnx_file, xml_file))]
-    assert marks[0]['weights'] != marks[1]['weights']
+    marks = [open_predictor(model=file)[1] for file in (onnx_file, xml_file)]
+    assert marks[0]['weights'] != marks[1]['weights'] and marks[0]['config'] == marks[1]['config']
+
+
+def test_jobs_run_it_without_mmseg_unless_options_need_that(onnx_file):
+    predictor, settings = open_predictor(model=str(onnx_file), weights=None, device='cpu', tile=64,
+                                         precision='fp32', cfg_options=None, allow_pickle=False)
+    assert isinstance(predictor, ExportedModel) and settings['tile'] == 64
+    options = {'model.grouper.min_gain': 0.4}
+    predictor, changed = open_predictor(model=str(onnx_file), cfg_options=options, tile=64)
+    assert predictor.model.grouper.min_gain == 0.4 and changed['config'] != settings['config']
+    for refused in (dict(precision='bf16'), dict(weights='some.pth')):
+        with pytest.raises(InvalidInputError, match='leave'):
+            open_predictor(model=str(onnx_file), **refused)
 
 
 def test_what_is_missing_is_named(onnx_file, monkeypatch, tmp_path):

@@ -5,9 +5,10 @@ import subprocess
 import sys
 import time
 
+import cv2
 import pytest
 
-from mmseg_instbox.apis import InstBoxInferencer
+from mmseg_instbox.apis import InstBoxInferencer, write_results
 
 WITHOUT = """
 import sys
@@ -24,6 +25,14 @@ import json
 from mmseg_instbox.deploy import ExportedModel
 model = ExportedModel(sys.argv[1])
 print(json.dumps(model(sys.argv[2], score_thr=0)['predictions'][0]))
+"""
+COMMAND = """
+from mmseg_instbox.cli.main import cli
+cli(sys.argv[1:], standalone_mode=False)
+"""
+LIGHT = """
+needless = {'pandas', 'matplotlib', 'scipy', 'rich'} & set(sys.modules)
+assert not needless, needless
 """
 
 
@@ -47,6 +56,37 @@ def test_a_prediction_without_openmmlab_is_that_with_it(repo, file, photos):
     assert found.keys() == expected.keys() and len(found['labels']) > 0
     assert found['label_names'] == expected['label_names'] and found['masks'] == expected['masks']
     assert found['scores'] == pytest.approx(expected['scores'], abs=1e-5)
+
+
+def test_the_command_predicts_and_draws_without_openmmlab(repo, file, photos, tmp_path):
+    run(repo, WITHOUT + COMMAND + LIGHT, 'predict', *photos[:2], '--model', file, '--score-thr', 0,
+        '--out', tmp_path / 'out', '--format', 'coco,png,yolo')
+    inferencer = InstBoxInferencer(file, show_progress=False)
+    expected = write_results(inferencer.stream(photos[:2]), 'coco', tmp_path / 'coco',
+                             inferencer.dataset_meta)
+    found, expected = (json.loads(each.read_text())['annotations'] for each in (
+        tmp_path / 'out' / 'coco' / 'annotations.json', expected))
+    assert len(found) > 0
+    assert [each['segmentation'] for each in found] == [each['segmentation'] for each in expected]
+    inferencer(photos[:2], out_dir=tmp_path, score_thr=0)
+    for photo in photos[:2]:
+        mine, its = (cv2.imread(str(folder / 'vis' / f'{photo.stem}.jpg')).astype(int)
+                     for folder in (tmp_path / 'out', tmp_path))
+        assert mine.shape == its.shape and abs(mine - its).mean() < 0.1  # a score's last digit
+
+
+def test_the_command_annotates_videos_without_openmmlab(repo, onnx_file, photos, tmp_path):
+    film = str(tmp_path / 'film.avi')
+    writer = cv2.VideoWriter(film, cv2.VideoWriter_fourcc(*'MJPG'), 5, (64, 64))
+    for _ in range(2):
+        writer.write(cv2.imread(str(photos[0])))
+    writer.release()
+    run(repo, WITHOUT + COMMAND, 'predict', film, '--model', onnx_file, '--score-thr', 0, '--out',
+        tmp_path / 'out')
+    content = json.loads((tmp_path / 'out' / 'coco' / 'annotations.json').read_text())
+    assert [each['frame_id'] for each in content['images']] == [0, 1]
+    assert any('track_id' in each for each in content['annotations'])
+    assert (tmp_path / 'out' / 'vis' / 'film_video.mp4').is_file()
 
 
 def test_the_first_result_comes_soon(repo, onnx_file, photos):

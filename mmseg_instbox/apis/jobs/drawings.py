@@ -2,13 +2,15 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from mmseg.structures import SegDataSample
 
+from ... import apis
+from ...deploy.predictor import Predictor
 from ...utils.foreign_errors import describe
-from ..inst_box_inferencer import InstBoxInferencer
-from ..video import annotate_video
+from ...visualization.predictions import draw_prediction
+from ...visualization.utils import write_image
 from .listing import JobInput, open_input
 from .prediction_job import PredictionJob
 from .records import from_record, to_record
@@ -19,22 +21,25 @@ class Drawings:
 
     Args:
         job: The job; its directory is on this machine.
-        inferencer: Draws images, and predicts the frames of videos.
+        predictor: Predicts the frames of videos, and has the names of the categories.
         score_thr: Instances of a lower score are not drawn.
+        draw_size: Largest side of a drawing in pixels.
     """
 
-    def __init__(self, job: PredictionJob, inferencer: InstBoxInferencer, score_thr: float) -> None:
-        self.job, self.inferencer, self.score_thr = job, inferencer, score_thr
+    def __init__(self, job: PredictionJob, predictor: Predictor, score_thr: float,
+                 draw_size: int) -> None:
+        self.job, self.predictor, self.score_thr = job, predictor, score_thr
+        self.names = predictor.dataset_meta['thing_classes']
         self.folder = Path(job.storage.root, 'vis')
-        self._look = [score_thr, inferencer.draw_size]
+        self._look = [score_thr, draw_size]
         if not job.num_done:
             job.remember('drawn_with', self._look)
 
-    def draw(self, image: np.ndarray, sample: SegDataSample) -> None:
-        """Draws a prediction named by its address on its image ``(H, W, 3)`` uint8 BGR."""
-        named = sample.new()
-        named.set_metainfo(dict(name=self.job.names[sample.img_path]))
-        self.inferencer.visualize([image], [named], vis_dir=self.folder, score_thr=self.score_thr)
+    def draw(self, image: np.ndarray, sample: Any) -> None:
+        """Draws a prediction on its image ``(H, W, 3)`` uint8 BGR, into the file for its
+        ``img_path``."""
+        drawn = draw_prediction(image[..., ::-1], sample.pred_instances, self.names, *self._look)
+        write_image(drawn, str(self.folder / f'{self.job.names[sample.img_path]}.jpg'))
 
     def draw_missing(self) -> None:
         """Draws all images again after another score or size, else those without a drawing."""
@@ -62,10 +67,10 @@ class Drawings:
 
     def _annotate(self, video: JobInput, file: Path | None, keep_colors: bool,
                   batch_size: int) -> None:
-        rows, things = [], self.inferencer.dataset_meta['thing_classes']
-        annotate_video(self.inferencer, video.image, file, self.score_thr, keep_colors, batch_size,
-                       receive=lambda sample: rows.append(
-                           to_record(video, sample, things, len(rows))))
+        rows = []
+        apis.annotate_video(self.predictor, video.image, file, self.score_thr, keep_colors,
+                            batch_size, receive=lambda sample: rows.append(
+                                to_record(video, sample, self.names, len(rows))))
         self.job.finish(video, rows)
 
     def _file(self, each: JobInput, ending: str) -> Path:

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.json
 import pyarrow.parquet as pq
 import torch
-from mmengine.structures import InstanceData, PixelData
-from mmseg.structures import SegDataSample
 
+from ...core.instances import Instances
+from ...deploy.plain_sample import PlainSample
 from ...deploy.predictor import prediction_dict
 from ...utils.run_lengths import decode_mask, encode_mask
 from .listing import JobInput
@@ -29,7 +29,7 @@ _JSON_SCHEMA = _SCHEMA.set(  # a list of a fixed size cannot be read from JSON
     _SCHEMA.get_field_index('boxes'), pa.field('boxes', pa.list_(pa.list_(pa.float32()))))
 
 
-def to_record(image: JobInput, sample: SegDataSample, thing_classes: Sequence[str],
+def to_record(image: JobInput, sample: Any, thing_classes: Sequence[str],
               frame: int | None = None) -> dict[str, Any]:
     """Turns the prediction on an image, or on a frame of a video, from 0 on, into a row.
 
@@ -55,26 +55,27 @@ def to_record(image: JobInput, sample: SegDataSample, thing_classes: Sequence[st
 
 
 def from_record(row: dict[str, Any], category_map: bool = True,
-                **metainfo: Any) -> SegDataSample:
+                **metainfo: Any) -> PlainSample:
     """Turns a row of :func:`to_record` back into a prediction, whose masks stay run lengths.
 
     ``pred_sem_seg`` is restored if ``category_map``; ``metainfo`` is added to ``img_path`` and
     ``ori_shape``.
     """
     shape = (row['height'], row['width'])
-    sample = SegDataSample(metainfo=dict(img_path=row['image'], ori_shape=shape) | metainfo)
-    sample.pred_instances = InstanceData(
+    tracks = dict(track_ids=torch.tensor(row['tracks'])) if row.get('tracks') else {}
+    instances = Instances(
         masks=[dict(size=list(shape), counts=counts) for counts in row['masks']],
         labels=torch.tensor(row['labels'], dtype=torch.int64),
         scores=torch.tensor(row['scores'], dtype=torch.float32),
-        bboxes=torch.tensor(row['boxes'], dtype=torch.float32).reshape(-1, 4))
-    if row.get('tracks'):
-        sample.pred_instances.track_ids = torch.tensor(row['tracks'])
+        bboxes=torch.tensor(row['boxes'], dtype=torch.float32).reshape(-1, 4),
+        **tracks)
+    sample = PlainSample(dict(img_path=row['image'], ori_shape=shape, pred_instances=instances),
+                         **metainfo)
     if category_map:
         values = np.zeros(shape, np.int64)
         for label, counts in zip(row['map_labels'], row['map_masks'], strict=True):
             values[decode_mask(dict(size=list(shape), counts=counts))] = label
-        sample.pred_sem_seg = PixelData(data=torch.from_numpy(values)[None])
+        sample['pred_sem_seg'] = PlainSample(data=torch.from_numpy(values)[None])
     return sample
 
 

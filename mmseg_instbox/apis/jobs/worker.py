@@ -4,18 +4,18 @@ import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
-from mmengine.config import Config
-from mmseg.structures import SegDataSample
-from torch import nn
 
+from ... import apis
+from ...deploy.exported_model import ExportedModel
+from ...deploy.predictor import Predictor
+from ...deploy.sessions import is_exported
 from ...errors import InvalidInputError
 from ...utils.foreign_errors import describe
 from ...utils.inputs import InputImage
-from ..inst_box_inferencer import InstBoxInferencer
 from .listing import JobInput, open_input
 from .records import to_record, write_shard
 from .storage import Storage
@@ -32,7 +32,7 @@ class Shard(NamedTuple):
 @dataclass(frozen=True)
 class WorkerSettings:
     """What a worker needs to know; can be pickled: arguments of ``InstBoxInferencer``; what its
-    predictions depend on, of :func:`open_inferencer`; path or address of the results."""
+    predictions depend on, of :func:`open_predictor`; path or address of the results."""
     model: dict[str, Any]
     expected: dict[str, Any]
     out: str
@@ -44,27 +44,27 @@ class ShardWorker:
 
     Args:
         settings: See :class:`WorkerSettings`.
-        inferencer: The inferencer if it is open already; else it is opened here and checked.
+        predictor: The predictor if it is open already; else it is opened here and checked.
         draw: Called with each image ``(H, W, 3)`` uint8 BGR and its prediction, named by address.
 
     Raises:
         ValueError: The model here differs from that of the process that started the job.
     """
 
-    def __init__(self, settings: WorkerSettings, inferencer: InstBoxInferencer | None = None,
-                 draw: Callable[[np.ndarray, SegDataSample], None] | None = None) -> None:
-        if inferencer is None:
-            inferencer, found = open_inferencer(**settings.model)
+    def __init__(self, settings: WorkerSettings, predictor: Predictor | None = None,
+                 draw: Callable[[np.ndarray, Any], None] | None = None) -> None:
+        if predictor is None:
+            predictor, found = open_predictor(**settings.model)
             other = [key for key, value in settings.expected.items() if found.get(key) != value]
             if other:
                 raise InvalidInputError(
                     f'This machine has another {" and ".join(other)} of the model than the one '
                     f'that started the job: {settings.model} must be the same files everywhere.')
-        self.inferencer = inferencer
+        self.predictor = predictor
         self.settings = settings
         self.storage = Storage(settings.out)
         self._draw = draw
-        meta = inferencer.dataset_meta
+        meta = predictor.dataset_meta
         self._meta = dict(classes=list(meta['classes']), thing_classes=list(meta['thing_classes']),
                           settings=settings.expected)
 
@@ -83,8 +83,8 @@ class ShardWorker:
         """Appends rows and returns failures."""
         failed: Failures = []
         inputs = read_ahead(map(open_input, images.values()), self.settings.batch_size + 1)
-        for array, sample in self.inferencer.stream_with_images(inputs, self.settings.batch_size,
-                                                                on_error='skip'):
+        for array, sample in self.predictor.stream_with_images(inputs, self.settings.batch_size,
+                                                               on_error='skip'):
             try:
                 if self._draw is not None:
                     self._draw(array, sample)
@@ -93,7 +93,7 @@ class ShardWorker:
                 raise
             except Exception as error:
                 failed.append((sample.name, describe(error, sample.name)))
-        return [*failed, *self.inferencer.failures]
+        return [*failed, *self.predictor.failures]
 
 
 def read_ahead(images: Iterable[InputImage], number: int) -> Iterator[InputImage]:
@@ -115,21 +115,34 @@ def read_ahead(images: Iterable[InputImage], number: int) -> Iterator[InputImage
             raise
 
 
-def open_inferencer(**options: Any) -> tuple[InstBoxInferencer, dict[str, Any]]:
-    """Opens an inferencer, and tells what its predictions depend on, as strings and numbers."""
-    inferencer = InstBoxInferencer(**options)
-    settings = fingerprints(inferencer.model, inferencer.model.cfg)
-    return inferencer, dict(settings, precision=options.get('precision', 'fp32'),
-                            tile=options.get('tile'))
+def runs_alone(model: Any = None, weights: Any = None, cfg_options: dict | None = None,
+               precision: str = 'fp32', **_: Any) -> bool:
+    """Whether these options of ``InstBoxInferencer`` name an exported model that
+    :class:`~mmseg_instbox.deploy.ExportedModel` runs, without importing MMSegmentation."""
+    return is_exported(model) and not weights and not cfg_options and precision == 'fp32'
 
 
-def fingerprints(model: nn.Module, cfg: Config) -> dict[str, str]:
-    """Returns digests of a model's weights and of ``model`` and ``test_pipeline`` of its config."""
-    weights = hashlib.sha256()
-    for name, value in model.state_dict().items():
-        weights.update(name.encode())
-        weights.update(value.detach().cpu().contiguous().flatten().float().numpy().tobytes())
-    settings = {key: cfg.get(key) for key in ('model', 'test_pipeline')}
+def open_predictor(**options: Any) -> tuple[Predictor, dict[str, Any]]:
+    """Opens a predictor with options of ``InstBoxInferencer``, and tells what its predictions
+    depend on, as strings and numbers."""
+    tile = options.get('tile')
+    predictor = (ExportedModel(options['model'], options.get('device'), tile)
+                 if runs_alone(**options) else apis.InstBoxInferencer(**options))
+    return predictor, dict(fingerprints(predictor), precision=options.get('precision', 'fp32'),
+                           tile=tile)
+
+
+def fingerprints(predictor: Predictor) -> dict[str, str]:
+    """Returns digests of a model's weights, and of its settings: ``model`` and ``test_pipeline`` of
+    its config, or those in an exported file."""
+    if isinstance(predictor, ExportedModel):
+        weights, settings = predictor.digest, asdict(predictor.settings)
+    else:
+        model, content = predictor.model, hashlib.sha256()
+        for name, value in model.state_dict().items():
+            content.update(name.encode())
+            content.update(value.detach().cpu().contiguous().flatten().float().numpy().tobytes())
+        weights = content.hexdigest()
+        settings = {key: model.cfg.get(key) for key in ('model', 'test_pipeline')}
     text = json.dumps(settings, sort_keys=True, default=str)
-    return dict(weights=weights.hexdigest()[:16],
-                config=hashlib.sha256(text.encode()).hexdigest()[:16])
+    return dict(weights=weights[:16], config=hashlib.sha256(text.encode()).hexdigest()[:16])

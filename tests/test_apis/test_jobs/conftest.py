@@ -11,7 +11,7 @@ from mmseg.structures import SegDataSample
 from mmseg_instbox.apis.jobs.listing import list_inputs
 from mmseg_instbox.apis.jobs.prediction_job import PredictionJob
 from mmseg_instbox.apis.jobs.storage import Storage
-from mmseg_instbox.apis.jobs.worker import ShardWorker, WorkerSettings, open_inferencer
+from mmseg_instbox.apis.jobs.worker import ShardWorker, WorkerSettings, open_predictor
 from mmseg_instbox.engine import config_to_json
 
 
@@ -28,7 +28,7 @@ def saved(random_network, tmp_path_factory) -> str:
 @pytest.fixture(scope='session')
 def expected(saved) -> dict:
     """What predictions of ``saved`` depend on."""
-    return open_inferencer(model=saved, device='cpu')[1]
+    return open_predictor(model=saved, device='cpu')[1]
 
 
 @pytest.fixture

@@ -122,14 +122,14 @@ def test_changed_images_and_broken_shards_are_predicted_again(make_job, execute,
 
 def test_images_that_fail_take_no_others_with_them(make_job, worker, execute, folder, tmp_path,
                                                    monkeypatch):
-    network = worker.inferencer.model.test_step
+    network = worker.predictor.model.test_step
 
     def fail_at_another_size(inputs):
         if any(image.shape[-2:] != (64, 64) for image in inputs['inputs']):
             raise RuntimeError('out of memory')
         return network(inputs)
 
-    monkeypatch.setattr(worker.inferencer.model, 'test_step', fail_at_another_size)
+    monkeypatch.setattr(worker.predictor.model, 'test_step', fail_at_another_size)
     Image.new('RGB', (64, 80)).save(folder / '000.jpg')
     (folder / '001.jpg').write_bytes(b'no picture')
     job = make_job(shard_size=8)
@@ -228,13 +228,13 @@ def test_every_format_is_written_to_a_store(kind, make_job, execute, expected, f
 
 
 def test_what_an_interrupted_worker_did_is_kept(make_job, worker, monkeypatch, tmp_path):
-    stream = worker.inferencer.stream_with_images
+    stream = worker.predictor.stream_with_images
 
     def interrupted(*args, **kwargs):
         yield next(stream(*args, **kwargs))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(worker.inferencer, 'stream_with_images', interrupted)
+    monkeypatch.setattr(worker.predictor, 'stream_with_images', interrupted)
     job = make_job()
     with pytest.raises(KeyboardInterrupt):
         job.predict(lambda shards: map(worker, shards), 1)

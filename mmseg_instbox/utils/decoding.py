@@ -6,13 +6,17 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import Image
 
 from ..errors import InvalidInputError, MissingFileError
 from .foreign_errors import convert_errors
-from .image_header import DEEP_MODES, open_image
+from .image_header import DEEP_MODES, open_image, orientation
 from .limits import check_limit
 
+_METHODS = Image.Transpose
+_TURNS = {2: _METHODS.FLIP_LEFT_RIGHT, 3: _METHODS.ROTATE_180, 4: _METHODS.FLIP_TOP_BOTTOM,
+          5: _METHODS.TRANSPOSE, 6: _METHODS.ROTATE_270, 7: _METHODS.TRANSVERSE,
+          8: _METHODS.ROTATE_90}  # by EXIF orientation
 _GREY = (124, 117, 104)  # mmcv's background of a transparent grey image
 
 
@@ -49,14 +53,22 @@ def pil_to_bgr(image: Image.Image, name: str) -> np.ndarray:
                                 f'{image.mode}). Scale its values to 0 to 255 and give it as 8-bit '
                                 'image or uint8 array.')
     with convert_errors(f'{name}: the image is broken or truncated'):
-        if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:  # or it would copy all the same
-            image = ImageOps.exif_transpose(image)
-        if image.mode == 'LA':
-            behind = Image.new('RGB', image.size, _GREY)
-            behind.paste(image.convert('RGB'), mask=image.getchannel('A'))
-            image = behind
-        rgb = image if image.mode == 'RGB' else image.convert('RGB')
-        return cv2.cvtColor(np.asarray(rgb), cv2.COLOR_RGB2BGR)
+        return upright_bgr(image)
+
+
+def upright_bgr(image: Image.Image) -> np.ndarray:
+    """Converts as :func:`pil_to_bgr`, and leaves checks and errors to the caller.
+
+    Unlike ``ImageOps.exif_transpose``, it reads images whose other EXIF data are broken.
+    """
+    if turn := _TURNS.get(orientation(image)):
+        image = image.transpose(turn)
+    if image.mode == 'LA':
+        behind = Image.new('RGB', image.size, _GREY)
+        behind.paste(image.convert('RGB'), mask=image.getchannel('A'))
+        image = behind
+    rgb = image if image.mode == 'RGB' else image.convert('RGB')
+    return cv2.cvtColor(np.asarray(rgb), cv2.COLOR_RGB2BGR)
 
 
 def array_to_bgr(array: np.ndarray, name: str) -> np.ndarray:

@@ -4,7 +4,7 @@ import io
 import os
 import warnings
 
-from PIL import Image
+from PIL import ExifTags, Image
 
 from ..errors import InvalidInputError, TooLargeError
 from .foreign_errors import convert_errors, reason
@@ -50,6 +50,16 @@ def open_image(content: bytes | str | os.PathLike, name: str) -> Image.Image:
                                 f'({reason(error)}).') from error
     check_limit('pixels', image.width * image.height, f'{name}: the image')
     return image
+
+
+def orientation(image: Image.Image) -> int:
+    """The EXIF orientation of an image; 1, upright, where its EXIF data have none or are broken."""
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation, 1)
+    except OSError:  # of the pixels, which a PNG has before its EXIF data
+        raise
+    except Exception:  # pillow raises many types
+        return 1
 
 
 def check_tiff_size(content: bytes, name: str) -> None:

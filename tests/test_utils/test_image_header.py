@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mmseg_instbox.datasets.annotation_formats.images import ImageFinder
 from mmseg_instbox.datasets.transforms.loading import LoadInstImage, read_mask
 from mmseg_instbox.errors import InvalidInputError, TooLargeError
 from mmseg_instbox.utils.decoding import decode_image, pil_to_bgr
@@ -101,3 +102,26 @@ def test_a_mask_of_fractions_is_refused(tmp_path):
     Image.fromarray(np.full((4, 4), 1.5, np.float32)).save(file)
     with pytest.raises(InvalidInputError, match=r'mask\.tif: the category mask .* whole numbers'):
         read_mask(str(file), 'category mask')
+
+
+def exif(*entries):
+    """EXIF data of entries: tag, type, count and four bytes."""
+    rows = b''.join(struct.pack('<HHI4s', *each) for each in entries)
+    return (b'Exif\0\0II*\0' + struct.pack('<IH', 8, len(entries)) + rows + bytes(4))
+
+
+TURNED = (0x112, 3, 1, b'\x06\0\0\0')
+
+
+@pytest.mark.parametrize(('kind', 'data', 'shape'), [
+    ('PNG', b'no EXIF data', (20, 30, 3)),
+    ('WEBP', b'no EXIF data', (20, 30, 3)),
+    ('JPEG', exif(TURNED, (0x100, 2, 4, b'640\0')), (30, 20, 3)),  # a width that is text
+    ('JPEG', exif(TURNED, (0x13b, 11, 1, b'\0\0\x80?')), (30, 20, 3))])  # an artist, a number
+def test_an_image_with_broken_exif_data_is_read_everywhere(kind, data, shape, tmp_path):
+    """Cameras and programs write such data; Pillow fails at it when it reads or turns the image."""
+    file = tmp_path / 'photo.img'
+    Image.new('RGB', (30, 20), 'red').save(file, kind, exif=data)
+    assert decode_image(file.read_bytes(), 'photo').shape == shape
+    assert LoadInstImage()(dict(img_path=str(file)))['img'].shape == shape
+    assert ImageFinder(tmp_path).info(file.name)[:2] == shape[1::-1]

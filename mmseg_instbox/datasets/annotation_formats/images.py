@@ -8,12 +8,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote
 
-from PIL import ExifTags
-
 from ...errors import InstBoxError
 from ...utils.file_names import check_inside
 from ...utils.foreign_errors import convert_errors, reason
-from ...utils.image_header import IMAGE_SUFFIXES, open_image
+from ...utils.image_header import IMAGE_SUFFIXES, open_image, orientation
 from ...utils.limits import limit
 from .annotated_images import Annotations, id_key, list_files, number
 
@@ -74,8 +72,9 @@ class ImageFinder:
         cannot be read."""
         with convert_errors(f'{file}: the image is broken'), open_image(
                 self.root / file, file) as image:
-            orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-            return *(image.size[::-1] if orientation in TURNED else image.size), orientation
+            turn = orientation(image)
+            width, height = image.size[::-1] if turn in TURNED else image.size
+            return width, height, turn
 
     def find_broken(self, files: list[str]) -> dict[str, str]:
         """Decode images, at a fraction of their size where the format can, and give the reason for
@@ -173,20 +172,20 @@ def _find_image(row: dict, near: str, source: str, part: Annotations, finder: Im
             return {}
         return image
     try:
-        width, height, orientation = finder.info(file)
+        width, height, turn = finder.info(file)
     except (InstBoxError, OSError) as error:
         part.report('unreadable image', file, f'{reason(error)}; left out.')
         return {}
     given = (image['width'], image['height']) if known else None
     image |= dict(file_name=file, width=width, height=height)
-    if given == (height, width) != (width, height) and orientation in TURNED:
-        image['turn'] = orientation
+    if given == (height, width) != (width, height) and turn in TURNED:
+        image['turn'] = turn
         part.report('orientation', source, f'{file} is turned by its EXIF orientation, its objects '
                     'are not; they are turned, too.', file)
     elif given not in (None, (width, height)):
         part.report('image size', source, f'{file} is {width} x {height} pixels, not {given[0]} x '
                     f'{given[1]}; its objects stay where they are.', file)
-    elif given and (orientation in (2, 3, 4) or orientation in TURNED and width == height):
-        part.report('orientation', source, f'{file} has the EXIF orientation {orientation}; its '
+    elif given and (turn in (2, 3, 4) or turn in TURNED and width == height):
+        part.report('orientation', source, f'{file} has the EXIF orientation {turn}; its '
                     'objects are taken to be drawn on the turned image.', file)
     return image

@@ -7,6 +7,7 @@ from mmseg.datasets.transforms import LoadAnnotations
 from mmseg.registry import TRANSFORMS
 
 from mmseg_instbox.errors import InvalidInputError, MissingFileError
+from mmseg_instbox.utils.decoding import upright_bgr
 from mmseg_instbox.utils.foreign_errors import convert_errors
 from mmseg_instbox.utils.image_header import DEEP_MODES, check_tiff_size, open_image
 
@@ -97,14 +98,17 @@ class LoadInstImage(LoadImageFromFile):
         return results
 
     def _decode(self, content: bytes, path: str) -> np.ndarray:
+        image = None
         if self.imdecode_backend == 'tifffile':
             check_tiff_size(content, path)
-        elif open_image(content, path).mode in DEEP_MODES:
+        elif (image := open_image(content, path)).mode in DEEP_MODES:
             raise InvalidInputError(f'{path}: a grey image of more than 8 bits a pixel, which '
                                     'pillow would cut off at 255. Scale its values to 0 to 255, or '
                                     "use imdecode_backend='tifffile'.")
         with convert_errors(f'{path}: the image is broken or truncated; replace it, or leave it '
                             "out with on_error='skip' of the data set"):
+            if image is not None and self.color_type == 'color':
+                return upright_bgr(image)
             return mmcv.imfrombytes(content, flag=self.color_type, backend=self.imdecode_backend)
 
 

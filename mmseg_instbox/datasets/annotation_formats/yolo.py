@@ -117,7 +117,7 @@ def _read_labels(root: Path, label: str, image: str, number: int, part: Annotati
                  names: dict[int, str], finder: ImageFinder) -> None:
     """Add the objects of the label file of an image."""
     try:
-        width, height, _ = finder.info(image)
+        width, height, *_ = finder.info(image)
     except (InstBoxError, OSError):  # reported when the images are checked
         return
     for position, line in enumerate(read_text(root / label).splitlines(), 1):

@@ -1,6 +1,7 @@
 """Each kind of problem once: what is wrong goes or is repaired, and the rest stays."""
 import numpy as np
 import pytest
+from PIL import Image
 from pycocotools import mask as mask_tools
 
 from mmseg_instbox.datasets import read_annotations
@@ -251,3 +252,13 @@ def test_values_of_other_types_are_taken_for_what_they_mean_or_left_out(read, ch
         each = found.coco['annotations'][1]
         assert found.problems == [] and each['iscrowd'] == int('iscrowd' in change)
         assert isinstance(each['image_id'], int)
+
+
+def test_deep_grey_images_are_left_out_of_a_training_alone(tmp_path, write_json):
+    """Their loader refuses them."""
+    Image.fromarray(np.full((40, 60), 3000, np.uint16)).save(tmp_path / 'a.png')
+    write_json('coco.json', table(dict(segmentation=SQUARE)))
+    found = read_annotations(tmp_path)['all']
+    assert kinds(found)[0] == 'unreadable image' and 'more than 8 bits' in str(found.problems[0])
+    assert found.coco['images'] == []
+    assert len(read_annotations(tmp_path, need_images=False)['all'].coco['annotations']) == 1

@@ -58,7 +58,11 @@ def read_polygons(segmentation: list, where: str) -> list[list[float]]:
         ValueError: If a polygon has other things than finite numbers in pairs, a coordinate is far
             outside, or the outlines are absurdly long.
     """
-    nested = segmentation and isinstance(segmentation[0], list | tuple)
+    first = segmentation[0] if segmentation else None
+    nested = isinstance(first, list | tuple)
+    if nested and len(first) == 2 and isinstance(first[0], int | float):
+        # points instead of polygons, as scripts write them
+        nested = not all(isinstance(each, list | tuple) and len(each) == 2 for each in segmentation)
     polygons, longest = [], 0.
     # without NumPy, which takes longer for the few points of most polygons
     for polygon in segmentation if nested else [segmentation]:

@@ -254,6 +254,13 @@ def test_values_of_other_types_are_taken_for_what_they_mean_or_left_out(read, ch
         assert isinstance(each['image_id'], int)
 
 
+def test_points_may_stand_where_polygons_do(read):
+    found = read(table(dict(segmentation=[[2, 2], [12, 2], [12, 12], [2, 12]])))
+    assert found.problems == [] and found.coco['annotations'][0]['segmentation'] == SQUARE
+    assert kinds(read(table(dict(segmentation=[[2, 2], [12, 2]])))) == [
+        'few points', 'no objects', 'nothing to train on', 'empty category']
+
+
 def test_deep_grey_images_are_left_out_of_a_training_alone(tmp_path, write_json):
     """Their loader refuses them."""
     Image.fromarray(np.full((40, 60), 3000, np.uint16)).save(tmp_path / 'a.png')

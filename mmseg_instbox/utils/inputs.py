@@ -123,7 +123,7 @@ def expand(item: Any) -> list[Source | InputImage]:
                                    f"give a pattern: '{path}/**/*.jpg'.")
     elif glob.has_magic(text) and not path.exists():
         files = leave_out_results(select_files(
-            _files(map(Path, glob.glob(text, recursive=True))), text))
+            _files(map(Path, glob.glob(str(path), recursive=True))), text))
         if not files:
             raise MissingFileError(f'{text}: no image or video matches this pattern.')
     else:

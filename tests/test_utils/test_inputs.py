@@ -131,6 +131,12 @@ def test_a_pattern_reaches_into_folders(tmp_path):
     assert len(names(f'{tmp_path}/**')) == 4
 
 
+def test_a_pattern_may_begin_with_the_home(tmp_path, monkeypatch):
+    save(tmp_path / 'x' / 'a.jpg')
+    monkeypatch.setenv('HOME', str(tmp_path))
+    assert names('~/x/*.jpg') == names('~/**/*.jpg') == ['a']
+
+
 def test_a_name_with_brackets_is_a_file_first(tmp_path):
     assert names(save(tmp_path / 'a[1].jpg')) == ['a[1]']
 

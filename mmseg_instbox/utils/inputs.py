@@ -123,7 +123,7 @@ def expand(item: Any) -> list[Source | InputImage]:
                                    f"give a pattern: '{path}/**/*.jpg'.")
     elif glob.has_magic(text) and not path.exists():
         files = leave_out_results(select_files(
-            _files(map(Path, glob.glob(str(path), recursive=True))), text))
+            _without_loops(_files(map(Path, glob.glob(str(path), recursive=True)))), text))
         if not files:
             raise MissingFileError(f'{text}: no image or video matches this pattern.')
     else:
@@ -133,6 +133,14 @@ def expand(item: Any) -> list[Source | InputImage]:
 
 def _files(paths: Iterable[Path]) -> list[Path]:
     return sorted(each for each in paths if each.is_file())
+
+
+def _without_loops(files: list[Path]) -> list[Path]:
+    """Leaves out files in folders that a link leads back from, which a pattern gives many times."""
+    loops = {folder: any(each.is_symlink() and each.parent.resolve().is_relative_to(each.resolve())
+                         for each in (folder, *folder.parents))
+             for folder in {file.parent for file in files}}
+    return [file for file in files if not loops[file.parent]]
 
 
 def is_http(text: str) -> bool:

@@ -137,6 +137,14 @@ def test_a_pattern_may_begin_with_the_home(tmp_path, monkeypatch):
     assert names('~/x/*.jpg') == names('~/**/*.jpg') == ['a']
 
 
+def test_a_pattern_follows_no_link_back(tmp_path):
+    save(tmp_path / 'x' / 'a.jpg')
+    save(tmp_path / 'y' / 'b.jpg')
+    (tmp_path / 'x' / 'up').symlink_to('..')
+    (tmp_path / 'x' / 'aside').symlink_to('../y')
+    assert names(f'{tmp_path}/**/*.jpg') == ['x/a', 'x/aside/b', 'y/b']
+
+
 def test_a_name_with_brackets_is_a_file_first(tmp_path):
     assert names(save(tmp_path / 'a[1].jpg')) == ['a[1]']
 

@@ -232,6 +232,8 @@ def test_a_video_gives_its_frames(video):
     assert [each.name for each in images] == [f'clip_{i:06d}' for i in range(5)]
     assert [each.path for each in images] == [None] * 5
     assert [each.load().mean() for each in images] == pytest.approx([0, 40, 80, 120, 160], abs=4)
+    assert len([*read_inputs(video.rename(video.with_suffix('.3GP')))]) == 5
+    video.with_suffix('.3GP').rename(video)
     assert read_inputs(video).total == 5 and read_inputs([video, picture()]).total == 6
 
 

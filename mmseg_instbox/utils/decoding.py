@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import InvalidInputError, MissingFileError
+from .file_names import readable
 from .foreign_errors import convert_errors
 from .image_header import DEEP_MODES, open_image, orientation
 from .limits import check_limit
@@ -128,6 +129,9 @@ class VideoFrames:
     def _open(self) -> cv2.VideoCapture:
         if not self.path.is_file():
             raise MissingFileError(f'{self.path}: no such video.')
+        if readable(str(self.path)) != str(self.path):  # which ends the process
+            raise InvalidInputError(f'{self.path}: OpenCV opens no video whose name is no UTF-8: '
+                                    'rename the file.')
         capture = cv2.VideoCapture(str(self.path))
         if not capture.isOpened():
             raise InvalidInputError(f'{self.path}: OpenCV cannot read this video. Convert it, for '

@@ -9,6 +9,7 @@ from ..errors import InvalidInputError
 
 MAX_PATH = 1000  # characters of a relative path
 MAX_BYTES = 180  # of a name: systems take 255, suffixes and temporary files need some
+_UNDECODED = re.compile('[\udc80-\udcff]')  # bytes of a file's name that are no UTF-8
 _UNFIT = re.compile(r'[\x00-\x1f/\\:*?"<>|]')  # in names of files, on one system or another
 
 
@@ -28,13 +29,18 @@ def check_inside(name: str, source: str) -> str:
     return name
 
 
+def readable(name: str) -> str:
+    """Reads the bytes of a file's name that are no UTF-8, which JSON cannot hold, as Latin-1."""
+    return _UNDECODED.sub(lambda byte: chr(ord(byte[0]) - 0xdc00), name)
+
+
 def file_name(name: str) -> str:
     """Turns any text into a file name, without suffix, that stays in its folder.
 
     A name of more than ``MAX_BYTES`` bytes is shortened to its beginning and a digest.
     """
-    name = _UNFIT.sub('_', name).strip().strip('.') or 'image'
-    encoded = name.encode(errors='surrogateescape')
+    name = _UNFIT.sub('_', readable(name)).strip().strip('.') or 'image'
+    encoded = name.encode()
     if len(encoded) <= MAX_BYTES:
         return name
     digest = hashlib.sha256(encoded).hexdigest()[:12]

@@ -127,6 +127,22 @@ def test_the_folders_of_the_images_are_kept(succeed, checkpoint, few, tmp_path, 
                   ) == ['a.jpg', 'b c.jpg', 'd1/1.jpg', 'd2/1.jpg', 'hütte.jpg']
 
 
+def test_names_that_are_no_utf_8(instbox, succeed, checkpoint, few, tmp_path):
+    """As archives and disks of other systems have them; Parquet and JSON hold UTF-8 alone."""
+    stem, out = os.fsdecode(b'caf\xe9'), tmp_path / 'out'
+    (few / 'a.jpg').rename(few / f'{stem}.jpg')
+    arguments = ['--model', checkpoint, '--out', out, '--format', 'coco,png,labelme,yolo,panoptic']
+    for _ in range(2):
+        assert '3 of 3 inputs are done' in succeed('predict', few, *arguments).stdout
+    assert (out / 'vis' / 'café.jpg').is_file()
+    names = [each['file_name'] for each in annotations(out)['images']]
+    assert names == ['b c.jpg', 'café.jpg', 'hütte.jpg']
+    (few / f'{stem}.mp4').touch()  # OpenCV crashes at such a name
+    done = instbox('predict', few, few / f'{stem}.mp4', *arguments)
+    assert done.exit_code == 1 and '3 of 4 inputs are done' in done.stdout
+    assert 'rename the file' in (out / 'failed.json').read_text()
+
+
 def test_unexpected_errors_take_no_other_images_with_them(instbox, checkpoint, few, tmp_path,
                                                           monkeypatch):
     prepare = InstBoxInferencer._prepare

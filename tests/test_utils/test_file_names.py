@@ -64,3 +64,8 @@ def test_names_of_files_differ():
         ('/x/d1/1.jpg', '/x'), ('/x/d2/1.jpg', '/x'), ('/x/d2/1.png', '/x'), ('/x/d1/1.jpg', ''),
         ('/y/d1/1.jpg', '/x'), ('/z/1.jpg', '/'))]
     assert names == ['d1/1', 'd2/1', 'd2/1_2', '1', 'y/d1/1', 'z/1']
+
+
+def test_bytes_that_are_no_utf_8_are_read_as_latin_1():
+    name = b'caf\xe9'.decode(errors='surrogateescape')  # as Python gives names of files
+    assert file_name(name) == 'café' and distinct_name(PurePath(f'{name}.jpg'), set()) == 'café'

@@ -67,9 +67,9 @@ class Drawings:
 
     def _annotate(self, video: JobInput, file: Path | None, keep_colors: bool,
                   batch_size: int) -> None:
-        rows = []
-        apis.annotate_video(self.predictor, video.image, file, self.score_thr, keep_colors,
-                            batch_size, receive=lambda sample: rows.append(
+        rows, path = [], video.path or video.image
+        apis.annotate_video(self.predictor, path, file, self.score_thr, keep_colors, batch_size,
+                            receive=lambda sample: rows.append(
                                 to_record(video, sample, self.names, len(rows))))
         self.job.finish(video, rows)
 

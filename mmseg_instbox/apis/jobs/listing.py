@@ -9,7 +9,7 @@ import numpy as np
 
 from ...errors import MissingFileError
 from ...utils.decoding import decode_image, fetch_image
-from ...utils.file_names import common_folder, distinct_name
+from ...utils.file_names import common_folder, distinct_name, readable
 from ...utils.inputs import (
     IMAGE_SUFFIXES,
     RESULT_FOLDERS,
@@ -24,13 +24,13 @@ from ...utils.inputs import (
 )
 from .storage import Storage, is_url
 
-
 class JobInput(NamedTuple):
     """An image or a video of a job.
 
     ``image``: its path or address, which identifies it in the results; ``size`` in bytes and
     ``time`` of its last change in nanoseconds, 0 if unknown; ``root``: the address given by the
-    user that it was found at, '' for paths and for http(s); ``path``: its path in that store.
+    user that it was found at, '' for paths and for http(s); ``path``: its path in that store, or
+    here if it is not ``image`` because it is no UTF-8.
     """
     image: str
     size: int
@@ -75,8 +75,9 @@ def list_inputs(inputs: Sequence[str]) -> tuple[list[JobInput], list[JobInput]]:
 def _with_facts(path: str) -> JobInput:
     if is_url(path) or not os.path.isfile(path):  # a missing file fails when it is loaded
         return JobInput(path, 0, 0)
-    facts = os.stat(path)
-    return JobInput(os.path.abspath(path), facts.st_size, facts.st_mtime_ns)
+    facts, path = os.stat(path), os.path.abspath(path)
+    name = readable(path)
+    return JobInput(name, facts.st_size, facts.st_mtime_ns, path='' if name == path else path)
 
 
 def _in_store(root: str) -> list[JobInput]:
@@ -118,7 +119,9 @@ def open_input(image: JobInput) -> InputImage:
 
 
 def _read_here(image: JobInput) -> np.ndarray:
-    return fetch_image(image.image) if is_http(image.image) else load_file(image.image)
+    if is_http(image.image):
+        return fetch_image(image.image)
+    return load_file(image.path or image.image)
 
 
 def _read_from_store(image: JobInput) -> np.ndarray:

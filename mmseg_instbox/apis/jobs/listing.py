@@ -1,5 +1,6 @@
 """The images and videos of a job, without opening them."""
 import os
+import re
 from collections.abc import Sequence
 from functools import lru_cache, partial
 from pathlib import Path
@@ -23,6 +24,9 @@ from ...utils.inputs import (
     select_files,
 )
 from .storage import Storage, is_url
+
+FRAME = re.compile(r'_\d{6}$')  # the end of the name of a video's frame
+
 
 class JobInput(NamedTuple):
     """An image or a video of a job.
@@ -106,7 +110,8 @@ def output_names(images: Sequence[JobInput], videos: Sequence[JobInput] = ()) ->
     root = common_folder(each.image for each in (*images, *videos) if not is_http(each.image))
     names = {}
     for inputs in (images, videos):
-        taken: set[str] = set()
+        # frames of a video, NAME_000000, may lie beside it
+        taken = {each.rpartition('_')[0] for each in names.values() if FRAME.search(each)}
         names.update((each.image, distinct_name(path_in_store(each.image), taken, root))
                      for each in inputs)
     return names

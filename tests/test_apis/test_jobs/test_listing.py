@@ -112,3 +112,10 @@ def test_names_of_results_have_the_folders_of_the_inputs(root):
     assert list(output_names(images[:1]).values()) == ['1']
     assert list(output_names(images, videos).values()) == [
         'd1/1', 'd2/1', 'd2/2', 'd2/2_2', 'd1/1']
+
+
+def test_frames_of_a_video_beside_it_have_names_of_their_own(tmp_path):
+    paths = [str(tmp_path / name) for name in ('clip.jpg', 'clip_000000.jpg', 'clip_1.jpg')]
+    videos = [JobInput(str(tmp_path / 'clip.mp4'), 1, 1), JobInput(str(tmp_path / 'b.mp4'), 1, 1)]
+    names = output_names([JobInput(path, 1, 1) for path in paths], videos)
+    assert [*names.values()] == ['clip', 'clip_000000', 'clip_1', 'clip_2', 'b']

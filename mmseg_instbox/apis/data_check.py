@@ -128,7 +128,8 @@ def _draw(images: AnnotatedImages, row: dict, objects: list[dict],
     blended = cv2.addWeighted(drawing, 0.5, colours[owners].astype(np.uint8), 0.5, 0)
     drawing = np.where(owners[..., None] > 0, blended, drawing)
     scale = min(1, MAX_SIDE / max(drawing.shape[:2]))
-    drawing = cv2.resize(drawing, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    size = [max(round(side * scale), 1) for side in drawing.shape[1::-1]]
+    drawing = cv2.resize(drawing, size, interpolation=cv2.INTER_AREA)
     texts = [(line, (4, 14 * number)) for number, line in enumerate(lines[:10], 1)]
     for each in objects:
         x, y, width, height = (round(value * scale) for value in each['bbox'])

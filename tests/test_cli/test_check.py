@@ -48,3 +48,13 @@ def test_data_without_objects_ends_with_an_exit_code(instbox, data):
     (data / 'data.json').write_text(json.dumps(content | dict(annotations=[])))
     result = instbox('check', data)
     assert result.exit_code == 1 and 'A training is not possible.' in result.output
+
+
+def test_thin_images_are_drawn(succeed, data):
+    content = json.loads((data / 'data.json').read_text())
+    for image, size in zip(content['images'], ((3000, 1), (1, 3000)), strict=True):
+        Image.new('RGB', size).save(data / image['file_name'])
+        image |= dict(width=size[0], height=size[1])
+    (data / 'data.json').write_text(json.dumps(content))
+    succeed('check', data, '--pictures', data / 'out')
+    assert len([*(data / 'out' / 'samples').iterdir()]) == 2

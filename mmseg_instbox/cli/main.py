@@ -1,4 +1,5 @@
 """The command ``instbox``: subcommands are loaded on first use and report errors in one line."""
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -118,5 +119,7 @@ def main(*words: str) -> None:
         *words: Inserted before the arguments by a script of ``tools/``, for example ``'train'``;
             bugs then keep their traceback.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):  # names may have letters that it cannot show
+        sys.stdout.reconfigure(errors='backslashreplace')
     with distributed_exit():
         cli([*words, *sys.argv[1:]], prog_name='instbox', obj=bool(words))

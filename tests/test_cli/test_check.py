@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 from PIL import Image
@@ -58,3 +61,13 @@ def test_thin_images_are_drawn(succeed, data):
     (data / 'data.json').write_text(json.dumps(content))
     succeed('check', data, '--pictures', data / 'out')
     assert len([*(data / 'out' / 'samples').iterdir()]) == 2
+
+
+def test_what_a_terminal_cannot_show_is_escaped(data, repo):
+    content = json.loads((data / 'data.json').read_text())
+    content['categories'][0]['name'] = '細胞'
+    (data / 'data.json').write_text(json.dumps(content))
+    done = subprocess.run(
+        [sys.executable, '-m', 'mmseg_instbox.cli', 'check', str(data)], capture_output=True,
+        text=True, env=dict(os.environ, PYTHONPATH=str(repo), PYTHONIOENCODING='cp1252'))
+    assert done.returncode == 0 and r'\u7d30\u80de' in done.stdout, done.stderr

@@ -122,6 +122,9 @@ def read_own_data(path: str | Path, val: str | Path | None = None,
             parts[key] = only_categories(splits[key], names)
             if unknown := sorted(set(count_objects(splits[key])) - set(names)):
                 notes.append(f'no object to train on: {", ".join(unknown)}; left out of {key}')
+    if 'test' in parts and not objects_of(parts['test']):
+        del parts['test']
+        notes.append('no object to test on: the images for testing are left out')
     if 'val' not in parts:
         if len({each['image_id'] for each in objects_of(parts['train'])}) < 2:
             raise InvalidInputError(f'{path} has one image with objects, which is not enough to '

@@ -127,3 +127,13 @@ def test_images_elsewhere(tmp_path):
     own = read_own_data(tmp_path / 'found', images=folder)
     assert all((each.root / each.coco['images'][0]['file_name']).is_file()
                for each in own.parts.values())
+
+
+def test_images_to_test_on_without_objects_are_left_out(tmp_path):
+    for name, number in (('train', 3), ('valid', 2), ('test', 2)):
+        write_images(tmp_path / name, number)
+    file = tmp_path / 'test' / '_annotations.coco.json'
+    file.write_text(json.dumps(json.loads(file.read_text()) | dict(annotations=[])))
+    own = read_own_data(tmp_path)
+    assert [*own.parts] == ['train', 'val']
+    assert own.notes[-1] == 'no object to test on: the images for testing are left out'

@@ -30,8 +30,9 @@ def load_package(*modules: str, mask_heads: bool = True) -> None:
     with quiet_imports(), nullcontext() if mask_heads else _without_mmdet_models():
         for module in modules or PACKAGES:
             import_module(f'mmseg_instbox.{module}')
-    # their warnings when a model is built concern defaults that our configs set
-    warnings.filterwarnings('ignore', category=UserWarning, module=r'mm(cv|seg|det)\.')
+    # their warnings when a model is built concern defaults that our configs set, and those of
+    # Pillow EXIF data that nothing here needs
+    warnings.filterwarnings('ignore', category=UserWarning, module=r'(mm(cv|seg|det)|PIL)\.')
     cv2.setNumThreads(0)  # OpenCV's own threads deadlock in forked data loader workers
 
 

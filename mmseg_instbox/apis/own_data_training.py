@@ -9,6 +9,7 @@ from rich.console import Console
 
 from ..engine import run_training, training_config
 from ..engine.category_transfer import start_from
+from ..engine.config_io import merge_options
 from ..engine.hooks import ProgressLineHook
 from ..engine.training import check_work_dir
 from ..errors import InvalidInputError
@@ -139,7 +140,7 @@ def prepare_training(data: str | Path, options: TrainingOptions, work_dir: Path,
     if weights is not None:
         torch.save(dict(state_dict=weights, meta={}), load_from)
     cfg = training_config_of(recipe, own, model, work_dir, load_from, options.seed)
-    cfg.merge_from_dict(options.cfg_options or {})
+    merge_options(cfg, options.cfg_options)
     file = work_dir / 'config.py'
     atomic_write((HEADER.format(file=file) + cfg.pretty_text).encode(), file)
     for text in _describe(own, recipe, known):

@@ -3,6 +3,7 @@
 Tuples, keys that are no strings, and infinite numbers become objects with one key that begins with
 ``$``, so that the config that is read equals the one written.
 """
+import inspect
 import json
 import math
 from difflib import get_close_matches
@@ -11,12 +12,18 @@ from typing import Any
 
 import numpy as np
 from mmengine.config import Config
+from mmengine.runner import Runner
 from mmengine.utils import get_object_from_string
 
 from ..errors import InvalidInputError, MissingFileError
 from ..registry import registered_name
 from ..utils.foreign_errors import convert_errors
 from .model_index import find_model
+
+# first keys that a config may have although this one does not
+RUN_KEYS = (*inspect.signature(Runner).parameters, 'custom_imports', 'find_unused_parameters',
+            'model_wrapper_cfg', 'runner_type', 'strategy', 'sync_bn', 'test_pipeline',
+            'train_pipeline', 'tta_model', 'tta_pipeline')
 
 
 def find_config(name: str) -> str:
@@ -59,14 +66,38 @@ def load_config(name: str, options: dict | None = None) -> Config:
     path = find_config(name)
     with convert_errors(f'The config {path} cannot be read'):
         cfg = Config.fromfile(path)
-    with convert_errors(f'--cfg-options do not fit the config {path}'):
-        cfg.merge_from_dict(options or {})
+    merge_options(cfg, options)
     for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         loader = cfg.get(name)
         if isinstance(loader, dict) and not loader.get('num_workers'):
             for key in ('persistent_workers', 'prefetch_factor', 'timeout'):
                 loader.pop(key, None)
     return cfg
+
+
+def merge_options(cfg: Config, options: dict | None) -> None:
+    """Merge ``--cfg-options`` into a config, changed in place.
+
+    A new first key is added, as MMEngine does, unless it is like one that the config or a run has:
+    nothing would read it.
+
+    Args:
+        cfg: The config.
+        options: As of :func:`load_config`.
+
+    Raises:
+        InvalidInputError: The options do not fit the config.
+    """
+    source = f'the config {cfg.filename}' if cfg.filename else 'the config'
+    known = {*cfg, *RUN_KEYS}
+    for option in options or ():
+        key = option.partition('.')[0]
+        near = [] if key in known else get_close_matches(key, known, n=1, cutoff=0.8)
+        if near:
+            raise InvalidInputError(f'--cfg-options do not fit {source}, which has no {key!r}. Did '
+                                    f'you mean {near[0]!r}?')
+    with convert_errors(f'--cfg-options do not fit {source}'):
+        cfg.merge_from_dict(options or {})
 
 
 def config_to_json(cfg: Config) -> str:

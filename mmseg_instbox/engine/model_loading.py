@@ -19,7 +19,7 @@ from ..utils.foreign_errors import convert_errors
 from .categories import complete_dataset_meta
 from .checkpoints import checkpoint_config, read_checkpoint
 from .config_check import EVALUATORS
-from .config_io import load_config
+from .config_io import load_config, merge_options
 from .model_index import find_model
 
 CHECKPOINT_SUFFIXES = ('.pth', '.pt', '.ckpt', '.bin')
@@ -62,7 +62,7 @@ def load_model(model: str | Path | Config,
         return ExportedSegmentor(model, device, cfg_options).eval()
     device = choose_device(device)
     cfg, checkpoint, source = read_model(model, weights, allow_pickle)
-    cfg.merge_from_dict(cfg_options or {})
+    merge_options(cfg, cfg_options)
     network = build_network(cfg)
     if checkpoint is None:
         print_log('No weights were given: the model predicts with random ones.', 'current',

@@ -15,6 +15,7 @@ from mmseg_instbox.engine import (
     list_models,
     load_config,
 )
+from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.models import InstBoxSegmentor
 
 
@@ -99,6 +100,18 @@ def test_options_override_the_config(tmp_path):
     file = tmp_path / 'plain.py'
     file.write_text('train_cfg = dict(max_iters=5)\n')
     assert load_config(str(file), {'train_cfg.max_iters': 7}).train_cfg.max_iters == 7
+
+
+@pytest.mark.parametrize(('option', 'meant'), [
+    ('train_dataloder.batch_size', 'train_dataloader'), ('modle.type', 'model'),
+    ('randomnes.seed', 'randomness'), ('test_evalutor.prefix', 'test_evaluator')])
+def test_a_misspelt_option_is_refused(tmp_path, option, meant):
+    file = tmp_path / 'plain.py'
+    file.write_text('train_dataloader = dict(batch_size=2)\nmodel = dict(type="A")\nlimit = 1\n')
+    with pytest.raises(InvalidInputError, match=f"Did you mean '{meant}'"):
+        load_config(str(file), {option: 1})
+    options = {'test_dataloader.batch_size': 1, 'train_pipeline': [], 'own': 3}
+    assert load_config(str(file), options).own == 3
 
 
 def test_settings_of_workers_go_where_there_are_none(tmp_path):

@@ -13,6 +13,7 @@ from mmengine.runner import find_latest_checkpoint
 from ..errors import BrokenCheckpointError, InvalidInputError
 from ..utils import walk
 from .checkpoints import HTTP, download, local_checkpoint, read_checkpoint
+from .model_loading import build_network, load_weights
 
 # the addresses of MMEngine's model zoos, by the scheme of their names
 ZOOS = {'open-mmlab': zoo.get_external_models, 'openmmlab': zoo.get_external_models,
@@ -28,7 +29,7 @@ def check_weights(cfg: Config, allow_pickle: bool = False) -> None:
     Raises:
         MissingFileError: There is no such file.
         InvalidInputError: The file holds pickled objects or is broken, or the run is to be resumed
-            and the file is not from a training run.
+            and the file is not from a training run, or of another model.
     """
     source = cfg.get('load_from')
     if source is None or allow_pickle:
@@ -39,6 +40,8 @@ def check_weights(cfg: Config, allow_pickle: bool = False) -> None:
         raise InvalidInputError(f'{source} holds no state of a training run to go on from: start '
                                 'from its weights with --cfg-options load_from=FILE instead of '
                                 '--resume.')
+    if cfg.get('resume') and 'model' in cfg:  # MMEngine would fail at the state of the optimizer
+        load_weights(build_network(cfg), checkpoint, str(source))
     cfg.load_from = str(file)
 
 

@@ -16,6 +16,18 @@ def test_a_run_leaves_a_checkpoint_that_carries_its_config(trained, checkpoint):
     assert 'config_json' in torch.load(checkpoint, weights_only=True)['meta']
 
 
+def test_resuming_with_other_categories_is_refused(fails, trained, tiny_config, tmp_path):
+    config = tmp_path / 'four.py'
+    config.write_text(
+        f'_base_ = {str(tiny_config)!r}\nmetainfo = dict(classes=("background", "square", "disc", '
+        '"star"))\nmodel = dict(decode_head=dict(num_classes=4))\n' + ''.join(
+            f'{name}_dataloader = dict(dataset=dict(metainfo=metainfo))\n'
+            for name in ('train', 'val', 'test')))
+    sentence = fails('train', config, '--work-dir', trained, '--resume')
+    assert 'iter_16.pth is of another architecture than the config' in sentence
+    assert 'conv_seg' in sentence
+
+
 @pytest.mark.parametrize('name, answer', [
     ('tinny.py', "no config file 'tinny.py'; near it are tiny.py."),
     ('gone/tiny.py', "no config file 'gone/tiny.py'; there is no folder 'gone' either."),

@@ -3,17 +3,21 @@ import hashlib
 import os
 import pickle
 import re
+import shutil
 import zipfile
 from collections.abc import Iterable
+from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import urlparse
+from urllib.request import Request, urlopen
 
 import torch
 from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.utils import import_modules_from_strings
 
-from ..errors import BrokenCheckpointError, InvalidInputError, MissingFileError
+from ..errors import BrokenCheckpointError, FileAccessError, InvalidInputError, MissingFileError
+from ..utils import replacing
 from ..utils.foreign_errors import reason
 from .config_check import check_config_is_data
 from .config_io import config_from_json, near_files
@@ -104,12 +108,22 @@ def download(address: str, prefix: str = '', hint: str = '') -> Path:
         file.parent.mkdir(parents=True, exist_ok=True)
         print_log(f'Downloading {address} to {file}', 'current')
         try:
-            torch.hub.download_url_to_file(address, str(file), progress=False)
-        except OSError as error:
+            _fetch(address, file)
+        except (OSError, HTTPException) as error:
             raise InvalidInputError(
                 f'{address} cannot be downloaded ({reason(error)}): check the address and the '
                 f'network, or put the file at {file}{hint}.') from error
     return file
+
+
+def _fetch(address: str, file: Path) -> None:
+    """Download a file whole or not at all; PyTorch's function keeps what came until a cut."""
+    request = Request(address, headers={'User-Agent': 'mmseg_instbox'})
+    with urlopen(request) as answer, replacing(file) as temporary:
+        with temporary.open('wb') as target:
+            shutil.copyfileobj(answer, target)
+        if temporary.stat().st_size < int(answer.headers['Content-Length'] or 0):
+            raise FileAccessError('the connection was cut')
 
 
 def checkpoint_config(checkpoint: dict, allow_pickle: bool = False,

@@ -141,6 +141,22 @@ def test_an_address_is_downloaded_once(checkpoint, server, tmp_path):
     assert len(list((tmp_path / 'cache').rglob('*.pth'))) == 1
 
 
+def test_a_download_that_is_cut_off_leaves_nothing(server, tmp_path, monkeypatch):
+    (tmp_path / 'model.pth').write_bytes(bytes(1000))
+    copyfile = SimpleHTTPRequestHandler.copyfile
+
+    def cut(handler, source, target):
+        copyfile(handler, io.BytesIO(source.read(500)), target)
+
+    monkeypatch.setattr(SimpleHTTPRequestHandler, 'copyfile', cut)
+    with pytest.raises(ValueError, match=r'cannot be downloaded \(the connection was cut'):
+        local_checkpoint(f'{server}/model.pth')
+    monkeypatch.undo()
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'cache'))
+    assert not [each for each in (tmp_path / 'cache').rglob('*') if each.is_file()]
+    assert local_checkpoint(f'{server}/model.pth').stat().st_size == 1000
+
+
 def test_code_behind_an_address_is_not_run(server, tmp_path):
     torch.save(dict(payload=Payload(tmp_path / 'made')), tmp_path / 'model.pth')
     with pytest.raises(ValueError, match='holds more than weights'):

@@ -7,6 +7,7 @@ import torch
 from mmengine.config import Config
 from mmengine.runner.checkpoint import get_external_models
 
+from mmseg_instbox.engine import checkpoints
 from mmseg_instbox.engine.start_weights import check_pretrained
 from mmseg_instbox.errors import InvalidInputError, MissingFileError
 
@@ -68,10 +69,10 @@ def test_plain_weights_pass_and_a_missing_file_is_named(tmp_path, which):
 def offline(tmp_path, monkeypatch) -> Path:
     """A computer without network; PyTorch's cache."""
 
-    def fail(address, file, progress):
+    def fail(request):
         raise urllib.error.URLError('no network')
 
-    monkeypatch.setattr(torch.hub, 'download_url_to_file', fail)
+    monkeypatch.setattr(checkpoints, 'urlopen', fail)
     monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path / 'hub'))
     return tmp_path / 'hub' / 'checkpoints'
 

@@ -5,10 +5,13 @@ from pathlib import Path
 from time import monotonic
 
 import click
+from click.core import ParameterSource
 
 from .main import Interrupted
 from .options import CommandWithConfig, options
 from .startup import announce_device, load_package
+
+DATA_OPTIONS = ('minutes', 'epochs', 'val', 'images', 'base', 'seed')
 
 
 @click.command(cls=CommandWithConfig)
@@ -65,21 +68,31 @@ def _train_on_data(data: str, started: float, launcher: str, amp: bool,
                                'that `instbox train DATA` writes to its work directory.')
     settings['work_dir'] = str(choose_work_dir(data, TrainingOptions(**settings)))
     announce_device()
+    if settings['resume'] and (given := _given_options()):
+        click.echo(f'--resume goes on with the settings of the first start: {given} is not read; '
+                   '--cfg-options changes settings.', err=True)
     with _resumable(data, settings['work_dir'], settings['work_dir']):
         train_on_data(data, TrainingOptions(**settings), started)
 
 
-def _train_with_config(config: str, started: float, work_dir: str | None, minutes: float,
-                       epochs: int | None, val: str | None, images: str | None, base: str | None,
-                       seed: int, **settings: object) -> None:
-    if epochs or val or images or base:
-        raise click.UsageError('--epochs, --val, --images and --base are for data, and this is a '
-                               'config: change it, or use --cfg-options.')
+def _train_with_config(config: str, started: float, work_dir: str | None,
+                       **settings: object) -> None:
+    if given := _given_options():
+        raise click.UsageError(f'{given} is for data, and this is a config: change it, or use '
+                               '--cfg-options.')
     from ..engine import run_training, training_config
+    settings = {key: value for key, value in settings.items() if key not in DATA_OPTIONS}
     cfg = training_config(config, work_dir=work_dir, **settings)
     announce_device()
     with _resumable(config, work_dir, cfg.work_dir):
         run_training(cfg)
+
+
+def _given_options() -> str:
+    """The first option on the command line that says how to train on data; '' without one."""
+    ctx = click.get_current_context()
+    return next((f'--{name}' for name in DATA_OPTIONS
+                 if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE), '')
 
 
 @contextmanager

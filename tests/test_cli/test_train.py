@@ -6,6 +6,8 @@ import pytest
 import torch
 from mmengine.logging import HistoryBuffer
 
+from mmseg_instbox.apis import own_data_training
+
 
 def iteration(checkpoint):
     return torch.load(checkpoint, map_location='cpu', weights_only=True)['meta']['iter']
@@ -26,6 +28,18 @@ def test_resuming_with_other_categories_is_refused(fails, trained, tiny_config, 
     sentence = fails('train', config, '--work-dir', trained, '--resume')
     assert 'iter_16.pth is of another architecture than the config' in sentence
     assert 'conv_seg' in sentence
+
+
+@pytest.mark.parametrize('option', [('--minutes', 3), ('--seed', 1), ('--val', 'data')])
+def test_options_for_data_do_not_go_with_a_config(fails, tiny_config, option):
+    assert f'{option[0]} is for data' in fails('train', tiny_config, *option, exit_code=2)
+
+
+def test_a_resumed_training_says_what_it_does_not_read(succeed, monkeypatch, tmp_path):
+    monkeypatch.setattr(own_data_training, 'train_on_data', lambda *_: None)
+    arguments = ['train', tmp_path, '--work-dir', tmp_path, '--minutes', 3]
+    assert '--minutes is not read' in succeed(*arguments, '--resume').stderr
+    assert 'not read' not in succeed(*arguments).stderr
 
 
 @pytest.mark.parametrize('name, answer', [

@@ -37,8 +37,10 @@ def check(ctx: click.Context, data: str, images: str | None, pictures: str | Non
                     click.echo(f'    {problem}')
         if pictures:
             click.echo(f'  {draw_images(split, Path(pictures), name)} drawings in {pictures}')
-    trained = found.get('train') or found.get('all') or next(iter(found.values()))
+    only = next(iter(found.values())) if len(found) == 1 else None
+    trained = found.get('train') or found.get('all') or only
+    possible = trained and not trained.fatal and trained.coco['annotations']
     number = sum(len(split.problems) for split in found.values())
     click.echo(f'{number:,} problems. '
-               + ('A training is not possible.' if trained.fatal else 'A training is possible.'))
-    ctx.exit(1 if trained.fatal else 0)
+               + ('A training is possible.' if possible else 'A training is not possible.'))
+    ctx.exit(0 if possible else 1)

@@ -53,6 +53,17 @@ def test_data_without_objects_ends_with_an_exit_code(instbox, data):
     assert result.exit_code == 1 and 'A training is not possible.' in result.output
 
 
+@pytest.mark.parametrize('names', [('test', ), ('val', 'test')])
+def test_data_without_a_part_to_train_on_end_with_an_exit_code(instbox, data, names):
+    content = json.loads((data / 'data.json').read_text())
+    for name in names:
+        kept = content['annotations'] if len(names) > 1 else []
+        (data / f'{name}.json').write_text(json.dumps(content | dict(annotations=kept)))
+    (data / 'data.json').unlink()
+    result = instbox('check', data)
+    assert result.exit_code == 1 and 'A training is not possible.' in result.output
+
+
 def test_thin_images_are_drawn(succeed, data):
     content = json.loads((data / 'data.json').read_text())
     for image, size in zip(content['images'], ((3000, 1), (1, 3000)), strict=True):

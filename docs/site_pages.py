@@ -88,7 +88,7 @@ def model_zoo(root: Path) -> str:
 def commands_page(root: Path) -> str:
     """Markdown of the command line: the help of each command, and a table of the scripts."""
     group = importlib.import_module('mmseg_instbox.cli.main').cli
-    top = click.Context(group, info_name='instbox', terminal_width=100, **group.context_settings)
+    top = click.Context(group, info_name='instbox', terminal_width=90, **group.context_settings)
     lines = []
     for name in group.list_commands(top):
         command = group.get_command(top, name)

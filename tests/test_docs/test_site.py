@@ -98,7 +98,7 @@ def test_the_zoo_has_the_figures_of_a_metafile(site_pages, tmp_path):
 def test_commands_have_their_help_and_scripts_their_summary(site_pages):
     text = site_pages.commands_page(REPO)
     assert re.findall(r'^## instbox (\w+)', text, re.M) == list(COMMANDS)
-    assert '-h, --help' in text and '[default: coco]' in text
+    assert '-h, --help' in text and '[default: predictions]' in text
     scripts = re.findall(r'^\| \[`(tools/[^`]+)`\]\(\.\./\.\./\1\) \| \w', text, re.M)
     assert {'tools/train.py', 'tools/analysis_tools/oracle.py'} < set(scripts)
 

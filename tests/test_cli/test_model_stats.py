@@ -84,7 +84,7 @@ def test_a_model_without_a_box_head(configs):
     counts = convolutions(model, torch.randn(1, 3, 64, 96))
     assert row['box_head'] is None
     assert counts['all'] < row['flops'] < 1.05 * counts['all']
-    assert models.format_rows([row]).splitlines()[3].count(' - ') == 2
+    assert models.format_rows([dict(row, config='plain.py')]).splitlines()[3].count(' - ') == 2
 
 
 def test_only_configs_that_name_mmdet_wait_for_it(monkeypatch, tiny_config):

@@ -1,7 +1,7 @@
 """From nothing to instances: ``make quickstart``.
 
-Makes the data set ``shapes``, trains a small network on it, evaluates it on images that it has not
-seen, predicts on fresh ones and draws what it finds.
+Makes the data set ``shapes``, fine-tunes the model in ``demo/`` on it, evaluates it on images that
+it has not seen, predicts on fresh ones and draws what it finds.
 """
 import argparse
 import subprocess
@@ -20,7 +20,7 @@ from mmseg_instbox.engine import run_training, training_config
 from mmseg_instbox.utils import write_json
 
 ROOT = Path(__file__).resolve().parents[1]
-CONFIG = ROOT / 'configs/instbox/instbox_fcrn-r18-d8_1xb8-2k_shapes-160x160.py'
+CONFIG = ROOT / 'configs/instbox/instbox_deeplabv3-mobilenet-v2-d16_1xb8-500_shapes-160x160.py'
 FRESH_SPLIT = 100  # a number that no split of the data set has: see generate_sample
 
 

@@ -1,5 +1,7 @@
 """Recognise the format of annotated images and read them."""
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from ...errors import InvalidInputError, MissingFileError
@@ -23,6 +25,19 @@ YAML_SUFFIXES = ('.yaml', '.yml')
 ANNOTATION_FOLDERS = ('annotations', 'labels', 'jsons', 'json')
 
 
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Pauses garbage collection, which searches millions of new objects again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+@_no_collection()
 def read_annotations(path: str | Path, images: str | Path | None = None,
                      need_images: bool = True) -> dict[str, AnnotatedImages]:
     """Read annotated images in any format and leave out what cannot be used.

@@ -1,3 +1,4 @@
+import gc
 import json
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import pytest
 
 from mmseg_instbox.datasets import read_annotations
 from mmseg_instbox.datasets.voc_layout import write_mask
+from mmseg_instbox.errors import InvalidInputError
 
 SQUARE = [[2, 2, 12, 2, 12, 12, 2, 12]]
 
@@ -138,3 +140,15 @@ def test_labels_and_masks_may_lie_apart_from_the_images(tmp_path, picture):
         found = read_annotations(tmp_path / name, images=tmp_path / 'photos')
         assert counts(found) == dict(all=(1, 1)) and not found['all'].problems
         assert found['all'].coco['images'][0]['file_name'] == 'x/a.jpg'
+
+
+@pytest.mark.parametrize('enabled', [True, False])
+def test_garbage_is_collected_afterwards_as_before(tmp_path, enabled):
+    was = gc.isenabled()
+    try:
+        (gc.enable if enabled else gc.disable)()
+        with pytest.raises(InvalidInputError):
+            read_annotations(tmp_path)
+        assert gc.isenabled() == enabled
+    finally:
+        (gc.enable if was else gc.disable)()

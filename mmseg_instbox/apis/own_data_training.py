@@ -1,12 +1,16 @@
 """Trains a model on annotated images, from the path of the images to the report."""
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
+import numpy as np
 import torch
 from rich.console import Console
 
+from ..datasets.annotation_formats import AnnotatedImages
+from ..datasets.coco_masks import decode_region, segmentation_rle
 from ..engine import run_training, training_config
 from ..engine.category_transfer import start_from
 from ..engine.config_io import merge_options
@@ -14,12 +18,13 @@ from ..engine.hooks import ProgressLineHook
 from ..engine.training import check_work_dir
 from ..errors import InvalidInputError
 from ..utils import atomic_write
-from .alike_categories import find_alike
+from .inst_box_inferencer import InstBoxInferencer
 from .model_loading import default_weights
-from .own_data import OwnData, objects_of, read_own_data
+from .own_data import OwnData, choose_images, objects_of, read_own_data
 from .training_recipe import MONITOR, Recipe, choose_recipe, training_config_of
 from .training_report import report_training
 
+ALIKE_IMAGES = 16  # that are looked at for categories that are alike
 MAX_NOTES = 8
 MAX_NAMES = 12
 LEAST_SHARE = 0.5  # of the minutes that remain for the training however long the start takes
@@ -146,6 +151,41 @@ def prepare_training(data: str | Path, options: TrainingOptions, work_dir: Path,
     for text in _describe(own, recipe, known):
         console.print(text)
     console.print(f'Config, log and checkpoints: {work_dir}')
+
+
+def find_alike(base: str, part: AnnotatedImages, allow_pickle: bool = False) -> dict[str, str]:
+    """For each new category the one that a trained model sees at most pixels of its objects.
+
+    Looks at some images. A category is left out where that is the model's first category, the
+    background.
+
+    Args:
+        base: The trained model, as :class:`InstBoxInferencer` takes it.
+        part: Annotated images; at least two have objects.
+        allow_pickle: Trust ``base``.
+
+    Returns:
+        dict[str, str]: Name of a category of the model by name of a new one.
+    """
+    inferencer = InstBoxInferencer(base, show_progress=False, allow_pickle=allow_pickle)
+    names = inferencer.dataset_meta['classes']
+    chosen = {row['id'] for row in part.coco['images']}
+    if len(chosen) > ALIKE_IMAGES:
+        chosen = choose_images(part, ALIKE_IMAGES / len(chosen), seed=0)
+    objects = part.by_image()
+    files = {str(part.root / row['file_name']): row['id'] for row in part.coco['images']
+             if row['id'] in chosen}
+    seen = defaultdict(lambda: np.zeros(len(names), int))
+    for sample in inferencer.stream(list(files)):
+        labels = sample.pred_sem_seg.data[0].cpu().numpy()
+        for each in objects[files[sample.img_path]]:
+            if each.get('iscrowd'):
+                continue
+            region, mask = decode_region(
+                segmentation_rle(each['segmentation'], labels.shape, sample.img_path))
+            seen[each['category_id']] += np.bincount(labels[region][mask], minlength=len(names))
+    return {row['name']: names[seen[row['id']].argmax()] for row in part.coco['categories']
+            if seen[row['id']].argmax() > 0}
 
 
 def _describe(own: OwnData, recipe: Recipe, known: dict[str, str]) -> Iterator[str]:

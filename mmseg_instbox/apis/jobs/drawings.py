@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ... import apis
+from ... import apis  # which imports its names when they are used
 from ...deploy.predictor import Predictor
 from ...utils.foreign_errors import describe
 from ...visualization.predictions import draw_prediction

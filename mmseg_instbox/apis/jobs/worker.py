@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ... import apis
+from ... import apis  # which imports its names when they are used
 from ...deploy.exported_model import ExportedModel
 from ...deploy.predictor import Predictor
 from ...deploy.sessions import is_exported

@@ -33,7 +33,7 @@ def quicken() -> None:
 
 
 def free_port() -> str:
-    """A port that nobody listens on."""
+    """A free port of this machine."""
     with socket.socket() as server:
         server.bind(('127.0.0.1', 0))
         return str(server.getsockname()[1])
@@ -98,7 +98,7 @@ class Program:
         return self.output.read_text()
 
     def fails(self) -> str:
-        """The last line of what it printed, as it fails with a sentence and no traceback."""
+        """The last line of its output, an error message; it must fail, without a traceback."""
         printed = self.ends()
         assert self.exit_code() == 1, f'exit code {self.exit_code()}:\n{printed[-6000:]}'
         assert 'Traceback' not in printed, printed[printed.index('Traceback') - 500:][:6000]

@@ -11,7 +11,7 @@ from reliability_runs import iteration
 
 pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason='is about processes on the CPU')
 MINUTE = 60
-TOLD = 'Another process of this training ended or cannot be reached'
+MESSAGE = 'Another process of this training ended or cannot be reached'
 
 
 @pytest.fixture
@@ -35,8 +35,9 @@ def test_the_other_says_why_it_ends(arguments, start, tmp_path, victim):
     os.kill(numbers(processes[0], tmp_path)[victim], signal.SIGKILL)
     printed = processes[1 - victim].ends(within=MINUTE)
     assert processes[1 - victim].exit_code() == 1
-    told = [line for line in printed.splitlines() if f'Process {1 - victim} of 2: {TOLD}' in line]
-    assert told and all('--resume goes on' in line for line in told), printed[-4000:]
+    found = [line for line in printed.splitlines()
+             if f'Process {1 - victim} of 2: {MESSAGE}' in line]
+    assert found and all('--resume goes on' in line for line in found), printed[-4000:]
     assert iteration(tmp_path / 'work') >= 2
 
 

@@ -60,13 +60,13 @@ def test_a_missing_checkpoint_is_answered_with_one_sentence(instbox, tiny_config
 
 def test_augmentation_reports_dumps_and_draws_like_a_plain_test(instbox, tiny_config, trained,
                                                                 tmp_path, monkeypatch):
-    told = []
-    monkeypatch.setattr(testing, 'print_log', lambda message, *_: told.append(message))
+    printed = []
+    monkeypatch.setattr(testing, 'print_log', lambda message, *_: printed.append(message))
     done = instbox('test', tiny_config, trained / 'iter_2.pth', '--work-dir', tmp_path, '--tta',
                    '--out', tmp_path / 'dump', '--show-dir', tmp_path / 'pictures')
     assert done.exit_code == 0, done.output[-4000:]
     metrics = json.loads((tmp_path / 'metrics.json').read_text())
-    assert list(metrics) == KEYS and 'mirror image are taken' in told[0]
+    assert list(metrics) == KEYS and 'mirror image are taken' in printed[0]
     assert len(list((tmp_path / 'pictures').iterdir())) == 4
     cfg = load_config(str(tiny_config))
     dumped = DumpedSamples.from_config(cfg, tmp_path / 'dump')

@@ -122,7 +122,7 @@ def make_shapes_images(folder: Path, out: Path) -> None:
     with tempfile.TemporaryDirectory() as place:
         browse_dataset(SHAPES, place, number=1)
         sample, = Path(place).iterdir()
-        write(out / 'box-targets.jpg', cv2.imread(str(sample))[..., ::-1], 1000)
+        write(out / 'box-targets.jpg', cv2.imread(str(sample))[..., ::-1], 900)
 
 
 def main() -> None:

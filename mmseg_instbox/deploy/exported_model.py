@@ -13,7 +13,8 @@ from ..core.painting import best_categories
 from ..errors import BrokenExportError
 from ..utils import DEFAULT_SCORE_THR
 from .export_settings import ExportSettings, normalise, resize_image
-from .predictor import PlainSample, Predictor, prediction_dict, tile_test_cfg
+from .plain_sample import PlainSample
+from .predictor import Predictor, prediction_dict, tile_test_cfg
 from .sessions import Session
 
 

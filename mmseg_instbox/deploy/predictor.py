@@ -18,17 +18,6 @@ from ..utils.inputs import InputImage, read_inputs
 from ..utils.run_lengths import encode_crop, mask_crops
 
 
-class PlainSample(dict):
-    """A data sample without MMEngine and torch: a dictionary whose entries are attributes, too."""
-    set_metainfo = dict.update
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self[name]
-        except KeyError:
-            raise AttributeError(name) from None
-
-
 class Predictor(ABC):
     """Turns images into predictions, a batch at a time.
 

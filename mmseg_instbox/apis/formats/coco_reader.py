@@ -10,7 +10,7 @@ from mmseg_instbox.datasets.annotation_formats.annotated_images import number
 from mmseg_instbox.datasets.coco_masks import segmentation_rle
 from mmseg_instbox.datasets.instance_maps import VOID
 from mmseg_instbox.datasets.voc_layout import voc_palette
-from mmseg_instbox.deploy.predictor import PlainSample
+from mmseg_instbox.deploy.plain_sample import PlainSample
 from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.utils.file_names import common_folder, distinct_name
 from mmseg_instbox.utils.limits import check_limit

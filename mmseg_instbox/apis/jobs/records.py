@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import torch
 
 from ...core.instances import Instances
-from ...deploy.predictor import PlainSample, prediction_dict
+from ...deploy.plain_sample import PlainSample
+from ...deploy.predictor import prediction_dict
 from ...utils.run_lengths import decode_mask, encode_mask
 from .listing import JobInput
 from .storage import Storage

@@ -8,7 +8,7 @@ from PIL import Image
 from mmseg_instbox.apis.formats import PngWriter
 from mmseg_instbox.apis.formats.pixel_maps import png_maps
 from mmseg_instbox.datasets import InstBoxDataset, VOCInstDataset, read_annotations
-from mmseg_instbox.deploy.predictor import PlainSample
+from mmseg_instbox.deploy.plain_sample import PlainSample
 
 PIPELINE = [dict(type='LoadInstImage'), dict(type='LoadInstAnnotations'),
             dict(type='PackInstInputs')]

@@ -1,3 +1,4 @@
+"""The data sample of commands that import neither torch nor OpenMMLab."""
 from typing import Any
 
 

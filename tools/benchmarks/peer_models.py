@@ -19,27 +19,30 @@ from mmseg_instbox.datasets.instance_maps import VOID
 from mmseg_instbox.engine import load_config
 
 # README.md says why these settings
+CHANNELS = 64  # of the FPN and of all heads
 BACKBONE = dict(
     _delete_=True, type='mmseg.DilatedMobileNetV2', strides=(1, 2, 2, 2, 1, 2, 1),
     out_indices=(1, 2, 4, 6), norm_cfg=None, frozen_stages=3, act_cfg=dict(type='mmseg.LeanReLU6'))
-NECK = dict(_delete_=True, type='FPN', out_channels=128, norm_cfg=dict(type='BN'))
+NECK = dict(_delete_=True, type='FPN', out_channels=CHANNELS, norm_cfg=dict(type='BN'))
 PROPOSALS = dict(nms_pre=500, max_per_img=200)
 MASK_RCNN = dict(
     backbone=BACKBONE,
     neck=dict(in_channels=[24, 32, 96, 320], num_outs=5, **NECK),
-    rpn_head=dict(in_channels=128, feat_channels=128, anchor_generator=dict(scales=[4, 6])),
+    rpn_head=dict(in_channels=CHANNELS, feat_channels=CHANNELS,
+                  anchor_generator=dict(scales=[4, 6])),
     roi_head=dict(
-        bbox_roi_extractor=dict(out_channels=128),
-        mask_roi_extractor=dict(out_channels=128),
-        bbox_head=dict(in_channels=128, fc_out_channels=512, reg_class_agnostic=True),
-        mask_head=dict(num_convs=3, in_channels=128, conv_out_channels=128, class_agnostic=True,
-                       norm_cfg=dict(type='BN'))),
+        bbox_roi_extractor=dict(out_channels=CHANNELS),
+        mask_roi_extractor=dict(out_channels=CHANNELS),
+        bbox_head=dict(in_channels=CHANNELS, fc_out_channels=4 * CHANNELS,
+                       reg_class_agnostic=True),
+        mask_head=dict(num_convs=3, in_channels=CHANNELS, conv_out_channels=CHANNELS,
+                       class_agnostic=True, norm_cfg=dict(type='BN'))),
     train_cfg=dict(rpn_proposal=PROPOSALS, rcnn=dict(sampler=dict(num=96))),
     test_cfg=dict(rpn=PROPOSALS))
 RTMDET_INS = dict(
     backbone=BACKBONE | dict(out_indices=(2, 4, 6)),
     neck=dict(in_channels=[32, 96, 320], num_outs=3, **NECK),
-    bbox_head=dict(in_channels=128, feat_channels=128))
+    bbox_head=dict(in_channels=CHANNELS, feat_channels=CHANNELS))
 # name -> title, mmdet's config, and what is changed in its model
 PEERS = {
     'mask-rcnn': ('Mask R-CNN, MobileNetV2-FPN', 'mask_rcnn/mask-rcnn_r50_fpn_1x_coco', MASK_RCNN),
@@ -96,6 +99,7 @@ class PeerSegmentor(BaseModel):
             for name in ('assigner', 'bbox_assigner'):
                 if getattr(module, name, None) is not None:
                     setattr(module, name, VoidSparingAssigner(getattr(module, name)))
+        self.to(memory_format=torch.channels_last)  # as the batches of our preprocessor
 
     def init_weights(self) -> None:
         """mmdet's, and mask logits near 0: mmdet's spread (1.4 for one shared mask) saturates."""

@@ -57,6 +57,7 @@ ABLATIONS = {
         'min-kept-40-percent': {'model.decode_head.sampler.min_kept'},
         'box-min-kept-25-percent': {'model.box_head.sampler.min_kept'},
         'box-first-kernel-1': {'model.box_head.first_kernel'},
+        'deeplabv3-heads': {'model.decode_head', 'model.box_head'},
     },
     STRONG: {key: BOTH[key]
              for key in ('no-bootstrapping', 'bootstrap-categories', 'bootstrap-boxes')},
@@ -111,7 +112,7 @@ def test_it_changes_only_what_it_is_about(repo, base, name, keys):
     check_pipeline(Compose(cfg.train_dataloader.dataset.pipeline))
     stride = cfg.model.backbone.get('output_stride', 16)
     assert cfg.model.data_preprocessor.size_divisor == stride
-    if base != STRONG:  # there the box head has features of its own
+    if cfg.model.box_head.type == 'PixelBoxHead':  # others have features of their own
         assert cfg.model.decode_head.in_channels == cfg.model.box_head.in_channels
 
 

@@ -27,7 +27,7 @@ from mmseg_instbox.apis import InstBoxInferencer
 from mmseg_instbox.engine import find_config, load_config, load_model
 from mmseg_instbox.utils.decoding import read_image
 
-OURS = 'instbox_fcrn-r50-d16_8xb2-20k_voc12-sbd-500x500'
+OURS = 'instbox_deeplabv3-r50-d16_8xb2-20k_voc12-sbd-500x500'
 PEERS = {
     'CondInst, R50-FPN': 'condinst/condinst_r50_fpn_ms-poly-90k_coco_instance',
     'RTMDet-Ins-m, CSPNeXt': 'rtmdet/rtmdet-ins_m_8xb32-300e_coco',

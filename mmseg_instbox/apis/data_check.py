@@ -3,14 +3,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from ..datasets.annotation_formats import AnnotatedImages, Problem
 from ..datasets.coco_masks import decode_region, paint_owners, segmentation_rle
-from ..datasets.voc_layout import voc_palette
 from ..errors import InstBoxError
-from ..utils.atomic_write import atomic_write
 from ..utils.decoding import read_image
 from ..utils.file_names import file_name
 
@@ -19,6 +16,7 @@ MAX_PAINTED = 500  # images in which hidden objects are looked for
 NEARLY_ALL = 0.9  # the hidden part from which an object is a problem of its own
 MENTIONED = 0.01  # the hidden part of a category from which a pair of categories is reported
 MAX_SIDE = 1024  # of a drawing, in pixels
+MAX_TEXTS = 300  # objects of a drawing with labels; those of more would hide the image
 
 
 def describe_split(name: str, images: AnnotatedImages) -> Iterator[str]:
@@ -58,7 +56,9 @@ def find_hidden(images: AnnotatedImages) -> tuple[list[Problem], list[str]]:
     total, lost, problems = Counter(), Counter(), []
     for row in rows:
         objects = by_image[row['id']]
-        owners, codes = _paint(objects, (row['height'], row['width']))
+        shape = (row['height'], row['width'])
+        codes = [segmentation_rle(each['segmentation'], shape, '') for each in objects]
+        owners = paint_owners(codes, [bool(each['iscrowd']) for each in objects], shape)
         for index, (each, code) in enumerate(zip(objects, codes, strict=True)):
             category = each['category_id']
             region, mask = decode_region(code)
@@ -80,12 +80,6 @@ def find_hidden(images: AnnotatedImages) -> tuple[list[Problem], list[str]]:
     return problems, lines
 
 
-def _paint(objects: list[dict], shape: tuple[int, int]) -> tuple[np.ndarray, list[dict]]:
-    """Which object, from 1, each pixel shows (H, W), and the run-length encoding of each."""
-    codes = [segmentation_rle(each['segmentation'], shape, '') for each in objects]
-    return paint_owners(codes, [bool(each['iscrowd']) for each in objects], shape), codes
-
-
 def draw_images(images: AnnotatedImages, out_dir: Path, split: str, number: int = 16) -> int:
     """Draw the objects of some images, and of those that have a problem.
 
@@ -97,6 +91,7 @@ def draw_images(images: AnnotatedImages, out_dir: Path, split: str, number: int 
 
     Returns the number of drawings.
     """
+    from ..visualization.utils import write_image  # here, because counting starts fast
     rows = {row['file_name']: row for row in images.coco['images']}
     step = max(1, len(rows) // number)
     chosen = [('samples', name, []) for name in [*rows][::step][:number]]
@@ -109,34 +104,28 @@ def draw_images(images: AnnotatedImages, out_dir: Path, split: str, number: int 
     by_image = images.by_image()
     for folder, name, lines in chosen:
         drawing = _draw(images, rows[name], by_image[rows[name]['id']], lines)
-        target = out_dir / folder / f'{file_name(f"{split}_{name}")}.jpg'
-        atomic_write(cv2.imencode('.jpg', drawing)[1].tobytes(), target)
+        write_image(drawing, str(out_dir / folder / f'{file_name(f"{split}_{name}")}.jpg'))
     return len(chosen)
 
 
 def _draw(images: AnnotatedImages, row: dict, objects: list[dict],
           lines: list[str]) -> np.ndarray:
-    """A drawing (H, W, 3) uint8 BGR of an image with its objects and lines of text."""
+    """Draws an image (H, W, 3) uint8 RGB with its objects, smaller ones above, under some text."""
+    from ..visualization.drawing import draw_objects, put_name_above, to_canvas
+    from ..visualization.predictions import ALPHA, MIN_SIZE, on_canvas
     try:
-        drawing = read_image(images.root / row['file_name'])
+        image = read_image(images.root / row['file_name'])[..., ::-1]
     except InstBoxError:
-        drawing = np.zeros((row['height'], row['width'], 3), np.uint8)
+        image = np.zeros((row['height'], row['width'], 3), np.uint8)
+    shape, canvas = image.shape[:2], to_canvas(image, MIN_SIZE, MAX_SIDE)
     names = {each['id']: each['name'] for each in images.coco['categories']}
-    palette = voc_palette()[:, ::-1].astype(int)
-    owners, _ = _paint(objects, drawing.shape[:2])
-    colours = np.concatenate([palette[:1], palette[1:255][np.arange(len(objects)) % 254]])
-    blended = cv2.addWeighted(drawing, 0.5, colours[owners].astype(np.uint8), 0.5, 0)
-    drawing = np.where(owners[..., None] > 0, blended, drawing)
-    scale = min(1, MAX_SIDE / max(drawing.shape[:2]))
-    size = [max(round(side * scale), 1) for side in drawing.shape[1::-1]]
-    drawing = cv2.resize(drawing, size, interpolation=cv2.INTER_AREA)
-    texts = [(line, (4, 14 * number)) for number, line in enumerate(lines[:10], 1)]
-    for each in objects:
-        x, y, width, height = (round(value * scale) for value in each['bbox'])
-        cv2.rectangle(drawing, (x, y), (x + width, y + height), (255, 255, 255), 1)
-        texts.append((f'{names[each["category_id"]]} {each["id"]}', (x, max(y, 10))))
-    for text, place in texts:
-        for colour, thickness in (((0, 0, 0), 3), ((255, 255, 255), 1)):
-            cv2.putText(drawing, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.4, colour, thickness,
-                        cv2.LINE_AA)
+    objects = sorted(objects, key=lambda each: each['area'])
+    codes = [segmentation_rle(each['segmentation'], shape, '') for each in objects]
+    boxes = np.array([each['bbox'] for each in objects], float).reshape(-1, 4)
+    boxes[:, 2:] += boxes[:, :2]
+    texts = [f'{names[each["category_id"]]} {each["id"]}' for each in objects]
+    found = on_canvas(codes, boxes, texts if len(texts) <= MAX_TEXTS else None, shape, canvas)
+    drawing = draw_objects(canvas, found, ALPHA)
+    for line in lines[9::-1]:
+        drawing = put_name_above(drawing, line)
     return drawing

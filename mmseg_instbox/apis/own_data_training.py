@@ -21,7 +21,7 @@ from ..utils import atomic_write
 from .inst_box_inferencer import InstBoxInferencer
 from .model_loading import default_weights
 from .own_data import OwnData, choose_images, objects_of, read_own_data
-from .training_recipe import MONITOR, Recipe, choose_recipe, training_config_of
+from .training_recipe import Recipe, choose_recipe, training_config_of
 from .training_report import report_training
 
 ALIKE_IMAGES = 16  # that are looked at for categories that are alike
@@ -91,7 +91,7 @@ def train_on_data(data: str | Path, options: TrainingOptions = TrainingOptions()
     text = config.read_text()
     cfg = training_config(str(config), work_dir=str(work_dir), cfg_options=options.cfg_options,
                           resume=options.resume, allow_pickle=options.allow_pickle)
-    line = ProgressLineHook(MONITOR)
+    line = ProgressLineHook(cfg.default_hooks.checkpoint.save_best)
     if minutes := cfg.train_cfg.get('minutes'):
         cfg.train_cfg.minutes = max(minutes - (monotonic() - started) / 60, LEAST_SHARE * minutes)
     interruption = None

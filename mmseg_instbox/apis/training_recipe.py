@@ -1,6 +1,6 @@
 """Chooses the settings of a training from its data and the time for it.
 
-All numbers of the recipe stand at the top of this module.
+What does not depend on them is in ``configs/_base_/own_data.py``.
 """
 import math
 import os
@@ -15,8 +15,6 @@ from ..datasets.annotation_formats import AnnotatedImages
 from ..engine.model_index import index_root
 from .own_data import OwnData, objects_of
 
-MONITOR = 'APr_vol'  # smoother than AP50, and less about borders than AP
-
 # input
 CELLS = 40  # pixels that the smaller objects should have in the network's input: five cells of 8
 SMALLER = 0.25  # the share of objects that are smaller than the size that decides
@@ -29,12 +27,6 @@ CROP = dict(cpu=416, gpu=512)
 BATCH = dict(cpu=8, gpu=16)
 MAX_EPOCHS = 400  # however much time there is
 SAVED_EVERY = dict(cpu=20, gpu=100)  # iterations between checkpoints to resume from
-RATE = 1e-4  # of AdamW, for the backbone
-HEAD_RATE = 3.  # times RATE, for both heads
-CATEGORY_RATE = 10.  # times RATE, for the layers that are new
-WARMUP = 0.03  # of the training, in which the rates rise
-WEIGHT_DECAY = 0.01
-MAX_NORM = 10.  # of the gradients
 
 # augmentation; two numbers are for few and for many images
 FEW_IMAGES = 200  # up to so many get stronger augmentation
@@ -50,9 +42,6 @@ DEGREES = 15.
 VALIDATED_A_MINUTE = dict(cpu=20, gpu=200)
 MOST_VALIDATED = dict(cpu=200, gpu=4000)
 FEWEST_VALIDATED = 20  # images of any size
-VALIDATIONS = 15
-PATIENCE = 10  # validations without a gain before a training ends
-MIN_GAIN = 0.002
 
 
 @dataclass(frozen=True)
@@ -103,7 +92,7 @@ def choose_recipe(train: AnnotatedImages, minutes: float, epochs: int | None = N
 
 def training_config_of(recipe: Recipe, data: OwnData, model: dict, work_dir: Path,
                        load_from: Path | None, seed: int) -> Config:
-    """The whole config of a training, on the shipped runtime and hooks.
+    """The whole config of a training, on ``configs/_base_/own_data.py``.
 
     Args:
         recipe: The settings.
@@ -113,67 +102,49 @@ def training_config_of(recipe: Recipe, data: OwnData, model: dict, work_dir: Pat
         load_from: The weights to start from.
         seed: Seed of the training.
     """
-    base = index_root() / 'configs' / '_base_'
-    runtime = Config.fromfile(base / 'default_runtime.py').to_dict()
-    hooks = Config.fromfile(base / 'default_hooks.py').to_dict()['default_hooks']
-    hooks['logger']['interval'] = 10
-    hooks['checkpoint'].update(interval=recipe.save_every, max_keep_ckpts=1, save_best=MONITOR)
-    files = {name: work_dir.resolve() / 'annotations' / f'{name}.json' for name in data.parts}
-    test = test_pipeline(recipe)
+    files = {name: str(work_dir.resolve() / 'annotations' / f'{name}.json') for name in data.parts}
+    test_pipeline = [
+        dict(type='LoadInstImage'),
+        dict(type='Resize', scale=(recipe.side, recipe.side), keep_ratio=True),
+        dict(type='LoadInstAnnotations'),
+        dict(type='PackInstInputs')
+    ]
 
-    def loader(name: str, batch_size: int, sampler: str, pipeline: list[dict]) -> dict:
+    def loader(name: str, pipeline: list[dict], batch_size: int = 1, shuffle: bool = False) -> dict:
         return dict(
             batch_size=batch_size,
             num_workers=min(2, os.cpu_count() or 1),
             persistent_workers=True,
-            sampler=dict(type=sampler, shuffle=batch_size > 1),
+            sampler=dict(type='SeededInfiniteSampler' if shuffle else 'DefaultSampler',
+                         shuffle=shuffle),
             dataset=dict(
                 type='CocoInstDataset',
                 data_root=str(data.parts[name].root.resolve()),
-                ann_file=str(files[name]),
+                ann_file=files[name],
                 data_prefix=dict(img_path=''),
                 metainfo=dict(classes=('background', *data.categories)),
                 pipeline=pipeline))
 
+    def evaluators(name: str) -> list[dict]:
+        """Of the pixels that are visible, and of the objects as they are annotated."""
+        return [dict(type='InstBoxMetric'), dict(type='InstCocoMetric', ann_file=files[name])]
+
     tested = 'test' if 'test' in data.parts else 'val'
-    return Config(dict(
-        runtime,
+    cfg = Config.fromfile(index_root() / 'configs' / '_base_' / 'own_data.py')
+    cfg.merge_from_dict(dict(
         model=model,
-        test_pipeline=test,
-        train_dataloader=loader('train', recipe.batch, 'SeededInfiniteSampler',
-                                train_pipeline(recipe)),
-        val_dataloader=loader('val', 1, 'DefaultSampler', test),
-        test_dataloader=loader(tested, 1, 'DefaultSampler', test),
-        val_evaluator=evaluators(files['val']),
-        test_evaluator=evaluators(files[tested]),
-        optim_wrapper=optim_wrapper(),
-        train_cfg=dict(type='BudgetTrainLoop', max_iters=recipe.max_iters, minutes=recipe.minutes,
-                       validations=VALIDATIONS, warmup=WARMUP),
-        val_cfg=dict(type='ValLoop'),
-        test_cfg=dict(type='TestLoop'),
-        default_hooks=hooks,
-        custom_hooks=[dict(type='EarlyStoppingHook', monitor=MONITOR, rule='greater',
-                           min_delta=MIN_GAIN, patience=PATIENCE)],
+        test_pipeline=test_pipeline,
+        train_dataloader=loader('train', train_pipeline(recipe), recipe.batch, shuffle=True),
+        val_dataloader=loader('val', test_pipeline),
+        test_dataloader=loader(tested, test_pipeline),
+        val_evaluator=evaluators('val'),
+        test_evaluator=evaluators(tested),
+        train_cfg=dict(max_iters=recipe.max_iters, minutes=recipe.minutes),
+        default_hooks=dict(checkpoint=dict(interval=recipe.save_every)),
         randomness=dict(seed=seed),
         load_from=None if load_from is None else str(load_from.resolve()),
         work_dir=str(work_dir)))
-
-
-def evaluators(ann_file: Path) -> list[dict]:
-    """The metrics: of the pixels that are visible, and of the objects as they are annotated."""
-    return [dict(type='InstBoxMetric'), dict(type='InstCocoMetric', ann_file=str(ann_file))]
-
-
-def optim_wrapper() -> dict:
-    """AdamW; the layers that know categories learn fastest, the backbone slowest."""
-    category, head = dict(lr_mult=CATEGORY_RATE), dict(lr_mult=HEAD_RATE)
-    rates = {'decode_head': head, 'box_head': head, 'decode_head.conv_seg': category,
-             'decode_head.correction': category}
-    return dict(
-        type='OptimWrapper',
-        optimizer=dict(type='AdamW', lr=RATE, weight_decay=WEIGHT_DECAY),
-        clip_grad=dict(max_norm=MAX_NORM),
-        paramwise_cfg=dict(norm_decay_mult=0., custom_keys=rates))
+    return cfg
 
 
 def train_pipeline(recipe: Recipe) -> list[dict]:
@@ -198,15 +169,5 @@ def train_pipeline(recipe: Recipe) -> list[dict]:
         *(turned if TURNED[many] else []),
         dict(type='RandomFlip', prob=0.5),
         dict(type='PhotoMetricDistortion'),
-        dict(type='PackInstInputs')
-    ]
-
-
-def test_pipeline(recipe: Recipe) -> list[dict]:
-    """Whole images at the size of the input."""
-    return [
-        dict(type='LoadInstImage'),
-        dict(type='Resize', scale=(recipe.side, recipe.side), keep_ratio=True),
-        dict(type='LoadInstAnnotations'),
         dict(type='PackInstInputs')
     ]

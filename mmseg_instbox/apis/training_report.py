@@ -23,7 +23,6 @@ from ..evaluation.sample_reader import decode_image
 from ..utils import DEFAULT_SCORE_THR, write_json
 from ..visualization import InstBoxLocalVisualizer, contact_sheet
 from ..visualization.utils import write_image
-from .training_recipe import evaluators
 
 MAX_PICTURES = 12
 MAX_CONFUSIONS = 10
@@ -45,14 +44,14 @@ def report_training(runner: Runner, work_dir: Path, console: Console) -> Path:
     """
     best = work_dir / Path(runner.message_hub.get_info('best_ckpt')).name
     load_weights(runner.model, read_checkpoint(best), str(best))
-    found, pictures = evaluate(runner, 'val', work_dir, MAX_PICTURES)
+    found, pictures = evaluate(runner, 'val', MAX_PICTURES)
     write_image(contact_sheet(pictures), str(work_dir / 'validation.png'))
     train = json.loads((work_dir / 'annotations' / 'train.json').read_text())
     print_categories(found, train, console)
     print_confusions(found, console)
     results = dict(val=found)
     if (work_dir / 'annotations' / 'test.json').is_file():
-        results['test'], _ = evaluate(runner, 'test', work_dir, 0)
+        results['test'], _ = evaluate(runner, 'test', 0)
         figures = results['test']['metrics']
         console.print(f'{results["test"]["images"]} test images, which took no part: AP50 '
                       f'{figures["AP50"]:.3f}, AP^r 0.5 {figures["APr_0.5"]:.3f}')
@@ -63,14 +62,12 @@ def report_training(runner: Runner, work_dir: Path, console: Console) -> Path:
 
 
 @torch.no_grad()
-def evaluate(runner: Runner, name: str, work_dir: Path,
-             num_pictures: int) -> tuple[dict, list[np.ndarray]]:
+def evaluate(runner: Runner, name: str, num_pictures: int) -> tuple[dict, list[np.ndarray]]:
     """Evaluate the runner's model on a part of its data.
 
     Args:
         runner: The runner.
         name: 'val' or 'test'.
-        work_dir: Where the annotations of the part lie.
         num_pictures: Number of images to draw, evenly spaced.
 
     Returns:
@@ -85,7 +82,7 @@ def evaluate(runner: Runner, name: str, work_dir: Path,
     things, pictures, confusion = meta['thing_classes'], [], 0
     with TemporaryDirectory() as folder:
         metrics = [dict(metric, out_file=str(Path(folder, metric['type'])))
-                   for metric in evaluators(work_dir.resolve() / 'annotations' / f'{name}.json')]
+                   for metric in runner.cfg[f'{name}_evaluator']]
         evaluator = Evaluator(metrics)
         evaluator.dataset_meta = meta
         for index, batch in enumerate(loader):

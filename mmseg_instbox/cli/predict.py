@@ -110,41 +110,32 @@ def predict(inputs: tuple[str, ...], out: str, overwrite: bool, batch_size: int,
             drawings = _predict_here(job, predictor, worker, score_thr, draw_size,
                                      not no_drawings, keep_colors)
         else:
-            _predict_on_ray(job, workers, worker)
+            from ..apis.jobs.ray_executor import RayExecutor
+            with (RayExecutor(model['device'], workers) as executor,
+                  _bar('Predicting', len(images), job.num_done) as progress):
+                job.predict(partial(executor.execute, worker), executor.workers, progress)
         with _bar('Writing', job.num_done) as progress:
             written = job.compile(formats, predictor.dataset_meta, score_thr, progress)
     except KeyboardInterrupt:
         raise Interrupted(f'{job.num_done} of {len(images)} images are done; the same command '
                           'resumes from there.') from None
-    _report(job, [*filter(None, [drawings]), job.shards, *written])
+    _report(job, [*([drawings] if drawings else []), job.shards, *written])
 
 
 def _predict_here(job: 'PredictionJob', predictor: 'Predictor', worker: dict[str, Any],
                   score_thr: float, draw_size: int, draw: bool, keep_colors: bool) -> str | None:
     """Predicts and draws in this process; returns the folder of the drawings, if there are any."""
     from ..apis.jobs.drawings import Drawings
-    from ..apis.jobs.worker import ShardWorker, WorkerSettings
-    drawings = Drawings(job, predictor, score_thr, draw_size) if draw or job.videos else None
-    predict_shard = ShardWorker(WorkerSettings(**worker), predictor,
-                                drawings.draw if draw else None)
+    from ..apis.jobs.worker import ShardWorker
+    drawings = Drawings(job, predictor, score_thr, draw_size, draw)
+    predict_shard = ShardWorker(**worker, predictor=predictor, draw=drawings.draw if draw else None)
     with _bar('Predicting', len(job.images), job.num_done) as progress:
         job.predict(partial(map, predict_shard), 1, progress)
-    if drawings is None:
-        return None
-    drawings.annotate(keep_colors, worker['batch_size'], draw)
+    drawings.annotate(keep_colors, worker['batch_size'])
     if not draw:
         return None
     drawings.draw_missing()
     return str(drawings.folder)
-
-
-def _predict_on_ray(job: 'PredictionJob', workers: int | None, worker: dict[str, Any]) -> None:
-    """Predicts with the workers of Ray."""
-    from ..apis.jobs.ray_executor import RayExecutor
-    from ..apis.jobs.worker import WorkerSettings
-    with (RayExecutor(worker['model']['device'], workers) as executor,
-          _bar('Predicting', len(job.images), job.num_done) as progress):
-        job.predict(partial(executor.execute, WorkerSettings(**worker)), executor.workers, progress)
 
 
 @contextmanager

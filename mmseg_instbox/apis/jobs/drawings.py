@@ -24,15 +24,17 @@ class Drawings:
         predictor: Predicts the frames of videos, and has the names of the categories.
         score_thr: Instances of a lower score are not drawn.
         draw_size: Largest side of a drawing in pixels.
+        enabled: Whether to draw; else videos are predicted only.
     """
 
     def __init__(self, job: PredictionJob, predictor: Predictor, score_thr: float,
-                 draw_size: int) -> None:
+                 draw_size: int, enabled: bool = True) -> None:
         self.job, self.predictor, self.score_thr = job, predictor, score_thr
+        self.enabled = enabled
         self.names = predictor.dataset_meta['thing_classes']
         self.folder = Path(job.storage.root, 'vis')
         self._look = [score_thr, draw_size]
-        if not job.num_done:
+        if enabled and not job.num_done:
             job.remember('drawn_with', self._look)
 
     def draw(self, image: np.ndarray, sample: Any) -> None:
@@ -53,25 +55,22 @@ class Drawings:
                               from_record(row, category_map=False))
         self.job.remember('drawn_with', self._look)
 
-    def annotate(self, keep_colors: bool, batch_size: int, draw: bool = True) -> None:
-        """Predicts the videos that are not done, and draws their instances if ``draw``; other
-        arguments as ``annotate_video``. Those that cannot be read are in ``failed`` of the job."""
+    def annotate(self, keep_colors: bool, batch_size: int) -> None:
+        """Predicts and draws the videos that are not done; arguments as of ``annotate_video``.
+        Those that cannot be read are in ``failed`` of the job."""
         again = self.job.settings.get('video_score_thr') != self.score_thr
         for video in self.job.videos:
-            file = self._file(video, '_video.mp4') if draw else None
-            if again or video.image not in self.job.done or (draw and not file.is_file()):
+            file = self._file(video, '_video.mp4') if self.enabled else None
+            if again or video.image not in self.job.done or (file and not file.is_file()):
+                rows = []
                 with self._attempt(video.image):
-                    self._annotate(video, file, keep_colors, batch_size)
+                    apis.annotate_video(
+                        self.predictor, video.path or video.image, file, self.score_thr,
+                        keep_colors, batch_size, receive=lambda sample, video=video, rows=rows:
+                        rows.append(to_record(video, sample, self.names, len(rows))))
+                    self.job.finish(video, rows)
         if self.job.videos:
             self.job.remember('video_score_thr', self.score_thr)
-
-    def _annotate(self, video: JobInput, file: Path | None, keep_colors: bool,
-                  batch_size: int) -> None:
-        rows, path = [], video.path or video.image
-        apis.annotate_video(self.predictor, path, file, self.score_thr, keep_colors, batch_size,
-                            receive=lambda sample: rows.append(
-                                to_record(video, sample, self.names, len(rows))))
-        self.job.finish(video, rows)
 
     def _file(self, each: JobInput, ending: str) -> Path:
         return self.folder / f'{self.job.names[each.image]}{ending}'

@@ -119,18 +119,15 @@ def output_names(images: Sequence[JobInput], videos: Sequence[JobInput] = ()) ->
 
 def open_input(image: JobInput) -> InputImage:
     """Turns a listed image into an input of an inferencer, named by its address."""
-    read = _read_from_store if image.root else _read_here
-    return InputImage(image.image, image.image, partial(read, image))
+    return InputImage(image.image, image.image, partial(_read, image))
 
 
-def _read_here(image: JobInput) -> np.ndarray:
+def _read(image: JobInput) -> np.ndarray:
+    if image.root:
+        return decode_image(_open_storage(image.root).read(image.path), image.image)
     if is_http(image.image):
         return fetch_image(image.image)
     return load_file(image.path or image.image)
-
-
-def _read_from_store(image: JobInput) -> np.ndarray:
-    return decode_image(_open_storage(image.root).read(image.path), image.image)
 
 
 _open_storage = lru_cache(Storage)  # keeps connections

@@ -11,7 +11,7 @@ import torch
 
 from ...errors import InstBoxError, MissingPackageError
 from .listing import JobInput
-from .worker import Failures, Shard, ShardWorker, WorkerSettings
+from .worker import Failures, Shard, ShardWorker
 
 OBJECT_STORE = 128 * 2**20  # bytes; only names and numbers go through it
 RETRIES = 2  # of a shard whose worker died
@@ -36,19 +36,18 @@ class RayExecutor:
         os.environ.setdefault('RAY_USAGE_STATS_ENABLED', '0')  # Ray would report to its authors
         os.environ.setdefault('RAY_BACKEND_LOG_LEVEL', 'fatal')
         try:
-            import ray
             import ray.data
         except ImportError as error:
             raise MissingPackageError('The engine ray needs Ray Data, which is not installed: '
                                       "pip install 'mmseg_instbox[ray]'") from error
         self._ray = ray
-        self._started = not self._ray.is_initialized()
+        self._started = not ray.is_initialized()
         if self._started:
             options = {} if os.environ.get('RAY_ADDRESS') else dict(
                 num_cpus=max(workers or 0, os.cpu_count() or 1), include_dashboard=False,
                 object_store_memory=OBJECT_STORE)
-            self._ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
-        resources = self._ray.cluster_resources()
+            ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
+        resources = ray.cluster_resources()
         gpus = int(resources.get('GPU', 0)) if not str(device).startswith('cpu') else 0
         self.num_gpus = 1 if gpus else 0
         self.workers = workers or gpus or max(int(resources.get('CPU', 1)), 1)
@@ -60,13 +59,13 @@ class RayExecutor:
         if self._started:
             self._ray.shutdown()
 
-    def execute(self, settings: WorkerSettings,
+    def execute(self, worker: dict[str, Any],
                 shards: Sequence[Shard]) -> Iterator[tuple[int, Failures]]:
-        """Lets the workers predict shards and yields what they return."""
+        """Lets workers, of these arguments of ``ShardWorker``, predict shards; yields what they
+        return."""
         if not shards:
             return
-        data = self._ray.data
-        context = data.DataContext.get_current()
+        context = self._ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         context.max_errored_blocks = -1  # go on without shards whose workers died
         logging.getLogger('ray.data').setLevel(logging.ERROR)
@@ -74,27 +73,27 @@ class RayExecutor:
         rows = [dict(shard=json.dumps(shard)) for shard in shards]
         with warnings.catch_warnings():  # Ray 2.64 drops the retries without a replacement
             warnings.simplefilter('ignore')
-            results = data.from_items(rows, override_num_blocks=len(rows)).map(
-                _RayWorker, fn_constructor_args=(settings, None if self.num_gpus else 1),
-                compute=data.ActorPoolStrategy(min_size=1, max_size=size, initial_size=size),
+            results = self._ray.data.from_items(rows, override_num_blocks=len(rows)).map(
+                _RayWorker, fn_constructor_args=(worker, None if self.num_gpus else 1),
+                compute=self._ray.data.ActorPoolStrategy(
+                    min_size=1, max_size=size, initial_size=size),
                 num_cpus=1, num_gpus=self.num_gpus, max_restarts=-1, max_task_retries=RETRIES)
         try:
             for row in results.iter_rows():
                 yield row['done'], list(zip(row['images'], row['reasons'], strict=True))
         except self._ray.exceptions.RayError as error:
-            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-            reason = lines[-1] if lines else type(error).__name__
-            raise InstBoxError(f'Ray could not go on: {reason}') from error
+            *_, reason = str(error).strip().splitlines() or [type(error).__name__]
+            raise InstBoxError(f'Ray could not go on: {reason.strip()}') from error
 
 
 class _RayWorker:
     """Calls a ``ShardWorker`` with the rows of Ray Data."""
 
-    def __init__(self, settings: WorkerSettings, threads: int | None) -> None:
+    def __init__(self, worker: dict[str, Any], threads: int | None) -> None:
         cv2.setNumThreads(0)
         if threads is not None:
             torch.set_num_threads(threads)
-        self._worker = ShardWorker(settings)
+        self._worker = ShardWorker(**worker)
 
     def __call__(self, row: dict[str, str]) -> dict[str, Any]:
         name, images = json.loads(row['shard'])

@@ -4,7 +4,7 @@ import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,21 +29,14 @@ class Shard(NamedTuple):
     images: list[JobInput]
 
 
-@dataclass(frozen=True)
-class WorkerSettings:
-    """What a worker needs to know; can be pickled: arguments of ``InstBoxInferencer``; what its
-    predictions depend on, of :func:`open_predictor`; path or address of the results."""
-    model: dict[str, Any]
-    expected: dict[str, Any]
-    out: str
-    batch_size: int = 1
-
-
 class ShardWorker:
     """Predicts shards and writes them; independent of what executes it.
 
     Args:
-        settings: See :class:`WorkerSettings`.
+        model: Arguments of ``InstBoxInferencer``.
+        expected: What predictions depend on, of :func:`open_predictor`, where the job started.
+        out: Path or address of the results.
+        batch_size: Number of images in a forward pass, if they have one size.
         predictor: The predictor if it is open already; else it is opened here and checked.
         draw: Called with each image ``(H, W, 3)`` uint8 BGR and its prediction, named by address.
 
@@ -51,49 +44,47 @@ class ShardWorker:
         ValueError: The model here differs from that of the process that started the job.
     """
 
-    def __init__(self, settings: WorkerSettings, predictor: Predictor | None = None,
+    def __init__(self, model: dict[str, Any], expected: dict[str, Any], out: str,
+                 batch_size: int = 1, predictor: Predictor | None = None,
                  draw: Callable[[np.ndarray, Any], None] | None = None) -> None:
         if predictor is None:
-            predictor, found = open_predictor(**settings.model)
-            other = [key for key, value in settings.expected.items() if found.get(key) != value]
+            predictor, found = open_predictor(**model)
+            other = [key for key, value in expected.items() if found.get(key) != value]
             if other:
                 raise InvalidInputError(
                     f'This machine has another {" and ".join(other)} of the model than the one '
-                    f'that started the job: {settings.model} must be the same files everywhere.')
+                    f'that started the job: {model} must be the same files everywhere.')
         self.predictor = predictor
-        self.settings = settings
-        self.storage = Storage(settings.out)
+        self.storage = Storage(out)
+        self.batch_size = batch_size
         self._draw = draw
         meta = predictor.dataset_meta
         self._meta = dict(classes=list(meta['classes']), thing_classes=list(meta['thing_classes']),
-                          settings=settings.expected)
+                          settings=expected)
 
     def __call__(self, shard: Shard) -> tuple[int, Failures]:
         """Predicts the images of a shard and writes it, interrupted too; returns the number of
         images that are done, and address and reason of each that failed."""
         rows: list[dict[str, Any]] = []
+        failed: Failures = []
+        images = {image.image: image for image in shard.images}
+        inputs = read_ahead(map(open_input, shard.images), self.batch_size + 1)
         try:
-            failed = self._predict({image.image: image for image in shard.images}, rows)
+            for array, sample in self.predictor.stream_with_images(inputs, self.batch_size,
+                                                                   on_error='skip'):
+                try:
+                    if self._draw is not None:
+                        self._draw(array, sample)
+                    rows.append(to_record(images[sample.name], sample,
+                                          self._meta['thing_classes']))
+                except OSError:  # results cannot be written
+                    raise
+                except Exception as error:
+                    failed.append((sample.name, describe(error, sample.name)))
         finally:
             if rows:
                 write_shard(rows, self._meta, self.storage, shard.name)
-        return len(rows), failed
-
-    def _predict(self, images: dict[str, JobInput], rows: list[dict[str, Any]]) -> Failures:
-        """Appends rows and returns failures."""
-        failed: Failures = []
-        inputs = read_ahead(map(open_input, images.values()), self.settings.batch_size + 1)
-        for array, sample in self.predictor.stream_with_images(inputs, self.settings.batch_size,
-                                                               on_error='skip'):
-            try:
-                if self._draw is not None:
-                    self._draw(array, sample)
-                rows.append(to_record(images[sample.name], sample, self._meta['thing_classes']))
-            except OSError:  # results cannot be written
-                raise
-            except Exception as error:
-                failed.append((sample.name, describe(error, sample.name)))
-        return [*failed, *self.predictor.failures]
+        return len(rows), [*failed, *self.predictor.failures]
 
 
 def read_ahead(images: Iterable[InputImage], number: int) -> Iterator[InputImage]:
@@ -124,25 +115,19 @@ def runs_alone(model: Any = None, weights: Any = None, cfg_options: dict | None 
 
 def open_predictor(**options: Any) -> tuple[Predictor, dict[str, Any]]:
     """Opens a predictor with options of ``InstBoxInferencer``, and tells what its predictions
-    depend on, as strings and numbers."""
+    depend on, as strings and numbers: digests of the ``weights`` and of the ``config`` (``model``
+    and ``test_pipeline``, or the settings in an exported file), ``precision`` and ``tile``."""
     tile = options.get('tile')
-    predictor = (ExportedModel(options['model'], options.get('device'), tile)
-                 if runs_alone(**options) else apis.InstBoxInferencer(**options))
-    return predictor, dict(fingerprints(predictor), precision=options.get('precision', 'fp32'),
-                           tile=tile)
-
-
-def fingerprints(predictor: Predictor) -> dict[str, str]:
-    """Returns digests of a model's weights, and of its settings: ``model`` and ``test_pipeline`` of
-    its config, or those in an exported file."""
-    if isinstance(predictor, ExportedModel):
+    if runs_alone(**options):
+        predictor = ExportedModel(options['model'], options.get('device'), tile)
         weights, settings = predictor.digest, asdict(predictor.settings)
     else:
-        model, content = predictor.model, hashlib.sha256()
-        for name, value in model.state_dict().items():
+        predictor, content = apis.InstBoxInferencer(**options), hashlib.sha256()
+        for name, value in predictor.model.state_dict().items():
             content.update(name.encode())
             content.update(value.detach().cpu().contiguous().flatten().float().numpy().tobytes())
         weights = content.hexdigest()
-        settings = {key: model.cfg.get(key) for key in ('model', 'test_pipeline')}
-    text = json.dumps(settings, sort_keys=True, default=str)
-    return dict(weights=weights[:16], config=hashlib.sha256(text.encode()).hexdigest()[:16])
+        settings = {key: predictor.model.cfg.get(key) for key in ('model', 'test_pipeline')}
+    config = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()
+    return predictor, dict(weights=weights[:16], config=config[:16],
+                           precision=options.get('precision', 'fp32'), tile=tile)

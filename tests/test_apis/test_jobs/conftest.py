@@ -11,7 +11,7 @@ from mmseg.structures import SegDataSample
 from mmseg_instbox.apis.jobs.listing import list_inputs
 from mmseg_instbox.apis.jobs.prediction_job import PredictionJob
 from mmseg_instbox.apis.jobs.storage import Storage
-from mmseg_instbox.apis.jobs.worker import ShardWorker, WorkerSettings, open_predictor
+from mmseg_instbox.apis.jobs.worker import ShardWorker, open_predictor
 from mmseg_instbox.engine import config_to_json
 
 
@@ -44,8 +44,8 @@ def folder(photos, tmp_path) -> Path:
 @pytest.fixture
 def worker(saved, expected, tmp_path) -> ShardWorker:
     """A worker that writes to ``tmp_path / 'out'``."""
-    return ShardWorker(WorkerSettings(dict(model=saved, device='cpu'), expected,
-                                      str(tmp_path / 'out'), batch_size=3))
+    return ShardWorker(dict(model=saved, device='cpu'), expected, str(tmp_path / 'out'),
+                       batch_size=3)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from mmseg_instbox.apis.jobs.listing import list_inputs
 from mmseg_instbox.apis.jobs.prediction_job import PredictionJob
 from mmseg_instbox.apis.jobs.records import to_record
 from mmseg_instbox.apis.jobs.storage import Storage
-from mmseg_instbox.apis.jobs.worker import ShardWorker, WorkerSettings
+from mmseg_instbox.apis.jobs.worker import ShardWorker
 from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.utils.run_lengths import decode_mask
 
@@ -190,8 +190,7 @@ def test_a_worker_with_another_model_does_not_start(saved, expected, tmp_path):
     next(iter(content['state_dict'].values())).add_(1)
     torch.save(content, tmp_path / 'other.pth')
     with pytest.raises(InvalidInputError, match='another weights of the model'):
-        ShardWorker(WorkerSettings(dict(model=str(tmp_path / 'other.pth'), device='cpu'), expected,
-                                   str(tmp_path)))
+        ShardWorker(dict(model=str(tmp_path / 'other.pth'), device='cpu'), expected, str(tmp_path))
 
 
 def test_names_of_shards_tell_their_images_apart(make_job):

@@ -124,13 +124,12 @@ def test_a_model_that_a_worker_cannot_use_is_told_in_a_sentence(cluster, picture
     from mmseg_instbox.apis.jobs.prediction_job import PredictionJob
     from mmseg_instbox.apis.jobs.ray_executor import RayExecutor
     from mmseg_instbox.apis.jobs.storage import Storage
-    from mmseg_instbox.apis.jobs.worker import WorkerSettings
     from mmseg_instbox.errors import InstBoxError
-    settings = WorkerSettings(dict(model=str(model), device='cpu'), dict(weights='of another one'),
-                              str(tmp_path))
-    job = PredictionJob(Storage(str(tmp_path)), settings.expected, *list_inputs([str(pictures)]))
+    worker = dict(model=dict(model=str(model), device='cpu'),
+                  expected=dict(weights='of another one'), out=str(tmp_path))
+    job = PredictionJob(Storage(str(tmp_path)), worker['expected'], *list_inputs([str(pictures)]))
     with RayExecutor('cpu', 1) as executor, pytest.raises(InstBoxError, match='another weights'):
-        job.predict(partial(executor.execute, settings), 1)
+        job.predict(partial(executor.execute, worker), 1)
 
 
 def test_without_ray_the_extra_is_named(pictures, model, tmp_path, monkeypatch):

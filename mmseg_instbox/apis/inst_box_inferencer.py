@@ -1,6 +1,7 @@
 import contextlib
 import threading
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -81,15 +82,16 @@ class InstBoxInferencer(Predictor, BaseInferencer):
         if isinstance(model, nn.Module):
             self._loaded = model if device is None else model.to(device)
         else:
-            names = (weights or default_weights(), None) if model is None else (model, weights)
+            model, weights = (model, weights) if model else (weights or default_weights(), None)
             self._loaded = fuse_conv_bn(  # saves a fifth of the network's time
-                load_model(*names, device, cfg_options, allow_pickle))
+                load_model(model, weights, device, cfg_options, allow_pickle))
         self.dataset_meta = model_meta(self._loaded)
         self.thing_ids = self._loaded.thing_ids
         self.tile, self.draw_size = tile, draw_size
         self._test_cfg = tile_test_cfg(tile)
         super().__init__(self._loaded.cfg, device=device, scope='mmseg',
                          show_progress=show_progress)
+        del self.visualizer  # made when it is first used
         self.device = next(self.model.parameters(), torch.empty(0)).device
         self._dtype = autocast_dtype(precision, self.model, self.device)
         self._lock = threading.Lock()
@@ -110,18 +112,13 @@ class InstBoxInferencer(Predictor, BaseInferencer):
     def _init_visualizer(self, cfg: Any) -> None:
         """Leaves that to :attr:`visualizer`, whatever the config draws in validation."""
 
-    @property
+    @cached_property
     def visualizer(self) -> InstBoxLocalVisualizer:
         """Draws instances; made when it is first used, because matplotlib takes a third of a second
         to import."""
-        if self._visualizer is None:
-            self._visualizer = InstBoxLocalVisualizer('inferencer', draw_size=self.draw_size)
-            self._visualizer.set_dataset_meta(**self.dataset_meta)
-        return self._visualizer
-
-    @visualizer.setter
-    def visualizer(self, visualizer: InstBoxLocalVisualizer | None) -> None:
-        self._visualizer = visualizer
+        visualizer = InstBoxLocalVisualizer('inferencer', draw_size=self.draw_size)
+        visualizer.set_dataset_meta(**self.dataset_meta)
+        return visualizer
 
     def __call__(self,
                  inputs: Any,

@@ -3,21 +3,20 @@ from itertools import count
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
+from pycocotools import mask as mask_tools
 from scipy.optimize import linear_sum_assignment
 
-from ..core.box_iou import box_iou
 from ..errors import InvalidInputError
-
-_SIDE = 256  # masks are compared at about this size
+from ..utils.run_lengths import encode_crop, mask_crops
 
 
 class _Track(NamedTuple):
-    """An object as it was last seen, ``age`` frames ago."""
+    """An object as it was last seen, ``age`` frames ago: ``mask`` is run-length encoded, ``box``
+    x, y, width and height."""
     id: int
     colour: int
     label: int
-    mask: np.ndarray
+    mask: dict[str, Any]
     box: np.ndarray
     age: int
 
@@ -49,29 +48,26 @@ class TrackColors:
         """Numbers the objects of the next frame, ``(N,)`` int64, all different, from 0.
 
         Args:
-            masks: ``(N, H, W)`` bool, an array or a tensor, of the same size in all frames.
+            masks: ``(N, H, W)`` of the same size in all frames, as :func:`.mask_crops` reads them.
             boxes: ``(N, 4)`` x1, y1, x2, y2.
             labels: ``(N,)`` int.
 
         Raises:
             ValueError: The masks have another size than before.
         """
-        step = max(1, max(masks.shape[1:]) // _SIDE)
-        if getattr(masks, 'inst_map', None) is None:
-            small = np.asarray(masks[:, ::step, ::step])
-        else:
-            numbers = masks.numbers.numpy()[:, None, None]
-            small = masks.inst_map.numpy()[::step, ::step] == numbers
-        if self._tracks and self._tracks[0].mask.shape != small.shape[1:]:
+        height, width = masks.shape[1:]
+        if self._tracks and self._tracks[0].mask['size'] != [height, width]:
             raise InvalidInputError(f'The masks have the size {masks.shape[1:]}, those of earlier '
                                     'frames another one: all frames of a video must have one size.')
-        known = self._match(small, boxes, labels)
+        codes = [encode_crop(crop, (height, width)) for crop in mask_crops(masks)]
+        boxes = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1).astype(float)
+        known = self._match(codes, boxes, labels)
         taken = {track.colour for track in self._tracks}
         free = (number for number in count() if number not in taken)
         seen = []
-        for i, mask in enumerate(small):
+        for i, code in enumerate(codes):
             track_id, colour = known[i][:2] if i in known else (next(self._next_id), next(free))
-            seen.append(_Track(track_id, colour, int(labels[i]), mask.copy(), boxes[i], 0))
+            seen.append(_Track(track_id, colour, int(labels[i]), code, boxes[i], 0))
         found = {track.id for track in seen}
         lost = [track._replace(age=track.age + 1) for track in self._tracks
                 if track.id not in found and track.age < self.max_age]
@@ -79,22 +75,15 @@ class TrackColors:
         self.track_ids = np.array([track.id for track in seen], np.int64)
         return np.array([track.colour for track in seen], np.int64)
 
-    def _match(self, masks: np.ndarray, boxes: np.ndarray, labels: np.ndarray) -> dict[int, _Track]:
+    def _match(self, codes: list[dict], boxes: np.ndarray, labels: np.ndarray) -> dict[int, _Track]:
         """Returns the tracks of known objects by the indices of the objects."""
-        if not self._tracks or not len(masks):
+        if not self._tracks or not codes:
             return {}
-        _, _, known, old_masks, old_boxes, _ = map(np.stack, zip(*self._tracks, strict=True))
-        boxes, old_boxes = (torch.from_numpy(each.copy()) for each in (boxes, old_boxes))
-        iou = (mask_iou(old_masks, masks) + box_iou(old_boxes[:, None], boxes[None]).numpy()) / 2
-        iou = iou * (known[:, None] == labels[None])
+        _, _, known, masks, old_boxes, _ = zip(*self._tracks, strict=True)
+        no_crowds = [0] * len(codes)
+        iou = (mask_tools.iou(list(masks), codes, no_crowds)
+               + mask_tools.iou(np.stack(old_boxes), boxes, no_crowds)) / 2
+        iou = iou * (np.array(known)[:, None] == labels[None])
         pairs = zip(*linear_sum_assignment(iou, maximize=True), strict=True)
         return {int(column): self._tracks[row] for row, column in pairs
                 if iou[row, column] >= self.min_iou}
-
-
-def mask_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """IoU ``(M, N)`` of masks ``(M, H, W)`` and ``(N, H, W)`` bool; 0 of empty ones."""
-    first, second = (each.reshape(len(each), -1).astype(np.float32) for each in (first, second))
-    shared = first @ second.T
-    union = first.sum(axis=1)[:, None] + second.sum(axis=1)[None] - shared
-    return shared / np.maximum(union, 1)

@@ -1,7 +1,6 @@
 """Draws training samples as the network gets them, with the targets of the box head."""
 from pathlib import Path
 
-import cv2
 import mmcv
 import numpy as np
 import torch
@@ -12,7 +11,7 @@ from mmengine.utils import track_iter_progress
 from mmseg.registry import DATASETS, MODELS
 from torch.utils.data import Dataset
 
-from ..engine import find_config, load_config
+from ..engine import load_config
 from ..engine.samplers.seeded_samplers import SeededIndex, seeded
 from ..errors import InvalidIndexError, InvalidInputError
 from ..utils.foreign_errors import convert_errors
@@ -106,12 +105,9 @@ class DatasetBrowser:
             with torch.no_grad():
                 self._grids[shape] = tuple(self.model.forward_dense(batch['inputs'])[1].shape[-2:])
         add_box_targets(sample, self.model.box_head, self._grids[shape])
-        height, width = sample.gt_inst_map.shape[-2:]
-        padded = cv2.copyMakeBorder(
-            np.ascontiguousarray(image), 0, height - image.shape[0], 0, width - image.shape[1],
-            cv2.BORDER_CONSTANT, value=PADDING_GREY)
-        names = delta_names(self.model.box_head.coder)
-        return self.visualizer.draw_training_sample(padded, sample, caption, names)
+        padded = mmcv.impad(image, shape=sample.gt_inst_map.shape[-2:], pad_val=PADDING_GREY)
+        return self.visualizer.draw_training_sample(padded, sample, caption,
+                                                    delta_names(self.model.box_head.coder))
 
 
 def browse_dataset(config: str,
@@ -149,7 +145,7 @@ def browse_dataset(config: str,
         raise InvalidInputError(f'{out_dir} is a file; give a folder for the drawings.')
     if show:
         check_display()
-    browser = DatasetBrowser(load_config(find_config(config), cfg_options), split, seed)
+    browser = DatasetBrowser(load_config(config, cfg_options), split, seed)
     count = len(browser) if number is None else min(number, len(browser))
     print_log(f'{count} of {len(browser)} samples after {", ".join(browser.transforms)}', 'current')
     for index in track_iter_progress(range(count)):

@@ -133,16 +133,13 @@ class InstBoxInferencer(Predictor, BaseInferencer):
         """Predicts all inputs and returns the results together; :meth:`stream` gives one by one.
 
         Args:
-            inputs: See :func:`~mmseg_instbox.utils.inputs.read_inputs`.
-            batch_size: Number of images in a forward pass, if they have one size.
+            inputs, batch_size, on_error: See :meth:`stream`.
             return_datasamples: Whether to return data samples instead of dictionaries.
             return_vis: Whether to return drawn predictions.
             out_dir: Folder for drawings, ``vis/NAME.jpg``, and predictions, ``preds/NAME.json``.
             score_thr: Instances of a lower score are in no drawing and no dictionary.
             show: Whether to open a window for each image.
             wait_time: Seconds that the window stays; 0 waits for a key.
-            on_error: ``'raise'``, or ``'skip'`` to leave out images that fail and list them in
-                ``failures``.
 
         Returns:
             dict: ``predictions``, for each image a dictionary of
@@ -199,9 +196,10 @@ class InstBoxInferencer(Predictor, BaseInferencer):
         return [sample.cpu() for sample in samples]
 
     def _build_grouper(self, options: dict[str, Any]) -> BaseGrouper:
-        own = self.model.cfg.model.get('grouper') or dict(type='PixelBoxGrouper')
-        own = {} if 'type' in options else own
-        return build_grouper({**own, **options}, TASK_UTILS.get)
+        if 'type' not in options:
+            options = {**(self.model.cfg.model.get('grouper') or dict(type='PixelBoxGrouper')),
+                       **options}
+        return build_grouper(options, TASK_UTILS.get)
 
     def regroup(self, prediction: SegDataSample, **grouper_options: Any) -> InstanceData:
         """As of the parent; the result is MMEngine's ``InstanceData``."""

@@ -2,7 +2,7 @@
 import json
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,9 +59,8 @@ def count_objects(part: AnnotatedImages) -> Counter:
     return Counter(names[each['category_id']] for each in objects_of(part))
 
 
-def only_images(part: AnnotatedImages, ids: Iterable[int]) -> AnnotatedImages:
+def only_images(part: AnnotatedImages, chosen: set[int]) -> AnnotatedImages:
     """The part with the images of these ids alone."""
-    chosen = set(ids)
     return AnnotatedImages(part.root, dict(
         images=[row for row in part.coco['images'] if row['id'] in chosen],
         annotations=[row for row in part.coco['annotations'] if row['image_id'] in chosen],

@@ -94,22 +94,18 @@ def train_on_data(data: str | Path, options: TrainingOptions = TrainingOptions()
     line = ProgressLineHook(cfg.default_hooks.checkpoint.save_best)
     if minutes := cfg.train_cfg.get('minutes'):
         cfg.train_cfg.minutes = max(minutes - (monotonic() - started) / 60, LEAST_SHARE * minutes)
-    interruption = None
     try:
         run_training(cfg, [line], quiet=True)
-    except KeyboardInterrupt as error:
-        if line.runner is None or 'best_ckpt' not in line.runner.message_hub.runtime_info:
-            raise
-        interruption = error
+    except KeyboardInterrupt:
+        if line.runner is not None and 'best_ckpt' in line.runner.message_hub.runtime_info:
+            line.stop()
+            console.print('Stopped. The report is of the best checkpoint; Ctrl+C leaves it out.')
+            report_training(line.runner, work_dir, console)
+        raise
     finally:
         line.stop()
         atomic_write(text.encode(), config)  # the runner writes its own form of it
-    if interruption is not None:
-        console.print('Stopped. The report is of the best checkpoint; Ctrl+C leaves it out.')
-    best = report_training(line.runner, work_dir, console)
-    if interruption is not None:
-        raise interruption
-    return best
+    return report_training(line.runner, work_dir, console)
 
 
 def choose_work_dir(data: str | Path, options: TrainingOptions) -> Path:
@@ -169,12 +165,11 @@ def find_alike(base: str, part: AnnotatedImages, allow_pickle: bool = False) -> 
     """
     inferencer = InstBoxInferencer(base, show_progress=False, allow_pickle=allow_pickle)
     names = inferencer.dataset_meta['classes']
-    chosen = {row['id'] for row in part.coco['images']}
-    if len(chosen) > ALIKE_IMAGES:
-        chosen = choose_images(part, ALIKE_IMAGES / len(chosen), seed=0)
-    objects = part.by_image()
-    files = {str(part.root / row['file_name']): row['id'] for row in part.coco['images']
-             if row['id'] in chosen}
+    objects, images = part.by_image(), part.coco['images']
+    if len(images) > ALIKE_IMAGES:
+        chosen = choose_images(part, ALIKE_IMAGES / len(images), seed=0)
+        images = [row for row in images if row['id'] in chosen]
+    files = {str(part.root / row['file_name']): row['id'] for row in images}
     seen = defaultdict(lambda: np.zeros(len(names), int))
     for sample in inferencer.stream(list(files)):
         labels = sample.pred_sem_seg.data[0].cpu().numpy()

@@ -11,14 +11,13 @@ import numpy as np
 import torch
 from mmengine.evaluator import Evaluator
 from mmengine.runner import Runner
-from mmseg.structures import SegDataSample
 from rich.console import Console
-from rich.table import Table
 
 from ..datasets.transforms import LoadInstImage
 from ..engine import read_checkpoint
 from ..engine.model_loading import load_weights
 from ..evaluation.functional.average_precision import confusion_matrix
+from ..evaluation.metrics.base_metric import format_table
 from ..evaluation.sample_reader import decode_image
 from ..utils import DEFAULT_SCORE_THR, write_json
 from ..visualization import InstBoxLocalVisualizer, contact_sheet
@@ -26,7 +25,7 @@ from ..visualization.utils import write_image
 
 MAX_PICTURES = 12
 MAX_CONFUSIONS = 10
-COLUMNS = {'AP50': 'AP50', 'AP': 'AP', 'AP^r 0.5': 'APr_0.5', 'IoU': 'IoU'}
+COLUMNS = ('category', 'AP50', 'AP', 'APr_0.5', 'IoU', 'trained on', 'validated on')
 
 
 def report_training(runner: Runner, work_dir: Path, console: Console) -> Path:
@@ -80,6 +79,8 @@ def evaluate(runner: Runner, name: str, num_pictures: int) -> tuple[dict, list[n
     meta, count = loader.dataset.metainfo, len(loader.dataset)
     drawn = set(np.linspace(0, count - 1, min(num_pictures, count)).round().astype(int).tolist())
     things, pictures, confusion = meta['thing_classes'], [], 0
+    visualizer = InstBoxLocalVisualizer('contact_sheet', score_thr=DEFAULT_SCORE_THR)
+    visualizer.set_dataset_meta(**meta)
     with TemporaryDirectory() as folder:
         metrics = [dict(metric, out_file=str(Path(folder, metric['type'])))
                    for metric in runner.cfg[f'{name}_evaluator']]
@@ -94,7 +95,9 @@ def evaluate(runner: Runner, name: str, num_pictures: int) -> tuple[dict, list[n
             confusion += confusion_matrix(image.overlap.ious[sure], image.labels[sure],
                                           image.gt_labels, image.scores[sure], len(things))
             if index in drawn:
-                pictures.append(_draw(sample, meta))
+                shown = LoadInstImage()(dict(img_path=sample.img_path))['img'][..., ::-1]
+                visualizer.add_datasample(sample.img_path, np.ascontiguousarray(shown), sample)
+                pictures.append(visualizer.get_image())
         figures = evaluator.evaluate(count)
         tables = [json.loads(Path(metric['out_file']).read_text())['categories']
                   for metric in metrics]
@@ -103,31 +106,18 @@ def evaluate(runner: Runner, name: str, num_pictures: int) -> tuple[dict, list[n
                 confusion=confusion.tolist(), names=list(things), images=count), pictures
 
 
-def _draw(sample: SegDataSample, meta: dict) -> np.ndarray:
-    visualizer = InstBoxLocalVisualizer('contact_sheet', score_thr=DEFAULT_SCORE_THR)
-    visualizer.set_dataset_meta(**meta)
-    image = LoadInstImage()(dict(img_path=sample.img_path))['img'][..., ::-1]
-    visualizer.add_datasample(sample.img_path, np.ascontiguousarray(image), sample)
-    return visualizer.get_image()
-
-
 def print_categories(found: dict, train: dict, console: Console) -> None:
     """Print the figures of each category and over all, with numbers of objects."""
     names = {row['id']: row['name'] for row in train['categories']}
     counts = Counter(names[each['category_id']] for each in train['annotations'])
-    table = Table(title=f'Best checkpoint on {found["images"]} validation images')
-    table.add_column('category')
-    for column in (*COLUMNS, 'objects trained on', 'validated on'):
-        table.add_column(column, justify='right')
-    rows = [dict(row, trained=counts[row['category']]) for row in found['categories']]
+    rows = [dict(row, **{'trained on': counts[row['category']], 'validated on': row['objects']})
+            for row in found['categories']]
     if len(rows) > 1:
-        rows.append(dict(found['metrics'], category='mean', IoU=found['metrics']['mIoU'],
-                         **{key: sum(row[key] for row in rows) for key in ('trained', 'objects')}))
-    for row in rows:
-        figures = ('-' if row[key] is None else f'{row[key]:.3f}' for key in COLUMNS.values())
-        table.add_row(row['category'], *figures, str(row['trained']), str(row['objects']),
-                      style='bold' if len(rows) > 1 and row is rows[-1] else None)
-    console.print(table)
+        rows.append(dict(
+            found['metrics'], category='mean', IoU=found['metrics']['mIoU'],
+            **{key: sum(row[key] for row in rows) for key in ('trained on', 'validated on')}))
+    console.print(f'Best checkpoint on {found["images"]} validation images; objects trained and '
+                  f'validated on:\n{format_table(rows, COLUMNS, digits=3)}')
 
 
 def print_confusions(found: dict, console: Console) -> None:

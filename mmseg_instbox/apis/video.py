@@ -13,8 +13,8 @@ from ..errors import InvalidInputError
 from ..utils import DEFAULT_SCORE_THR, replacing
 from ..utils.decoding import VideoFrames
 from ..utils.inputs import LOGGER
-from ..utils.run_lengths import mask_crops
 from ..visualization.drawing import DrawnObjects, draw_objects, instance_colors
+from ..visualization.predictions import predicted_objects, shown_indices
 from .track_colors import TrackColors
 
 _CODECS = {'.mp4': 'mp4v', '.m4v': 'mp4v', '.mov': 'mp4v', '.avi': 'MJPG', '.mkv': 'mp4v'}
@@ -84,19 +84,15 @@ def frame_objects(sample: Any, names: Sequence[str], score_thr: float,
                   colors: TrackColors | None) -> DrawnObjects:
     """Returns what is drawn of a frame, from ``score_thr`` on, and gives its instances
     ``track_ids``; ``colors`` chooses the colours, and None orders them by score."""
-    shown = sample.pred_instances.scores >= score_thr
-    found = sample.pred_instances[shown]
-    boxes, labels, scores = (found[key].numpy() for key in ('bboxes', 'labels', 'scores'))
-    numbers = np.arange(len(labels))
+    found, size = sample.pred_instances, sample.pred_instances.masks.shape[1:]
+    objects = predicted_objects(found, names, size, np.empty(size), score_thr)
     if colors is not None:
-        numbers = colors.update(found.masks, boxes, labels)
-        track_ids = torch.full(shown.shape, -1)
-        track_ids[shown] = torch.from_numpy(colors.track_ids)
-        sample.pred_instances.track_ids = track_ids
-    palette = instance_colors(int(numbers.max(initial=-1)) + 1)
-    texts = [f'{names[label]} {score:.2f}'
-             for label, score in zip(labels, scores, strict=True)]
-    return DrawnObjects(list(mask_crops(found.masks)), boxes, texts, palette[numbers])
+        shown = torch.from_numpy(shown_indices(found, score_thr))
+        numbers = colors.update(found.masks[shown], objects.boxes, found.labels[shown].numpy())
+        found.track_ids = torch.full(found.scores.shape, -1)
+        found.track_ids[shown] = torch.from_numpy(colors.track_ids)
+        objects.colors = instance_colors(int(numbers.max(initial=-1)) + 1)[numbers]
+    return objects
 
 
 def write_frames(frames: Iterable[np.ndarray], out_file: str, fps: float) -> int:

@@ -58,18 +58,13 @@ class LazyGroup(click.Group):
         except Exception as error:
             if ctx.params.get('traceback') or ctx.obj and not isinstance(error, USER_ERRORS):
                 raise
-            raise click.ClickException(error_line(error)) from error
-
-
-def error_line(error: Exception) -> str:
-    """Formats an exception as one line; a bug with its type and how to see the traceback."""
-    text = ' '.join(str(error).split()) or type(error).__name__
-    if isinstance(error, OSError) and error.strerror and error.filename:
-        text = f'{os.fspath(error.filename)}: {error.strerror}.'
-    if isinstance(error, USER_ERRORS):
-        return text
-    return (f'unexpected {type(error).__name__}: {text} (instbox --traceback COMMAND ... '
-            'shows where it happened)')
+            text = ' '.join(str(error).split()) or type(error).__name__
+            if isinstance(error, OSError) and error.strerror and error.filename:
+                text = f'{os.fspath(error.filename)}: {error.strerror}.'
+            elif not isinstance(error, USER_ERRORS):
+                text = (f'unexpected {type(error).__name__}: {text} (instbox --traceback COMMAND '
+                        '... shows where it happened)')
+            raise click.ClickException(text) from error
 
 
 @contextmanager

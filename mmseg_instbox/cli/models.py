@@ -161,36 +161,26 @@ def export(files: tuple[str, ...], kind: str | None, int8: bool, calibration: st
     *source, out = files
     if len(source) > 2:
         raise click.UsageError(f'Expected MODEL, WEIGHTS and OUT, got {len(files)} names.')
-    path = output_path(out, kind)
+    path = Path(out)
+    if path.suffix in SUFFIXES.values():
+        if kind is not None and path.suffix != SUFFIXES[kind]:
+            raise click.UsageError(f'{out} does not end in {SUFFIXES[kind]}, as {kind} does.')
+    elif kind is None:
+        raise click.UsageError(f'{out} ends neither in .onnx nor in .xml: name OUT last, or give '
+                               '--format.')
+    else:
+        path = path.with_name(path.name + SUFFIXES[kind])
     if int8 != (calibration is not None):
         raise click.UsageError('--int8 and --calibration INPUT go together.')
     load_package('models', mask_heads=False)
     from ..apis.model_loading import default_weights, load_model
     from ..deploy import export_model
     images = None if calibration is None else calibration_images(calibration)
-    model, weights = [*source, None, None][:2]
-    network = load_model(model or default_weights(), weights, 'cpu', **settings)
+    network = load_model(*(source or [default_weights()]), device='cpu', **settings)
     written = export_model(network, path, images)
-    files_written = {written, written.with_suffix('.bin') if written.suffix == '.xml' else written}
-    size = sum(each.stat().st_size for each in files_written)
+    parts = (written, written.with_suffix('.bin')) if written.suffix == '.xml' else (written,)
+    size = sum(each.stat().st_size for each in parts)
     click.echo(f'{written} is written ({size / 2**20:.1f} MB) and agrees with the model.')
-
-
-def output_path(out: str, kind: str | None) -> Path:
-    """Returns the path of ``OUT`` with the suffix of its format.
-
-    Raises:
-        UsageError: The suffix belongs to no format, or to another one than ``kind``.
-    """
-    path = Path(out)
-    if path.suffix not in SUFFIXES.values():
-        if kind is None:
-            raise click.UsageError(f'{out} ends neither in .onnx nor in .xml: name OUT last, or '
-                                   'give --format.')
-        return path.with_name(path.name + SUFFIXES[kind])
-    if kind is not None and path.suffix != SUFFIXES[kind]:
-        raise click.UsageError(f'{out} does not end in {SUFFIXES[kind]}, as {kind} does.')
-    return path
 
 
 def calibration_images(inputs: str) -> list:

@@ -6,7 +6,7 @@ fast.
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.utils.file_names import file_name
@@ -19,8 +19,6 @@ from .result_writer import ResultWriter
 from .supervision import to_supervision
 
 if TYPE_CHECKING:
-    from mmseg.structures import SegDataSample
-
     from .coco_reader import samples_from_coco
 
 # the readers of annotations, which predictions are written without, take a tenth of a second
@@ -34,8 +32,8 @@ FORMATS: dict[str, type[ResultWriter]] = dict(
     panoptic=PanopticWriter)
 
 
-def write_results(samples: Iterable['SegDataSample'], kind: str, out_dir: str | Path,
-                  dataset_meta: dict, score_thr: float = 0.) -> Path:
+def write_results(samples: Iterable[Any], kind: str, out_dir: str | Path, dataset_meta: dict,
+                  score_thr: float = 0.) -> Path:
     """Writes predictions in a format, one image after the other.
 
     Args:

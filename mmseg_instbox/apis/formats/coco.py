@@ -3,7 +3,7 @@ import json
 import os
 import tempfile
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from pycocotools import mask as mask_tools
@@ -12,17 +12,14 @@ from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.utils import replacing
 from mmseg_instbox.utils.file_names import common_folder
 
-from .result_writer import Categories, Instances, ResultWriter
-
-if TYPE_CHECKING:
-    from mmseg.structures import SegDataSample
+from .result_writer import Instances, ResultWriter
 
 
 class CocoWriter(ResultWriter):
-    """Writes ``annotations.json`` in COCO's format; its ``annotations`` are also a list of
-    detections for ``COCO.loadRes``. Frames of videos have ``video_id`` and ``frame_id``, and their
-    annotations ``track_id``. Annotations go to a temporary file as they come, so memory grows only
-    with the number of images."""
+    """Writes ``annotations.json`` in COCO's format, masks as RLE with a string as ``counts``; its
+    ``annotations`` are also a list of detections for ``COCO.loadRes``. Frames of videos have
+    ``video_id`` and ``frame_id``, and their annotations ``track_id`` if it is known. Annotations go
+    to a temporary file as they come, so memory grows only with the number of images."""
 
     def __init__(self, out_dir: str | Path, dataset_meta: dict, score_thr: float = 0.) -> None:
         super().__init__(out_dir, dataset_meta, score_thr)
@@ -31,12 +28,20 @@ class CocoWriter(ResultWriter):
         self.out_dir.mkdir(parents=True, exist_ok=True)
         self._lines = tempfile.TemporaryFile('w+', dir=self.out_dir)  # an annotation per line
 
-    def _write(self, sample: 'SegDataSample', instances: Instances, name: str,
-               image_file: str | None) -> None:
+    def _write(self, sample: Any, instances: Instances, name: str, image_file: str | None) -> None:
         image_id = self._images.add(sample, name, image_file, instances.shape)
-        for each in coco_annotations(instances, image_id, self.categories):
+        found = zip(instances.codes, instances.labels, instances.scores, instances.tracks,
+                    strict=True)
+        for code, label, score, track in found:
             self._count += 1
-            self._lines.write(json.dumps(dict(id=self._count, **each)) + '\n')
+            row = dict(
+                id=self._count, image_id=image_id, segmentation=code,
+                category_id=self.categories.coco_ids[self.categories.thing_ids[label]],
+                bbox=mask_tools.toBbox(code).tolist(), area=int(mask_tools.area(code)), iscrowd=0,
+                score=round(float(score), 6))
+            if track >= 0:
+                row['track_id'] = int(track)
+            self._lines.write(json.dumps(row) + '\n')
 
     def _finish(self) -> Path:
         categories = [dict(id=self.categories.coco_ids[index], name=name, supercategory='')
@@ -53,21 +58,6 @@ class CocoWriter(ResultWriter):
         return path
 
 
-def coco_annotations(instances: Instances, image_id: int, categories: Categories) -> list[dict]:
-    """Turns instances into COCO annotations without ``id``: the ``segmentation`` is RLE with a
-    string as ``counts``, ``bbox`` that of the mask, and ``track_id`` there if it is known."""
-    found = zip(instances.codes, instances.labels, instances.scores, instances.tracks, strict=True)
-    return [dict(image_id=image_id,
-                 category_id=categories.coco_ids[categories.thing_ids[label]],
-                 segmentation=code,
-                 bbox=mask_tools.toBbox(code).tolist(),
-                 area=int(mask_tools.area(code)),
-                 iscrowd=0,
-                 score=round(float(score), 6),
-                 **({} if track < 0 else dict(track_id=int(track))))
-            for code, label, score, track in found]
-
-
 class ImageTable:
     """Collects the images and videos of a COCO file and gives each an id."""
 
@@ -76,8 +66,7 @@ class ImageTable:
         self._files: dict[int, str] = {}
         self._videos: dict[str, int] = {}
 
-    def add(self, sample: 'SegDataSample', name: str, image_file: str | None,
-            shape: tuple[int, int]) -> int:
+    def add(self, sample: Any, name: str, image_file: str | None, shape: tuple[int, int]) -> int:
         """Adds an image of a ``shape`` (H, W), called by its name if it has no file, and returns
         its id: ``img_id`` of the sample, else the next number; ValueError if another has it."""
         image_id = int(sample.get('img_id', len(self._images) + 1))

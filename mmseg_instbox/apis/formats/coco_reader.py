@@ -52,14 +52,13 @@ def samples_from_coco(file: str) -> tuple[Iterator[tuple[str, 'SegDataSample']],
 
     def convert(arrays: PlainSample) -> SegDataSample:
         found, seg_map = arrays.pop('pred_instances'), arrays.pop('pred_sem_seg').data
-        codes, shape = found.pop('masks'), arrays.ori_shape
+        codes = found.pop('masks')
         check_limit('mask_bytes', len(codes) * seg_map.size,
                     f'{file}: image {arrays.img_id} as masks of its full size')
-        masks = np.zeros((len(codes), *shape), dtype=bool)
-        bboxes = np.zeros((len(codes), 4), dtype=np.float32)
-        for mask, box, code in zip(masks, bboxes, codes, strict=True):
+        masks = np.zeros((len(codes), *arrays.ori_shape), dtype=bool)
+        for mask, code in zip(masks, codes, strict=True):
             mask[:] = decode_mask(code)
-            box[:] = mask_tools.toBbox(code)
+        bboxes = np.array([mask_tools.toBbox(code) for code in codes], np.float32).reshape(-1, 4)
         bboxes[:, 2:] += bboxes[:, :2]
         sample = SegDataSample(metainfo=dict(arrays))
         sample.pred_sem_seg = PixelData(data=torch.from_numpy(seg_map))
@@ -76,7 +75,15 @@ def samples_from_tables(
         content: dict, file: str) -> tuple[Iterator[tuple[str, PlainSample]], dict]:
     """As :func:`samples_from_coco`, of tables in memory, as arrays without ``bboxes``, and masks as
     COCO's run lengths; ``file`` is their name in messages."""
-    meta, images = _dataset_meta(file, content['categories']), content['images']
+    categories = sorted(content['categories'], key=lambda category: category['id'])
+    things, images = tuple(category['name'] for category in categories), content['images']
+    if not things or len(set(things)) < len(things):
+        raise InvalidInputError(f'{file}: the names of the categories are {list(things)}; there '
+                                'must be at least one, each once. Correct the file.')
+    classes = things if 'background' in things else ('background', *things)
+    meta = dict(classes=classes, thing_classes=things,
+                palette=voc_palette()[np.arange(len(classes)) % VOID].tolist(),
+                category_ids={category['id']: label for label, category in enumerate(categories)})
     by_image: dict[int, list[dict]] = {image['id']: [] for image in images}
     for annotation in content['annotations']:
         by_image[annotation['image_id']].append(annotation)
@@ -86,18 +93,6 @@ def samples_from_tables(
     videos = {number(row.get('id')): str(row.get('name')) for row in content.get('videos', ())}
     return ((name, _sample(file, name, image, by_image[image['id']], meta, videos))
             for name, image in zip(names, images, strict=True)), meta
-
-
-def _dataset_meta(file: str, categories: Sequence[dict]) -> dict:
-    categories = sorted(categories, key=lambda category: category['id'])
-    things = tuple(category['name'] for category in categories)
-    if not things or len(set(things)) < len(things):
-        raise InvalidInputError(f'{file}: the names of the categories are {list(things)}; there '
-                                'must be at least one, each once. Correct the file.')
-    classes = things if 'background' in things else ('background', *things)
-    palette = voc_palette()[np.arange(len(classes)) % VOID].tolist()
-    ids = {category['id']: label for label, category in enumerate(categories)}
-    return dict(classes=classes, thing_classes=things, palette=palette, category_ids=ids)
 
 
 def _sample(file: str, name: str, image: dict, annotations: Sequence[dict], meta: dict,

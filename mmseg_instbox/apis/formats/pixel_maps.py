@@ -1,10 +1,9 @@
 """Instances and categories as maps of pixels: VOC's PNG, and COCO's panoptic PNG with JSON."""
-import io
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
+import cv2
 import numpy as np
-from PIL import Image
 
 from mmseg_instbox.datasets.coco_masks import object_id
 from mmseg_instbox.datasets.instance_maps import VOID, object_boxes
@@ -16,9 +15,6 @@ from mmseg_instbox.utils.run_lengths import mask_crops
 
 from .coco import ImageTable
 from .result_writer import Categories, Instances, ResultWriter, sample_name, to_numpy
-
-if TYPE_CHECKING:
-    from mmseg.structures import SegDataSample
 
 
 class PngWriter(ResultWriter):
@@ -41,12 +37,14 @@ class PngWriter(ResultWriter):
                                     'PNG of 8 bit, in which 255 is void: choose the format '
                                     "'panoptic'.")
 
-    def _write(self, sample: 'SegDataSample', instances: Instances, name: str,
-               image_file: str | None) -> None:
+    def _write(self, sample: Any, instances: Instances, name: str, image_file: str | None) -> None:
         categories, ids = png_maps(sample, instances, self.categories)
         write_mask(self.out_dir / 'SegmentationClass' / f'{name}.png', categories)
-        write = write_mask if ids.dtype == np.uint8 else _write_png
-        write(self.out_dir / 'SegmentationObject' / f'{name}.png', ids)
+        file = self.out_dir / 'SegmentationObject' / f'{name}.png'
+        if ids.dtype == np.uint8:
+            write_mask(file, ids)
+        else:
+            atomic_write(cv2.imencode('.png', ids)[1].tobytes(), file)
 
     def _finish(self) -> Path:
         write_list(self.out_dir / 'ImageSets' / 'Segmentation' / 'predicted.txt', self._names)
@@ -57,7 +55,7 @@ class PngWriter(ResultWriter):
         return self.out_dir
 
 
-def png_maps(sample: 'SegDataSample', instances: Instances,
+def png_maps(sample: Any, instances: Instances,
              categories: Categories) -> tuple[np.ndarray, np.ndarray]:
     """Returns category (H, W) uint8 and instance of each pixel, of several that of the highest
     score: uint8, or uint16 if an id is above 255, 0 none, then 1, 2, ... without 255 (void)."""
@@ -80,12 +78,12 @@ class PanopticWriter(ResultWriter):
         self._images = ImageTable()
         self._annotations: list[dict] = []
 
-    def _write(self, sample: 'SegDataSample', instances: Instances, name: str,
-               image_file: str | None) -> None:
+    def _write(self, sample: Any, instances: Instances, name: str, image_file: str | None) -> None:
         id_map, segments = panoptic_segments(sample, instances, self.categories)
         image_id = self._images.add(sample, name, image_file, instances.shape)
-        colors = np.stack([id_map >> shift & 255 for shift in (0, 8, 16)], axis=-1)
-        _write_png(self.out_dir / 'panoptic' / f'{name}.png', colors.astype(np.uint8))
+        bgr = np.stack([id_map >> shift & 255 for shift in (16, 8, 0)], axis=-1).astype(np.uint8)
+        atomic_write(cv2.imencode('.png', bgr)[1].tobytes(),
+                     self.out_dir / 'panoptic' / f'{name}.png')
         self._annotations.append(dict(image_id=image_id, file_name=f'{name}.png',
                                       segments_info=segments))
 
@@ -99,7 +97,7 @@ class PanopticWriter(ResultWriter):
         return write_json(content, self.out_dir / 'panoptic.json')
 
 
-def panoptic_segments(sample: 'SegDataSample', instances: Instances,
+def panoptic_segments(sample: Any, instances: Instances,
                       categories: Categories) -> tuple[np.ndarray, list[dict]]:
     """Returns the segment of each pixel, and a row of COCO's table for each that has pixels.
 
@@ -120,7 +118,7 @@ def panoptic_segments(sample: 'SegDataSample', instances: Instances,
     return id_map, segments
 
 
-def read_segments(sample: 'SegDataSample', instances: Instances,
+def read_segments(sample: Any, instances: Instances,
                   categories: Categories) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Finds the instance or category that each pixel shows: of several instances the one with the
     highest score, the first of equals.
@@ -147,9 +145,3 @@ def read_segments(sample: 'SegDataSample', instances: Instances,
     for index in np.argsort(-instances.scores, kind='stable')[::-1]:
         segments.index_map[crops[index].window][crops[index].pixels] = index
     return segments.index_map, segments.categories, seg_map
-
-
-def _write_png(path: Path, pixels: np.ndarray) -> None:
-    content = io.BytesIO()
-    Image.fromarray(pixels).save(content, format='PNG')
-    atomic_write(content.getvalue(), path)

@@ -1,9 +1,10 @@
 """What all formats take from a prediction, and the base class of their writers."""
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from pycocotools import mask as mask_tools
@@ -11,10 +12,6 @@ from pycocotools import mask as mask_tools
 from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.utils.file_names import relative_name
 from mmseg_instbox.utils.run_lengths import encode_crop, mask_crops
-
-if TYPE_CHECKING:
-    import torch
-    from mmseg.structures import SegDataSample
 
 
 class Categories(NamedTuple):
@@ -53,20 +50,15 @@ def read_categories(dataset_meta: dict) -> Categories:
                                 f'{things}: each class must appear once, and each thing must be '
                                 'one of the classes.')
     thing_ids = tuple(classes.index(name) for name in things)
-    ids = _coco_ids(len(classes), thing_ids, meta.get('category_ids') or {})
-    return Categories(classes, things, thing_ids, ids, palette)
-
-
-def _coco_ids(number: int, thing_ids: tuple[int, ...], official: dict) -> tuple[int, ...]:
-    """Gives each of ``number`` classes an id, all different."""
-    ids = [index + (0 in thing_ids) for index in range(number)]
-    labels = {int(label): int(category_id) for category_id, label in official.items()}
-    if len(official) != len(thing_ids) or set(labels) != set(range(len(thing_ids))):
-        return tuple(ids)
-    things = {index: labels[label] for label, index in enumerate(thing_ids)}
-    free = max([*ids, *things.values()]) + 1
-    return tuple(things.get(index, free + index if number in things.values() else number)
-                 for index, number in enumerate(ids))
+    ids = [index + (0 in thing_ids) for index in range(len(classes))]
+    official = meta.get('category_ids') or {}
+    by_label = {int(label): int(category_id) for category_id, label in official.items()}
+    if sorted(map(int, official.values())) == [*range(len(things))]:
+        used = {index: by_label[label] for label, index in enumerate(thing_ids)}
+        free = max([*ids, *by_label.values()]) + 1
+        ids = [used.get(index, free + index if number in by_label.values() else number)
+               for index, number in enumerate(ids)]
+    return Categories(classes, things, thing_ids, tuple(ids), palette)
 
 
 @dataclass
@@ -94,9 +86,8 @@ class Instances:
         return [encode_crop(crop, self.shape) for crop in mask_crops(self.masks)]
 
 
-def read_instances(sample: 'SegDataSample', categories: Categories,
-                   score_thr: float = 0.) -> Instances:
-    """Reads the instances of a data sample.
+def read_instances(sample: Any, categories: Categories, score_thr: float = 0.) -> Instances:
+    """Reads the instances of a data sample, of mmseg or of this package.
 
     Its ``pred_instances`` have ``masks`` (N, H, W), or a list of COCO's run lengths as in mmdet;
     ``track_ids`` are optional.
@@ -133,17 +124,17 @@ def read_instances(sample: 'SegDataSample', categories: Categories,
                      tracks[keep], shape)
 
 
-def to_numpy(values: 'torch.Tensor | np.ndarray') -> np.ndarray:
-    """The values as an array on the CPU."""
+def to_numpy(values: Any) -> np.ndarray:
+    """The values, a tensor or an array, as an array on the CPU."""
     return values.detach().cpu().numpy() if hasattr(values, 'detach') else np.asarray(values)
 
 
-def sample_name(sample: 'SegDataSample') -> str:
+def sample_name(sample: Any) -> str:
     """What errors call a sample."""
     return str(sample.get('name') or sample.get('img_path') or 'The data sample')
 
 
-class ResultWriter(ABC):
+class ResultWriter(AbstractContextManager):
     """Writes predictions to a folder, one image after the other, and keeps no masks in memory.
 
     Each file is written whole or not at all. In a ``with`` block, :meth:`close` is called unless an
@@ -170,12 +161,12 @@ class ResultWriter(ABC):
         self._names: dict[str, None] = {}  # in order
         self._closed: Path | None = None
 
-    def add(self, sample: 'SegDataSample', name: str, image_file: str | None = None) -> None:
+    def add(self, sample: Any, name: str, image_file: str | None = None) -> None:
         """Adds the prediction on one image.
 
         Args:
-            sample: With ``pred_instances``, and ``pred_sem_seg`` for formats with categories; of a
-                frame of a video also ``video`` (its name) and ``frame_id``.
+            sample: A data sample with ``pred_instances``, and ``pred_sem_seg`` for formats with
+                categories; of a frame of a video also ``video`` (its name) and ``frame_id``.
             name: Name of the image without suffix, a relative path; files are written to the
                 folders in it. Characters that a file name must not have become ``_``.
             image_file: Path or address of the image, if it has one.
@@ -204,16 +195,12 @@ class ResultWriter(ABC):
         return self._closed
 
     @abstractmethod
-    def _write(self, sample: 'SegDataSample', instances: Instances, name: str,
-               image_file: str | None) -> None:
+    def _write(self, sample: Any, instances: Instances, name: str, image_file: str | None) -> None:
         """Writes or stores one image under a name that is safe and new."""
 
     def _finish(self) -> Path:
         """Writes what concerns all images."""
         return self.out_dir
-
-    def __enter__(self) -> 'ResultWriter':
-        return self
 
     def __exit__(self, kind: type | None, *args) -> None:
         if kind is None:

@@ -1,5 +1,5 @@
 """Instances as ``supervision.Detections``."""
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -9,12 +9,10 @@ from mmseg_instbox.utils.run_lengths import mask_crops
 from .result_writer import read_categories, read_instances
 
 if TYPE_CHECKING:
-    from mmseg.structures import SegDataSample
     from supervision import Detections
 
 
-def to_supervision(sample: 'SegDataSample', dataset_meta: dict,
-                   score_thr: float = 0.) -> 'Detections':
+def to_supervision(sample: Any, dataset_meta: dict, score_thr: float = 0.) -> 'Detections':
     """Turns the instances of a sample into ``supervision.Detections``; arguments as of
     :func:`.write_results`.
 

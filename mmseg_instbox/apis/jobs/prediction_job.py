@@ -59,23 +59,17 @@ class PredictionJob:
         shards = list_shards(storage)
         for path in shards if overwrite else ():
             storage.remove(path)
-        self.settings = self._check_settings(settings, bool(shards) and not overwrite)
+        self.settings, path = settings, storage.inside('settings.json')
+        if shards and not overwrite and storage.exists(path):
+            self.settings = json.loads(storage.read(path))
+            changed = [key for key in settings if self.settings.get(key) != settings[key]]
+            if changed:
+                raise InvalidInputError(
+                    f'{storage.address(storage.root)} holds the results of a job with another '
+                    f'{" and ".join(changed)}: give another --out, or --overwrite to predict '
+                    'everything again.')
         self._write('settings.json', self.settings)
         self.find_done()
-
-    def _check_settings(self, settings: dict[str, Any], resume: bool) -> dict[str, Any]:
-        """Returns the settings with what an earlier job remembered; refuses other settings."""
-        path = self.storage.inside('settings.json')
-        if not resume or not self.storage.exists(path):
-            return settings
-        before = json.loads(self.storage.read(path))
-        changed = [key for key in settings if before.get(key) != settings[key]]
-        if changed:
-            raise InvalidInputError(
-                f'{self.storage.address(self.storage.root)} holds the results of a job with '
-                f'another {" and ".join(changed)}: give another --out, or --overwrite to predict '
-                'everything again.')
-        return before
 
     def remember(self, key: str, value: Any) -> None:
         """Adds a value to ``settings.json``, beside the settings."""

@@ -9,17 +9,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from mmseg_instbox.apis.formats import CocoWriter
-from mmseg_instbox.apis.formats.coco import coco_annotations
 from mmseg_instbox.utils.run_lengths import encode_mask
-
-
-@pytest.fixture
-def annotate(read):
-    """A function that gives the annotations of a sample."""
-    def annotate(sample, image_id, meta, score_thr=0.):
-        instances, categories = read(sample, meta, score_thr)
-        return coco_annotations(instances, image_id, categories)
-    return annotate
 
 
 @pytest.fixture
@@ -30,6 +20,15 @@ def write(tmp_path, meta):
                 writer.add(*image)
         return tmp_path / 'annotations.json'
     return write
+
+
+@pytest.fixture
+def annotate(write):
+    """A function that gives the annotations of a sample."""
+    def annotate(sample, meta, **options):
+        file = write((sample, 'scene'), dataset_meta=meta, **options)
+        return json.loads(file.read_text())['annotations']
+    return annotate
 
 
 def test_pycocotools_reads_the_masks(write, sample, masks, capsys):
@@ -68,24 +67,24 @@ def test_ids_are_indices_of_the_classes(write, sample, meta):
 
 def test_no_object_has_the_category_0(annotate, make_sample, masks):
     meta = dict(classes=('dog', 'cat'), thing_classes=('dog', 'cat'))
-    found = annotate(make_sample(masks[:2], [0, 1], [.5, .5]), 7, meta)
+    found = annotate(make_sample(masks[:2], [0, 1], [.5, .5], img_id=7), meta)
     assert [(each['image_id'], each['category_id']) for each in found] == [(7, 1), (7, 2)]
 
 
 def test_ids_of_a_data_set_from_coco_are_kept(annotate, sample, meta):
-    found = annotate(sample, 1, meta | dict(category_ids={18: 0, 17: 1}))
+    found = annotate(sample, meta | dict(category_ids={18: 0, 17: 1}))
     assert [each['category_id'] for each in found] == [18, 17, 18, 17]
     # as JSON has them, and where two ids mean one category
-    found = annotate(sample, 1, meta | dict(category_ids={'18': 0, '17': 1}))
+    found = annotate(sample, meta | dict(category_ids={'18': 0, '17': 1}))
     assert [each['category_id'] for each in found] == [18, 17, 18, 17]
-    found = annotate(sample, 1, meta | dict(category_ids={18: 0, 17: 1, 16: 1}))
+    found = annotate(sample, meta | dict(category_ids={18: 0, 17: 1, 16: 1}))
     assert [each['category_id'] for each in found] == [3, 1, 3, 1]
 
 
 def test_low_scores_are_left_out(annotate, write, sample, capsys):
     assert len(COCO(write((sample, 'scene'), score_thr=.6)).anns) == 3
-    assert len(annotate(sample, 1, dict(classes=('dog', 'cat'),
-                                        thing_classes=('dog', 'cat')), .85)) == 1
+    assert len(annotate(sample, dict(classes=('dog', 'cat'), thing_classes=('dog', 'cat')),
+                        score_thr=.85)) == 1
 
 
 def test_file_names_are_relative_to_the_folder_of_all(write, make_sample, masks, capsys):
@@ -124,7 +123,7 @@ def test_frames_of_videos_have_their_numbers_and_objects_theirs(write, make_samp
 
 def test_masks_without_pixels_are_left_out(annotate, make_sample, masks, meta):
     masks[0] = False
-    assert len(annotate(make_sample(masks[:2], [0, 1], [.5, .5]), 1, meta)) == 1
+    assert len(annotate(make_sample(masks[:2], [0, 1], [.5, .5]), meta)) == 1
 
 
 def test_more_encoded_masks_than_a_byte_counts(write, make_sample):

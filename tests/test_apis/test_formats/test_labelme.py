@@ -11,7 +11,6 @@ import pytest
 from PIL import Image, ImageDraw
 
 from mmseg_instbox.apis.formats import LabelMeWriter
-from mmseg_instbox.apis.formats.polygon_writers import labelme_shapes
 
 TYPES = dict(label=str, points=list, shape_type=str, flags=dict, description=str, group_id=int)
 
@@ -55,6 +54,16 @@ def picture(tmp_path) -> Path:
     return folder / 'Zürich.jpg'
 
 
+@pytest.fixture
+def shapes(tmp_path, sample, meta):
+    """A function that gives the shapes of the scene from a score on."""
+    def shapes(score_thr: float = 0.) -> list[dict]:
+        with LabelMeWriter(tmp_path, meta, score_thr) as writer:
+            writer.add(sample, 'scene')
+        return json.loads((tmp_path / 'scene.json').read_text())['shapes']
+    return shapes
+
+
 @pytest.mark.parametrize('out', ['labels', 'my pictures', 'deep/in/labels'])
 def test_labelme_draws_the_masks(out, tmp_path, picture, sample, masks, meta):
     with LabelMeWriter(tmp_path / out, meta) as writer:
@@ -66,15 +75,15 @@ def test_labelme_draws_the_masks(out, tmp_path, picture, sample, masks, meta):
     assert all(np.array_equal(drawn[number], mask) for number, mask in enumerate(masks, start=1))
 
 
-def test_parts_share_a_group_and_holes_a_polygon(sample, read):
-    shapes = labelme_shapes(*read(sample))
+def test_parts_share_a_group_and_holes_a_polygon(shapes):
+    shapes = shapes()
     assert [shape['group_id'] for shape in shapes] == [1, 2, 2, 3, 4]
     assert [shape['label'] for shape in shapes] == ['dog', 'cat', 'cat', 'dog', 'cat']
     assert [shape['description'] for shape in shapes][:2] == ['score 0.900', 'score 0.800']
 
 
-def test_points_are_centres_of_pixels(sample, read):
-    (pixel, ) = [each for each in labelme_shapes(*read(sample)) if each['group_id'] == 3]
+def test_points_are_centres_of_pixels(shapes):
+    (pixel, ) = [each for each in shapes() if each['group_id'] == 3]
     assert pixel['points'] == [[79.5, 59.5]] * 3
 
 
@@ -96,5 +105,5 @@ def test_a_relative_path_leads_from_the_file_to_the_image(tmp_path, picture, sam
     assert content['imagePath'] == 'https://example.org/y.jpg'
 
 
-def test_low_scores_are_left_out(sample, meta, read):
-    assert {each['label'] for each in labelme_shapes(*read(sample, meta, .85))} == {'dog'}
+def test_low_scores_are_left_out(shapes):
+    assert {each['label'] for each in shapes(.85)} == {'dog'}

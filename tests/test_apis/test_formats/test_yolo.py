@@ -5,7 +5,6 @@ import yaml
 from PIL import Image
 
 from mmseg_instbox.apis.formats import YoloWriter
-from mmseg_instbox.apis.formats.polygon_writers import yolo_lines
 
 
 def read_yolo(folder):
@@ -28,6 +27,15 @@ def written(tmp_path, sample, make_sample, meta):
     return tmp_path
 
 
+@pytest.fixture
+def lines(tmp_path, meta):
+    """A function that gives the lines of a sample from a score on."""
+    def lines(sample, score_thr: float = 0.) -> list[str]:
+        YoloWriter(tmp_path, meta, score_thr).add(sample, 'lines')
+        return (tmp_path / 'labels' / 'lines.txt').read_text().splitlines()
+    return lines
+
+
 def test_supervision_reads_the_masks(written, masks):
     classes, images = read_yolo(written)
     found = images[str(written / 'images' / 'a scene.png')]
@@ -43,26 +51,26 @@ def test_two_parts_are_joined_by_a_line(written, masks):
     assert mask[masks[1]].all() and (mask & ~masks[1]).sum() == 4  # columns 30 to 33
 
 
-def test_readers_that_cut_off_get_the_same_pixels(sample, masks, read):
+def test_readers_that_cut_off_get_the_same_pixels(sample, masks, lines):
     """Ultralytics multiplies by the size and cuts off; supervision rounds."""
-    for line, mask in zip(yolo_lines(read(sample)[0]), masks, strict=True):
+    for line, mask in zip(lines(sample), masks, strict=True):
         points = np.array(line.split()[1:], np.float32).reshape(-1, 2) * np.float32([80, 60])
         assert np.array_equal(points.astype(int), np.round(points).astype(int))
         assert mask[tuple(points.astype(int)[[0, -1]].T[::-1])].all()
 
 
-def test_large_images_keep_their_pixels(make_sample, read):
+def test_large_images_keep_their_pixels(make_sample, lines):
     mask = np.zeros((1, 7001, 9001), bool)
     mask[0, 6990:, 8900:] = True
-    (line, ) = yolo_lines(read(make_sample(mask, [1], [.5]))[0])
+    (line, ) = lines(make_sample(mask, [1], [.5]))
     points = np.array(line.split()[1:], np.float32).reshape(-1, 2) * np.float32([9001, 7001])
     assert points.astype(int).tolist() == np.round(points).tolist()
     assert {tuple(each) for each in points.astype(int).tolist()} == {
         (8900, 6990), (9000, 6990), (9000, 7000), (8900, 7000)}
 
 
-def test_coordinates_are_fractions(sample, read):
-    for line in yolo_lines(read(sample)[0]):
+def test_coordinates_are_fractions(sample, lines):
+    for line in lines(sample):
         label, *values = line.split()
         assert label in '01' and len(values) >= 6 and len(values) % 2 == 0
         assert all(0 <= float(value) < 1 for value in values)
@@ -81,5 +89,5 @@ def test_names_that_yaml_would_misread(tmp_path, make_sample):
     assert tuple(content['names'].values()) == names
 
 
-def test_low_scores_are_left_out(sample, meta, read):
-    assert len(yolo_lines(read(sample, meta, .85)[0])) == 1
+def test_low_scores_are_left_out(sample, lines):
+    assert len(lines(sample, .85)) == 1

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from mmseg_instbox.apis import InstBoxInferencer, write_results
-from mmseg_instbox.apis.formats import polygon_writers
+from mmseg_instbox.apis.formats import LabelMeWriter
 from mmseg_instbox.apis.jobs.listing import list_inputs
 from mmseg_instbox.apis.jobs.prediction_job import PredictionJob
 from mmseg_instbox.apis.jobs.records import to_record
@@ -150,13 +150,15 @@ def test_images_that_cannot_be_drawn_or_written_take_no_others_with_them(
         if sample.name.endswith('000.jpg'):
             raise KeyError('colour')
 
-    def shapes(instances, categories):
+    write = LabelMeWriter._write
+
+    def write_or_fail(self, sample, instances, *more):
         if instances.shape == (64, 80):
             raise ZeroDivisionError('no area')
-        return []
+        write(self, sample, instances, *more)
 
     worker._draw = draw
-    monkeypatch.setattr(polygon_writers, 'labelme_shapes', shapes)
+    monkeypatch.setattr(LabelMeWriter, '_write', write_or_fail)
     Image.new('RGB', (80, 64)).save(folder / '003.jpg')
     job = make_job()
     job.predict(execute, 1)

@@ -6,7 +6,6 @@ import numpy as np
 from pycocotools import mask as mask_tools
 from scipy.optimize import linear_sum_assignment
 
-from ..errors import InvalidInputError
 from ..utils.run_lengths import encode_crop, mask_crops
 
 
@@ -51,15 +50,8 @@ class TrackColors:
             masks: ``(N, H, W)`` of the same size in all frames, as :func:`.mask_crops` reads them.
             boxes: ``(N, 4)`` x1, y1, x2, y2.
             labels: ``(N,)`` int.
-
-        Raises:
-            ValueError: The masks have another size than before.
         """
-        height, width = masks.shape[1:]
-        if self._tracks and self._tracks[0].mask['size'] != [height, width]:
-            raise InvalidInputError(f'The masks have the size {masks.shape[1:]}, those of earlier '
-                                    'frames another one: all frames of a video must have one size.')
-        codes = [encode_crop(crop, (height, width)) for crop in mask_crops(masks)]
+        codes = [encode_crop(crop, tuple(masks.shape[1:])) for crop in mask_crops(masks)]
         boxes = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1).astype(float)
         known = self._match(codes, boxes, labels)
         taken = {track.colour for track in self._tracks}

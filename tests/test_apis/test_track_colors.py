@@ -2,7 +2,6 @@
 import pickle
 
 import numpy as np
-import pytest
 import torch
 
 from mmseg_instbox.apis.track_colors import TrackColors
@@ -89,13 +88,6 @@ def test_no_masks_are_remembered():
     assert colors.update(masks, boxes, np.zeros(2)).tolist() == [0, 1]
     assert len(pickle.dumps(colors._tracks)) < 4000
     assert colors.update(masks[::-1], boxes[::-1], np.zeros(2)).tolist() == [1, 0]
-
-
-def test_frames_of_another_size_are_refused():
-    colors = TrackColors()
-    update(colors, (0, 0))
-    with pytest.raises(ValueError, match='frames of a video must have one size'):
-        colors.update(*squares((0, 0), size=60), np.zeros(1))
 
 
 def test_masks_kept_as_a_map_are_tracked_as_planes_are():

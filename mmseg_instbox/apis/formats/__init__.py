@@ -14,7 +14,7 @@ from mmseg_instbox.utils.lazy_names import lazy_names
 
 from .coco import CocoWriter
 from .pixel_maps import PanopticWriter, PngWriter
-from .polygon_writers import LabelMeWriter, YoloWriter
+from .polygons import LabelMeWriter, YoloWriter
 from .result_writer import ResultWriter
 from .supervision import to_supervision
 

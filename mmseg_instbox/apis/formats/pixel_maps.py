@@ -129,15 +129,12 @@ def read_segments(sample: Any, instances: Instances,
         each segment, (N + C,) int64; and the category map of the sample, (H, W).
 
     Raises:
-        ValueError: The sample has no category map, or one of another size.
+        ValueError: The sample has no category map.
     """
     if 'pred_sem_seg' not in sample:
         raise InvalidInputError(f'{sample_name(sample)} has no pred_sem_seg, the category of each '
                                 'pixel, which this format needs.')
     seg_map = to_numpy(sample.pred_sem_seg.data)[0]
-    if seg_map.shape != instances.shape:
-        raise InvalidInputError(f'The category map {seg_map.shape} and the masks '
-                                f'{instances.shape} of {sample_name(sample)} differ in size.')
     # without masks, so that pixels of instances follow below
     segments = predicted_segments((), instances.labels, np.zeros(0), seg_map, categories.thing_ids,
                                   len(categories.classes))

@@ -22,6 +22,7 @@ from ...errors import (
     MissingPackageError,
 )
 from ...utils import atomic_write
+from ...utils.foreign_errors import reason
 
 _ARROW_SCHEMES = ('s3', 'gs', 'gcs', 'abfs', 'abfss', 'hdfs', 'viewfs')
 _TIME_KEYS = ('mtime', 'LastModified', 'last_modified', 'updated', 'created')  # of stores' files
@@ -139,7 +140,7 @@ def _open(place: str) -> tuple[AbstractFileSystem, str]:
     except (ImportError, ArrowException, ValueError, OSError) as error:
         kind = (MissingPackageError if isinstance(error, ImportError) else
                 FileAccessError if isinstance(error, OSError) else InvalidInputError)
-        raise kind(f'{plain}: {_first_line(error).replace(place, plain)}') from error
+        raise kind(f'{plain}: {reason(error).replace(place, plain)}') from error
 
 
 def _time(facts: dict[str, Any]) -> int:
@@ -147,10 +148,6 @@ def _time(facts: dict[str, Any]) -> int:
     value = next((facts[key] for key in _TIME_KEYS if facts.get(key)), 0)
     seconds = value.timestamp() if isinstance(value, datetime) else value
     return round(seconds * 10**6) * 1000 if isinstance(seconds, int | float) else 0
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 @contextlib.contextmanager
@@ -161,4 +158,4 @@ def _explained(address: str) -> Iterator[None]:
     except FileNotFoundError as error:
         raise MissingFileError(f'{address}: no such file.') from error
     except OSError as error:
-        raise FileAccessError(f'{address}: {_first_line(error)}') from error
+        raise FileAccessError(f'{address}: {reason(error)}') from error

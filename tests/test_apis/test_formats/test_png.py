@@ -1,8 +1,6 @@
 """The data set that trains from VOC's masks reads what the PNG writer writes."""
 import numpy as np
 import pytest
-import torch
-from mmengine.structures import PixelData
 from PIL import Image
 
 from mmseg_instbox.apis.formats import PngWriter
@@ -125,10 +123,7 @@ def test_more_categories_than_fit(tmp_path):
         PngWriter(tmp_path, dict(classes=names, thing_classes=names))
 
 
-def test_samples_without_a_category_map_that_fits(sample, maps):
-    sample.pred_sem_seg = PixelData(data=torch.zeros(1, 50, 80))
-    with pytest.raises(ValueError, match=r'map \(50, 80\) and the masks \(60, 80\) of scene'):
-        maps(sample)
+def test_samples_without_a_category_map(sample, maps):
     del sample.pred_sem_seg
     with pytest.raises(ValueError, match='scene has no pred_sem_seg'):
         maps(sample)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .formats import FORMATS, samples_from_coco, to_supervision, write_results
     from .inst_box_inferencer import InstBoxInferencer
     from .model_loading import load_model
-    from .own_data_training import TrainingOptions, train_on_data
+    from .own_data_training import train_on_data
     from .track_colors import TrackColors
     from .video import annotate_video
 
@@ -26,7 +26,7 @@ __getattr__, __all__ = lazy_names(__name__, {
     '.formats': ['FORMATS', 'samples_from_coco', 'to_supervision', 'write_results'],
     '.inst_box_inferencer': ['InstBoxInferencer'],
     '.model_loading': ['load_model'],
-    '.own_data_training': ['TrainingOptions', 'train_on_data'],
+    '.own_data_training': ['train_on_data'],
     '.track_colors': ['TrackColors'],
     '.video': ['annotate_video'],
 })

@@ -1,7 +1,6 @@
 """Trains a model on annotated images, from the path of the images to the report."""
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
@@ -31,35 +30,10 @@ LEAST_SHARE = 0.5  # of the minutes that remain for the training however long th
 HEADER = '# Written by `instbox train`. To run it again: python tools/train.py {file}\n'
 
 
-@dataclass(frozen=True)
-class TrainingOptions:
-    """What a user may choose.
-
-    Attributes:
-        minutes: Time for the training and its validations.
-        epochs: How often each image is seen; replaces ``minutes``.
-        base: The model to start from, as for ``instbox predict``; by default that in ``demo/``.
-        val: Other data to validate on.
-        images: The folder of the images, if it is not in the data.
-        work_dir: Where everything is written; None: ``work_dirs/NAME``.
-        seed: Seed of the validation part and of the training.
-        resume: A checkpoint to resume from, or 'auto' for the last one in ``work_dir``.
-        cfg_options: Settings of the config to override.
-        allow_pickle: Trust ``base``.
-    """
-    minutes: float = 10.
-    epochs: int | None = None
-    base: str | None = None
-    val: str | None = None
-    images: str | None = None
-    work_dir: str | None = None
-    seed: int = 0
-    resume: str | None = None
-    cfg_options: dict | None = None
-    allow_pickle: bool = False
-
-
-def train_on_data(data: str | Path, options: TrainingOptions = TrainingOptions(),
+def train_on_data(data: str | Path, work_dir: str | Path | None = None, *, minutes: float = 10.,
+                  epochs: int | None = None, val: str | None = None, images: str | None = None,
+                  base: str | None = None, seed: int = 0, resume: str | None = None,
+                  cfg_options: dict | None = None, allow_pickle: bool = False,
                   started: float | None = None) -> Path:
     """Train a model on annotated images and report how good it is.
 
@@ -67,7 +41,16 @@ def train_on_data(data: str | Path, options: TrainingOptions = TrainingOptions()
 
     Args:
         data: Any annotations that :func:`mmseg_instbox.datasets.read_annotations` reads.
-        options: What to do otherwise than by default.
+        work_dir: Where everything is written; by default ``work_dirs/NAME``.
+        minutes: Time for the training and its validations.
+        epochs: How often each image is seen; replaces ``minutes``.
+        val: Other data to validate on.
+        images: The folder of the images, if it is not in the data.
+        base: The model to start from, as for ``instbox predict``; by default that in ``demo/``.
+        seed: Seed of the validation part and of the training.
+        resume: A checkpoint to resume from, or 'auto' for the last one in ``work_dir``.
+        cfg_options: Settings of the config to override.
+        allow_pickle: Trust ``base``.
         started: What ``time.monotonic()`` said when the minutes began; by default they begin now.
 
     Returns:
@@ -81,16 +64,20 @@ def train_on_data(data: str | Path, options: TrainingOptions = TrainingOptions()
     """
     started = monotonic() if started is None else started
     console = Console(highlight=False, markup=False, soft_wrap=True)
-    work_dir = choose_work_dir(data, options)
+    work_dir = Path(work_dir or choose_work_dir(data, resume))
     config = work_dir / 'config.py'
-    if not options.resume:
-        prepare_training(data, options, work_dir, console)
+    if not resume:
+        own = read_own_data(data, val, images, seed)
+        recipe = choose_recipe(own.parts['train'], minutes, epochs)
+        own = own.limit_validation(recipe.max_validated, seed)
+        prepare_training(own, recipe, work_dir, str(base or default_weights()), seed, cfg_options,
+                         allow_pickle, console)
     elif not config.is_file():
         raise InvalidInputError(f'There is no training to resume in {work_dir}: leave --resume '
                                 'out, or give its directory with --work-dir.')
     text = config.read_text()
-    cfg = training_config(str(config), work_dir=str(work_dir), cfg_options=options.cfg_options,
-                          resume=options.resume, allow_pickle=options.allow_pickle)
+    cfg = training_config(str(config), work_dir=str(work_dir), cfg_options=cfg_options,
+                          resume=resume, allow_pickle=allow_pickle)
     line = ProgressLineHook(cfg.default_hooks.checkpoint.save_best)
     if minutes := cfg.train_cfg.get('minutes'):
         cfg.train_cfg.minutes = max(minutes - (monotonic() - started) / 60, LEAST_SHARE * minutes)
@@ -108,40 +95,31 @@ def train_on_data(data: str | Path, options: TrainingOptions = TrainingOptions()
     return report_training(line.runner, work_dir, console)
 
 
-def choose_work_dir(data: str | Path, options: TrainingOptions) -> Path:
-    """The directory of ``options``, or ``work_dirs/NAME`` with a number if there are some.
-
-    To resume it is the last one, else a new one.
-    """
-    if options.work_dir is not None:
-        return Path(options.work_dir)
+def choose_work_dir(data: str | Path, resume: str | None) -> Path:
+    """``work_dirs/NAME`` with a number if there is one: to resume the last, else a new one."""
     first = Path('work_dirs') / (Path(data).resolve().stem or 'data')
     folder, number = first, 1
     while (folder / 'config.py').exists():
         last, number = folder, number + 1
         folder = first.with_name(f'{first.name}_{number}')
-    return last if options.resume and number > 1 else folder
+    return last if resume and number > 1 else folder
 
 
-def prepare_training(data: str | Path, options: TrainingOptions, work_dir: Path,
-                     console: Console) -> None:
+def prepare_training(own: OwnData, recipe: Recipe, work_dir: Path, base: str, seed: int,
+                     cfg_options: dict | None, allow_pickle: bool, console: Console) -> None:
     """Write the annotations, the weights to start from and the config to ``work_dir``."""
-    own = read_own_data(data, options.val, options.images, options.seed)
-    recipe = choose_recipe(own.parts['train'], options.minutes, options.epochs)
-    own = own.limit_validation(recipe.max_validated, options.seed)
-    base = str(options.base or default_weights())
     classes = ('background', *own.categories)
-    model, weights, known = start_from(base, classes, options.allow_pickle)
+    model, weights, known = start_from(base, classes, allow_pickle)
     if weights is not None and len(known) < len(classes):
-        alike = find_alike(base, own.parts['train'], options.allow_pickle)
-        model, weights, known = start_from(base, classes, options.allow_pickle, alike)
+        alike = find_alike(base, own.parts['train'], allow_pickle)
+        model, weights, known = start_from(base, classes, allow_pickle, alike)
     check_work_dir(work_dir)
     own.write(work_dir / 'annotations')
     load_from = work_dir / 'base.pth' if weights is not None else None
     if weights is not None:
         torch.save(dict(state_dict=weights, meta={}), load_from)
-    cfg = training_config_of(recipe, own, model, work_dir, load_from, options.seed)
-    merge_options(cfg, options.cfg_options)
+    cfg = training_config_of(recipe, own, model, work_dir, load_from, seed)
+    merge_options(cfg, cfg_options)
     file = work_dir / 'config.py'
     atomic_write((HEADER.format(file=file) + cfg.pretty_text).encode(), file)
     for text in _describe(own, recipe, known):

@@ -60,19 +60,19 @@ def train(source: str, **settings: object) -> None:
     run(source, started, **settings)
 
 
-def _train_on_data(data: str, started: float, launcher: str, amp: bool,
-                   **settings: object) -> None:
-    from ..apis.own_data_training import TrainingOptions, choose_work_dir, train_on_data
+def _train_on_data(data: str, started: float, launcher: str, amp: bool, work_dir: str | None,
+                   resume: str | None, **settings: object) -> None:
+    from ..apis.own_data_training import choose_work_dir, train_on_data
     if launcher != 'none' or amp:
         raise click.UsageError('--launcher and --amp are for a config: train with the config.py '
                                'that `instbox train DATA` writes to its work directory.')
-    settings['work_dir'] = str(choose_work_dir(data, TrainingOptions(**settings)))
+    work_dir = work_dir or str(choose_work_dir(data, resume))
     announce_device()
-    if settings['resume'] and (given := _given_options()):
+    if resume and (given := _given_options()):
         click.echo(f'--resume goes on with the settings of the first start: {given} is not read; '
                    '--cfg-options changes settings.', err=True)
-    with _resumable(data, settings['work_dir'], settings['work_dir']):
-        train_on_data(data, TrainingOptions(**settings), started)
+    with _resumable(data, work_dir, work_dir):
+        train_on_data(data, work_dir, resume=resume, started=started, **settings)
 
 
 def _train_with_config(config: str, started: float, work_dir: str | None,

@@ -6,7 +6,7 @@ import torch
 from own_pictures import write_images
 from PIL import Image
 
-from mmseg_instbox.apis import InstBoxInferencer, TrainingOptions, train_on_data
+from mmseg_instbox.apis import InstBoxInferencer, train_on_data
 from mmseg_instbox.apis.model_loading import default_weights
 from mmseg_instbox.apis.own_data_training import choose_work_dir, find_alike
 from mmseg_instbox.datasets.annotation_formats import AnnotatedImages
@@ -40,9 +40,9 @@ def run(base, tmp_path_factory):
     data = folder / 'data'
     write_images(data / 'train', 10)
     write_images(data / 'test', 2)
-    options = TrainingOptions(epochs=2, base=str(base), work_dir=str(folder / 'work'),
-                              cfg_options=dict(QUICK, experiment_name='own'))
-    return folder / 'work', train_on_data(data, options), options, data
+    cfg_options = dict(QUICK, experiment_name='own')
+    best = train_on_data(data, folder / 'work', epochs=2, base=str(base), cfg_options=cfg_options)
+    return folder / 'work', best, cfg_options, data
 
 
 def test_it_leaves_a_model_figures_and_pictures(run):
@@ -90,10 +90,10 @@ def test_the_written_config_runs_the_same_and_resumes(run):
 
 
 def test_resuming_goes_on(run, capsys):
-    work_dir, best, options, data = run
+    work_dir, best, cfg_options, data = run
     text = (work_dir / 'config.py').read_text()
-    longer = dict(options.cfg_options, experiment_name='own_on', **{'train_cfg.max_iters': 4})
-    train_on_data(data, TrainingOptions(work_dir=str(work_dir), resume='auto', cfg_options=longer))
+    longer = dict(cfg_options, experiment_name='own_on', **{'train_cfg.max_iters': 4})
+    train_on_data(data, work_dir, resume='auto', cfg_options=longer)
     assert (work_dir / 'iter_4.pth').is_file()
     assert (work_dir / 'config.py').read_text() == text
     output = capsys.readouterr().out
@@ -104,8 +104,6 @@ def test_an_interrupted_training_reports_on_its_best_checkpoint(run, base, tmp_p
                                                                 monkeypatch):
     *_, data = run
     settings = dict(QUICK, experiment_name='own_stopped')
-    options = TrainingOptions(epochs=2, base=str(base), work_dir=str(tmp_path),
-                              cfg_options=settings)
     train_iteration = BudgetTrainLoop.run_iter
 
     def interrupted(loop, batch):
@@ -115,7 +113,7 @@ def test_an_interrupted_training_reports_on_its_best_checkpoint(run, base, tmp_p
 
     monkeypatch.setattr(BudgetTrainLoop, 'run_iter', interrupted)
     with pytest.raises(KeyboardInterrupt):
-        train_on_data(data, options)
+        train_on_data(data, tmp_path, epochs=2, base=str(base), cfg_options=settings)
     output = capsys.readouterr().out
     assert 'Stopped.' in output and f'--model {tmp_path}/best_APr_vol_iter_' in output
     assert (tmp_path / 'results.json').is_file() and (tmp_path / 'validation.png').is_file()
@@ -130,32 +128,30 @@ def test_minutes_begin_before_the_training(run, base, tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr('mmseg_instbox.apis.own_data_training.run_training', stop)
-    options = TrainingOptions(minutes=10, base=str(base), work_dir=str(tmp_path),
-                              cfg_options=QUICK)
     for minutes in (2, 50):
         with pytest.raises(KeyboardInterrupt):
-            train_on_data(data, options, started=monotonic() - 60 * minutes)
+            train_on_data(data, tmp_path, minutes=10, base=str(base), cfg_options=QUICK,
+                          started=monotonic() - 60 * minutes)
     assert 5 <= budgets[0] < 8 and budgets[1] == 5  # at least half the time is left
     assert 'minutes=10' in (tmp_path / 'config.py').read_text()
 
 
 def test_nothing_to_resume(tmp_path):
     with pytest.raises(InvalidInputError, match='no training to resume'):
-        train_on_data(tmp_path, TrainingOptions(work_dir=str(tmp_path), resume='auto'))
+        train_on_data(tmp_path, tmp_path, resume='auto')
 
 
 def test_each_training_has_a_directory_of_its_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names = []
     for _ in range(3):
-        folder = choose_work_dir('data/cells.v2', TrainingOptions())
+        folder = choose_work_dir('data/cells.v2', None)
         folder.mkdir(parents=True)
         (folder / 'config.py').touch()
         names.append(str(folder))
     assert names == ['work_dirs/cells', 'work_dirs/cells_2', 'work_dirs/cells_3']
-    assert str(choose_work_dir('data/cells.v2', TrainingOptions(resume='auto'))) == names[-1]
-    assert str(choose_work_dir('data/new', TrainingOptions(resume='auto'))) == 'work_dirs/new'
-    assert str(choose_work_dir('data', TrainingOptions(work_dir='here'))) == 'here'
+    assert str(choose_work_dir('data/cells.v2', 'auto')) == names[-1]
+    assert str(choose_work_dir('data/new', 'auto')) == 'work_dirs/new'
 
 
 def test_the_category_seen_at_most_pixels_of_the_objects(repo):

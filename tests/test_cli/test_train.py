@@ -36,7 +36,7 @@ def test_options_for_data_do_not_go_with_a_config(fails, tiny_config, option):
 
 
 def test_a_resumed_training_says_what_it_does_not_read(succeed, monkeypatch, tmp_path):
-    monkeypatch.setattr(own_data_training, 'train_on_data', lambda *_: None)
+    monkeypatch.setattr(own_data_training, 'train_on_data', lambda *_, **__: None)
     arguments = ['train', tmp_path, '--work-dir', tmp_path, '--minutes', 3]
     assert '--minutes is not read' in succeed(*arguments, '--resume').stderr
     assert 'not read' not in succeed(*arguments).stderr

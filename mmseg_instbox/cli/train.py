@@ -1,6 +1,5 @@
 """``instbox train``, ``instbox test`` and ``instbox browse``: what runs a config."""
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from time import monotonic
 
@@ -10,8 +9,6 @@ from click.core import ParameterSource
 from .main import Interrupted
 from .options import CommandWithConfig, options
 from .startup import announce_device, load_package
-
-DATA_OPTIONS = ('minutes', 'epochs', 'val', 'images', 'base', 'seed')
 
 
 @click.command(cls=CommandWithConfig)
@@ -33,7 +30,9 @@ DATA_OPTIONS = ('minutes', 'epochs', 'val', 'images', 'base', 'seed')
               'directory.')
 @click.option('--amp', is_flag=True, help='CONFIG: train in mixed precision (bfloat16 on a CPU).')
 @options('cfg_options', 'launcher', 'local_rank', 'allow_pickle')
-def train(source: str, **settings: object) -> None:
+def train(source: str, work_dir: str | None, resume: str | None, amp: bool,
+          cfg_options: dict | None, launcher: str, allow_pickle: bool,
+          **data_options: object) -> None:
     """Train a model on annotated images, or with a config.
 
     DATA is a file or folder of annotations: COCO JSON, LabelMe, YOLO, VIA, VOC, or images with
@@ -52,54 +51,33 @@ def train(source: str, **settings: object) -> None:
 
     The last line, or tools/dist_train.sh CONFIG 8, trains on 8 GPUs.
     """
-    path = Path(source)
+    path, started = Path(source), monotonic()
     is_data = path.is_dir() or (path.is_file() and path.suffix != '.py')
-    run = _train_on_data if is_data else _train_with_config
-    started = monotonic()
-    load_package()
-    run(source, started, **settings)
-
-
-def _train_on_data(data: str, started: float, launcher: str, amp: bool, work_dir: str | None,
-                   resume: str | None, **settings: object) -> None:
-    from ..apis.own_data_training import choose_work_dir, train_on_data
-    if launcher != 'none' or amp:
+    common = dict(resume=resume, cfg_options=cfg_options, allow_pickle=allow_pickle)
+    source_of = click.get_current_context().get_parameter_source
+    given = next((f'--{name}' for name in data_options
+                  if source_of(name) is ParameterSource.COMMANDLINE), '')
+    if is_data and (launcher != 'none' or amp):
         raise click.UsageError('--launcher and --amp are for a config: train with the config.py '
                                'that `instbox train DATA` writes to its work directory.')
-    work_dir = work_dir or str(choose_work_dir(data, resume))
-    announce_device()
-    if resume and (given := _given_options()):
-        click.echo(f'--resume goes on with the settings of the first start: {given} is not read; '
-                   '--cfg-options changes settings.', err=True)
-    with _resumable(data, work_dir, work_dir):
-        train_on_data(data, work_dir, resume=resume, started=started, **settings)
-
-
-def _train_with_config(config: str, started: float, work_dir: str | None,
-                       **settings: object) -> None:
-    if given := _given_options():
+    if given and not is_data:
         raise click.UsageError(f'{given} is for data, and this is a config: change it, or use '
                                '--cfg-options.')
-    from ..engine import run_training, training_config
-    settings = {key: value for key, value in settings.items() if key not in DATA_OPTIONS}
-    cfg = training_config(config, work_dir=work_dir, **settings)
+    load_package()
+    if is_data:
+        from ..apis.own_data_training import choose_work_dir, train_on_data
+        folder = work_dir = work_dir or str(choose_work_dir(source, resume))
+        run = partial(train_on_data, source, work_dir, started=started, **common, **data_options)
+    else:
+        from ..engine import run_training, training_config
+        cfg = training_config(source, work_dir=work_dir, amp=amp, launcher=launcher, **common)
+        folder, run = cfg.work_dir, partial(run_training, cfg)
     announce_device()
-    with _resumable(config, work_dir, cfg.work_dir):
-        run_training(cfg)
-
-
-def _given_options() -> str:
-    """The first option on the command line that says how to train on data; '' without one."""
-    ctx = click.get_current_context()
-    return next((f'--{name}' for name in DATA_OPTIONS
-                 if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE), '')
-
-
-@contextmanager
-def _resumable(source: str, work_dir: str | None, folder: str) -> Iterator[None]:
-    """Tells how to resume what Ctrl+C stops."""
+    if resume and given:
+        click.echo(f'--resume goes on with the settings of the first start: {given} is not read; '
+                   '--cfg-options changes settings.', err=True)
     try:
-        yield
+        run()
     except KeyboardInterrupt:
         place = f' --work-dir {work_dir}' if work_dir else ''
         raise Interrupted(

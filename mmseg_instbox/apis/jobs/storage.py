@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import fsspec
-from fsspec import AbstractFileSystem
 from fsspec.implementations.arrow import ArrowFSWrapper
 from fsspec.implementations.local import LocalFileSystem
 from pyarrow import ArrowException
@@ -57,9 +56,29 @@ class Storage:
     """
 
     def __init__(self, place: str) -> None:
-        self.filesystem, self.root = _open(place)
+        scheme, address, rest = place.partition('://')
+        self._prefix = scheme + address if address else ''
+        plain = f'{scheme}://{rest.partition("?")[0].rpartition("@")[2]}'  # without credentials
+        try:
+            if not address:
+                self.filesystem = LocalFileSystem()
+                self.root = os.path.abspath(os.path.expanduser(place))
+            elif scheme in _ARROW_SCHEMES:
+                arrow, self.root = FileSystem.from_uri(place)
+                self.filesystem = ArrowFSWrapper(arrow)
+            elif scheme in fsspec.available_protocols():
+                self.filesystem, self.root = fsspec.core.url_to_fs(place)
+            else:
+                raise InvalidInputError(
+                    f'{plain} is an address that neither PyArrow nor fsspec knows; give a path, or '
+                    f'an address that begins with file://, {"://, ".join(_ARROW_SCHEMES)}://.')
+        except InstBoxError:
+            raise
+        except (ImportError, ArrowException, ValueError, OSError) as error:
+            kind = (MissingPackageError if isinstance(error, ImportError) else
+                    FileAccessError if isinstance(error, OSError) else InvalidInputError)
+            raise kind(f'{plain}: {reason(error).replace(place, plain)}') from error
         self.is_local = isinstance(self.filesystem, LocalFileSystem)
-        self._prefix = f'{place.partition("://")[0]}://' if is_url(place) else ''
 
     def address(self, path: str) -> str:
         """Returns the address of a file, without credentials."""
@@ -118,29 +137,6 @@ class Storage:
         """Removes a file if it is there."""
         with contextlib.suppress(FileNotFoundError):
             self.filesystem.rm_file(path)
-
-
-def _open(place: str) -> tuple[AbstractFileSystem, str]:
-    """Returns the file system that a place is on, and its path there."""
-    if not is_url(place):
-        return LocalFileSystem(), os.path.abspath(os.path.expanduser(place))
-    scheme, _, rest = place.partition('://')
-    plain = f'{scheme}://{rest.partition("?")[0].rpartition("@")[2]}'  # without credentials
-    try:
-        if scheme in _ARROW_SCHEMES:
-            filesystem, path = FileSystem.from_uri(place)
-            return ArrowFSWrapper(filesystem), path
-        if scheme not in fsspec.available_protocols():
-            raise InvalidInputError(
-                f'{plain} is an address that neither PyArrow nor fsspec knows; give a path, or an '
-                f'address that begins with file://, {"://, ".join(_ARROW_SCHEMES)}://.')
-        return fsspec.core.url_to_fs(place)
-    except InstBoxError:
-        raise
-    except (ImportError, ArrowException, ValueError, OSError) as error:
-        kind = (MissingPackageError if isinstance(error, ImportError) else
-                FileAccessError if isinstance(error, OSError) else InvalidInputError)
-        raise kind(f'{plain}: {reason(error).replace(place, plain)}') from error
 
 
 def _time(facts: dict[str, Any]) -> int:

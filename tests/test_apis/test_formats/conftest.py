@@ -7,8 +7,6 @@ import torch
 from mmengine.structures import InstanceData, PixelData
 from mmseg.structures import SegDataSample
 
-from mmseg_instbox.apis.formats.result_writer import read_categories, read_instances
-
 # Things in another order than classes, so that mixed up indices show.
 META = dict(
     classes=('background', 'cat', 'sky', 'dog'),
@@ -68,15 +66,6 @@ def sample(make_sample, masks) -> SegDataSample:
         seg_map[mask] = category
     seg_map[59, 0] = 3
     return make_sample(masks, [0, 1, 0, 1], [.9, .8, .3, .6], seg_map, name='scene')
-
-
-@pytest.fixture
-def read() -> Callable[..., tuple]:
-    """Gives the instances and the categories that a writer takes from a sample."""
-    def read(sample: SegDataSample, meta: dict = META, score_thr: float = 0.) -> tuple:
-        categories = read_categories(meta)
-        return read_instances(sample, categories, score_thr), categories
-    return read
 
 
 @pytest.fixture

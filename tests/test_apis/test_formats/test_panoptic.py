@@ -6,7 +6,6 @@ import pytest
 from PIL import Image
 
 from mmseg_instbox.apis.formats import PanopticWriter
-from mmseg_instbox.apis.formats.pixel_maps import panoptic_segments
 
 
 def read_ids(file):
@@ -15,6 +14,17 @@ def read_ids(file):
         assert picture.mode == 'RGB'
         red, green, blue = np.moveaxis(np.array(picture, dtype=np.int64), 2, 0)
     return red + 256 * green + 256 ** 2 * blue
+
+
+@pytest.fixture
+def segments(tmp_path, meta):
+    """A function that gives the ids (H, W) and the segments of a sample."""
+    def segments(sample, dataset_meta=meta):
+        with PanopticWriter(tmp_path, dataset_meta) as writer:
+            writer.add(sample, 'a')
+        (annotation, ) = json.loads((tmp_path / 'panoptic.json').read_text())['annotations']
+        return read_ids(tmp_path / 'panoptic' / 'a.png'), annotation['segments_info']
+    return segments
 
 
 @pytest.fixture
@@ -67,26 +77,23 @@ def test_mmdet_reads_it(written, masks):
                for each, mask in zip(things, masks, strict=True))
 
 
-def test_ids_go_beyond_one_byte(make_sample, meta, read, tmp_path):
+def test_ids_go_beyond_one_byte(make_sample, segments):
     sample = make_sample(np.eye(300, 400, dtype=bool).reshape(300, 20, 20), [0] * 300, [.5] * 300)
-    ids, segments = panoptic_segments(sample, *read(sample))
-    assert len(segments) == 301 and ids.max() == 301
-    PanopticWriter(tmp_path, meta).add(sample, 'many')
-    assert np.array_equal(read_ids(tmp_path / 'panoptic' / 'many.png'), ids)
+    ids, found = segments(sample)
+    assert len(found) == 301 and ids.max() == 301
+    assert np.array_equal(ids.ravel()[:300], np.arange(1, 301))
 
 
-def test_official_ids_leave_room_for_stuff(make_sample, masks, read):
+def test_official_ids_leave_room_for_stuff(make_sample, masks, segments):
     meta = dict(classes=('background', 'cat', 'sky', 'dog'), thing_classes=('dog', 'cat'),
                 category_ids={2: 0, 17: 1})
     seg_map = np.full((60, 80), 2)
     seg_map[masks[0]], seg_map[masks[1]] = 3, 1
     sample = make_sample(masks[:2], [0, 1], [.5, .5], seg_map)
-    _, segments = panoptic_segments(sample, *read(sample, meta))
-    ids = [each['category_id'] for each in segments]
+    ids = [each['category_id'] for each in segments(sample, meta)[1]]
     assert ids[:2] == [2, 17] and ids[2] not in (0, 1, 2, 3, 17)
 
 
-def test_hidden_instances_are_no_segments(make_sample, masks, read):
+def test_hidden_instances_are_no_segments(make_sample, masks, segments):
     sample = make_sample(np.stack([masks[1], masks[1]]), [0, 1], [.4, .5])
-    _, segments = panoptic_segments(sample, *read(sample))
-    assert [each['id'] for each in segments] == [2, 3]
+    assert [each['id'] for each in segments(sample)[1]] == [2, 3]

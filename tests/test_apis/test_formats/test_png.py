@@ -4,7 +4,6 @@ import pytest
 from PIL import Image
 
 from mmseg_instbox.apis.formats import PngWriter
-from mmseg_instbox.apis.formats.pixel_maps import png_maps
 from mmseg_instbox.datasets import InstBoxDataset, VOCInstDataset, read_annotations
 from mmseg_instbox.deploy.plain_sample import PlainSample
 
@@ -22,9 +21,13 @@ def pictures(tmp_path):
 
 
 @pytest.fixture
-def maps(read):
-    """A function that gives the two maps of a sample."""
-    return lambda sample, *more: png_maps(sample, *read(sample, *more))
+def maps(tmp_path, meta):
+    """A function that gives the two maps of a sample from a score on."""
+    def maps(sample, score_thr=0.):
+        PngWriter(tmp_path, meta, score_thr).add(sample, 'maps')
+        return [np.array(Image.open(tmp_path / folder / 'maps.png'))
+                for folder in ('SegmentationClass', 'SegmentationObject')]
+    return maps
 
 
 @pytest.fixture
@@ -103,8 +106,8 @@ def test_the_highest_score_is_on_top_and_shows_its_category(make_sample, maps):
     assert categories[:, 0].tolist() == [3, 1, 1, 1]
 
 
-def test_pixels_of_left_out_instances_keep_their_category(sample, meta, maps):
-    categories, ids = maps(sample, meta, .85)
+def test_pixels_of_left_out_instances_keep_their_category(sample, maps):
+    categories, ids = maps(sample, .85)
     assert np.unique(ids).tolist() == [0, 1]
     assert np.array_equal(categories, sample.pred_sem_seg.data[0])
 

@@ -15,7 +15,7 @@ from ..version import __version__
 
 # command -> the module of this package with the function of its name, in the order of the help
 COMMANDS = dict(
-    predict='predict', convert='convert', check='check', train='train', test='train',
+    predict='predict', convert='data', check='data', train='train', test='train',
     browse='train', export='models', info='models', models='models', serve='serve')
 USER_ERRORS = (InstBoxError, OSError)
 INTERRUPTED = 130  # exit code that shells report of a program that Ctrl-C ended

@@ -4,6 +4,7 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import cv2
@@ -17,7 +18,7 @@ OBJECT_STORE = 128 * 2**20  # bytes; only names and numbers go through it
 RETRIES = 2  # of a shard whose worker died
 
 
-class RayExecutor:
+class RayExecutor(AbstractContextManager):
     """Lets stateful workers of Ray Data predict shards.
 
     Uses the cluster that Ray is connected to or that ``RAY_ADDRESS`` names; otherwise starts Ray on
@@ -51,9 +52,6 @@ class RayExecutor:
         gpus = int(resources.get('GPU', 0)) if not str(device).startswith('cpu') else 0
         self.num_gpus = 1 if gpus else 0
         self.workers = workers or gpus or max(int(resources.get('CPU', 1)), 1)
-
-    def __enter__(self) -> 'RayExecutor':
-        return self
 
     def __exit__(self, *_: Any) -> None:
         if self._started:

@@ -1,4 +1,3 @@
-import contextlib
 import threading
 from collections.abc import Callable
 from functools import cached_property
@@ -184,9 +183,8 @@ class InstBoxInferencer(Predictor, BaseInferencer):
     def forward(self, inputs: dict, keep_boxes: bool = False) -> list[SegDataSample]:
         """Predicts ``inputs`` and ``data_samples``, as ``collate_fn`` returns them; on the CPU."""
         settings = dict(self._test_cfg, keep_boxes=keep_boxes, keep_logits=False)
-        precision = contextlib.nullcontext() if self._dtype is None else torch.autocast(
-            self.device.type, self._dtype)
-        with self._lock, precision:
+        with self._lock, torch.autocast(self.device.type, self._dtype,
+                                        enabled=self._dtype is not None):
             test_cfg = self.model.test_cfg
             try:
                 self.model.test_cfg = {**(test_cfg or {}), **settings}

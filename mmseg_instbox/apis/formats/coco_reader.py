@@ -102,7 +102,12 @@ def _sample(file: str, name: str, image: dict, annotations: Sequence[dict], meta
                        for crowd in (True, False))
     codes = _codes(file, objects, shape)
     labels = np.array([meta['category_ids'][each['category_id']] for each in objects], np.int64)
-    scores = np.array([_score(file, each) for each in objects], np.float32)
+    for each in objects:
+        score = each.get('score', 1.)
+        if not isinstance(score, int | float) or not 0 <= score <= 1:
+            raise InvalidInputError(f'{file}: annotation {each["id"]} has the score {score!r}, '
+                                    'expected a number from 0 to 1. Correct the file.')
+    scores = np.array([each.get('score', 1.) for each in objects], np.float32)
     background = 0 if len(meta['classes']) > len(meta['thing_classes']) else VOID
     seg_map = np.full(shape, background, dtype=np.int64)
     for code in _codes(file, crowds, shape):
@@ -127,11 +132,3 @@ def _codes(file: str, annotations: Sequence[dict], shape: tuple[int, int]) -> li
     codes = (segmentation_rle(each['segmentation'], shape, f'{file}: annotation {each["id"]}')
              for each in annotations)
     return [dict(size=list(shape), counts=code['counts'].decode()) for code in codes]
-
-
-def _score(file: str, annotation: dict) -> float:
-    score = annotation.get('score', 1.)
-    if not isinstance(score, int | float) or not 0 <= score <= 1:
-        raise InvalidInputError(f'{file}: annotation {annotation["id"]} has the score {score!r}, '
-                                'expected a number from 0 to 1. Correct the file.')
-    return float(score)

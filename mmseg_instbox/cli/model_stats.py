@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from mmengine.analysis import FlopAnalyzer
+from mmengine.analysis import FlopAnalyzer, parameter_count
 from mmengine.config import Config
 from mmseg.models.segmentors import BaseSegmentor
 
@@ -61,14 +61,12 @@ def measure(cfg: Config, shape: Sequence[int]) -> dict:
     memory = None if before is None else _memory('VmHWM') - before
     flops = FlopAnalyzer(model, image).unsupported_ops_warnings(False)
     flops.uncalled_modules_warnings(False).tracer_warnings('all')
-    box_head = getattr(model, 'box_head', None)
-    box_stats = box_head and dict(parameters=_count(box_head), flops=flops.by_module()['box_head'])
-    return dict(parameters=_count(model), flops=flops.total(), memory=memory,
-                box_head=box_stats, not_counted=dict(flops.unsupported_ops()))
-
-
-def _count(module: torch.nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
+    counts = parameter_count(model)
+    box_head = None
+    if 'box_head' in counts:
+        box_head = dict(parameters=counts['box_head'], flops=flops.by_module()['box_head'])
+    return dict(parameters=counts[''], flops=flops.total(), memory=memory,
+                box_head=box_head, not_counted=dict(flops.unsupported_ops()))
 
 
 def _memory(field: str) -> int | None:

@@ -7,15 +7,11 @@ from importlib import import_module
 
 import click
 
-from ..utils.openmmlab import quiet_imports
-
-PACKAGES = ('registry', 'datasets.registered', 'engine.hooks', 'engine.loops',
-            'engine.optim_wrappers', 'engine.samplers', 'engine.training', 'evaluation', 'models',
-            'visualization.pixel_box_visualizer')
+from ..utils.openmmlab import LOCATIONS, quiet_imports
 
 
 def load_package(*modules: str, mask_heads: bool = True) -> None:
-    """Imports modules of the package, ``PACKAGES`` by default, and prepares the process for a run.
+    """Imports modules of the package, by default what a training needs, and prepares the process.
 
     Hides the notices of MMSegmentation and MMDetection about optional parts that are not installed,
     which this package does not need. The registries import further modules when they need them.
@@ -28,7 +24,7 @@ def load_package(*modules: str, mask_heads: bool = True) -> None:
     from mmengine.logging import MMLogger
     MMLogger.get_current_instance()  # so that its handler writes to the current stream
     with quiet_imports(), nullcontext() if mask_heads else _without_mmdet_models():
-        for module in modules or PACKAGES:
+        for module in modules or ('registry', 'engine.training', *LOCATIONS.values()):
             import_module(f'mmseg_instbox.{module}')
     # their warnings when a model is built concern defaults that our configs set, and those of
     # Pillow EXIF data that nothing here needs

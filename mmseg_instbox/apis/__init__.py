@@ -18,15 +18,4 @@ if TYPE_CHECKING:
     from .track_colors import TrackColors
     from .video import annotate_video
 
-__getattr__, __all__ = lazy_names(__name__, {
-    '..engine.checkpoints': ['checkpoint_config', 'read_checkpoint'],
-    '..engine.model_index': ['find_model', 'list_models'],
-    '..utils.inputs': ['InputImage', 'read_inputs'],
-    '.dataset_browser': ['DatasetBrowser', 'browse_dataset'],
-    '.formats': ['FORMATS', 'samples_from_coco', 'to_supervision', 'write_results'],
-    '.inst_box_inferencer': ['InstBoxInferencer'],
-    '.model_loading': ['load_model'],
-    '.own_data_training': ['train_on_data'],
-    '.track_colors': ['TrackColors'],
-    '.video': ['annotate_video'],
-})
+__getattr__, __all__ = lazy_names(__name__)

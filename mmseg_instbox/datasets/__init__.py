@@ -6,12 +6,16 @@ from ..utils.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from .annotation_formats import AnnotatedImages, Problem, read_annotations
-    from .registered import *  # noqa: F403
+    from .cityscapes import CityscapesInstDataset
+    from .coco import CocoAsVOCInstDataset, CocoInstDataset
+    from .inst_box_dataset import InstBoxDataset
+    from .transforms import (
+        InstCenterCrop,
+        InstPad,
+        LoadInstAnnotations,
+        LoadInstImage,
+        PackInstInputs,
+    )
+    from .voc import ShapesDataset, VOCInstDataset
 
-__getattr__, __all__ = lazy_names(__name__, {
-    '.annotation_formats': ['AnnotatedImages', 'Problem', 'read_annotations'],
-    '.registered': [
-        'CityscapesInstDataset', 'CocoAsVOCInstDataset', 'CocoInstDataset', 'InstBoxDataset',
-        'InstCenterCrop', 'InstPad', 'LoadInstAnnotations', 'LoadInstImage', 'PackInstInputs',
-        'ShapesDataset', 'VOCInstDataset'],
-})
+__getattr__, __all__ = lazy_names(__name__)

@@ -11,8 +11,4 @@ if TYPE_CHECKING:
     from .exported_model import ExportedModel
     from .exporting import export_model
 
-__getattr__, __all__ = lazy_names(__name__, {
-    '.export_settings': ['ExportSettings'],
-    '.exported_model': ['ExportedModel'],
-    '.exporting': ['export_model'],
-})
+__getattr__, __all__ = lazy_names(__name__)

@@ -17,14 +17,4 @@ if TYPE_CHECKING:
     from .testing import run_testing, testing_config
     from .training import run_training, training_config
 
-__getattr__, __all__ = lazy_names(__name__, {
-    '.checkpoints': ['read_checkpoint'],
-    '.config_check': ['check_config_is_data'],
-    '.config_io': ['config_from_json', 'config_to_json', 'find_config', 'load_config'],
-    '.model_index': ['find_model', 'list_models'],
-    '.model_loading': ['build_network', 'load_model'],
-    '.run_config': ['adapt_to_cpu', 'start_runner'],
-    '.start_weights': ['last_checkpoint'],
-    '.testing': ['run_testing', 'testing_config'],
-    '.training': ['run_training', 'training_config'],
-})
+__getattr__, __all__ = lazy_names(__name__)

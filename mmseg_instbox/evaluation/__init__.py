@@ -12,8 +12,4 @@ if TYPE_CHECKING:
     from .prediction_dump import PredictionDump
     from .replay import DumpedSamples
 
-__getattr__, __all__ = lazy_names(__name__, {
-    '.metrics': ['DumpPixelBoxes', 'InstBoxMetric', 'InstCocoMetric', 'InstPanopticMetric'],
-    '.prediction_dump': ['PredictionDump'],
-    '.replay': ['DumpedSamples'],
-})
+__getattr__, __all__ = lazy_names(__name__)

@@ -1,21 +1,23 @@
 """Imports the names of a package when they are first used."""
-from collections.abc import Callable, Iterable, Mapping
+import ast
+import sys
+from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 
 from .openmmlab import quiet_imports
 
 
-def lazy_names(package: str, places: Mapping[str, Iterable[str]]
-               ) -> tuple[Callable[[str], object], list[str]]:
+def lazy_names(package: str) -> tuple[Callable[[str], object], list[str]]:
     """Returns ``__getattr__`` and ``__all__`` of a package.
 
-    Modules are imported without the notices of OpenMMLab's packages.
-
-    Args:
-        package: Its ``__name__``.
-        places: Relative name of a module -> the names that it defines.
+    The names are those that its ``__init__.py`` imports under ``if TYPE_CHECKING:``, where editors
+    find them. Their modules are imported without the notices of OpenMMLab's packages.
     """
-    module_of = {name: module for module, names in places.items() for name in names}
+    source = Path(sys.modules[package].__file__).read_text()
+    block, = (node for node in ast.parse(source).body if isinstance(node, ast.If))
+    module_of = {alias.name: '.' * node.level + node.module
+                 for node in block.body for alias in node.names}
 
     def find(name: str) -> object:
         if name not in module_of:

@@ -15,11 +15,4 @@ if TYPE_CHECKING:
     from .predictions import draw_prediction
     from .vote_field import draw_vote_field
 
-__getattr__, __all__ = lazy_names(__name__, {
-    '.box_targets': ['add_box_targets'],
-    '.drawing': ['contact_sheet'],
-    '.inst_box_local_visualizer': ['InstBoxLocalVisualizer'],
-    '.pixel_box_visualizer': ['PixelBoxVisualizer'],
-    '.predictions': ['draw_prediction'],
-    '.vote_field': ['draw_vote_field'],
-})
+__getattr__, __all__ = lazy_names(__name__)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .coco_reader import samples_from_coco
 
 # the readers of annotations, which predictions are written without, take a tenth of a second
-__getattr__, _ = lazy_names(__name__, {'.coco_reader': ['samples_from_coco']})
+__getattr__, _ = lazy_names(__name__)
 
 __all__ = ['FORMATS', 'CocoWriter', 'LabelMeWriter', 'PanopticWriter', 'PngWriter', 'ResultWriter',
            'YoloWriter', 'file_name', 'samples_from_coco', 'to_supervision', 'write_results']

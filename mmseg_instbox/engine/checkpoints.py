@@ -3,7 +3,6 @@ import hashlib
 import os
 import pickle
 import re
-import shutil
 import zipfile
 from collections.abc import Iterable
 from http.client import HTTPException
@@ -16,11 +15,12 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.utils import import_modules_from_strings
 
-from ..errors import BrokenCheckpointError, FileAccessError, InvalidInputError, MissingFileError
-from ..utils import replacing
+from ..errors import BrokenCheckpointError, InvalidInputError, MissingFileError
+from ..utils import atomic_write
+from ..utils.file_names import near_files
 from ..utils.foreign_errors import reason
 from .config_check import check_config_is_data
-from .config_io import config_from_json, near_files
+from .config_io import config_from_json
 
 TRUST = ('if you trust where it comes from, pass allow_pickle=True (--allow-pickle on the command '
          'line)')
@@ -105,25 +105,17 @@ def download(address: str, prefix: str = '', hint: str = '') -> Path:
     name = os.path.basename(urlparse(address).path) or 'checkpoint.pth'
     file = Path(torch.hub.get_dir()) / 'checkpoints' / f'{prefix}{name}'
     if not file.is_file():
-        file.parent.mkdir(parents=True, exist_ok=True)
         print_log(f'Downloading {address} to {file}', 'current')
+        request = Request(address, headers={'User-Agent': 'mmseg_instbox'})
         try:
-            _fetch(address, file)
+            with urlopen(request) as answer:
+                # read() raises IncompleteRead; PyTorch's function keeps what came until a cut
+                atomic_write(answer.read(), file)
         except (OSError, HTTPException) as error:
             raise InvalidInputError(
                 f'{address} cannot be downloaded ({reason(error)}): check the address and the '
                 f'network, or put the file at {file}{hint}.') from error
     return file
-
-
-def _fetch(address: str, file: Path) -> None:
-    """Download a file whole or not at all; PyTorch's function keeps what came until a cut."""
-    request = Request(address, headers={'User-Agent': 'mmseg_instbox'})
-    with urlopen(request) as answer, replacing(file) as temporary:
-        with temporary.open('wb') as target:
-            shutil.copyfileobj(answer, target)
-        if temporary.stat().st_size < int(answer.headers['Content-Length'] or 0):
-            raise FileAccessError('the connection was cut')
 
 
 def checkpoint_config(checkpoint: dict, allow_pickle: bool = False,

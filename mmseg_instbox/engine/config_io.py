@@ -17,6 +17,7 @@ from mmengine.utils import get_object_from_string
 
 from ..errors import InvalidInputError, MissingFileError
 from ..registry import registered_name
+from ..utils.file_names import near_files
 from ..utils.foreign_errors import convert_errors
 from .model_index import find_model
 
@@ -39,15 +40,6 @@ def find_config(name: str) -> str:
     if path.suffix == '.py' or len(path.parts) > 1:
         raise MissingFileError(f'There is no config file {name!r}{near_files(path)}')
     return find_model(name)[0]
-
-
-def near_files(path: Path) -> str:
-    """The end of a message about a missing file: files in its folder with similar names."""
-    if not path.parent.is_dir():
-        return f'; there is no folder {str(path.parent)!r} either.'
-    names = [file.name for file in path.parent.glob(f'*{path.suffix}') if file.is_file()]
-    near = get_close_matches(path.name, names, n=3)
-    return f'; near it are {", ".join(near)}.' if near else '.'
 
 
 def load_config(name: str, options: dict | None = None) -> Config:
@@ -79,11 +71,7 @@ def merge_options(cfg: Config, options: dict | None) -> None:
     """Merge ``--cfg-options`` into a config, changed in place.
 
     A new first key is added, as MMEngine does, unless it is like one that the config or a run has:
-    nothing would read it.
-
-    Args:
-        cfg: The config.
-        options: As of :func:`load_config`.
+    nothing would read it. The options are as of :func:`load_config`.
 
     Raises:
         InvalidInputError: The options do not fit the config.

@@ -3,7 +3,8 @@ import hashlib
 import os
 import re
 from collections.abc import Iterable
-from pathlib import PurePath, PureWindowsPath
+from difflib import get_close_matches
+from pathlib import Path, PurePath, PureWindowsPath
 
 from ..errors import InvalidInputError
 
@@ -27,6 +28,14 @@ def check_inside(name: str, source: str) -> str:
                                 "the data's folder. Give a path relative to that folder, without "
                                 "'..'; if the file lies elsewhere, change the folder.")
     return name
+
+
+def near_files(path: Path) -> str:
+    """Returns the end of a message about a missing file: similar names in its folder."""
+    if not path.parent.is_dir():
+        return f'; there is no folder {str(path.parent)!r} either.'
+    near = get_close_matches(path.name, [each.name for each in path.parent.iterdir()], n=3)
+    return f'; near it are {", ".join(near)}.' if near else '.'
 
 
 def readable(name: str) -> str:

@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import partial
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple, TypeVar
@@ -17,7 +16,7 @@ from PIL import Image
 
 from ..errors import InstBoxError, InvalidTypeError, MissingFileError
 from .decoding import VideoFrames, array_to_bgr, fetch_image, pil_to_bgr, read_image
-from .file_names import common_folder, distinct_name
+from .file_names import common_folder, distinct_name, near_files
 from .image_header import IMAGE_SUFFIXES
 
 VIDEO_SUFFIXES = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v', '.mpg', '.mpeg', '.wmv', '.3gp',
@@ -205,11 +204,7 @@ def load_file(file: str) -> np.ndarray:
     path = Path(file)
     if path.is_file():
         return read_image(path)
-    near = []
-    if path.parent.is_dir():
-        near = get_close_matches(path.name, [each.name for each in path.parent.iterdir()], 3)
-    hint = f' Names like it there: {", ".join(near)}.' if near else ''
-    raise MissingFileError(f'{path}: no such file.{hint}')
+    raise MissingFileError(f'{path}: no such file{near_files(path)}')
 
 
 def _name_images(sources: Iterable[Source | InputImage], root: str) -> Iterator[InputImage]:

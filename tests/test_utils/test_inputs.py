@@ -205,7 +205,7 @@ def test_errors_of_files_are_sentences(tmp_path):
         with pytest.raises(ValueError, match=message):
             image.load()
     image, = read_inputs(tmp_path / 'foto.png')
-    with pytest.raises(FileNotFoundError, match='Names like it there: photo.png'):
+    with pytest.raises(FileNotFoundError, match='no such file; near it are photo.png'):
         image.load()
 
 

@@ -1,5 +1,4 @@
 """Write data sets in the layout of PASCAL VOC: images, masks and lists, in several processes."""
-import io
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -9,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import InvalidInputError, MissingFileError
-from ..utils import atomic_write
+from ..utils import atomic_write, replacing
 from ..utils.file_names import check_inside
 from ..utils.foreign_errors import convert_errors
 from ..utils.image_header import open_image
@@ -35,18 +34,14 @@ def write_mask(path: Path, mask: np.ndarray) -> None:
     """Write a mask (H, W) uint8 as indexed PNG with VOC's palette."""
     picture = Image.fromarray(mask)
     picture.putpalette(voc_palette().ravel().tolist())
-    _write(path, picture, format='PNG')
+    with replacing(path) as temporary:
+        picture.save(temporary, format='PNG')
 
 
 def write_image(path: Path, image: np.ndarray) -> None:
     """Write an image (H, W, 3) uint8 RGB as JPEG."""
-    _write(path, Image.fromarray(image), format='JPEG', quality=95)
-
-
-def _write(path: Path, picture: Image.Image, **options) -> None:
-    buffer = io.BytesIO()
-    picture.save(buffer, **options)
-    atomic_write(buffer.getvalue(), path)
+    with replacing(path) as temporary:
+        Image.fromarray(image).save(temporary, format='JPEG', quality=95)
 
 
 def image_size(path: Path) -> tuple[int, int]:

@@ -49,17 +49,11 @@ def _problem(key: Any, value: Any, names: dict[str, set[str]]) -> str | None:
     if key in SCOPE_KEYS:
         return None if value is None or value in OWN_SCOPES else f'is the scope {value!r}'
     if key in TYPE_KEYS:
-        return _type_problem(value, names)
-    if isinstance(value, str) and value.lower().endswith(UNSAFE_SUFFIXES):
+        scope, _, name = value.rpartition('.') if isinstance(value, str) else ('', '', None)
+        if name not in (names.get(scope, ()) if scope else set().union(*names.values())):
+            return f'is {value!r}, which no registry of {", ".join(OWN_SCOPES)} has'
+        if name in UNSAFE_TYPES:
+            return f'is {value!r}, which can run code that its arguments name'
+    elif isinstance(value, str) and value.lower().endswith(UNSAFE_SUFFIXES):
         return f'is {value!r}, a file whose reading can run code'
-    return None
-
-
-def _type_problem(value: Any, names: dict[str, set[str]]) -> str | None:
-    scope, _, name = value.rpartition('.') if isinstance(value, str) else ('', '', None)
-    known = names.get(scope, ()) if scope else set().union(*names.values())
-    if name not in known:
-        return f'is {value!r}, which no registry of {", ".join(OWN_SCOPES)} has'
-    if name in UNSAFE_TYPES:
-        return f'is {value!r}, which can run code that its arguments name'
     return None

@@ -47,12 +47,7 @@ def crop_mask(mask: Any) -> Crop:
 
 
 def encode_crop(crop: Crop, shape: tuple[int, int]) -> dict[str, Any]:
-    """Encodes a cropped mask as :func:`encode_mask` does the mask ``(H, W)`` that it was cut from.
-
-    Args:
-        crop: The mask.
-        shape: ``(H, W)`` of the image.
-    """
+    """Encodes a crop of an image of a shape ``(H, W)`` as :func:`encode_mask` does its mask."""
     height, width = shape
     columns = np.pad(crop.pixels.T, ((0, 0), (1, 1)))
     column, row = np.nonzero(columns[:, 1:] != columns[:, :-1])

@@ -30,16 +30,16 @@ class ProgressLineHook(Hook):
         self._loss: float | None = None
         self._last: float | None = None
         self._best = 0.
+        self._bar = Progress(
+            TextColumn('{task.description}'), BarColumn(20), TaskProgressColumn(),
+            TimeRemainingColumn(), console=Console(highlight=False))
 
     def before_train(self, runner: Runner) -> None:
         """Begin the line."""
         self.runner = runner
-        console = Console(highlight=False)
-        self._bar = Progress(
-            TextColumn('{task.description}'), BarColumn(20), TaskProgressColumn(),
-            TimeRemainingColumn(), console=console, disable=not is_main_process())
+        self._bar.disable = not is_main_process()
         self._task = self._bar.add_task('first validation', total=1.)
-        if console.is_terminal:
+        if self._bar.console.is_terminal:
             self._bar.start()
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None,
@@ -53,7 +53,7 @@ class ProgressLineHook(Hook):
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Show the figure."""
-        if not hasattr(self, '_bar'):  # a validation by hand
+        if self.runner is None:  # a validation by hand
             return
         self._last = float((metrics or {}).get(self.monitor, 0.))
         self._best = max(self._best, self._last)
@@ -68,7 +68,7 @@ class ProgressLineHook(Hook):
 
     def stop(self) -> None:
         """End the line, also of a training that was interrupted."""
-        if hasattr(self, '_bar') and self._bar.console.is_terminal:
+        if self._bar.console.is_terminal:
             self._bar.stop()
 
     def _show(self, runner: Runner) -> None:

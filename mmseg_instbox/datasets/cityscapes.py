@@ -41,9 +41,10 @@ class CityscapesInstDataset(InstBoxDataset):
         super().__init__(ann_file=ann_file, data_prefix=data_prefix, img_suffix=img_suffix,
                          seg_map_suffix=seg_map_suffix, **kwargs)
 
-    def _complete(self, info: dict) -> None:
-        super()._complete(info)
+    def load_data_list(self) -> list[dict]:
+        """List the samples, with what the values of their masks mean."""
         chosen = self.label_map or {index: index for index in range(len(LABEL_IDS))}
         categories = {number: chosen[index] for index, number in enumerate(LABEL_IDS)}
-        info['id_divisor'] = ID_DIVISOR
-        info['label_map'] = {each: categories.get(each, VOID) for each in range(NUM_LABEL_IDS)}
+        meaning = dict(id_divisor=ID_DIVISOR, label_map={
+            each: categories.get(each, VOID) for each in range(NUM_LABEL_IDS)})
+        return [info | meaning for info in super().load_data_list()]

@@ -113,7 +113,7 @@ class CocoInstDataset(InstBoxDataset):
             FileNotFoundError: If the JSON or the folder is missing.
             ValueError: If the JSON is wrong or does not fit the classes, or has no image.
         """
-        self._check_paths()
+        self._check_folders()
         content = self._read_file()
         if not content['images']:
             raise InvalidInputError(f'{self.ann_file}: no images are listed here.')

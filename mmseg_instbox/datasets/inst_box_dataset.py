@@ -1,5 +1,6 @@
 import logging
 import os.path as osp
+from pathlib import Path
 
 import mmengine.fileio as fileio
 import numpy as np
@@ -8,12 +9,11 @@ from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
 from ..errors import InstBoxError, InvalidInputError, MissingFileError
-from ..utils.file_names import check_inside
-from ..utils.foreign_errors import convert_errors
 from ..utils.image_header import IMAGE_SUFFIXES
 from .instance_maps import VOID
 from .transforms.loading import LoadInstAnnotations, LoadInstImage
 from .transforms.pipeline_check import check_pipeline
+from .voc_layout import read_list
 
 VOC_FOLDERS = dict(
     img_path='JPEGImages', seg_map_path='SegmentationClass', inst_map_path='SegmentationObject')
@@ -119,55 +119,40 @@ class InstBoxDataset(BaseSegDataset):
             FileNotFoundError: If the list or a folder is missing.
             ValueError: If there is no image, or one outside of the folder.
         """
-        self._check_paths()
-        with convert_errors(f'{self.ann_file}: the list of images cannot be read', OSError,
-                            ValueError):
-            data_list = [info for info in super().load_data_list()
-                         # a blank line in the list leaves a bare suffix as file name
-                         if osp.basename(info['img_path']) != self.img_suffix]
-        if not data_list:
-            raise InvalidInputError(f'{self.ann_file or self.data_prefix["img_path"]}: no images '
-                                    f"are listed here (suffix '{self.img_suffix}').")
-        for info in data_list:
-            check_inside(self._clean_name(info), self.ann_file)
-            self._complete(info)
+        self._check_folders()
+        info = dict(num_classes=len(self._metainfo['classes']), thing_ids=self.thing_ids,
+                    label_map=self.label_map, reduce_zero_label=self.reduce_zero_label)
+        data_list = []
+        for image, name in self._list_names():
+            mask = name + self.seg_map_suffix
+            paths = {key: osp.join(folder, image if key == 'img_path' else mask)
+                     for key, folder in self.data_prefix.items()}
+            data_list.append(info | paths | dict(seg_fields=[]))
         return data_list
 
-    def _clean_name(self, info: dict) -> str:
-        """Correct the paths of a name that has a BOM, backslashes or a suffix in the list.
+    def _list_names(self) -> list[tuple[str, str]]:
+        """Names of the images with their suffix, and those that their masks have without."""
+        if self.ann_file:
+            names = []
+            for listed in read_list(Path(self.ann_file)):
+                name = listed.replace('\\', '/')
+                stem, suffix = osp.splitext(name)
+                is_whole = suffix.lower() in IMAGE_SUFFIXES
+                names.append((name, stem) if is_whole else (name + self.img_suffix, name))
+            return names
+        folder = self.data_prefix['img_path']
+        files = sorted(fileio.list_dir_or_file(folder, list_dir=False, suffix=self.img_suffix,
+                                               recursive=True, backend_args=self.backend_args))
+        if not files:
+            raise InvalidInputError(f'{folder}: no images are listed here (suffix '
+                                    f"'{self.img_suffix}').")
+        return [(file, file.removesuffix(self.img_suffix)) for file in files]
 
-        Returns the name of the image, which leads out of the folder where that in the list does.
-        """
-        folder = osp.join(self.data_prefix['img_path'], '')
-        listed = info['img_path'].removeprefix(folder).removesuffix(self.img_suffix)
-        name = listed.lstrip('\ufeff').strip().replace('\\', '/')
-        stem, suffix = osp.splitext(name)
-        if self.ann_file and suffix.lower() in IMAGE_SUFFIXES:
-            image, mask = name, stem
-        else:
-            image, mask = name + self.img_suffix, name
-        if image != listed + self.img_suffix:
-            info['img_path'] = osp.join(self.data_prefix['img_path'], image)
-            if 'seg_map_path' in self.data_prefix:
-                info['seg_map_path'] = osp.join(self.data_prefix['seg_map_path'],
-                                                mask + self.seg_map_suffix)
-        return info['img_path'].removeprefix(folder)
-
-    def _complete(self, info: dict) -> None:
-        info['num_classes'] = len(self._metainfo['classes'])
-        info['thing_ids'] = self.thing_ids
-        if 'inst_map_path' in self.data_prefix:
-            name = osp.relpath(info['seg_map_path'], self.data_prefix['seg_map_path'])
-            info['inst_map_path'] = osp.join(self.data_prefix['inst_map_path'], name)
-
-    def _check_paths(self) -> None:
+    def _check_folders(self) -> None:
         for key, folder in self.data_prefix.items():
             if not fileio.isdir(folder or '.', backend_args=self.backend_args):
                 raise MissingFileError(f'{folder}: no such folder. Check data_root and '
                                        f"data_prefix['{key}'].")
-        if self.ann_file and not fileio.exists(self.ann_file, backend_args=self.backend_args):
-            raise MissingFileError(f'{self.ann_file}: no such list of images. Check data_root and '
-                                   'ann_file.')
 
     def filter_data(self) -> list[dict]:
         """Leave out the samples that cannot be loaded, if ``on_error='skip'``.

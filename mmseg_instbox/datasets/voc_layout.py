@@ -69,12 +69,13 @@ def read_list(path: Path) -> list[str]:
         ValueError: If it names no image, or a file outside of the data's folder.
     """
     if not path.is_file():
-        raise MissingFileError(f'{path}: no such list of images. Check the folder that was given.')
+        raise MissingFileError(f'{path}: no such list of images. Check the folder that was '
+                               'given, or data_root and ann_file.')
     with convert_errors(f'{path}: the list of images is no text', UnicodeDecodeError):
         lines = path.read_text(encoding='utf-8-sig').splitlines()
     names = [check_inside(line.strip(), str(path)) for line in lines if line.strip()]
     if not names:
-        raise InvalidInputError(f'{path}: the list names no image.')
+        raise InvalidInputError(f'{path}: no images are listed here.')
     return names
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 
 from ..errors import InvalidInputError, MissingFileError
-from .file_names import readable
-from .foreign_errors import convert_errors
+from .file_names import near_files, readable
+from .foreign_errors import convert_errors, reason
 from .image_header import DEEP_MODES, open_image, orientation
 from .limits import check_limit
 
@@ -21,18 +21,23 @@ _TURNS = {2: _METHODS.FLIP_LEFT_RIGHT, 3: _METHODS.ROTATE_180, 4: _METHODS.FLIP_
 _GREY = (124, 117, 104)  # mmcv's background of a transparent grey image
 
 
-def read_image(path: Path) -> np.ndarray:
+def read_image(path: str | Path) -> np.ndarray:
     """Reads an image file, of several frames the first.
 
     Returns:
         np.ndarray: (H, W, 3) uint8 BGR, rotated as its EXIF orientation says.
 
     Raises:
+        MissingFileError: There is no such file; the message has names like it.
         InvalidInputError: A file that cannot be read, is no image, is truncated, has too many
             pixels, or 16 or more bits a pixel in one channel.
     """
-    with convert_errors(f'{path}: the file cannot be read', OSError):
-        content = path.read_bytes()
+    try:
+        content = Path(path).read_bytes()
+    except FileNotFoundError as error:
+        raise MissingFileError(f'{path}: no such file{near_files(Path(path))}') from error
+    except (OSError, ValueError) as error:  # ValueError: a name that no file has
+        raise InvalidInputError(f'{path}: the file cannot be read ({reason(error)}).') from error
     return decode_image(content, str(path))
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from ..errors import InstBoxError, InvalidTypeError, MissingFileError
 from .decoding import VideoFrames, array_to_bgr, fetch_image, pil_to_bgr, read_image
-from .file_names import common_folder, distinct_name, near_files
+from .file_names import common_folder, distinct_name
 from .image_header import IMAGE_SUFFIXES
 
 VIDEO_SUFFIXES = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v', '.mpg', '.mpeg', '.wmv', '.3gp',
@@ -192,19 +192,11 @@ def _holds_results(folder: Path) -> bool:
 
 def _open_file(path: Path) -> Source:
     if path.suffix.lower() not in VIDEO_SUFFIXES or not path.is_file():
-        return Source(str(path), load_file)
+        return Source(str(path), read_image)
     try:
-        return Source(str(path), load_file, VideoFrames(path))
+        return Source(str(path), read_image, VideoFrames(path))
     except InstBoxError:
         return Source(str(path), VideoFrames)  # raises again when it is loaded
-
-
-def load_file(file: str) -> np.ndarray:
-    """Reads an image file; if it is missing, the error has names like it."""
-    path = Path(file)
-    if path.is_file():
-        return read_image(path)
-    raise MissingFileError(f'{path}: no such file{near_files(path)}')
 
 
 def _name_images(sources: Iterable[Source | InputImage], root: str) -> Iterator[InputImage]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...errors import MissingFileError
-from ...utils.decoding import decode_image, fetch_image
+from ...utils.decoding import decode_image, fetch_image, read_image
 from ...utils.file_names import common_folder, distinct_name, readable
 from ...utils.inputs import (
     IMAGE_SUFFIXES,
@@ -19,7 +19,6 @@ from ...utils.inputs import (
     expand,
     is_http,
     leave_out_results,
-    load_file,
     path_in_store,
     select_files,
 )
@@ -127,7 +126,7 @@ def _read(image: JobInput) -> np.ndarray:
         return decode_image(_open_storage(image.root).read(image.path), image.image)
     if is_http(image.image):
         return fetch_image(image.image)
-    return load_file(image.path or image.image)
+    return read_image(image.path or image.image)
 
 
 _open_storage = lru_cache(Storage)  # keeps connections

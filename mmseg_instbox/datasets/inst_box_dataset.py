@@ -36,9 +36,7 @@ class InstBoxDataset(BaseSegDataset):
         on_error: What to do about a sample that cannot be used. 'raise': an error that names the
             file, when the sample is loaded. 'skip': every sample is loaded once when the data set
             is built, and the faulty ones are logged, counted and left out.
-        img_suffix: Suffix of the images.
-        seg_map_suffix: Suffix of both masks.
-        **kwargs: See ``BaseSegDataset``.
+        **kwargs: See ``BaseSegDataset``; ``seg_map_suffix`` is the suffix of both masks.
 
     Raises:
         ValueError: If the arguments contradict each other, the list is empty, no sample can be
@@ -51,8 +49,6 @@ class InstBoxDataset(BaseSegDataset):
                  metainfo: dict | None = None,
                  data_prefix: dict = VOC_FOLDERS,
                  on_error: str = 'raise',
-                 img_suffix: str = '.jpg',
-                 seg_map_suffix: str = '.png',
                  lazy_init: bool = False,
                  **kwargs) -> None:
         if on_error not in ('raise', 'skip'):
@@ -60,8 +56,7 @@ class InstBoxDataset(BaseSegDataset):
         self.on_error = on_error
         self._check_arguments(metainfo, data_prefix)
         super().__init__(
-            ann_file=ann_file, metainfo=metainfo, data_prefix=data_prefix, img_suffix=img_suffix,
-            seg_map_suffix=seg_map_suffix, lazy_init=True, **kwargs)
+            ann_file=ann_file, metainfo=metainfo, data_prefix=data_prefix, lazy_init=True, **kwargs)
         self._metainfo['thing_classes'] = self._choose_thing_classes(metainfo or {})
         check_pipeline(self.pipeline)
         if not lazy_init:

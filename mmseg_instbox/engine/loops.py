@@ -25,8 +25,6 @@ class BudgetTrainLoop(IterBasedTrainLoop):
     after the last iteration. A resumed run goes on with the time that it had left.
 
     Args:
-        runner: The runner.
-        dataloader: The training data.
         max_iters: Iterations at most.
         minutes: Time for training and validation, one validation after the training included;
             None trains for ``max_iters``, and then repeats exactly.

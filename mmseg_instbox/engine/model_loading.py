@@ -127,10 +127,8 @@ def build_network(cfg: Config) -> nn.Module:
 def load_weights(network: nn.Module, checkpoint: dict, source: str) -> None:
     """Load all weights of a model, half-precision ones as what the model computes in.
 
-    Args:
-        network: The model, changed in place.
-        checkpoint: With ``state_dict``, or the weights themselves.
-        source: The name of the checkpoint, for the error.
+    The checkpoint has them in ``state_dict``, or is the weights themselves; errors call it
+    ``source``.
 
     Raises:
         InvalidInputError: Names or shapes of the weights differ from the model's, or they are no

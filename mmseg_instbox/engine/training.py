@@ -93,7 +93,6 @@ def run_training(cfg: Config, hooks: Sequence[Hook] = (), quiet: bool = False) -
     """Train with a config that :func:`training_config` gave.
 
     Args:
-        cfg: The config.
         hooks: Hooks besides those of the config.
         quiet: Show nothing but errors; the log file has everything.
 

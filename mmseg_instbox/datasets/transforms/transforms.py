@@ -27,8 +27,7 @@ class FullBoxRandomCrop(RandomCrop):
 
     Args:
         crop_size: (height, width) of the crop, or an int for both.
-        cat_max_ratio: See mmseg's ``RandomCrop``.
-        ignore_index: See mmseg's ``RandomCrop``.
+        cat_max_ratio, ignore_index: See mmseg's ``RandomCrop``.
     """
 
     def crop_bbox(self, results: dict) -> tuple[int, int, int, int]:
@@ -59,8 +58,7 @@ class InstCenterCrop(CenterCrop):
     def __init__(self,
                  crop_size: int | tuple[int, int],
                  auto_pad: bool = False,
-                 pad_cfg: dict | None = None) -> None:
-        pad_cfg = dict(type='InstPad') if pad_cfg is None else pad_cfg
+                 pad_cfg: dict = dict(type='InstPad')) -> None:
         if pad_cfg.get('type') != 'InstPad':
             raise InvalidInputError(f'InstCenterCrop got pad_cfg={pad_cfg}: only InstPad pads the '
                                     "instance map; use pad_cfg=dict(type='InstPad').")

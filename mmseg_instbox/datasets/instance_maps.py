@@ -12,31 +12,22 @@ from ..errors import InvalidInputError
 from ..utils.limits import check_limit
 
 
-def category_lookup(num_classes: int,
-                    label_map: dict[int, int] | None = None,
-                    reduce_zero_label: bool = False) -> np.ndarray:
-    """Table from an index stored in a category mask to the category used in training.
+def map_categories(stored: np.ndarray, file: str, num_classes: int,
+                   label_map: dict[int, int] | None = None,
+                   reduce_zero_label: bool = False) -> np.ndarray:
+    """Turn a category mask (H, W) of any integer type into a category map (H, W) uint8.
 
     ``label_map`` leads from the categories of the masks to those of the data set, as
     ``BaseSegDataset.get_label_map`` builds it; None means that they are the same. With
-    ``reduce_zero_label`` a stored 0 is void and the categories begin at 1. The table is (256,)
-    int16, with 255 for void and -1 for an invalid index.
+    ``reduce_zero_label`` a stored 0 is void and the categories begin at 1. ``file`` names the mask
+    in the ValueError about an index that is no category.
     """
     if label_map is None:
         label_map = {i: i for i in range(num_classes)}
-    table = np.full(256, -1, dtype=np.int16)
+    table = np.full(256, -1, dtype=np.int16)  # the category of each index, -1 for none
     table[[VOID, 0]] = VOID, (VOID if reduce_zero_label else -1)
     for old, new in label_map.items():
         table[old + int(reduce_zero_label)] = new
-    return table
-
-
-def map_categories(stored: np.ndarray, table: np.ndarray, file: str) -> np.ndarray:
-    """Turn a category mask (H, W) of any integer type into a category map (H, W) uint8.
-
-    ``table`` is that of :func:`category_lookup`; ``file`` names the mask in the ValueError about an
-    index that is no category.
-    """
     inside = (stored >= 0) & (stored < len(table))
     mapped = table[np.where(inside, stored, 0)]
     wrong = ~inside | (mapped < 0)

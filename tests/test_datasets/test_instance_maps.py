@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 from mmseg_instbox.datasets.instance_maps import (
-    category_lookup,
     check_objects,
     check_same_size,
     map_categories,
@@ -71,15 +70,14 @@ def test_categories_of_objects_are_those_of_a_loop_over_all_pixels(seed):
     ({0: 1, 1: 255, 2: 0}, True, [0, 1, 2, 3, 255], [255, 1, 255, 0, 255]),
 ])
 def test_stored_indices_become_categories(label_map, reduce_zero, stored, expected):
-    table = category_lookup(3, label_map, reduce_zero)
-    mapped = map_categories(np.array([stored]), table, 'a.png')
+    mapped = map_categories(np.array([stored]), 'a.png', 3, label_map, reduce_zero)
     assert mapped.tolist() == [expected] and mapped.dtype == np.uint8
 
 
 @pytest.mark.parametrize('index', [3, 254, 256, 1000, -1])
 def test_an_index_that_is_no_category_is_an_error_with_the_file(index):
     with pytest.raises(ValueError, match=rf'dir/a\.png: .*\[{index}\].*0 to 2 .*classes'):
-        map_categories(np.array([[0, index]]), category_lookup(3), 'dir/a.png')
+        map_categories(np.array([[0, index]]), 'dir/a.png', 3)
 
 
 def test_masks_of_different_size_are_an_error_with_both_sizes():

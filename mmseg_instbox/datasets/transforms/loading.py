@@ -12,13 +12,7 @@ from mmseg_instbox.utils.foreign_errors import convert_errors
 from mmseg_instbox.utils.image_header import DEEP_MODES, check_tiff_size, open_image
 
 from ..coco_masks import paint_objects
-from ..instance_maps import (
-    VOID,
-    category_lookup,
-    check_objects,
-    check_same_size,
-    map_categories,
-)
+from ..instance_maps import VOID, check_objects, check_same_size, map_categories
 
 
 def read_bytes(path: str, what: str, backend_args: dict | None = None) -> bytes:
@@ -171,9 +165,8 @@ class LoadInstAnnotations(LoadAnnotations):
             is_object = stored >= divisor
             inst_map = np.where(is_object, stored, 0)
             stored = np.where(is_object, stored // divisor, stored)
-        table = category_lookup(results['num_classes'], results.get('label_map'),
-                                results.get('reduce_zero_label', False))
-        seg_map = map_categories(stored, table, path)
+        seg_map = map_categories(stored, path, results['num_classes'], results.get('label_map'),
+                                 results.get('reduce_zero_label', False))
         if divisor:  # things of no object are void, and stuff has no ids
             is_thing = np.isin(seg_map, things)
             inst_map[~is_thing] = 0

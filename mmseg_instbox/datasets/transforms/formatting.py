@@ -41,16 +41,11 @@ class PackInstInputs(PackSegInputs):
         """Pack the results as ``inputs`` and ``data_samples``."""
         if 'sample_idx' in results:
             results.setdefault('img_id', results['sample_idx'])
-        annotated = 'gt_seg_map' in results or 'gt_inst_map' in results
-        if annotated:
-            _check_maps(results)
+        if 'gt_seg_map' not in results and 'gt_inst_map' not in results:
+            return super().transform(results)
+        _check_maps(results)
         packed = super().transform(results)
-        if annotated:
-            self._pack_instances(results, packed['data_samples'])
-        return packed
-
-    @staticmethod
-    def _pack_instances(results: dict, data_sample) -> None:
+        sample = packed['data_samples']
         inst_map, thing_ids = results['gt_inst_map'], list(results['thing_ids'])
         ids, boxes = object_boxes(inst_map)
         try:
@@ -62,11 +57,12 @@ class PackInstInputs(PackSegInputs):
         if 'gt_full_boxes' in results:
             boxes = _full_boxes(results, ids, boxes)
         if inst_map.shape == tuple(results['ori_shape'][:2]):
-            data_sample.instances = describe_objects(inst_map, ids, labels)
-        data_sample.gt_inst_map = PixelData(data=torch.from_numpy(inst_map.copy())[None])
-        data_sample.gt_instances = InstanceData(
+            sample.instances = describe_objects(inst_map, ids, labels)
+        sample.gt_inst_map = PixelData(data=torch.from_numpy(inst_map.copy())[None])
+        sample.gt_instances = InstanceData(
             ids=torch.from_numpy(ids), labels=torch.from_numpy(labels),
             bboxes=torch.from_numpy(boxes))
+        return packed
 
 
 def _full_boxes(results: dict, ids: np.ndarray, visible: np.ndarray) -> np.ndarray:

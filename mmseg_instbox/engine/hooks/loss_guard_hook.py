@@ -7,7 +7,6 @@ import torch
 from mmengine.dist import all_gather_object, all_reduce, is_main_process
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
-from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
@@ -60,10 +59,14 @@ class LossGuardHook(Hook):
             not_finite = (~torch.isfinite(loss.detach()).all()).float()
             all_reduce(not_finite, op='max')
             self._skipped = bool(not_finite.item())
-            if self._skipped:
-                self._skip(wrapper)
-            else:
+            if not self._skipped:
                 update(wrapper, loss, *args, **kwargs)
+                return
+            for kept, buffer in zip(self._kept, self._buffers, strict=True):
+                buffer.copy_(kept)  # as it was before the forward pass
+            wrapper.zero_grad()
+            if hasattr(wrapper, '_inner_count'):  # DeepSpeed's engine counts by itself
+                wrapper._inner_count += 1
 
         wrapper.update_params = guarded_update
 
@@ -71,14 +74,6 @@ class LossGuardHook(Hook):
         """Keep the running statistics as they are."""
         for kept, buffer in zip(self._kept, self._buffers, strict=True):
             kept.copy_(buffer)
-
-    def _skip(self, wrapper: OptimWrapper) -> None:
-        """Undo the forward pass, and count the iteration as a backward pass does."""
-        for kept, buffer in zip(self._kept, self._buffers, strict=True):
-            buffer.copy_(kept)
-        wrapper.zero_grad()
-        if hasattr(wrapper, '_inner_count'):  # DeepSpeed's engine counts by itself
-            wrapper._inner_count += 1
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None,
                          outputs: dict | None = None) -> None:

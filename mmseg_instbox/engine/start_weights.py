@@ -95,24 +95,22 @@ def last_checkpoint(work_dir: str | Path) -> Path | None:
                 file.replace(aside)
             print_log(f'{error} It is now called {aside.name}, and the one before it is tried.',
                       'current', logging.WARNING)
+            continue
         except FileNotFoundError:
-            pass
+            continue
         except InvalidInputError:  # pickled objects
-            return file
-        else:
-            return file
+            pass
+        return file
     return None
 
 
 def _check_sums(file: Path) -> None:
-    """Raise BrokenCheckpointError if a part of the archive does not fit its checksum."""
-    if not zipfile.is_zipfile(file):
-        return  # read_checkpoint raises the error
+    """Raise BrokenCheckpointError if a part of the archive, if it is one, is damaged."""
     try:
-        damaged = zipfile.ZipFile(file).testzip()
+        damaged = zipfile.is_zipfile(file) and zipfile.ZipFile(file).testzip()
     except (OSError, zipfile.BadZipFile, NotImplementedError) as error:
         damaged = error
-    if damaged is not None:
+    if damaged:
         raise BrokenCheckpointError(f'{file} is damaged: a checksum does not fit ({damaged}).')
 
 

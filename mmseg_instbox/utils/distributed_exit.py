@@ -17,20 +17,19 @@ def distributed_exit() -> Iterator[None]:
 
     Programs that joined no group end as usual.
     """
-    code = [1]  # of an exception that is not handled
-    atexit.register(_end, code)  # before all other handlers, so that it runs after them
+    code = 1  # of an exception that is not handled
+
+    def end() -> None:
+        distributed = sys.modules.get('torch.distributed')  # not imported for this alone
+        if distributed is not None and distributed.is_available() and distributed.is_initialized():
+            for stream in (sys.stdout, sys.stderr):
+                stream.flush()
+            os._exit(code)
+
+    atexit.register(end)  # before all other handlers, so that it runs after them
     try:
         yield
-    except SystemExit as end:
-        code[0] = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
         raise
-    code[0] = 0
-
-
-def _end(code: list[int]) -> None:
-    """End this process at once if it belongs to a process group."""
-    distributed = sys.modules.get('torch.distributed')  # not imported for this alone
-    if distributed is not None and distributed.is_available() and distributed.is_initialized():
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-        os._exit(code[0])
+    code = 0

@@ -82,7 +82,7 @@ class Annotations:
     Attributes:
         file: The annotation file or folder, for messages.
         split: 'train', 'val', 'test' or 'all'.
-        near: Folder in which the images are looked for first, relative to the root.
+        near: Folder that the file names of the images are relative to, relative to the root.
         images, annotations, categories, videos: COCO's tables.
         problems: Faults that were found.
     """
@@ -95,10 +95,10 @@ class Annotations:
     videos: list[dict] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
-    def add_image(self, file_name: str, source: str, **size: int) -> int:
+    def add_image(self, file_name: str, source: str, **more: Any) -> int:
         """Add an image and return its id."""
         self.images.append(dict(id=len(self.images) + 1, file_name=file_name, source=source,
-                                **size))
+                                **more))
         return len(self.images)
 
     def add(self, image_id: int, category: str, segmentation: list | dict, **more: Any) -> None:

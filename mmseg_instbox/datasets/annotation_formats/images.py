@@ -39,7 +39,9 @@ class ImageFinder:
 
         The name may be an address, a path of another machine, have backslashes, codes as %20,
         another case or suffix, or no suffix. Of several files, the one with the most equal folders
-        is meant, then one below ``near``, then the least deep. Returns None without any.
+        is meant, then the one that shares the most folders with ``near``, a folder or an annotation
+        file, then one in a folder that the name of ``near`` ends with, as ``images/val`` for
+        ``instances_val.json``, then the least deep. Returns None without any.
         """
         if '://' in name:
             name = name.partition('?')[0]
@@ -55,15 +57,16 @@ class ImageFinder:
                  or self._stems.get(lower)
                  or self._stems.get(stem if suffix in IMAGE_SUFFIXES else lower)
                  or self._names.get(UPLOAD_PREFIX.sub('', lower), ()))
-        below = f'{near}/'.lower() if near not in ('', '.') else ''
+        given = [part.lower() for part in parts[-2::-1]]
+        nearby = near.lower().split('/')
+        subset = os.path.splitext(nearby[-1])[0]
 
         def rank(file: str) -> tuple:
-            own = file.split('/')
-            same = 0
-            while same < min(len(own), len(parts)) - 1 and (
-                    own[-2 - same].lower() == parts[-2 - same].lower()):
-                same += 1
-            return (same, file.lower().startswith(below), own[-1] == last, -len(own))
+            *folders, own = file.split('/')
+            folders = [folder.lower() for folder in folders]
+            return (_count_equal(folders[::-1], given), _count_equal(folders, nearby),
+                    any(subset.endswith(folder) for folder in folders),
+                    own == last, -len(folders))
 
         return max(found, key=rank, default=None)
 
@@ -94,6 +97,12 @@ class ImageFinder:
             return {file: why for file, why in reasons if why}
 
 
+def _count_equal(ones: list[str], others: list[str]) -> int:
+    """How many of the first texts of two lists are equal."""
+    return next((number for number, (one, other) in enumerate(zip(ones, others, strict=False))
+                 if one != other), min(len(ones), len(others)))
+
+
 def read_images(part: Annotations, finder: ImageFinder | None,
                 need_images: bool) -> tuple[dict[Any, dict], list[dict]]:
     """Find and measure the images of an annotation file.
@@ -122,7 +131,7 @@ def read_images(part: Annotations, finder: ImageFinder | None,
         if key in images:
             part.report('duplicate id', source, f'image {key} is there twice; {name} is left out.')
             continue
-        image = _find_image(row, near, source, part, finder, need_images)
+        image = _find_image(row, source, part, finder, need_images)
         file = image.get('file_name')
         if file in files:
             part.report('duplicate file', source, f'{file} is listed twice; its objects are '
@@ -149,7 +158,7 @@ def read_images(part: Annotations, finder: ImageFinder | None,
     return images, rows
 
 
-def _find_image(row: dict, near: str, source: str, part: Annotations, finder: ImageFinder | None,
+def _find_image(row: dict, source: str, part: Annotations, finder: ImageFinder | None,
                 need_images: bool) -> dict:
     """The image of a row; empty if it cannot be used, which is reported."""
     name, width, height = row['file_name'], number(row.get('width')), number(row.get('height'))
@@ -165,7 +174,7 @@ def _find_image(row: dict, near: str, source: str, part: Annotations, finder: Im
         if not known:
             part.report('image size', source, f'{name} has the size {width} x {height}; left out.')
         return image if known else {}
-    file = finder.find(name, near)
+    file = finder.find(name, source)
     if file is None:
         if need_images or not known:
             part.report('missing file', source, f'there is no image {name}; left out.')

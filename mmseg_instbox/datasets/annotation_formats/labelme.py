@@ -28,7 +28,7 @@ def read_labelme(content: dict, file: str, part: Annotations, finder: ImageFinde
     name = name if isinstance(name, str) and finder.find(name, folder) else (
         finder.find(stem, folder) or name or stem)
     size = {key: number(content.get(f'image{key.title()}')) for key in ('width', 'height')}
-    image = part.add_image(name, file, **size)
+    image = part.add_image(name, file, near=folder, **size)
     objects: dict[Any, tuple[str, int, list]] = {}
     for position, shape in enumerate(content['shapes'], 1):
         shape = shape if isinstance(shape, dict) else {}

@@ -74,3 +74,13 @@ def test_outlines_through_pixels_are_their_mask(tmp_path, picture, write_json):
     expected = np.zeros((40, 60), np.uint8)
     expected[2:7, 3:9] = expected[2, 20] = 1
     assert np.array_equal(mask_tools.decode(each['segmentation']), expected)
+
+
+def test_images_of_equal_names_are_those_beside_their_file(tmp_path, picture, write_json):
+    for folder in ('clip 1', 'clip 2'):
+        picture(f'{folder}/a.jpg')
+        write_json(f'{folder}/a.json', dict(imagePath='a.jpg', shapes=[
+            dict(label='cell', points=[[2, 2], [22, 2], [22, 32]])]))
+    found = read_annotations(tmp_path)['all']
+    assert [row['file_name'] for row in found.coco['images']] == ['clip 1/a.jpg', 'clip 2/a.jpg']
+    assert not found.problems

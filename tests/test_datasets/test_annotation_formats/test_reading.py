@@ -77,6 +77,37 @@ def test_images_of_equal_names_are_those_of_their_split(tmp_path, picture, write
         'train/a.jpg', 'valid/a.jpg']
 
 
+@pytest.mark.parametrize('files', [
+    {'annotations/instances_Batch 1.json': 'images/Batch 1/a.jpg',  # CVAT
+     'annotations/instances_Batch 2.json': 'images/Batch 2/a.jpg'},
+    {'ds0/annotations/instances.json': 'ds0/images/a.jpg',  # Supervisely
+     'ds1/annotations/instances.json': 'ds1/images/a.jpg'},
+    {'annotations/instances_train2017.json': 'train2017/a.jpg',  # COCO
+     'annotations/instances_val2017.json': 'val2017/a.jpg'}])
+def test_images_of_equal_names_are_those_of_their_file(tmp_path, picture, write_json, files):
+    for file, image in files.items():
+        picture(image)
+        write_json(file, coco())
+    found = read_annotations(tmp_path)
+    assert [row['file_name'] for part in found.values() for row in part.coco['images']] == [
+        *files.values()]
+    assert not any(part.problems for part in found.values())
+
+
+@pytest.mark.parametrize('name', ['annotations.xml', 'via_region_data.csv', 'export.ndjson'])
+def test_files_of_unknown_formats_are_refused_alike(tmp_path, name):
+    (tmp_path / name).write_text('<annotations/>')
+    for path in (tmp_path, tmp_path / name):
+        with pytest.raises(ValueError, match='no annotations of a known format.*export COCO'):
+            read_annotations(path)
+
+
+def test_without_any_image_their_folder_is_asked_for(tmp_path, write_json):
+    write_json('annotations.json', coco())
+    [fatal] = read_annotations(tmp_path)['all'].fatal
+    assert '--images' in fatal.message
+
+
 def test_splits_share_their_categories(tmp_path, picture, write_json):
     for split, category in (('train', 'cell'), ('val', 'spore')):
         picture(f'{split}/a.jpg')

@@ -19,9 +19,8 @@ from .images import ImageFinder
 from .labelme import is_labelme, read_labelme
 from .masks import read_masks, read_voc
 from .via import read_via, via_images
-from .yolo import read_yaml, read_yolo
+from .yolo import YAML_SUFFIXES, read_yaml, read_yolo
 
-YAML_SUFFIXES = ('.yaml', '.yml')
 ANNOTATION_FOLDERS = ('annotations', 'labels', 'jsons', 'json')
 
 

@@ -1,16 +1,18 @@
 """YOLO's segmentation labels: one text file an image, with or without ``data.yaml``."""
 import re
+from collections import Counter
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import yaml
 
-from ...errors import InstBoxError
+from ...errors import InstBoxError, InvalidInputError
 from ..coco_masks import fill_outlines
 from .annotated_images import SPLITS, Annotations, find_split, list_files, read_text
 from .images import ImageFinder
 from .masks import read_name_lines
 
+YAML_SUFFIXES = ('.yaml', '.yml')
 NO_LABELS = ('classes', 'labels', 'obj', 'readme', 'labelmap', 'train', 'val', 'valid', 'test')
 IMAGE_FOLDERS = ('images', 'imgs', 'jpegimages')
 INSIDE_PIXEL = 0.25  # where the points of our own YOLO files lie
@@ -29,21 +31,23 @@ def read_yaml(file: Path) -> dict | None:
 def read_yolo(root: Path, finder: ImageFinder, config: dict | None) -> list[Annotations]:
     """Read all label files below a folder: a part for each split, none without label files.
 
-    Splits and names are those of ``config``, the content of ``data.yaml``; without it those of
-    folders and of ``classes.txt`` or ``obj.names``.
+    Splits and names are those of ``config``, the content of ``data.yaml``; without it splits are
+    those of folders, and names those of ``classes.txt``, ``obj.names`` or a YAML file below.
     """
     files = [file for file in list_files(root, ('.txt',))
              if PurePosixPath(file).stem.lower() not in NO_LABELS]
-    labels = {file.lower(): file for file in files} | {file: file for file in files}
     names = _read_names((config or {}).get('names'), root)
+    if not names:
+        found = (read_yaml(root / file) for file in list_files(root, YAML_SUFFIXES))
+        names = _read_names(next(filter(None, found), {}).get('names'), root)
+    labels = _find_labels(files, finder, finder.root != root)
     splits = _find_splits(config or {}, root, finder)
     parts: dict[str, Annotations] = {}
     used = set()
     for image in finder.files:
-        split = find_split(PurePosixPath(image).parent.parts) if splits is None else (
-            splits.get(image))
-        label = next((labels[name] for each in _label_places(image)
-                      for name in (each, each.lower()) if name in labels), None)
+        label = labels.get(image)
+        folder = PurePosixPath(label if label and finder.root != root else image).parent
+        split = find_split(folder.parts) if splits is None else splits.get(image)
         if split is None or label is None and config is None:
             continue
         part = parts.setdefault(split, Annotations('data.yaml' if config else 'labels', split))
@@ -61,6 +65,11 @@ def read_yolo(root: Path, finder: ImageFinder, config: dict | None) -> list[Anno
         if path.parent in folders and finder.find(path.stem) is None:
             next(iter(parts.values())).report('missing file', each, 'there is no image of this '
                                               'name; the labels are left out.')
+    if config is not None and not used:
+        raise InvalidInputError(
+            f'{root}: the YAML file describes YOLO data, but none of {len(files)} label files '
+            f'belongs to one of {len(finder.files)} images. Put images and labels in folders '
+            '`images` and `labels`, or name the folder of the images with --images.')
     return [*parts.values()] if used else []
 
 
@@ -82,8 +91,8 @@ def _find_splits(config: dict, root: Path, finder: ImageFinder) -> dict[str, str
                 continue
             for place in _places(str(entry), config.get('path')):
                 path = root / place
-                if path.is_dir():
-                    below = '' if place in ('', '.') else f'{place}/'
+                if path.is_dir() and (place or finder.root == root):
+                    below = f'{place}/' if place else ''
                     images = [file for file in finder.files if file.startswith(below)]
                 elif path.is_file():
                     images = [finder.find(line) for line in read_text(path).splitlines()
@@ -97,10 +106,27 @@ def _find_splits(config: dict, root: Path, finder: ImageFinder) -> dict[str, str
 
 def _places(entry: str, path: object) -> list[str]:
     """Where an entry may lie below the root, whose path may be that of another machine."""
-    parts = [part for part in re.split(r'[\\/]+', entry.strip()) if part not in ('', '.', '..')]
-    tails = ['/'.join(parts[first:]) for first in range(len(parts))]
-    inside = [f'{str(path).strip("./")}/{tails[0]}'] if path and tails else []
-    return [*inside, *tails, '']
+    parts = [part for part in re.split(r'[\\/]+', f'{path or ""}/{entry.strip()}')
+             if part not in ('', '.', '..')]
+    return ['/'.join(parts[first:]) for first in range(len(parts) + 1)]
+
+
+def _find_labels(files: list[str], finder: ImageFinder, apart: bool) -> dict[str, str]:
+    """The label file of each image that has one.
+
+    If images and labels lie ``apart``, their folders may differ: a label without image is that of
+    the image of its name, if no other label file has the name.
+    """
+    known = {file.lower(): file for file in files} | {file: file for file in files}
+    labels = {image: known[name] for image in finder.files for each in reversed(
+        _label_places(image)) for name in (each.lower(), each) if name in known}
+    if apart:
+        stems = Counter(PurePosixPath(file).stem.lower() for file in files)
+        for file in sorted({*files} - {*labels.values()}):
+            image = finder.find(str(PurePosixPath(file).with_suffix('')))
+            if image and stems[PurePosixPath(file).stem.lower()] == 1:
+                labels.setdefault(image, file)
+    return labels
 
 
 def _label_places(image: str) -> list[str]:

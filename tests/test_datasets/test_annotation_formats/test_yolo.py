@@ -106,3 +106,58 @@ def test_categories_keep_their_order(tmp_path, picture, write, listed):
         *enumerate(['dust', 'cell', 'spore'] if listed else
                    ['category 0', 'category 1', 'category 2'], 1)]
     assert [each['category_id'] for each in found['annotations']] == [3, 1, 2]
+
+
+def test_labels_of_images_elsewhere_keep_their_split(tmp_path, picture, write):
+    for name in 'abc':
+        picture(f'photos/{name}.jpg')
+    for label in ('train/a', 'val/b'):
+        write(f'export/labels/{label}.txt', LINE)
+    write('export/data.yaml', 'path: .\ntrain: train.txt\nval: val.txt\nnames: [dust, cell]\n')
+    lists = dict(train='data/images/train/a.jpg\ndata/images/train/c.jpg\n',  # CVAT
+                 val='data/images/val/b.jpg\n')
+    for listed in (False, True):
+        found = read_annotations(tmp_path / 'export', images=tmp_path / 'photos')
+        names = {split: [row['file_name'] for row in part.coco['images']
+                         if row['id'] in {each['image_id'] for each in part.coco['annotations']}]
+                 for split, part in found.items()}
+        assert (names['train'], names['val']) == (['a.jpg'], ['b.jpg'])
+        assert ('c.jpg' in str(found['train'].problems)) is listed
+        for split, text in lists.items():
+            write(f'export/{split}.txt', text)
+
+
+def test_data_without_an_image_for_a_label_are_refused(tmp_path, write):
+    write('labels/train/a.txt', LINE)
+    write('data.yaml', 'train: train.txt\nnames: [dust, cell]\n')
+    with pytest.raises(ValueError, match='none of 1 label files.*0 images.*--images'):
+        read_annotations(tmp_path)
+
+
+def test_folders_of_another_machine_are_found_by_their_last_parts(tmp_path, picture, write):
+    for split in ('train', 'val'):
+        picture(f'datasets/cells/images/{split}/a.jpg')
+        write(f'datasets/cells/labels/{split}/a.txt', LINE)
+    write('cells.yaml', 'path: /home/me/datasets/cells\ntrain: images/train\nval: images/val\n'
+          'test: # none\nnames: [dust, cell]\n')
+    found = read_annotations(tmp_path / 'cells.yaml')
+    assert {split: len(part.coco['images']) for split, part in found.items()} == dict(
+        train=1, val=1)
+
+
+def test_names_of_files_apart_that_several_have_are_not_taken(tmp_path, picture, write):
+    for name in ('first/a.jpg', 'second/a.jpg', 'second/b.jpg', 'masks/b.png'):
+        picture(f'photos/{name}')
+    for label in ('train/a', 'val/a', 'second/b'):
+        write(f'export/labels/{label}.txt', LINE)
+    found = read_annotations(tmp_path / 'export', images=tmp_path / 'photos')['all']
+    assert [row['file_name'] for row in found.coco['images']] == ['second/b.jpg']
+
+
+def test_names_are_also_in_a_yaml_file_of_a_folder_below(tmp_path, picture, write):
+    for split in ('train', 'val'):
+        picture(f'{split}/images/a.jpg')
+        write(f'{split}/labels/a.txt', LINE)
+        write(f'{split}/data.yaml', 'train: images\nval: images\nnames: [dust, cell]\n')
+    found = read_annotations(tmp_path)
+    assert [names(found[split]) for split in ('train', 'val')] == [['cell'], ['cell']]

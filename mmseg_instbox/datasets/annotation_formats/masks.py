@@ -1,16 +1,17 @@
 """Objects as masks: the layout of PASCAL VOC, and one mask of instance ids an image."""
 import csv
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
+import cv2
 import numpy as np
 
 from ...errors import InstBoxError, InvalidInputError
 from ...utils.foreign_errors import convert_errors, reason
 from ...utils.image_header import open_image
-from ...utils.run_lengths import encode_mask
+from ...utils.run_lengths import decode_mask, encode_mask
 from ..instance_maps import VOID
 from ..voc_layout import VOC_CLASSES, voc_palette
 from .annotated_images import (
@@ -24,7 +25,7 @@ from .annotated_images import (
 from .images import ImageFinder
 
 MASK_SUFFIXES = ('.png', '.tif', '.tiff', '.bmp', '.gif')
-MASK_ENDING = re.compile(r'[_.-]?(masks?|inst(ances?)?(ids)?|labels?|seg|gt)$', re.IGNORECASE)
+MASK_ENDING = re.compile(r'[_.-]?((cp_)?masks?|inst(ances?)?(ids)?|labels?|seg|gt)$', re.IGNORECASE)
 MASK_FOLDER = re.compile('mask|annot|label|inst|seg|gt', re.IGNORECASE)
 NAME_FILES = ('labelmap.txt', 'classes.txt', 'class_names.txt', 'labels.txt', 'obj.names')
 BACKGROUND = ('background', '_background_')
@@ -203,7 +204,8 @@ def read_masks(root: Path, finder: ImageFinder) -> list[Annotations]:
     Values are instances, 0 background, 255 void where there are others. Categories are those of a
     CSV file of the root with the columns mask, value and category; or those of ``classes.txt``, if
     it has one name, or if values are ``category * 1000 + number``; else there is one category.
-    Returns a part for each split, none if there are no such masks.
+    Returns a part for each split, none if there are no such masks; raises ValueError if there are
+    only masks of categories, those of VOC or of Roboflow.
     """
     apart = finder.root != root  # then the name of the folder of the masks counts, too
     masks = dict.fromkeys(file for file in list_files(root, MASK_SUFFIXES)
@@ -219,11 +221,14 @@ def read_masks(root: Path, finder: ImageFinder) -> list[Annotations]:
             for row in csv.reader(read_text(file).splitlines())]
     table = {(PurePosixPath(row[0].strip().replace('\\', '/')).stem.lower(), int(row[1])):
              row[2].strip() for row in rows if len(row) == 3 and row[1].strip().isdigit()}
-    paired = set()
+    paired, semantic = set(), []
     for file in masks:
         stem = PurePosixPath(file).stem.lower()
         found = images.get(MASK_ENDING.sub('', stem)) or images.get(stem)
         if not found:
+            continue
+        if _has_categories(root / file):
+            semantic.append(file)
             continue
         image = max(found, key=lambda each: _common_folders(each, file))
         paired.add(image)
@@ -232,10 +237,34 @@ def read_masks(root: Path, finder: ImageFinder) -> list[Annotations]:
         values = _try_values(root / file, file, image, part)
         if values is not None:
             _add_mask(file, image, values, names, table, part)
+    if semantic and not parts:
+        raise InvalidInputError(
+            f'{root / semantic[0]}: the mask holds the category of each pixel, not the object. '
+            'Export instances, for example as COCO or with SegmentationObject.')
+    for part in parts.values():
+        _report_single_values(part)
     for image in sorted({*sum(images.values(), [])} - paired) if parts else ():
         next(iter(parts.values())).report('not annotated', image, 'there is no mask of this image; '
                                           'left out.')
     return [*parts.values()]
+
+
+def _report_single_values(part: Annotations) -> None:
+    """Report masks that all have one value, but separate regions, which may be objects."""
+    if max(Counter(row['image_id'] for row in part.annotations).values(), default=2) > 1:
+        return
+    regions = [cv2.connectedComponents(decode_mask(row['segmentation']).astype(np.uint8))[0] - 1
+               for row in part.annotations]
+    if max(regions) > 1:
+        part.report('single values', part.file, 'each mask has one value, so each image has one '
+                    f'object, of up to {max(regions)} separate regions. If these are objects, give '
+                    'each a value of its own, as scipy.ndimage.label does.')
+
+
+def _has_categories(file: Path) -> bool:
+    """Whether a mask is one of categories, as VOC or Roboflow have them."""
+    return (file.parent.name.startswith('SegmentationClass')
+            or file.with_name('_classes.csv').is_file())
 
 
 def _is_mask(file: str) -> bool:

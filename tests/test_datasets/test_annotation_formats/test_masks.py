@@ -154,6 +154,7 @@ def test_a_missing_mask_leaves_out_its_image_alone(tmp_path, picture):
 
 @pytest.mark.parametrize('image, mask', [
     ('PNGImages/a.png', 'PedMasks/a_mask.png'), ('a.jpg', 'a_mask.png'),
+    ('a.jpg', 'a_cp_masks.png'),  # Cellpose
     ('images/a.jpg', 'masks/a.png'), ('train/images/a.jpg', 'train/instances/a.png')])
 @pytest.mark.parametrize('kind', [np.uint8, np.uint16, np.int32])
 def test_masks_of_instance_ids(tmp_path, picture, image, mask, kind):
@@ -192,3 +193,33 @@ def test_images_without_mask_are_left_out(tmp_path, picture):
     found = read_annotations(tmp_path)['all']
     assert [(each.kind, each.file) for each in found.problems] == [
         ('not annotated', 'images/b.jpg')]
+
+
+@pytest.mark.parametrize('image, mask', [
+    ('JPEGImages/a.jpg', 'SegmentationClass/a.png'),
+    ('train/a_jpg.rf.0a1b.jpg', 'train/a_jpg.rf.0a1b_mask.png')])
+def test_masks_of_categories_are_refused(tmp_path, picture, image, mask):
+    picture(image)
+    save(tmp_path / mask, LABELS)
+    if image.startswith('train'):  # Roboflow
+        (tmp_path / 'train' / '_classes.csv').write_text('Pixel Value, Class\n0, background\n')
+    with pytest.raises(ValueError, match='the category of each pixel, not the object'):
+        read_annotations(tmp_path)
+
+
+def test_masks_of_categories_do_not_hide_those_of_instances(tmp_path, picture):
+    picture('images/a.jpg')
+    save(tmp_path / 'SegmentationClass' / 'a.png', LABELS)
+    save(tmp_path / 'instances' / 'a.png', IDS)
+    found = read_annotations(tmp_path)['all']
+    assert len(found.coco['annotations']) == 2 and not found.problems
+
+
+@pytest.mark.parametrize('values, expected', [
+    ([1, 1], ['single values']), ([255, 255], ['single values']), ([1, 0], []), ([1, 2], [])])
+def test_masks_of_one_value_may_hold_several_objects(tmp_path, picture, values, expected):
+    picture('images/a.jpg')
+    save(tmp_path / 'masks' / 'a.png', np.array([0, *values], np.uint8)[IDS % 255])
+    found = read_annotations(tmp_path)['all']
+    assert [problem.kind for problem in found.problems] == expected
+    assert 'up to 2' in str(found.problems) or not expected

@@ -124,7 +124,7 @@ class _Cleaner:
                          image.get('file_name', ''))
 
     def _read_objects(self) -> list[dict]:
-        objects, crowds, renumber = [], 0, False
+        objects, crowds, brushed, renumber = [], 0, 0, False
         ids: set[int | None] = set()
         seen: set[tuple] = set()
         rows = self.part.annotations
@@ -152,6 +152,10 @@ class _Cleaner:
                 self._report('duplicate id', row, f'{name} has no id of its own; all are numbered '
                              'anew.')
             ids.add(own)
+            more = row.get('attributes')
+            if each['iscrowd'] and isinstance(more, dict) and 'occluded' in more:
+                each['iscrowd'] = 0
+                brushed += 1
             crowds += each['iscrowd']
             objects.append(each)
         if renumber or None in ids:
@@ -162,6 +166,13 @@ class _Cleaner:
                              'iscrowd=1; they are read as single objects.')
             for each in objects:
                 each['iscrowd'] = 0
+        elif crowds:
+            self.part.report('crowd', self.part.file, f'{crowds} of {len(objects)} annotations '
+                             'have iscrowd=1 and are ignored as groups of objects. If they are '
+                             'single objects, set it to 0.')
+        if brushed:
+            self.part.report('crowd', self.part.file, f'{brushed} annotations have iscrowd=1, as '
+                             'CVAT writes all masks of its brush; they are read as single objects.')
         return objects
 
     def _read_object(self, row: Any, name: str) -> dict | None:

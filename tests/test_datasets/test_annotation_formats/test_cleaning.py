@@ -95,6 +95,15 @@ def test_all_crowds_are_objects_and_some_crowds_stay(read):
     assert [each['iscrowd'] for each in found.coco['annotations']] == [0, 0]
     found = read(table(*[dict(segmentation=each, iscrowd=i) for i, each in enumerate(boxes)]))
     assert [each['iscrowd'] for each in found.coco['annotations']] == [0, 1]
+    assert kinds(found) == ['crowd'] and '1 of 2 annotations' in found.problems[0].message
+
+
+def test_masks_of_the_brush_of_cvat_are_objects(read):
+    runs = dict(size=[40, 60], counts=[40 * 30, 80, 40 * 28])
+    found = read(table(*[dict(each, attributes=dict(occluded=False)) for each in (
+        dict(segmentation=SQUARE, iscrowd=0), dict(segmentation=runs, iscrowd=1))]))
+    assert [each['iscrowd'] for each in found.coco['annotations']] == [0, 0]
+    assert kinds(found) == ['crowd'] and 'CVAT' in found.problems[0].message
 
 
 def test_ids_may_be_text(read):
@@ -250,7 +259,8 @@ def test_values_of_other_types_are_taken_for_what_they_mean_or_left_out(read, ch
         assert len(found.coco['annotations']) == 1 and len(found.problems) == 1
     else:
         each = found.coco['annotations'][1]
-        assert found.problems == [] and each['iscrowd'] == int('iscrowd' in change)
+        assert kinds(found) == ['crowd'] * ('iscrowd' in change)
+        assert each['iscrowd'] == int('iscrowd' in change)
         assert isinstance(each['image_id'], int)
 
 

@@ -80,7 +80,8 @@ class _Cleaner:
         self.used = {each['category_id'] for each in self.objects}
         if not self.objects and part.split in ('train', 'all'):
             part.report('nothing to train on', part.file,
-                        f'{len(self.rows)} images and no object that can be used.')
+                        f'{len(self.rows)} images and no object that can be used.' + (
+                            '' if self.rows else ' Name the folder of the images with --images.'))
 
     def category_names(self) -> list[str]:
         """The names of the categories without those that are only parents of others."""

@@ -74,7 +74,8 @@ def read_annotations(path: str | Path, images: str | Path | None = None,
         raise InvalidInputError(
             f'{path}: no annotations of a known format are found here. Give a folder with images '
             'and COCO JSON, LabelMe or VIA JSON, YOLO labels (data.yaml), the layout of VOC, or '
-            'masks of instance ids; or an annotation file.')
+            'masks of instance ids; or an annotation file. Tools with another format (XML, CSV, a '
+            'JSON of their own) mostly export COCO, too.')
     order = [split for split in ('train', 'val', 'test', 'all') if split in splits]
     return clean([_merge(splits.pop(split)) for split in order], finder, need_images)
 
@@ -117,7 +118,7 @@ def _read_json_files(files: list[Path], root: Path, finder: ImageFinder) -> list
         try:
             content = parse_json(read_text(file), file)
         except InvalidInputError as error:
-            if len(files) == 1:
+            if len(files) == 1 and file.suffix.lower() == '.json':
                 raise
             problems.append(Problem('broken annotation', name, f'{error} Left out.'))
             continue

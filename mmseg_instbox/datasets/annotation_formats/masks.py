@@ -115,6 +115,8 @@ def read_voc(root: Path, finder: ImageFinder) -> list[Annotations]:
             continue
         names, colours = _category_names(root / base)
         for split, stems in _voc_splits(root / base, masks['SegmentationObject']).items():
+            if split == 'all':
+                split = find_split(PurePosixPath(base).parts)
             part = Annotations(f'{base}SegmentationObject', split, f'{base}JPEGImages')
             for stem in stems:
                 _read_voc_image(stem, masks, names, colours, part, root, finder)

@@ -52,6 +52,15 @@ def test_the_layout_of_voc(tmp_path, picture, kind):
     assert found['val'].problems == []
 
 
+def test_folders_of_voc_are_splits_without_lists(tmp_path, picture):
+    for split in ('train', 'val'):
+        picture(f'{split}/JPEGImages/a.jpg')
+        write_mask(tmp_path / split / 'SegmentationClass' / 'a.png', LABELS)
+        write_mask(tmp_path / split / 'SegmentationObject' / 'a.png', IDS)
+    assert {split: part.coco['images'][0]['file_name'] for split, part in read_annotations(
+        tmp_path).items()} == dict(train='train/JPEGImages/a.jpg', val='val/JPEGImages/a.jpg')
+
+
 def write_voc(folder, picture, labels, names=('a',)):
     for name in names:
         picture(f'JPEGImages/{name}.jpg')

@@ -156,8 +156,7 @@ def tiny_dump(tmp_path_factory, tiny_config) -> Path:
     for sample in (each['data_samples'] for each in dataset):
         scores = true_category_scores(sample.gt_sem_seg.data[0], (16, 16), (64, 64), 3)
         scores = (4 * scores + torch.randn(scores.shape, generator=random)).softmax(0)
-        boxes = true_boxes(sample.gt_inst_map.data[0], sample.gt_instances.ids,
-                           sample.gt_instances.bboxes, (16, 16), (64, 64))
+        boxes = true_boxes(sample.gt_inst_map.data[0], sample.gt_instances, (16, 16), (64, 64))
         elsewhere = torch.tensor([20., 20, 44, 44])[:, None, None]
         boxes = torch.where(boxes.isnan(), elsewhere, boxes)
         boxes = boxes + 3 * torch.randn(boxes.shape, generator=random)

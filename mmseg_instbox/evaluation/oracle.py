@@ -1,5 +1,6 @@
 """The truth in place of predictions, to see what each part of a network costs."""
 import math
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
@@ -25,7 +26,7 @@ def use_truth(sample: dict, categories: bool = True, boxes: bool = True) -> dict
         scores = true_category_scores(truth, grid, extent, len(scores))
         sample.update(pred_sem_seg=dict(data=truth[None]), pred_probs=dict(data=scores))
     if boxes:
-        truth = _object_boxes(sample, grid, extent)
+        truth = true_boxes(sample['gt_inst_map']['data'][0], sample['gt_instances'], grid, extent)
         sample['pred_boxes'] = dict(data=torch.where(truth.isnan(), predicted, truth))
     return sample
 
@@ -41,8 +42,9 @@ def use_truth_on_grid(sample: dict, stride: int) -> dict:
     shape = tuple(truth.shape)
     grid = tuple(math.ceil(size / stride) for size in shape)
     scores = true_category_scores(truth, grid, shape, len(sample['pred_probs']['data']))
+    boxes = true_boxes(sample['gt_inst_map']['data'][0], sample['gt_instances'], grid, shape)
     return dict(sample, grid_extent=shape, pred_probs=dict(data=scores),
-                pred_boxes=dict(data=_object_boxes(sample, grid, shape)),
+                pred_boxes=dict(data=boxes),
                 pred_sem_seg=dict(data=category_map(scores, shape, shape)[None]))
 
 
@@ -63,26 +65,18 @@ def true_category_scores(seg_map: Tensor, grid_shape: tuple[int, int],
     return F.one_hot(labels, num_classes).permute(2, 0, 1).float()
 
 
-def true_boxes(inst_map: Tensor, ids: Tensor, bboxes: Tensor, grid_shape: tuple[int, int],
+def true_boxes(inst_map: Tensor, objects: Mapping[str, Tensor], grid_shape: tuple[int, int],
                extent: tuple[float, float]) -> Tensor:
     """Give each feature cell the box of the object at its centre: (4, h, w) float32, nan for none.
 
-    ``inst_map`` (H, W) int has the ids of the N objects, ``ids`` (N,) int; ``bboxes`` (N, 4) float
-    are their boxes. Grid and extent are those of :func:`true_category_scores`.
+    ``inst_map`` (H, W) int has the ids of the N ``objects``: ``ids`` (N,) int and ``bboxes`` (N, 4)
+    float. Grid and extent are those of :func:`true_category_scores`.
     """
-    cell_ids = _sample_map(inst_map.long(), grid_shape, extent)
-    boxes = torch.full((*grid_shape, 4), torch.nan, device=inst_map.device)
-    ids, order = ids.long().sort()
-    is_object = torch.isin(cell_ids, ids)
-    boxes[is_object] = bboxes.float()[order[torch.searchsorted(ids, cell_ids[is_object])]]
-    return boxes.permute(2, 0, 1)
-
-
-def _object_boxes(sample: dict, grid_shape: tuple[int, int],
-                  extent: tuple[float, float]) -> Tensor:
-    objects = sample['gt_instances']
-    return true_boxes(sample['gt_inst_map']['data'][0], objects['ids'], objects['bboxes'],
-                      grid_shape, extent)
+    cell_ids = _sample_map(inst_map, grid_shape, extent)
+    boxes = torch.full((4, *grid_shape), torch.nan, device=inst_map.device)
+    for index, box in zip(objects['ids'], objects['bboxes'].float(), strict=True):
+        boxes[:, cell_ids == index] = box[:, None]
+    return boxes
 
 
 def _sample_map(label_map: Tensor, grid_shape: tuple[int, int],

@@ -89,7 +89,7 @@ def make_scene(seg_map: np.ndarray, inst_map: np.ndarray, stride: int) -> Scene:
     grid = tuple(-(-size // stride) for size in seg_map.shape)
     maps = [torch.from_numpy(part.astype(np.int64)) for part in (seg_map, inst_map)]
     ids, object_box = (torch.from_numpy(part) for part in object_boxes(inst_map))
-    boxes = true_boxes(maps[1], ids, object_box, grid, seg_map.shape).nan_to_num()
+    boxes = true_boxes(maps[1], dict(ids=ids, bboxes=object_box), grid, seg_map.shape).nan_to_num()
     cells = sample_at_cells(maps[0], grid, void=0)
     return Scene(*maps, cells.numpy(), boxes.double().numpy())
 

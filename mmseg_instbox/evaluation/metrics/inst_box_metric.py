@@ -29,13 +29,6 @@ class InstBoxMetric(InstMetric):
     ``pred_sem_seg`` and ``pred_instances``, all of the original image's size, and keeps no mask.
     List ``InstCocoMetric`` and ``InstPanopticMetric`` beside it for their figures.
 
-    PASCAL VOC has two ground truths whose figures do not compare, so the configs name them apart
-    by ``prefix``. ``sbd/APr_0.5`` is of SBD's ``inst``, what the SDS evaluation uses: every pixel
-    belongs to an object or to none, so a prediction pays for each pixel beyond an outline that was
-    drawn coarsely. ``voc/APr_0.5`` is of VOC's ``SegmentationObject``: a band of about five pixels
-    around each object, and objects that are too hard, are void, where a prediction may do as it
-    likes, and a detection that lies in void only does not count at all.
-
     Args:
         labels_per_instance (int): How many labels of an instance count as detections, each with
             its own score (``pred_instances.label_scores``), as detectors are evaluated. Users get
@@ -65,7 +58,15 @@ class InstBoxMetric(InstMetric):
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Compute ``mIoU``, ``APr_0.5`` to ``APr_0.9`` and ``APr_vol`` of the whole data set."""
-        _warn(results)
+        num_invalid = sum(result['num_invalid'] for result in results)
+        if num_invalid:
+            print_log(f'{num_invalid} cells of the {len(results)} images were left out of the '
+                      'grouping: their boxes or scores are not finite, or their boxes have no area',
+                      logger='current', level=logging.WARNING)
+        if not any(len(result['labels']) for result in results):
+            print_log(f'the model predicted no instance in any of the {len(results)} images; every '
+                      'figure of instances is 0. Has it been trained, and is its grouper not too '
+                      'strict?', logger='current', level=logging.WARNING)
         shared, union = sum(result['areas'] for result in results)
         ious = np.divide(shared, union, out=np.full(len(union), np.nan), where=union > 0)
         labels, scores, hits = (np.concatenate([result[key] for result in results])
@@ -78,16 +79,3 @@ class InstBoxMetric(InstMetric):
         figures.update(means(thing_figures, 'no object'))
         return report(self, figures, len(results), dict(IoU=ious),
                       dict(thing_figures, objects=num_objects))
-
-
-def _warn(results: list[dict]) -> None:
-    """Log if cells could not be grouped, or nothing is predicted at all."""
-    num_invalid = sum(result['num_invalid'] for result in results)
-    if num_invalid:
-        print_log(f'{num_invalid} cells of the {len(results)} images were left out of the '
-                  'grouping: their boxes or scores are not finite, or their boxes have no area',
-                  logger='current', level=logging.WARNING)
-    if not any(len(result['labels']) for result in results):
-        print_log(f'the model predicted no instance in any of the {len(results)} images; every '
-                  'figure of instances is 0. Has it been trained, and is its grouper not too '
-                  'strict?', logger='current', level=logging.WARNING)

@@ -3,8 +3,7 @@
 Samples are dicts, as mmengine's evaluator gives them. What is wrong with one raises a ValueError,
 or a TypeError for masks that are not bool, that names its image.
 """
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -22,13 +21,12 @@ DECODED = 'inst_box_image'  # key of the decoded image in a sample, for the metr
 class EvaluatedImage(NamedTuple):
     """An image as R runs of pixels (see :class:`~.functional.pixel_counts.PixelRuns`).
 
-    ``masks`` (K, R) bool, ``labels`` (K,) and ``scores`` (K,) of the predictions, ``pixel_masks``
-    their masks (K, H, W) as they were given; ``predicted``, ``truth`` and ``inst_map`` (R,),
-    predicted and true category and object id of each run; ``ids`` (G,) and ``gt_labels`` (G,) of
-    the objects; ``lengths`` (R,) pixels of the runs; ``overlap`` of predictions and objects.
+    ``masks`` (K, R) bool, ``labels`` (K,) and ``scores`` (K,) of the predictions; ``predicted``,
+    ``truth`` and ``inst_map`` (R,), predicted and true category and object id of each run; ``ids``
+    (G,) and ``gt_labels`` (G,) of the objects; ``lengths`` (R,) pixels of the runs; ``overlap`` of
+    predictions and objects.
     """
     masks: np.ndarray
-    pixel_masks: Tensor
     labels: np.ndarray
     scores: np.ndarray
     predicted: np.ndarray
@@ -83,10 +81,9 @@ def decode_image(sample: dict, dataset_meta: dict | None) -> EvaluatedImage:
     else:
         runs = find_runs(np.zeros((0, 0), bool), (*maps, masks.inst_map.numpy()))
         regions = runs.maps[3] == masks.numbers.numpy()[:, None]
-    with errors_name(sample):
-        overlap = region_overlap(regions, runs.maps[2], ids, runs.lengths)
-    image = EvaluatedImage(regions, masks, labels, scores, *runs.maps[:3], ids, gt_labels,
-                           runs.lengths, overlap)
+    overlap = region_overlap(regions, runs.maps[2], ids, runs.lengths)
+    image = EvaluatedImage(regions, labels, scores, *runs.maps[:3], ids, gt_labels, runs.lengths,
+                           overlap)
     sample[DECODED] = sample['pred_instances'], image
     return image
 
@@ -143,9 +140,6 @@ def read_objects(sample: dict, num_things: int) -> tuple[np.ndarray, np.ndarray,
     instances = sample_field(sample, 'gt_instances')
     ids, labels = instances['ids'], instances['labels']
     _check_range(sample, 'gt_instances.labels', labels, num_things, 'thing_classes')
-    if ((ids == 0) | (ids == VOID)).any() or len(ids.unique()) < len(ids):
-        raise InvalidInputError(f'gt_instances.ids of {sample_name(sample)} are {ids.tolist()}; an '
-                                'id is given once and is neither 0 (no object) nor 255 (void)')
     return tuple(each.detach().cpu().numpy() for each in (inst_map, ids, labels))
 
 
@@ -176,15 +170,6 @@ def sample_field(sample: dict, key: str, hint: str = '') -> dict:
 def sample_name(sample: dict) -> str:
     """Get the image's file name, for messages."""
     return str(sample.get('img_path', 'an image without img_path'))
-
-
-@contextmanager
-def errors_name(sample: dict) -> Iterator[None]:
-    """Put the image's name before the message of a ValueError raised inside."""
-    try:
-        yield
-    except ValueError as error:
-        raise InvalidInputError(f'{sample_name(sample)}: {error}') from error
 
 
 def _check_size(sample: dict, key: str, given: Sequence[int], expected: Sequence[int]) -> None:

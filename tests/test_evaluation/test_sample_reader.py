@@ -93,16 +93,3 @@ def test_scores_that_are_not_finite(sample):
     spoil(sample, 'pred_instances', scores=torch.tensor([.5, float('nan')]))
     with pytest.raises(ValueError, match='scores of picture.jpg are not all finite'):
         evaluate([sample])
-
-
-@pytest.mark.parametrize('ids', [[1, 255], [0, 1], [1, 1]])
-def test_ids_that_cannot_be(sample, ids):
-    spoil(sample, 'gt_instances', ids=torch.tensor(ids))
-    with pytest.raises(ValueError, match='gt_instances.ids of picture.jpg'):
-        evaluate([sample])
-
-
-def test_an_object_that_is_not_in_the_map(sample):
-    spoil(sample, 'gt_instances', ids=torch.tensor([1, 3]))
-    with pytest.raises(ValueError, match=r'picture.jpg: .* no pixel of the objects \[3\]'):
-        evaluate([sample])

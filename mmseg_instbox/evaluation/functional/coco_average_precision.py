@@ -77,20 +77,6 @@ def read_coco(ann_file: str) -> COCO:
     return as_coco(dict(read_coco_file(ann_file), ann_file=ann_file))
 
 
-def check_categories(coco: COCO, category_ids: Mapping[int, int]) -> None:
-    """Raise ValueError if there is no official category id, or one that is not in the file."""
-    ann_file = coco.dataset['ann_file']
-    if not category_ids:
-        raise InvalidInputError(f"{ann_file}: the data set's metainfo has no category_ids, the "
-                                'index into thing_classes of each official category id; use a '
-                                'data set that gives them, such as CocoInstDataset')
-    unknown = sorted(set(category_ids) - coco.cats.keys())
-    if unknown:
-        raise InvalidInputError(f"{ann_file}: the data set's category_ids {unknown} are not among "
-                                f'the {len(coco.cats)} categories of the file; give the file that '
-                                'the data set was made from')
-
-
 def official_instances(coco: COCO, image_id: int, category_ids: Mapping[int, int]) -> list[dict]:
     """Describe the objects of an image as mmdet's ``CocoMetric`` takes them.
 
@@ -99,9 +85,13 @@ def official_instances(coco: COCO, image_id: int, category_ids: Mapping[int, int
     crowd.
 
     Raises:
-        ValueError: There is no such image, or a region is broken.
+        ValueError: There is no category id, no such image, or a region is broken.
     """
     ann_file = coco.dataset['ann_file']
+    if not category_ids:
+        raise InvalidInputError(f"{ann_file}: the data set's metainfo has no category_ids, the "
+                                'index into thing_classes of each official category id; use a '
+                                'data set that gives them, such as CocoInstDataset')
     if image_id not in coco.imgs:
         raise InvalidInputError(f'{ann_file} has no image of id {image_id}; give the file that '
                                 'the data set was made from')

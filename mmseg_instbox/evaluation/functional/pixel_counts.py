@@ -5,7 +5,6 @@ from typing import NamedTuple
 import numpy as np
 
 from mmseg_instbox.core import VOID
-from mmseg_instbox.errors import InvalidInputError
 
 
 class PixelRuns(NamedTuple):
@@ -93,19 +92,12 @@ def region_overlap(masks: np.ndarray, inst_map: np.ndarray, ids: np.ndarray,
     """Count the pixels that predicted masks share with the objects of an instance map.
 
     Regions, ``masks`` (K, H, W) bool, may overlap; ``inst_map`` (H, W) holds the object id of each
-    pixel, 255 is void; ``ids`` (G,) are those of the objects, each once, none of them 255. With the
-    ``lengths`` of runs, masks are (K, R) and the map (R,).
-
-    Raises:
-        ValueError: An object has no pixel in ``inst_map``.
+    pixel, 255 is void; ``ids`` (G,) are those of the objects in the map, each once, without 255.
+    With the ``lengths`` of runs, masks are (K, R) and the map (R,).
     """
     columns = object_columns(inst_map, ids).ravel()
     num_objects = len(ids)
     object_areas = count_values(columns, num_objects + 2, lengths)[:num_objects]
-    if (object_areas == 0).any():
-        missing = np.asarray(ids)[object_areas == 0].tolist()
-        raise InvalidInputError(f'the instance map has no pixel of the objects {missing}; the ids '
-                                'given must be those in the map (load both from the same file)')
     counts = np.zeros((len(masks), num_objects + 2), dtype=np.int64)
     for count, mask in zip(counts, masks.reshape(len(masks), columns.size), strict=True):
         inside = None if lengths is None else lengths[mask]

@@ -17,14 +17,7 @@ from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.utils.run_lengths import encode_crop, mask_crops
 
 from ..functional import coco_average_precision as coco
-from ..sample_reader import (
-    category_names,
-    decode_image,
-    errors_name,
-    ranked_labels,
-    read_instances,
-    sample_name,
-)
+from ..sample_reader import category_names, decode_image, ranked_labels, read_instances, sample_name
 from .base_metric import means, report
 
 with warnings.catch_warnings():
@@ -139,16 +132,15 @@ class InstCocoMetric(CocoMetric):
             image, image_id = decode_image(sample, self.dataset_meta), None
             inst_map = sample['gt_inst_map']['data'][0].cpu().numpy()
             objects = describe_objects(inst_map, image.ids, image.gt_labels)
-            masks, kept, not_void = image.pixel_masks, image.overlap.kept, inst_map != VOID
-            labels, scores = image.labels, image.scores
+            kept, not_void = image.overlap.kept, inst_map != VOID
         else:
             image_id, objects = self._official_objects(sample)
-            things, record = category_names(self.dataset_meta)[1], self.official.imgs[image_id]
-            shape = record['height'], record['width']
-            masks, labels, scores = read_instances(sample, len(things), shape)
-            kept, not_void = np.ones(len(masks), dtype=bool), np.ones(shape, dtype=bool)
+            record = self.official.imgs[image_id]
+            kept, not_void = None, np.ones((record['height'], record['width']), dtype=bool)
+        things = category_names(self.dataset_meta)[1]
+        masks, labels, scores = read_instances(sample, len(things), not_void.shape)
         index, labels, scores = ranked_labels(sample, labels, scores, self.labels_per_instance)
-        chosen = kept[index]
+        chosen = slice(None) if kept is None else kept[index]
         codes = [encode_crop(crop._replace(pixels=crop.pixels & not_void[crop.window]),
                              masks.shape[1:]) for crop in mask_crops(masks)]
         codes = [codes[each] for each in index[chosen]]
@@ -162,11 +154,9 @@ class InstCocoMetric(CocoMetric):
     def _official_objects(self, sample: dict) -> tuple[int, list[dict]]:
         """The image's id and objects in ``ann_file``."""
         category_ids = self.dataset_meta.get('category_ids') or {}
-        coco.check_categories(self.official, category_ids)
         if sample.get('img_id') is None:
             raise InvalidInputError(f'the data sample of {sample_name(sample)} has no img_id, by '
                                     'which ann_file knows the image; use a data set that gives it, '
                                     'such as CocoInstDataset')
-        with errors_name(sample):
-            image_id = int(sample['img_id'])
-            return image_id, coco.official_instances(self.official, image_id, category_ids)
+        image_id = int(sample['img_id'])
+        return image_id, coco.official_instances(self.official, image_id, category_ids)

@@ -129,16 +129,13 @@ def test_sample_without_image_id(ann_file):
 def test_unknown_image(ann_file):
     sample = official_samples([0])[0]
     sample.set_metainfo(dict(img_id=1))
-    with pytest.raises(ValueError, match=r'picture.jpg: .*official.json has no image of id 1'):
+    with pytest.raises(ValueError, match='official.json has no image of id 1'):
         official(ann_file, [sample])
 
 
-@pytest.mark.parametrize('meta, message', [
-    (META, 'official.json: .* no category_ids'),
-    (dict(META, category_ids={8: 0}), r'category_ids \[8\] are not among the 4 categories')])
-def test_categories_that_do_not_fit(ann_file, meta, message):
-    with pytest.raises(ValueError, match=message):
-        official(ann_file, official_samples([0]), meta)
+def test_metainfo_without_category_ids(ann_file):
+    with pytest.raises(ValueError, match='official.json: .* no category_ids'):
+        official(ann_file, official_samples([0]), META)
 
 
 def test_predictions_of_another_size_than_the_file_says(ann_file):

@@ -13,14 +13,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from mmseg_instbox.core.feature_grid import VOID
 from mmseg_instbox.datasets.transforms.loading import LoadInstImage
-from mmseg_instbox.utils import atomic_write
 from mmseg_instbox.visualization.error_kinds import draw_kinds
-from mmseg_instbox.visualization.utils import to_numpy
+from mmseg_instbox.visualization.utils import write_image
 
 from ..errors import InvalidInputError
 from .functional.average_precision import average_precision_table
@@ -29,8 +27,6 @@ from .functional.pixel_counts import region_overlap
 from .metrics.base_metric import category_rows
 from .replay import Regroup
 from .sample_reader import read_objects, sample_name
-
-QUALITY = 85  # of the JPEG files
 
 
 @dataclass(frozen=True)
@@ -62,20 +58,19 @@ class ErrorFinder:
         objects, predictions = errors['objects'], errors['predictions']
         image = LoadInstImage().transform(dict(img_path=errors['img_path']))['img'][..., ::-1]
         image = np.ascontiguousarray(image)
-        inst_map = to_numpy(sample['gt_inst_map']['data'][0])
+        inst_map = np.asarray(sample['gt_inst_map']['data'][0])
         ids = np.array([each['id'] for each in objects], int)
         texts = [f'{each["category"]} {each["score"]:.2f}' for each in predictions]
         drawn = dict(
             truth=draw_kinds(image, inst_map == ids[:, None, None],
-                             to_numpy(sample['gt_instances']['bboxes']),
+                             np.asarray(sample['gt_instances']['bboxes']),
                              [each['category'] for each in objects],
                              [each['kind'] for each in objects], void=inst_map == VOID),
             prediction=draw_kinds(image, masks, bboxes, texts,
                                   [each['kind'] for each in predictions]))
         files = {side: image_name(errors['img_path'], side) for side in drawn}
         for side, drawing in drawn.items():
-            code = cv2.imencode('.jpg', drawing[..., ::-1], (cv2.IMWRITE_JPEG_QUALITY, QUALITY))[1]
-            atomic_write(code.tobytes(), folder / files[side])
+            write_image(drawing, str(folder / files[side]))
         height, width = drawn['truth'].shape[:2]
         return dict(files, width=width, height=height)
 
@@ -83,9 +78,9 @@ class ErrorFinder:
         """The errors of a sample, and the masks and boxes of its predictions."""
         inst_map, ids, object_labels = read_objects(sample, len(self.things))
         instances = self.regroup(sample)['pred_instances']
-        overlap = region_overlap(to_numpy(instances['masks']), inst_map, ids)
+        overlap = region_overlap(np.asarray(instances['masks']), inst_map, ids)
         masks, bboxes, labels, scores = (
-            to_numpy(instances[key])[overlap.kept] for key in ('masks', 'bboxes', 'labels',
+            np.asarray(instances[key])[overlap.kept] for key in ('masks', 'bboxes', 'labels',
                                                                'scores'))
         scores = scores.astype(np.float64)
         found = classify_errors(overlap.select(overlap.kept), labels, object_labels, scores,

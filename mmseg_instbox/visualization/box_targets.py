@@ -10,7 +10,6 @@ from mmseg_instbox.models.box_heads.pixel_box_head import PixelBoxHead, cell_box
 from mmseg_instbox.models.task_modules.box_coders import PixelBoxCoder
 
 from .drawing import join_panels
-from .utils import to_numpy
 from .vote_field import dim, draw_pointing, spread_cells
 
 OPACITY = 0.8  # of a number's colour
@@ -47,8 +46,8 @@ def add_box_targets(sample: SegDataSample, box_head: PixelBoxHead,
 def draw_target_boxes(image: np.ndarray, sample: SegDataSample) -> np.ndarray:
     """Draw from the cells of each instance to the centre of the box that they have to learn, on an
     image that may be enlarged against the sample, which :func:`add_box_targets` prepared."""
-    boxes = to_numpy(sample.gt_boxes.data)
-    ids = to_numpy(sample_at_cells(sample.gt_inst_map.data[0], boxes.shape[1:]))
+    boxes = np.asarray(sample.gt_boxes.data)
+    ids = np.asarray(sample_at_cells(sample.gt_inst_map.data[0], boxes.shape[1:]))
     groups = np.where(np.isnan(boxes[0]), -1, ids)
     factor = image.shape[0] / sample.gt_inst_map.shape[-2]
     return draw_pointing(image, np.nan_to_num(boxes) * factor, groups, image.shape[:2])
@@ -57,12 +56,18 @@ def draw_target_boxes(image: np.ndarray, sample: SegDataSample) -> np.ndarray:
 def draw_deltas(image: np.ndarray, deltas: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
     """Draw ``deltas`` ``(4, h, w)`` float, nan for nothing, as four small maps of the image: blue
     below 0, red above, under their names with the least and the largest value."""
+    from matplotlib import colormaps  # here: registries import this module at each start
     small = dim(cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
-    panels = {}
+    panels, shape = {}, small.shape[:2]
     for name, values in zip(names, deltas, strict=True):
-        known = values[~np.isnan(values)]
+        is_known = ~np.isnan(values)
+        known = values[is_known]
         span = f': {known.min():.2f} to {known.max():.2f}' if len(known) else ''
-        panels[name + span] = _draw_delta(small, values)
+        share = np.nan_to_num(values / max(np.abs(known).max(initial=0), 1e-6) / 2) + 0.5
+        colors = (colormaps['coolwarm'](share)[..., :3] * 255).astype(np.uint8)
+        drawn = cv2.addWeighted(small, 1 - OPACITY, spread_cells(colors, shape, shape), OPACITY, 0)
+        inside = spread_cells(is_known.astype(np.uint8), shape, shape) > 0
+        panels[name + span] = np.where(inside[..., None], drawn, small)
     return cv2.resize(join_panels(panels, columns=2), image.shape[1::-1])
 
 
@@ -71,17 +76,3 @@ def delta_names(coder: object) -> tuple[str, ...]:
     if isinstance(coder, PixelBoxCoder):
         return PIXEL_BOX_NAMES
     return tuple(f'number {i + 1} of {type(coder).__name__}' for i in range(4))
-
-
-def _draw_delta(canvas: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Colour the cells of a dimmed image by their values ``(h, w)``, nan for none."""
-    from matplotlib import colormaps  # here: registries import this module at each start
-    known = ~np.isnan(values)
-    scale = max(np.abs(values[known]).max(initial=0), 1e-6)
-    share = np.nan_to_num(values / scale / 2) + 0.5
-    colors = (colormaps['coolwarm'](share)[..., :3] * 255).astype(np.uint8)
-    shape = canvas.shape[:2]
-    inside = spread_cells(known.astype(np.uint8), shape, shape) > 0
-    colors = spread_cells(colors, shape, shape)
-    return np.where(inside[..., None],
-                    cv2.addWeighted(canvas, 1 - OPACITY, colors, OPACITY, 0), canvas)

@@ -11,7 +11,6 @@ from mmseg_instbox.core.grouping import Candidates
 from mmseg_instbox.core.pixel_box_grouper import PixelBoxGrouper
 
 from .drawing import draw_labels, line_width
-from .utils import to_numpy
 from .vote_field import DARK, dim
 
 MAX_DRAWN = 200  # candidates, those with most votes
@@ -37,8 +36,8 @@ def match_candidates(candidates: Candidates, bboxes: np.ndarray,
     if not len(bboxes):
         return np.full(len(candidates.labels), -1)
     boxes = torch.as_tensor(bboxes, dtype=torch.float32)
-    iou = to_numpy(box_iou(candidates.boxes[:, None].float(), boxes[None]))
-    iou = iou * (to_numpy(candidates.labels)[:, None] == categories)
+    iou = np.asarray(box_iou(candidates.boxes[:, None].float(), boxes[None]))
+    iou = iou * (np.asarray(candidates.labels)[:, None] == categories)
     return np.where(iou.max(axis=1) >= MIN_IOU, iou.argmax(axis=1), -1)
 
 
@@ -54,8 +53,8 @@ def draw_candidates(image: np.ndarray, candidates: Candidates, owners: np.ndarra
         with_labels: Whether to write on the first candidate of each instance how many votes it got.
     """
     canvas = dim(image)
-    boxes = np.rint(to_numpy(candidates.boxes)[:MAX_DRAWN]).astype(int)
-    votes, owners = to_numpy(candidates.votes)[:MAX_DRAWN], owners[:MAX_DRAWN]
+    boxes = np.rint(np.asarray(candidates.boxes)[:MAX_DRAWN]).astype(int)
+    votes, owners = np.asarray(candidates.votes)[:MAX_DRAWN], owners[:MAX_DRAWN]
     palette = np.concatenate([colors.reshape(-1, 3), [LOST_COLOR]]).astype(np.uint8)
     largest = LARGEST_DOT * max(canvas.shape[:2]) / np.sqrt(votes.max(initial=1e-9))
     radii = np.maximum(np.rint(np.sqrt(votes) * largest), 2).astype(int)

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from .drawing import DrawnObjects, canvas_crops, draw_objects, hatch_void, to_canvas
+from .drawing import draw_objects, hatch_void, to_canvas
+from .predictions import MIN_SIZE, on_canvas
 
-MIN_SIZE = 720  # pixels of the longer side, so that labels can be read
 ALPHA = 0.35
 # far apart in hue, and on a photograph; a label says the kind as well
 KIND_COLORS = dict(
@@ -42,9 +42,8 @@ def draw_kinds(image: np.ndarray, masks: Any, bboxes: np.ndarray, names: Sequenc
     canvas = to_canvas(image, MIN_SIZE)
     if void is not None:
         canvas = hatch_void(canvas, void)
-    colors = np.array([KIND_COLORS[kind] for kind in kinds], dtype=np.uint8).reshape(-1, 3)
     texts = [name if kind == 'correct' else f'{KIND_TITLES[kind]}: {name}'
              for name, kind in zip(names, kinds, strict=True)]
-    scale = canvas.shape[0] // image.shape[0]
-    objects = DrawnObjects(canvas_crops(masks, canvas.shape[:2]), bboxes * scale, texts, colors)
+    objects = on_canvas(masks, bboxes, texts, image.shape[:2], canvas)
+    objects.colors = np.array([KIND_COLORS[kind] for kind in kinds], np.uint8).reshape(-1, 3)
     return draw_objects(canvas, objects, ALPHA, with_boxes=False)

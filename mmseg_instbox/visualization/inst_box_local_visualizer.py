@@ -24,7 +24,7 @@ from .drawing import (
     to_canvas,
 )
 from .predictions import ALPHA, MIN_SIZE, label_names, on_canvas, predicted_objects
-from .utils import check_display, check_image, check_size, match_ids, to_numpy, write_image
+from .utils import check_display, check_image, check_size, match_ids, write_image
 
 
 @VISUALIZERS.register_module()
@@ -119,13 +119,16 @@ class InstBoxLocalVisualizer(SegLocalVisualizer):
         check_image(image)
         thr = self.score_thr if score_thr is None else score_thr
         sample = SegDataSample() if data_sample is None else data_sample.cpu()
-        size, canvas = image.shape[:2], self._canvas(image)
-        gt = self._true_objects(sample, size, canvas, with_labels) if draw_gt else None
-        panels = {}
+        size, canvas = image.shape[:2], to_canvas(image, self.min_size, self.draw_size)
+        panels, gt = {}, None
         if draw_gt:
-            panels['ground truth'] = self._draw_gt(sample, size, canvas, gt, with_labels)
+            panels['ground truth'], gt = self._draw_gt(sample, size, canvas, with_labels)
         if draw_pred and 'pred_instances' in sample:
-            found = self._found_objects(sample, size, canvas, gt, with_labels, thr)
+            found = predicted_objects(sample.pred_instances, self._names(), size, canvas, thr,
+                                      with_labels)
+            if gt is not None:
+                ids = match_ids(found.crops, gt.crops, canvas.shape[:2])
+                found.colors = instance_colors(int(ids.max(initial=-1)) + 1)[ids]
             panels.update(self._draw_found(sample, size, canvas, found, thr))
         elif draw_pred:
             panels['prediction'] = self._draw_categories(sample.get('pred_sem_seg'), size, canvas,
@@ -143,32 +146,22 @@ class InstBoxLocalVisualizer(SegLocalVisualizer):
         else:
             self.add_image(name, drawn, step)
 
-    def _canvas(self, image: np.ndarray) -> np.ndarray:
-        """Copy the image to a canvas between ``min_size`` and ``draw_size``."""
-        return to_canvas(image, self.min_size, self.draw_size)
-
     def _draw_gt(self, sample: SegDataSample, size: tuple[int, int], canvas: np.ndarray,
-                 gt: DrawnObjects | None, with_labels: bool) -> np.ndarray | None:
-        """Draw true instances and void, or the true category map, or give None."""
-        if gt is None:
-            return self._draw_categories(sample.get('gt_sem_seg'), size, canvas, with_labels)
-        void = to_numpy(sample.gt_inst_map.data[0]) == VOID
-        return draw_objects(hatch_void(canvas, void), gt, self.alpha)
+                 with_labels: bool) -> tuple[np.ndarray | None, DrawnObjects | None]:
+        """Draw void and true instances, and give them; else the true category map, if any."""
+        if 'gt_inst_map' not in sample or 'gt_instances' not in sample:
+            return self._draw_categories(sample.get('gt_sem_seg'), size, canvas, with_labels), None
+        inst_map, objects = sample.gt_inst_map.data, sample.gt_instances
+        check_size(inst_map, size, 'gt_inst_map')
+        texts = label_names(np.asarray(objects.labels), self._names()) if with_labels else None
+        gt = on_canvas(InstanceMasks(inst_map[0], objects.ids), np.asarray(objects.bboxes), texts,
+                       size, canvas)
+        return draw_objects(hatch_void(canvas, np.asarray(inst_map[0]) == VOID), gt, self.alpha), gt
 
     def _draw_found(self, sample: SegDataSample, size: tuple[int, int], canvas: np.ndarray,
                     found: DrawnObjects, thr: float) -> dict[str, np.ndarray]:
         """Draw predicted instances: panels of one size by caption."""
         return dict(prediction=draw_objects(canvas, found, self.alpha))
-
-    def _found_objects(self, sample: SegDataSample, size: tuple[int, int], canvas: np.ndarray,
-                       gt: DrawnObjects | None, with_labels: bool, thr: float) -> DrawnObjects:
-        """Collect the predicted instances from score ``thr``, best first."""
-        found = predicted_objects(sample.pred_instances, self._names(), size, canvas, thr,
-                                  with_labels)
-        if gt is not None:
-            ids = match_ids(found.crops, gt.crops, canvas.shape[:2])
-            found.colors = instance_colors(int(ids.max(initial=-1)) + 1)[ids]
-        return found
 
     def _draw_categories(self, category_map: PixelData | None, size: tuple[int, int],
                          canvas: np.ndarray, with_labels: bool) -> np.ndarray | None:
@@ -181,20 +174,9 @@ class InstBoxLocalVisualizer(SegLocalVisualizer):
             raise InvalidInputError('A category map needs class names and colours to be drawn: set '
                                     "visualizer.dataset_meta to a dict with 'classes' and "
                                     "'palette'.")
-        values = resize_map(to_numpy(category_map.data)[0], canvas.shape[:2])
+        values = resize_map(np.asarray(category_map.data)[0], canvas.shape[:2])
         return self._draw_sem_seg(canvas, PixelData(data=torch.from_numpy(values)[None]),
                                   meta['classes'], meta['palette'], with_labels)
-
-    def _true_objects(self, sample: SegDataSample, size: tuple[int, int], canvas: np.ndarray,
-                      with_labels: bool) -> DrawnObjects | None:
-        """Collect the true instances, or give None when the sample carries none."""
-        if 'gt_inst_map' not in sample or 'gt_instances' not in sample:
-            return None
-        inst_map, objects = sample.gt_inst_map.data, sample.gt_instances
-        check_size(inst_map, size, 'gt_inst_map')
-        texts = label_names(to_numpy(objects.labels), self._names()) if with_labels else None
-        return on_canvas(InstanceMasks(inst_map[0], objects.ids), to_numpy(objects.bboxes), texts,
-                         size, canvas)
 
     def _names(self) -> Sequence[str]:
         """Give the class name of each label."""

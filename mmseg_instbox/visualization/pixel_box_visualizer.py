@@ -8,10 +8,10 @@ from mmseg.utils import ConfigType
 from ..errors import InvalidInputError
 from .box_targets import PIXEL_BOX_NAMES, draw_deltas, draw_target_boxes
 from .candidates import draw_candidates, find_candidates, match_candidates
-from .drawing import DrawnObjects, draw_objects, join_panels
+from .drawing import DrawnObjects, draw_objects, join_panels, to_canvas
 from .inst_box_local_visualizer import InstBoxLocalVisualizer
 from .predictions import shown_indices
-from .utils import check_image, to_numpy
+from .utils import check_image
 from .vote_field import draw_vote_field
 
 STAGES = ('votes', 'candidates', 'instances')
@@ -75,12 +75,11 @@ class PixelBoxVisualizer(InstBoxLocalVisualizer):
             ValueError: The image is not (H, W, 3) uint8, or the ground truth has another size.
         """
         check_image(image)
-        size, canvas = image.shape[:2], self._canvas(image)
-        truth = self._true_objects(data_sample, size, canvas, True)
-        panels = {caption: canvas,
-                  'masks and boxes': self._draw_gt(data_sample, size, canvas, truth, True)}
+        canvas = to_canvas(image, self.min_size, self.draw_size)
+        truth, _ = self._draw_gt(data_sample, image.shape[:2], canvas, True)
+        panels = {caption: canvas, 'masks and boxes': truth}
         if 'gt_boxes' in data_sample:
-            deltas = to_numpy(data_sample.gt_deltas.data)
+            deltas = np.asarray(data_sample.gt_deltas.data)
             size = f'{deltas.shape[1]} x {deltas.shape[2]}'
             panels[f'box targets of {size} cells: lines lead to the centre'] = draw_target_boxes(
                 canvas, data_sample)
@@ -111,7 +110,7 @@ class PixelBoxVisualizer(InstBoxLocalVisualizer):
                     (extent[0] * y, extent[1] * x))
             elif stage == 'candidates':
                 votes = find_candidates(self.grouper, boxes, probs, size, thing_ids, extent)
-                labels = to_numpy(sample.pred_instances.labels)[
+                labels = np.asarray(sample.pred_instances.labels)[
                     shown_indices(sample.pred_instances, thr)]
                 votes = votes._replace(boxes=votes.boxes * scale)
                 owners = match_candidates(votes, found.boxes, np.array(thing_ids)[labels])

@@ -7,7 +7,7 @@ import numpy as np
 from ..errors import InvalidInputError
 from ..utils import DEFAULT_SCORE_THR, DRAW_SIZE
 from .drawing import DrawnObjects, canvas_crops, draw_objects, instance_colors, to_canvas
-from .utils import check_image, check_size, to_numpy
+from .utils import check_image, check_size
 
 MIN_SIZE = 720  # pixels of the longer side of a drawing
 ALPHA = 0.45  # opacity of masks
@@ -49,7 +49,7 @@ def predicted_objects(instances: Any, names: Sequence[str], size: tuple[int, int
         check_size(masks, size, 'pred_instances.masks')
     is_map = getattr(masks, 'inst_map', None) is not None
     masks = masks[keep] if is_map else [masks[index] for index in keep]
-    boxes, labels, scores = (to_numpy(instances[key])[keep]
+    boxes, labels, scores = (np.asarray(instances[key])[keep]
                              for key in ('bboxes', 'labels', 'scores'))
     texts = [f'{name} {score:.2f}'
              for name, score in zip(label_names(labels, names), scores, strict=True)]
@@ -58,7 +58,7 @@ def predicted_objects(instances: Any, names: Sequence[str], size: tuple[int, int
 
 def shown_indices(instances: Any, score_thr: float) -> np.ndarray:
     """Indices (K,) of the instances with scores from ``score_thr`` on, best first."""
-    scores = to_numpy(instances.scores)
+    scores = np.asarray(instances.scores)
     order = np.argsort(-scores, kind='stable')
     return order[scores[order] >= score_thr]
 

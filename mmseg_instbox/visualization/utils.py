@@ -15,11 +15,6 @@ MAX_SIDE = 65_000  # pixels of a drawing
 NO_WINDOW = ('agg', 'cairo', 'pdf', 'pgf', 'ps', 'svg', 'template')  # backends of matplotlib
 
 
-def to_numpy(array: np.ndarray | torch.Tensor) -> np.ndarray:
-    """Give an array or a tensor on the CPU as an array of the same shape and type."""
-    return array.numpy() if isinstance(array, torch.Tensor) else np.asarray(array)
-
-
 def check_image(image: np.ndarray) -> None:
     """Raise ValueError unless ``image`` is (H, W, 3) uint8."""
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:

@@ -13,7 +13,7 @@ from mmseg_instbox.core.base_grouper import find_cells
 from mmseg_instbox.core.feature_grid import cell_points
 
 from .drawing import line_width
-from .utils import check_image, to_numpy
+from .utils import check_image
 
 MAX_LINES = 500  # more would hide the image
 TINT = 0.4  # opacity of the colour of a cell
@@ -50,7 +50,7 @@ def draw_vote_field(image: np.ndarray, boxes: np.ndarray | torch.Tensor,
     check_image(image)
     boxes, probs = (torch.as_tensor(each).detach().cpu() for each in (boxes, probs))
     cells, _ = find_cells(probs, boxes, image.shape[:2], thing_ids, extent)
-    return draw_pointing(image, to_numpy(boxes.float()), to_numpy(cells.on_grid(cells.labels)),
+    return draw_pointing(image, np.asarray(boxes.float()), np.asarray(cells.on_grid(cells.labels)),
                          extent)
 
 
@@ -62,7 +62,7 @@ def draw_pointing(image: np.ndarray, boxes: np.ndarray, groups: np.ndarray,
     cells = groups >= 0
     if not cells.any():
         return canvas
-    points = to_numpy(cell_points(groups.shape, extent))
+    points = np.asarray(cell_points(groups.shape, extent))
     centres = np.stack([boxes[0] + boxes[2], boxes[1] + boxes[3]], axis=-1) / 2
     centres = np.where(cells[..., None], centres, points)
     colors = direction_colors(centres - points)

@@ -4,6 +4,7 @@ from mmengine.structures import PixelData
 from mmseg.models import SegDataPreProcessor
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
+from mmseg.utils import stack_batch
 
 from mmseg_instbox.core import VOID
 
@@ -60,11 +61,10 @@ class InstBoxDataPreProcessor(SegDataPreProcessor):
         forward = super().forward
         batch = [forward(dict(inputs=[img], data_samples=[sample]))
                  for img, sample in zip(data['inputs'], samples, strict=True)]
-        height, width = (max(single['inputs'].shape[dim] for single in batch) for dim in (2, 3))
-        inputs = [F.pad(img, (0, width - img.shape[3], 0, height - img.shape[2]),
-                        value=self.pad_val) for img in (single['inputs'] for single in batch)]
-        samples = [single['data_samples'][0] for single in batch]
+        inputs, _ = stack_batch([single['inputs'][0] for single in batch], size_divisor=1,
+                                pad_val=self.pad_val)
+        samples, (height, width) = [single['data_samples'][0] for single in batch], inputs.shape[2:]
         for img, sample in zip(data['inputs'], samples, strict=True):
             padding = (0, width - img.shape[2], 0, height - img.shape[1])
             sample.set_metainfo(dict(img_padding_size=padding, pad_shape=(height, width)))
-        return dict(inputs=torch.cat(inputs), data_samples=samples)
+        return dict(inputs=inputs, data_samples=samples)

@@ -1,4 +1,2 @@
 from .dilated_mobilenet_v2 import DilatedMobileNetV2
 from .fcrn_resnet import FCRNResNet
-
-__all__ = ['DilatedMobileNetV2', 'FCRNResNet']

@@ -1,4 +1,2 @@
 from .context_pixel_box_head import ContextPixelBoxHead
 from .pixel_box_head import PixelBoxHead
-
-__all__ = ['ContextPixelBoxHead', 'PixelBoxHead']

@@ -1,4 +1,2 @@
 from .fcrn_head import FCRNHead
 from .refined_aspp_head import RefinedASPPHead
-
-__all__ = ['FCRNHead', 'RefinedASPPHead']

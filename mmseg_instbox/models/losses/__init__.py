@@ -1,4 +1,2 @@
 from .bootstrap_cross_entropy_loss import BootstrapCrossEntropyLoss
 from .box_losses import GIoULoss, IoULoss, SmoothL1Loss
-
-__all__ = ['BootstrapCrossEntropyLoss', 'GIoULoss', 'IoULoss', 'SmoothL1Loss']

@@ -1,6 +1,6 @@
 import torch
 import torch.nn.functional as F
-from mmengine.structures import InstanceData, PixelData
+from mmengine.structures import PixelData
 from mmseg.models.decode_heads.cascade_decode_head import BaseCascadeDecodeHead
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.models.segmentors import EncoderDecoder
@@ -47,8 +47,7 @@ class InstBoxSegmentor(CellPredictor, EncoderDecoder):
 
     Raises:
         ValueError: A category that does not exist, a decode head that scores no categories pixel by
-            pixel (masks, cascades) or with one channel (sigmoid), or settings of ``train_cfg`` or
-            ``test_cfg`` that cannot be.
+            pixel (masks, cascades) or with one channel (sigmoid), or a ``test_cfg`` that cannot be.
     """
 
     def __init__(self,
@@ -72,21 +71,15 @@ class InstBoxSegmentor(CellPredictor, EncoderDecoder):
         self.box_head = MODELS.build(box_head)
         self.grouper = TASK_UTILS.build(grouper)
         self.thing_ids = list(range(1, self.num_classes) if thing_ids is None else thing_ids)
-        self._check()
-        if getattr(self.data_preprocessor, 'channels_last', False):
-            self.to(memory_format=torch.channels_last)
-
-    def _check(self) -> None:
         if not self.thing_ids or not set(self.thing_ids) <= set(range(self.num_classes)):
             raise InvalidInputError(f'thing_ids must be indices of the {self.num_classes} '
                                     f'categories, got {self.thing_ids}')
         if self.out_channels == 1:
             raise InvalidInputError('InstBoxSegmentor needs a softmax decode head: set '
                                     'out_channels=2 for two categories instead of out_channels=1')
-        shift = self.train_cfg.get('label_shift', 0)
-        if not isinstance(shift, int) or shift < 0:
-            raise InvalidInputError(f'train_cfg.label_shift is a number of pixels, got {shift!r}')
         check_test_cfg(self.test_cfg)
+        if getattr(self.data_preprocessor, 'channels_last', False):
+            self.to(memory_format=torch.channels_last)
 
     def loss(self, inputs: Tensor, data_samples: SampleList) -> dict:
         """Losses of all heads, moved against the feature grid if ``train_cfg.label_shift`` says so.
@@ -141,11 +134,8 @@ def check_decode_head(decode_head: ConfigType) -> None:
 def with_instance_maps(data_preprocessor: OptConfigType) -> OptConfigType:
     """The config of a data preprocessor, mmseg's ``SegDataPreProcessor`` replaced by
     :class:`.InstBoxDataPreProcessor`, which takes the same arguments."""
-    if not isinstance(data_preprocessor, dict):
-        return data_preprocessor
-    kind = data_preprocessor.get('type')
-    kind = kind if isinstance(kind, str) else getattr(kind, '__name__', None)
-    if kind not in ('SegDataPreProcessor', 'mmseg.SegDataPreProcessor'):
+    kind = data_preprocessor.get('type') if isinstance(data_preprocessor, dict) else None
+    if getattr(kind, '__name__', kind) not in ('SegDataPreProcessor', 'mmseg.SegDataPreProcessor'):
         return data_preprocessor
     return {**data_preprocessor, 'type': 'InstBoxDataPreProcessor'}
 
@@ -174,8 +164,8 @@ def shift_training_batch(inputs: Tensor, data_samples: SampleList, offset: tuple
             if isinstance(field, PixelData) and name.startswith('gt_'):
                 shifted.set_data({name: PixelData(data=F.pad(field.data, padding, value=VOID))})
         if 'gt_instances' in sample:
-            objects = dict(sample.gt_instances.items())
-            objects['bboxes'] = objects['bboxes'] + objects['bboxes'].new_tensor([x, y, x, y])
-            shifted.gt_instances = InstanceData(**objects)
+            boxes = sample.gt_instances.bboxes
+            shifted.gt_instances = sample.gt_instances.clone()
+            shifted.gt_instances.bboxes = boxes + boxes.new_tensor([x, y, x, y])
         samples.append(shifted)
     return F.pad(inputs, padding), samples

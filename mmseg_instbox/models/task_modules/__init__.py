@@ -3,8 +3,3 @@ from mmseg_instbox.core.groupers import BoxNMSGrouper, CentreGrouper, PixelBoxGr
 from .bootstrap_pixel_sampler import BootstrapPixelSampler
 from .box_coders import CornerBoxCoder, PixelBoxCoder
 from .groupers import to_instance_data
-
-__all__ = [
-    'BootstrapPixelSampler', 'BoxNMSGrouper', 'CentreGrouper', 'CornerBoxCoder',
-    'PixelBoxCoder', 'PixelBoxGrouper', 'to_instance_data'
-]

@@ -92,9 +92,6 @@ class BootstrapPixelSampler(BasePixelSampler):
         if min_kept < 0 or (isinstance(min_kept, float) and min_kept > 1):
             raise InvalidInputError('min_kept is a count of pixels (int >= 0) or a share of the '
                                     f'valid pixels (float in [0, 1]), got {min_kept!r}')
-        if min_kept == 0 and thresh is None and min_loss is None:
-            raise InvalidInputError('min_kept=0 without a threshold keeps no pixel at all: give '
-                                    'thresh (or min_loss for a regression loss), or min_kept > 0')
         if scope not in ('image', 'batch'):
             raise InvalidInputError(f"scope is 'image' or 'batch', got {scope!r}")
         self.context = context
@@ -131,21 +128,18 @@ class BootstrapPixelSampler(BasePixelSampler):
         return mean_weights(self._keep(loss, valid, self.min_loss), self.scope)
 
     def _keep(self, loss: Tensor, valid: Tensor, min_loss: float | None) -> Tensor:
+        easy_share = 0.
+        if self.warmup_iters:  # 1 when the warm-up begins, 0 when it is over
+            iteration = MessageHub.get_current_instance().get_info('iter')
+            if iteration is None:
+                raise InvalidInputError("BootstrapPixelSampler with warmup_iters needs mmengine's "
+                                        'Runner, which counts the iterations; leave it out '
+                                        'elsewhere')
+            easy_share = max(0., 1 - iteration / self.warmup_iters)
         rows = (len(loss) if self.scope == 'image' else 1, -1)
-        easy_share = self._easy_share()
         kept = [hard_pixels(*row, self.min_kept, min_loss, easy_share)
                 for row in zip(loss.reshape(rows), valid.reshape(rows), strict=True)]
         return torch.stack(kept).view_as(valid)
-
-    def _easy_share(self) -> float:
-        """1 when the warm-up begins, 0 when it is over."""
-        if not self.warmup_iters:
-            return 0.
-        iteration = MessageHub.get_current_instance().get_info('iter')
-        if iteration is None:
-            raise InvalidInputError("BootstrapPixelSampler with warmup_iters needs mmengine's "
-                                    'Runner, which counts the iterations; leave it out elsewhere')
-        return max(0., 1 - iteration / self.warmup_iters)
 
     def _averages_over_valid(self) -> bool:
         """Whether the context's losses divide by the valid pixels; refuses unfit ones."""

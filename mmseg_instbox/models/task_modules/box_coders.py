@@ -11,8 +11,6 @@ import torch
 from mmseg.registry import TASK_UTILS
 from torch import Tensor
 
-from mmseg_instbox.errors import InvalidInputError
-
 
 @TASK_UTILS.register_module()
 class PixelBoxCoder:
@@ -24,24 +22,15 @@ class PixelBoxCoder:
         scale: Unit of length in pixels of the network's input, about the size of a small object.
         max_size: Largest width and height in pixels that ``decode`` returns; an untrained network's
             exponential would overflow without it.
-
-    Raises:
-        ValueError: Unless 0 < ``scale`` < ``max_size``.
     """
 
     def __init__(self, scale: float = 64.0, max_size: float = 1e4) -> None:
-        if not 0 < scale < max_size:
-            raise InvalidInputError(f'PixelBoxCoder needs 0 < scale < max_size, got scale={scale} '
-                                    f'and max_size={max_size}')
         self.scale = scale
         self.max_log = math.log(max_size / scale)
 
     def encode(self, points: Tensor, bboxes: Tensor) -> Tensor:
-        """Deltas of boxes; raises a ValueError for a box without width or height."""
+        """Deltas of boxes with x1 < x2 and y1 < y2."""
         size = bboxes[..., 2:] - bboxes[..., :2]
-        if not bool((size > 0).all()):
-            raise InvalidInputError('PixelBoxCoder.encode got a box whose width or height is not '
-                                    'positive; expected x1 < x2 and y1 < y2')
         centre = (bboxes[..., :2] + bboxes[..., 2:]) / 2
         return torch.cat([(centre - points) / self.scale, (size / self.scale).log()], dim=-1)
 
@@ -65,8 +54,6 @@ class CornerBoxCoder:
     """
 
     def __init__(self, scale: float = 64.0) -> None:
-        if not scale > 0:
-            raise InvalidInputError(f'CornerBoxCoder needs scale > 0, got {scale}')
         self.scale = scale
 
     def encode(self, points: Tensor, bboxes: Tensor) -> Tensor:

@@ -277,12 +277,6 @@ def test_settings_of_testing_that_cannot_be_are_refused(tiny_model, test_cfg, me
         MODELS.build(tiny_model | dict(test_cfg=test_cfg))
 
 
-@pytest.mark.parametrize('shift', [-1, 0.5])
-def test_a_shift_of_the_labels_is_a_number_of_pixels(tiny_model, shift):
-    with pytest.raises(ValueError, match='label_shift is a number of pixels'):
-        MODELS.build(tiny_model | dict(train_cfg=dict(label_shift=shift)))
-
-
 @pytest.mark.parametrize('test_cfg', [
     dict(shifts=2), dict(shifts=4), dict(mode='slide', crop_size=(48, 48), stride=(32, 32)),
     dict(mode='slide', crop_size=(64, 40), stride=(40, 40), shifts=2)])

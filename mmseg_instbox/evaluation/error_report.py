@@ -12,12 +12,14 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from mmseg_instbox.core.feature_grid import VOID
 from mmseg_instbox.datasets.transforms.loading import LoadInstImage
-from mmseg_instbox.visualization.error_kinds import draw_kinds
+from mmseg_instbox.visualization.drawing import draw_objects, hatch_void, to_canvas
+from mmseg_instbox.visualization.predictions import MIN_SIZE, on_canvas
 from mmseg_instbox.visualization.utils import write_image
 
 from ..errors import InvalidInputError
@@ -27,6 +29,21 @@ from .functional.pixel_counts import region_overlap
 from .metrics.base_metric import category_rows
 from .replay import Regroup
 from .sample_reader import read_objects, sample_name
+
+ALPHA = 0.35
+# title and colour of each kind; colours are far apart in hue, and on a photograph
+KINDS = dict(
+    correct=('found', (46, 160, 67)),
+    missed=('missed', (230, 25, 75)),
+    background=('on nothing', (240, 50, 230)),
+    border=('bad border', (255, 214, 10)),
+    wrong_category=('wrong category', (245, 130, 48)),
+    both=('wrong category and border', (165, 85, 30)),
+    merged=('merged', (0, 110, 220)),
+    split=('split', (70, 225, 240)),
+    duplicate=('duplicate', (145, 30, 180)))
+KIND_TITLES = {kind: title for kind, (title, _) in KINDS.items()}
+KIND_COLORS = {kind: color for kind, (_, color) in KINDS.items()}
 
 
 @dataclass(frozen=True)
@@ -99,6 +116,24 @@ class ErrorFinder:
         cost = (found.object_kinds != CORRECT).sum() + scores[found.kinds != CORRECT].sum()
         return dict(img_path=sample_name(sample), cost=float(cost), objects=objects,
                     predictions=predictions), masks, bboxes
+
+
+def draw_kinds(image: np.ndarray, masks: Any, bboxes: np.ndarray, names: Sequence[str],
+               kinds: Sequence[str], void: np.ndarray | None = None) -> np.ndarray:
+    """Draw N objects or predictions of an image in the colours of their kinds.
+
+    The image, RGB (H, W, 3) uint8, is enlarged by the whole factor that brings its longer side to
+    at least ``MIN_SIZE`` pixels; ``void`` (H, W) bool is hatched. Masks (N, H, W) bool begin with
+    the most important one; kinds are keys of ``KIND_COLORS``.
+    """
+    canvas = to_canvas(image, MIN_SIZE)
+    if void is not None:
+        canvas = hatch_void(canvas, void)
+    texts = [name if kind == CORRECT else f'{KIND_TITLES[kind]}: {name}'
+             for name, kind in zip(names, kinds, strict=True)]
+    objects = on_canvas(masks, bboxes, texts, image.shape[:2], canvas)
+    objects.colors = np.array([KIND_COLORS[kind] for kind in kinds], np.uint8).reshape(-1, 3)
+    return draw_objects(canvas, objects, ALPHA, with_boxes=False)
 
 
 def _rows(*columns: np.ndarray) -> zip:

@@ -75,9 +75,6 @@ class DumpedSamples:
         """
         dump = PredictionDump(folder)
         init_default_scope(cfg.get('default_scope', 'mmseg'))
-        if not cfg.get('test_dataloader'):
-            raise InvalidInputError(f'{cfg.filename}: the config has no test_dataloader; give the '
-                                    'config that the dump was written with')
         with convert_errors('test_dataloader.dataset cannot be built'):
             dataset = DATASETS.build(cfg.test_dataloader.dataset)
         dataset.full_init()

@@ -1,25 +1,24 @@
 """Reads and checks what metrics need of a data sample: the one place where predictions enter.
 
-Samples are dicts, as mmengine's evaluator gives them. What is wrong with one raises a ValueError,
-or a TypeError for masks that are not bool, that names its image.
+Samples are dicts, as mmengine's evaluator gives them. What is wrong with one raises a ValueError
+that names its image.
 """
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from mmseg_instbox.core.feature_grid import VOID
 
-from ..errors import InvalidInputError, InvalidTypeError
+from ..errors import InvalidInputError
 from .functional.pixel_counts import RegionOverlap, find_runs, region_overlap
 
 DECODED = 'inst_box_image'  # key of the decoded image in a sample, for the metrics that follow
 
 
 class EvaluatedImage(NamedTuple):
-    """An image as R runs of pixels (see :class:`~.functional.pixel_counts.PixelRuns`).
+    """An image as R runs of pixels (see :func:`~.functional.pixel_counts.find_runs`).
 
     ``masks`` (K, R) bool, ``labels`` (K,) and ``scores`` (K,) of the predictions; ``predicted``,
     ``truth`` and ``inst_map`` (R,), predicted and true category and object id of each run; ``ids``
@@ -42,7 +41,7 @@ def category_names(dataset_meta: dict | None) -> tuple[list[str], list[str], lis
     """Get ``classes`` and ``thing_classes`` of a metainfo, and the indices of things in classes.
 
     Raises:
-        ValueError: One of them is missing, or a thing is not among the classes.
+        ValueError: One of them is missing.
     """
     for key in ('classes', 'thing_classes'):
         if not dataset_meta or not dataset_meta.get(key):
@@ -50,10 +49,6 @@ def category_names(dataset_meta: dict | None) -> tuple[list[str], list[str], lis
                                     'and found none; use a data set with instances such as '
                                     'InstBoxDataset')
     classes, things = list(dataset_meta['classes']), list(dataset_meta['thing_classes'])
-    unknown = [name for name in things if name not in classes]
-    if unknown:
-        raise InvalidInputError(f'thing_classes {unknown} are not among the classes {classes}; '
-                                "correct the data set's metainfo")
     return classes, things, [classes.index(name) for name in things]
 
 
@@ -76,14 +71,13 @@ def decode_image(sample: dict, dataset_meta: dict | None) -> EvaluatedImage:
     masks, labels, scores = read_instances(sample, len(things), truth.shape)
     maps = (predicted, truth, inst_map)
     if getattr(masks, 'inst_map', None) is None:
-        runs = find_runs(masks.numpy(), maps)
-        regions = runs.masks
+        regions, runs, lengths = find_runs(masks.numpy(), maps)
     else:
-        runs = find_runs(np.zeros((0, 0), bool), (*maps, masks.inst_map.numpy()))
-        regions = runs.maps[3] == masks.numbers.numpy()[:, None]
-    overlap = region_overlap(regions, runs.maps[2], ids, runs.lengths)
-    image = EvaluatedImage(regions, labels, scores, *runs.maps[:3], ids, gt_labels, runs.lengths,
-                           overlap)
+        maps = (*maps, masks.inst_map.numpy())
+        _, (*runs, owners), lengths = find_runs(np.zeros((0, 0), bool), maps)
+        regions = owners == masks.numbers.numpy()[:, None]
+    overlap = region_overlap(regions, runs[2], ids, lengths)
+    image = EvaluatedImage(regions, labels, scores, *runs, ids, gt_labels, lengths, overlap)
     sample[DECODED] = sample['pred_instances'], image
     return image
 
@@ -92,23 +86,16 @@ def read_instances(sample: dict, num_things: int,
                    shape: tuple[int, int]) -> tuple[Tensor, np.ndarray, np.ndarray]:
     """Read masks (K, H, W) bool, on the CPU, labels (K,) and scores (K,) of ``pred_instances``.
 
-    Masks must have the ``shape`` (H, W) of the original image, labels be below ``num_things`` and
-    scores be finite.
+    Masks must have the ``shape`` (H, W) of the original image and labels be below ``num_things``.
     """
-    name, instances = sample_name(sample), sample_field(sample, 'pred_instances')
+    instances = sample_field(sample, 'pred_instances')
     missing = [key for key in ('masks', 'labels', 'scores') if key not in instances]
     if missing:
-        raise InvalidInputError(f'pred_instances of {name} lacks {missing}; metrics need masks, '
-                                'labels and scores')
+        raise InvalidInputError(f'pred_instances of {sample_name(sample)} lacks {missing}; metrics '
+                                'need masks, labels and scores')
     masks, labels, scores = (instances[key] for key in ('masks', 'labels', 'scores'))
-    if masks.dtype != torch.bool:
-        raise InvalidTypeError(f'pred_instances.masks of {name} are {masks.dtype}, expected '
-                               'torch.bool')
     _check_size(sample, 'pred_instances.masks', masks.shape, shape)
     _check_range(sample, 'pred_instances.labels', labels, num_things, 'thing_classes')
-    if not torch.isfinite(scores).all():
-        raise InvalidInputError(f'pred_instances.scores of {name} are not all finite; the model '
-                                'has probably diverged, look at its losses')
     return masks.detach().cpu(), *(each.detach().cpu().numpy() for each in (labels, scores))
 
 

@@ -67,12 +67,6 @@ def test_category_map_of_another_size(sample):
         evaluate([sample])
 
 
-def test_masks_that_are_not_bool(sample):
-    spoil(sample, 'pred_instances', masks=torch.ones(2, 1, 4))
-    with pytest.raises(TypeError, match='picture.jpg are torch.float32, expected torch.bool'):
-        evaluate([sample])
-
-
 @pytest.mark.parametrize('field, label', [('pred_instances', 2), ('pred_instances', -1),
                                           ('gt_instances', 2)])
 def test_label_outside_the_things(sample, field, label):
@@ -86,10 +80,4 @@ def test_label_outside_the_things(sample, field, label):
 def test_category_outside_the_classes(sample, field):
     getattr(sample, field).data[0, 0, 3] = 4
     with pytest.raises(ValueError, match=rf'{field} of picture.jpg holds \[4\], .* 4 classes'):
-        evaluate([sample])
-
-
-def test_scores_that_are_not_finite(sample):
-    spoil(sample, 'pred_instances', scores=torch.tensor([.5, float('nan')]))
-    with pytest.raises(ValueError, match='scores of picture.jpg are not all finite'):
         evaluate([sample])

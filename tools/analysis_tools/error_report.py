@@ -18,13 +18,12 @@ from torch.utils.data import Subset
 
 from mmseg_instbox.cli.dumps import dump_parser, open_dump
 from mmseg_instbox.cli.main import user_errors
-from mmseg_instbox.evaluation.error_report import ErrorFinder, summarise
+from mmseg_instbox.evaluation.error_report import KIND_COLORS, KIND_TITLES, ErrorFinder, summarise
 from mmseg_instbox.evaluation.functional.error_analysis import CORRECT
 from mmseg_instbox.evaluation.metrics.base_metric import format_table
 from mmseg_instbox.evaluation.replay import Regroup, build_grouper, map_samples
 from mmseg_instbox.utils import atomic_write, write_json
 from mmseg_instbox.visualization.drawing import text_color
-from mmseg_instbox.visualization.error_kinds import KIND_COLORS, KIND_TITLES
 
 TEMPLATE = Path(__file__).with_suffix('.html')
 PICTURES = 'pictures'

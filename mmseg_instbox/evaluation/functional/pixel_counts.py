@@ -7,17 +7,6 @@ import numpy as np
 from mmseg_instbox.core import VOID
 
 
-class PixelRuns(NamedTuple):
-    """An image read row by row and cut wherever a mask or a map changes, into R runs.
-
-    Counting over runs is many times faster than over pixels. ``masks`` (K, R) bool and ``maps``,
-    each (R,), hold the value of each run; ``lengths`` (R,) int64 are their numbers of pixels.
-    """
-    masks: np.ndarray
-    maps: tuple[np.ndarray, ...]
-    lengths: np.ndarray
-
-
 class RegionOverlap(NamedTuple):
     """How K regions and G objects of an image overlap, in pixels, all int64.
 
@@ -45,10 +34,13 @@ class RegionOverlap(NamedTuple):
                              self.in_void[regions], self.object_areas)
 
 
-def find_runs(masks: np.ndarray, maps: Sequence[np.ndarray]) -> PixelRuns:
-    """Cut an image with masks (K, H, W) bool, K >= 0, and one or more maps (H, W) into runs.
+def find_runs(masks: np.ndarray,
+              maps: Sequence[np.ndarray]) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
+    """Read an image row by row and cut it wherever a mask or a map changes, into R runs.
 
-    Maps of small types are faster.
+    Counting over runs is many times faster than over pixels, above all with maps of small types.
+    Takes masks (K, H, W) bool, K >= 0, and one or more maps (H, W). Returns the masks (K, R) and
+    the maps (R,) of the runs, and their lengths in pixels, (R,) int64.
     """
     size = maps[0].size
     masks, maps = masks.reshape(len(masks), size), [each.ravel() for each in maps]
@@ -58,8 +50,8 @@ def find_runs(masks: np.ndarray, maps: Sequence[np.ndarray]) -> PixelRuns:
         np.not_equal(values[1:], values[:-1], out=differs)
         changes |= differs
     ends = np.append(np.flatnonzero(changes), size - 1)
-    return PixelRuns(masks.take(ends, axis=1), tuple(each.take(ends) for each in maps),
-                     np.diff(ends, prepend=-1))
+    return (masks.take(ends, axis=1), [each.take(ends) for each in maps],
+            np.diff(ends, prepend=-1))
 
 
 def count_values(values: np.ndarray, size: int, lengths: np.ndarray | None = None) -> np.ndarray:

@@ -38,7 +38,6 @@ class InstMetric(BaseMetric):
         """Measure each image; an image is decoded once for all metrics of an evaluator.
 
         Raises:
-            TypeError: Masks are not bool.
             ValueError: A field is missing, a size does not fit or a category is unknown.
         """
         for sample in data_samples:

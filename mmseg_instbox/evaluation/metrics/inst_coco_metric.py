@@ -77,7 +77,6 @@ class InstCocoMetric(CocoMetric):
         """Encode the instances and objects of each image.
 
         Raises:
-            TypeError: Masks are not bool.
             ValueError: A field is missing, or a size, a category or ``ann_file`` does not fit.
         """
         super().process(data_batch, [self._mmdet_sample(sample) for sample in data_samples])

@@ -189,13 +189,9 @@ def test_figures_of_two_ground_truths_are_named_apart(tmp_path, said):
         assert any(text.startswith(f'{name}, per category, 1 images:') for text in said)
 
 
-@pytest.mark.parametrize('meta, message', [
-    (dict(classes=('a', 'b')), "'thing_classes'"),
-    (dict(classes=('a', 'b'), thing_classes=('c', )), r"\['c'\] are not among"),
-])
-def test_metainfo_without_things_is_an_error(meta, message):
-    with pytest.raises(ValueError, match=message):
-        evaluate([random_sample(0)], meta=meta)
+def test_metainfo_without_things_is_an_error():
+    with pytest.raises(ValueError, match="'thing_classes'"):
+        evaluate([random_sample(0)], meta=dict(classes=('a', 'b')))
 
 
 def test_an_image_is_decoded_once_for_all_metrics(monkeypatch):

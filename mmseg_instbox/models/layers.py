@@ -32,9 +32,8 @@ class _ReLU6(torch.autograd.Function):
 class LeanReLU6(nn.ReLU6):
     """:class:`torch.nn.ReLU6` that trains in less memory, with the same results and gradients.
 
-    torch's keeps a copy of its input for the backward pass, in place too: of three tensors that a
-    layer of MobileNetV2 keeps (before normalisation, before and after the activation), one. For
-    ``act_cfg`` of a backbone or head.
+    torch's keeps a copy of its input for the backward pass, in place too: one of three tensors that
+    a layer of MobileNetV2 keeps. For ``act_cfg`` of a backbone or head.
     """
 
     def forward(self, input: Tensor) -> Tensor:

@@ -77,7 +77,8 @@ def read_coco(ann_file: str) -> COCO:
     return as_coco(dict(read_coco_file(ann_file), ann_file=ann_file))
 
 
-def official_instances(coco: COCO, image_id: int, category_ids: Mapping[int, int]) -> list[dict]:
+def official_instances(coco: COCO, image_id: int,
+                       category_ids: Mapping[int, int] | None) -> list[dict]:
     """Describe the objects of an image as mmdet's ``CocoMetric`` takes them.
 
     ``category_ids`` gives the label of each official category id that counts; objects of others

@@ -1,7 +1,6 @@
 """What the metrics of instances share: decoding of images, and reports by category."""
 import logging
 import math
-from collections import OrderedDict
 from collections.abc import Sequence
 
 import numpy as np
@@ -98,12 +97,12 @@ def format_table(rows: Sequence[dict], columns: Sequence[str] = TEXT_COLUMNS,
     return table.get_string()
 
 
-def means(figures: dict[str, np.ndarray], lacking: str) -> OrderedDict[str, float]:
+def means(figures: dict[str, np.ndarray], lacking: str) -> dict[str, float]:
     """Average each figure over the categories where it is not nan.
 
     It is 0 if there is none, with a warning that says what is ``lacking`` in the ground truth.
     """
-    found = OrderedDict()
+    found = {}
     for name, values in figures.items():
         if np.isnan(values).all():
             print_log(f'{name} is not defined: {lacking} in the ground truth; 0 is reported',

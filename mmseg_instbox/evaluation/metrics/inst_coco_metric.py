@@ -1,7 +1,7 @@
 """COCO's mask AP, in mmdet's evaluator."""
 import tempfile
 import warnings
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,9 +36,7 @@ class InstCocoMetric(CocoMetric):
     differs in this: labels are indices into ``thing_classes``; sizes are areas of masks; figures
     are not rounded, and 0, with a warning, where there are no predictions or objects; and by
     default objects are those of ``gt_inst_map``, equal scores count in the order of the data set,
-    and void pixels are removed from the predictions, as for AP^r. (COCO's own way, a crowd region
-    that swallows predictions, would count VOC's void borders as false pixels of every prediction
-    that reaches into them.)
+    and void pixels are removed from the predictions, as for AP^r.
 
     Args:
         ann_file (str, optional): COCO's own file of instances, such as
@@ -86,7 +84,7 @@ class InstCocoMetric(CocoMetric):
         things = category_names(self.dataset_meta)[1]
         truth, predictions = self._to_coco(results)
         per_thing = coco.coco_average_precision(truth, predictions, len(things))
-        figures = OrderedDict()
+        figures = {}
         for key, values in per_thing.items():
             figures.update(means({key: values}, f'no object{SIZES.get(key, "")}'))
         counted = [each['category_id'] for each in truth['annotations'] if not each['iscrowd']]
@@ -133,7 +131,13 @@ class InstCocoMetric(CocoMetric):
             objects = describe_objects(inst_map, image.ids, image.gt_labels)
             kept, not_void = image.overlap.kept, inst_map != VOID
         else:
-            image_id, objects = self._official_objects(sample)
+            if sample.get('img_id') is None:
+                raise InvalidInputError(f'the data sample of {sample_name(sample)} has no img_id, '
+                                        'by which ann_file knows the image; use a data set that '
+                                        'gives it, such as CocoInstDataset')
+            image_id = int(sample['img_id'])
+            objects = coco.official_instances(self.official, image_id,
+                                              self.dataset_meta.get('category_ids'))
             record = self.official.imgs[image_id]
             kept, not_void = None, np.ones((record['height'], record['width']), dtype=bool)
         things = category_names(self.dataset_meta)[1]
@@ -149,13 +153,3 @@ class InstCocoMetric(CocoMetric):
                          scores=torch.from_numpy(scores[chosen]))
         return dict(pred_instances=instances, instances=objects, ori_shape=masks.shape[1:],
                     img_id=image_id)
-
-    def _official_objects(self, sample: dict) -> tuple[int, list[dict]]:
-        """The image's id and objects in ``ann_file``."""
-        category_ids = self.dataset_meta.get('category_ids') or {}
-        if sample.get('img_id') is None:
-            raise InvalidInputError(f'the data sample of {sample_name(sample)} has no img_id, by '
-                                    'which ann_file knows the image; use a data set that gives it, '
-                                    'such as CocoInstDataset')
-        image_id = int(sample['img_id'])
-        return image_id, coco.official_instances(self.official, image_id, category_ids)

@@ -67,21 +67,21 @@ def read_polygons(segmentation: list, where: str) -> list[list[float]]:
     # without NumPy, which takes longer for the few points of most polygons
     for polygon in segmentation if nested else [segmentation]:
         try:
-            finite = math.isfinite(sum(polygon))
+            norm = math.hypot(*polygon)  # no coordinate is larger
         except (TypeError, OverflowError):  # no list of numbers
             polygon = _flatten(polygon)
-            finite = all(map(math.isfinite, polygon))
+            norm = math.hypot(*polygon)
         if len(polygon) % 2:
             raise InvalidInputError(f'{where}: a polygon has {len(polygon)} coordinates, expected '
                                     'x and y of three points or more. Correct or remove the '
                                     'annotation.')
-        farthest = max(max(polygon), -min(polygon)) if polygon else 0
-        if not finite or farthest > MAX_COORDINATE:
+        if not math.isfinite(norm) or (
+                norm > MAX_COORDINATE and max(map(abs, polygon)) > MAX_COORDINATE):
             raise InvalidInputError(f'{where}: a polygon has coordinates that are no finite '
                                     f'numbers, or beyond {MAX_COORDINATE:,.0f} pixels. Correct or '
                                     'remove the annotation.')
         polygons.append(polygon)
-        longest += len(polygon) * farthest  # that it can be, however the points are ordered
+        longest += 2 * math.sqrt(len(polygon)) * norm  # in any order of points (Cauchy-Schwarz)
     if longest > MAX_OUTLINE:
         outlines = [np.reshape(polygon, (-1, 2)) for polygon in polygons if polygon]
         length = sum(np.abs(each - np.roll(each, 1, axis=0)).max(axis=1).sum() for each in outlines)

@@ -1,7 +1,5 @@
 """Check annotations, repair what can be repaired and leave out what cannot be used."""
-import math
 from collections import Counter
-from operator import mul
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from ..coco_masks import read_polygons, segmentation_rle
 from ..instance_maps import VOID
 from .annotated_images import AnnotatedImages, Annotations, Problem, id_key, number
 from .images import ImageFinder, read_images
+from .outlines import Outline, measure_outlines, take_measured, turn_polygon
 
 SMALL = 16  # square pixels: whether a polygon below covers a pixel at all is computed
 BEYOND = 2  # pixels that an outline may leave the image by without mention
@@ -128,13 +127,11 @@ class _Cleaner:
         objects, crowds, brushed, renumber = [], 0, 0, False
         ids: set[int | None] = set()
         seen: set[tuple] = set()
-        rows = self.part.annotations
-        for position, row in enumerate(rows, 1):
-            rows[position - 1] = None  # a large file would need its memory twice
+        for position, (row, outline) in enumerate(take_measured(self.part.annotations), 1):
             given = row if isinstance(row, dict) else {}
             name = f'annotation {given.get("id", given.get("number", position))}'
             try:
-                each = self._read_object(row, name)
+                each = self._read_object(row, name, outline)
                 if each is None:
                     continue
                 same = (each['image_id'], each['category_id'], each['area'], *each['bbox'])
@@ -176,7 +173,7 @@ class _Cleaner:
                              'CVAT writes all masks of its brush; they are read as single objects.')
         return objects
 
-    def _read_object(self, row: Any, name: str) -> dict | None:
+    def _read_object(self, row: Any, name: str, outline: Outline | None) -> dict | None:
         """An annotation with the name of its category; None if the image is lost."""
         if not isinstance(row, dict):
             raise Fault('broken annotation', f'{name} is {str(row)[:100]}; left out.')
@@ -194,22 +191,29 @@ class _Cleaner:
         if not isinstance(segmentation, list | dict) or not segmentation:
             raise Fault(*(('box only', f'{name} has a box and no mask; left out.') if box else
                           ('no mask', f'{name} has no segmentation; left out.')))
-        read = self._read_runs if isinstance(segmentation, dict) else self._read_polygons
-        segmentation, (x1, y1, x2, y2), area = read(segmentation, image, row, name)
+        if isinstance(segmentation, dict):
+            segmentation, (x1, y1, x2, y2), area = self._read_runs(segmentation, image, name)
+        else:
+            if not outline or 'turn' in image:
+                outline = self._read_polygons(segmentation, image, row, name)
+            segmentation, (x1, y1, x2, y2), area = outline
+            self._check_outline(outline, image, row, name)
         if _disagrees(box, x1, y1, x2, y2):
             self._report('box disagrees', row, f'the box of {name} is {[*map(round, box)]} (x, y, '
                          f'width, height), but its mask is at {[*map(round, (x1, y1, x2, y2))]} '
                          '(x1, y1, x2, y2); the mask is used.')
         given = row.get('area')
         x1, y1, x2, y2 = max(x1, 0), max(y1, 0), min(x2, image['width']), min(y2, image['height'])
-        return dict(id=number(row.get('id')), image_id=image['id'], category_id=category,
-                    segmentation=segmentation, bbox=[x1, y1, x2 - x1, y2 - y1],
-                    area=float(given) if isinstance(given, int | float) and given > 0 else area,
-                    iscrowd=int(row.get('iscrowd') in (1, '1')),
-                    **{key: row[key] for key in KEPT if key in row})
+        found = dict(id=number(row.get('id')), image_id=image['id'], category_id=category,
+                     segmentation=segmentation, bbox=[x1, y1, x2 - x1, y2 - y1],
+                     area=float(given) if isinstance(given, int | float) and given > 0 else area,
+                     iscrowd=int(row.get('iscrowd') in (1, '1')))
+        for key in KEPT:
+            if key in row:
+                found[key] = row[key]
+        return found
 
-    def _read_runs(self, code: dict, image: dict, row: dict,
-                   name: str) -> tuple[dict, list[float], float]:
+    def _read_runs(self, code: dict, image: dict, name: str) -> tuple[dict, list[float], float]:
         """A compressed run-length encoding, its box (x1, y1, x2, y2) and its area."""
         size, turn = (image['height'], image['width']), image.get('turn')
         rle = segmentation_rle(code, size[::-1] if turn else size, name)
@@ -225,9 +229,8 @@ class _Cleaner:
         text = dict(size=[*map(int, rle['size'])], counts=rle['counts'].decode())
         return text, [x, y, x + width, y + height], area
 
-    def _read_polygons(self, segmentation: list, image: dict, row: dict,
-                       name: str) -> tuple[list, list[float], float]:
-        """Polygons that can be used, their box (x1, y1, x2, y2) and their area."""
+    def _read_polygons(self, segmentation: list, image: dict, row: dict, name: str) -> Outline:
+        """Polygons that can be used, turned with their image, their box and their area."""
         outlines = read_polygons(segmentation, name)
         kept = [each for each in outlines if len(each) >= 6]
         if not kept:
@@ -235,22 +238,21 @@ class _Cleaner:
         if len(kept) < len(outlines):
             self._report('few points', row, f'{name} has {len(outlines) - len(kept)} polygons of '
                          'fewer than 3 points, which are left out, and others.')
-        width, height, turn = image['width'], image['height'], image.get('turn')
-        if turn:
-            kept = [_turn(each, turn, (height, width)) for each in kept]
-        x1, y1, x2, y2, area = math.inf, math.inf, -math.inf, -math.inf, 0
-        for polygon in kept:
-            x, y = polygon[::2], polygon[1::2]
-            x1, y1, x2, y2 = min(x1, *x), min(y1, *y), max(x2, *x), max(y2, *y)
-            area += abs(sum(map(mul, x, y[1:] + y[:1])) - sum(map(mul, x[1:] + x[:1], y))) / 2
+        if 'turn' in image:
+            size = image['height'], image['width']
+            kept = [turn_polygon(each, image['turn'], size) for each in kept]
+        return next(measure_outlines([kept]))
+
+    def _check_outline(self, outline: Outline, image: dict, row: dict, name: str) -> None:
+        """Check that polygons cover a pixel of the image, and report those that lie beyond it."""
+        (polygons, (x1, y1, x2, y2), area), width, height = outline, image['width'], image['height']
         if x2 <= 0 or y2 <= 0 or x1 >= width or y1 >= height:
             raise Fault('outside image', f'{name} lies outside its image; left out.')
         if min(x1, y1) < -BEYOND or x2 > width + BEYOND or y2 > height + BEYOND:
             self._report('outside image', row, f'{name} reaches beyond its image and is cut at the '
                          'border.')
-        if area < SMALL and not mask_tools.area(segmentation_rle(kept, (height, width), name)):
+        if area < SMALL and not mask_tools.area(segmentation_rle(polygons, (height, width), name)):
             raise Fault('no area', f'{name} covers no pixel; left out.')
-        return kept, [x1, y1, x2, y2], area
 
     def _check_counts(self) -> None:
         """Report images with no or too many objects."""
@@ -270,17 +272,10 @@ class _Cleaner:
 
 def _disagrees(box: Any, x1: float, y1: float, x2: float, y2: float) -> bool:
     """Whether the IoU of a given box (x, y, width, height), if it is one, with another is small."""
-    if not isinstance(box, list) or len(box) != 4 or not all(
-            isinstance(each, int | float) and abs(each) < 1e9 for each in box):
+    try:
+        x, y, width, height = box
+        both = max(min(x + width, x2) - max(x, x1), 0) * max(min(y + height, y2) - max(y, y1), 0)
+        union = width * height + (x2 - x1) * (y2 - y1) - both
+    except (TypeError, ValueError, OverflowError):  # no four numbers
         return False
-    x, y, width, height = box
-    both = max(min(x + width, x2) - max(x, x1), 0) * max(min(y + height, y2) - max(y, y1), 0)
-    union = width * height + (x2 - x1) * (y2 - y1) - both
-    return 2 * both < union and union > SMALL
-
-
-def _turn(polygon: list[float], orientation: int, size: tuple[int, int]) -> list[float]:
-    """A polygon of the stored image of a size (width, height) on the image as shown."""
-    (x, y), (width, height) = np.reshape(polygon, (-1, 2)).T, size
-    turned = {5: (y, x), 6: (height - y, x), 7: (height - y, width - x), 8: (y, width - x)}
-    return np.stack(turned[orientation], axis=1).ravel().tolist()
+    return 2 * both < union and union > SMALL and all(abs(each) < 1e9 for each in box)

@@ -5,12 +5,14 @@ from PIL import Image
 from pycocotools import mask as mask_tools
 
 from mmseg_instbox.datasets import read_annotations
+from mmseg_instbox.datasets.annotation_formats import outlines
 
 SQUARE = [[2, 2, 12, 2, 12, 12, 2, 12]]
 
 
 def table(*annotations, **more):
-    rows = [dict(id=i, image_id=1, category_id=3) | each for i, each in enumerate(annotations, 1)]
+    rows = [dict(id=i, image_id=1, category_id=3) | each if isinstance(each, dict) else each
+            for i, each in enumerate(annotations, 1)]
     return dict(images=[dict(id=1, file_name='a.jpg', width=60, height=40)],
                 categories=[dict(id=3, name='cell')], annotations=rows) | more
 
@@ -79,6 +81,31 @@ def test_what_is_repaired_stays(read):
     assert objects[1]['bbox'] == [0, 5, 20, 10] and objects[2]['bbox'] == [30, 5, 10, 10]
     assert objects[3]['segmentation'] == [[30, 20, 40, 20, 40, 30]]
     assert objects[4]['segmentation'] == [[45, 20, 50, 20, 50, 30]]
+
+
+@pytest.mark.parametrize('batch', [1, 2, 1000])
+def test_measures_and_the_order_of_problems_do_not_depend_on_batches(read, monkeypatch, batch):
+    """Of several polygons, the areas add and the box goes around all; code and fault come between
+    polygons."""
+    monkeypatch.setattr(outlines, 'BATCH', batch)
+    bow_tie = [20, 30, 30, 40, 30, 30, 20, 40]
+    found = read(table(
+        dict(segmentation=[[2, 2, 12, 2, 2.5, 12], [1, 20, 3, 20, 3, 23, 1, 23]]),
+        dict(segmentation=[[-30, 5, 20, 5, 20, 15]]), 'no row',
+        dict(segmentation=[[30, 10, 40, 10]]), dict(segmentation=[[30, 2, 40, 2, 40, 9]]),
+        dict(segmentation=dict(size=[40, 60], counts=[40 * 59, 40])),
+        dict(segmentation=[[30, 2, 40, 2, 40, 9]]), dict(segmentation=[bow_tie, SQUARE[0]])))
+    assert kinds(found) == ['outside image', 'broken annotation', 'few points', 'duplicate object']
+    assert [(each['bbox'], each['area']) for each in found.coco['annotations']] == [
+        ([1, 2, 11, 21], 56), ([0, 5, 20, 10], 250), ([30, 2, 10, 7], 35), ([59, 0, 1, 40], 40),
+        ([2, 2, 28, 38], 100)]
+
+
+@pytest.mark.parametrize('box', ['1234', ['1', '2', '3', '4'], [1, 1, None, 5], [1, 1, 5],
+                                 [float('inf'), 1, 5, 5], [float('nan'), 1, 5, 5], [10**400] * 4,
+                                 [[1], [1], [5], [5]], dict(x=1, y=1, w=5, h=5)])
+def test_a_box_of_other_things_than_four_numbers_is_passed_over(read, box):
+    assert read(table(dict(segmentation=SQUARE, bbox=box))).problems == []
 
 
 def test_run_lengths_become_compressed(read):

@@ -4,7 +4,7 @@ import re
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -29,9 +29,9 @@ class ImageFinder:
         self.files = list_files(root, IMAGE_SUFFIXES)
         self._names, self._stems = defaultdict(list), defaultdict(list)
         for file in self.files:
-            path = PurePosixPath(file.lower())
-            self._names[path.name].append(file)
-            self._stems[path.stem].append(file)
+            name = file.lower().rpartition('/')[2]
+            self._names[name].append(file)
+            self._stems[os.path.splitext(name)[0]].append(file)
         self.info = lru_cache(None)(self._info)
 
     def find(self, name: str, near: str = '') -> str | None:
@@ -57,6 +57,8 @@ class ImageFinder:
                  or self._stems.get(lower)
                  or self._stems.get(stem if suffix in IMAGE_SUFFIXES else lower)
                  or self._names.get(UPLOAD_PREFIX.sub('', lower), ()))
+        if len(found) == 1:
+            return found[0]
         given = [part.lower() for part in parts[-2::-1]]
         nearby = near.lower().split('/')
         subset = os.path.splitext(nearby[-1])[0]
@@ -74,7 +76,7 @@ class ImageFinder:
         """Width and height of an image as shown, its EXIF orientation, and whether it is grey of
         more than 8 bits a pixel; raises ValueError if it cannot be read."""
         with convert_errors(f'{file}: the image is broken'), open_image(
-                self.root / file, file) as image:
+                os.path.join(self.root, file), file) as image:
             turn = orientation(image)
             width, height = image.size[::-1] if turn in TURNED else image.size
             return width, height, turn, image.mode in DEEP_MODES

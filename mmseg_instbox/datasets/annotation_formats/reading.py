@@ -26,13 +26,19 @@ ANNOTATION_FOLDERS = ('annotations', 'labels', 'jsons', 'json')
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """Pauses garbage collection, which searches millions of new objects again and again."""
+    """Pauses garbage collection, which searches millions of new objects again and again.
+
+    At the end, they are moved to the oldest generation, or all would be searched at once.
+    """
     enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         if enabled:
+            if not gc.get_freeze_count():  # else objects that others froze would move, too
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()
 
 

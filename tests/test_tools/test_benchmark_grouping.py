@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-GROUPERS = [dict(type='CentreGrouper'), dict(type='PixelBoxGrouper', num_smooth=0)]
+from mmseg_instbox.models.task_modules import CentreGrouper, PixelBoxGrouper
+
+GROUPERS = [CentreGrouper(), PixelBoxGrouper(num_smooth=0)]
 
 
 @pytest.fixture
@@ -101,15 +103,15 @@ def test_matches_by_hand(bench, pair):
 
 def test_true_boxes_are_grouped_perfectly(bench):
     pair = make_scene(bench, (3, 1, 8, 8, 40, 40), (3, 2, 40, 8, 88, 40), stride=4)
-    for name in bench.registered_groupers():
-        figures = bench.run_grouper(bench.TASK_UTILS.build(dict(type=name)), [pair], [pair.boxes])
+    for kind in bench.GROUPERS.values():
+        figures = bench.run_grouper(kind(), [pair], [pair.boxes])
         assert figures['F1'] == 1 and figures['PQ'] > 0.99
         assert figures['ms_grid'] > 0 and figures['ms_masks'] > 0
 
 
 def test_figures_of_a_grouper_that_finds_nothing(bench, pair):
     empty = make_scene(bench)
-    blind = bench.TASK_UTILS.build(dict(type='CentreGrouper', min_votes=1e6))
+    blind = CentreGrouper(min_votes=1e6)
     figures = bench.run_grouper(blind, [pair, empty], [pair.boxes, empty.boxes])
     assert (figures['F1'], figures['PQ']) == (0, 0)
     assert bench.run_grouper(blind, [empty], [empty.boxes])['F1'] == 0

@@ -83,7 +83,7 @@ def test_category_networks_give_the_category_map_of_the_whole(run_benchmark, rep
     """What is compared does the same work: the category maps are those of our predictions."""
     import inference
     inferencer = inference.InstBoxInferencer(device='cpu', show_progress=False)
-    batch, = inference.prepare(inferencer, [str(repo / 'demo' / 'samples' / 'chelsea.jpg')])
+    batch = inference.prepare(inferencer, str(repo / 'demo' / 'samples' / 'chelsea.jpg'))
     with torch.no_grad():
         ours, = inference.our_category_map(inferencer.model, dict(batch))
         theirs, = inference.mmseg_category_map(inferencer.model, dict(batch))

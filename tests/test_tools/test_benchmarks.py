@@ -33,7 +33,8 @@ def test_contestants_take_turns_and_the_warm_up_does_not_count(common):
 def test_a_ratio_pairs_the_runs_of_a_round(common):
     # the machine gets slower and slower, and slows both: the ratio does not see it
     slowing = [1., 2., 4., 8., 16.]
-    assert common.ratios([each * 0.5 for each in slowing], slowing) == [0.5] * 5
+    faster = dict(slow=slowing, fast=[each * 0.5 for each in slowing])
+    assert common.compare(faster, 'model', 'over', True)[1]['quartiles'] == '0.50 to 0.50'
     row = common.compare(dict(a=[1.] * 5, b=[1., 2., 3., 4., 5.]), 'model', 'over_a', True)[1]
     assert row == dict(model='b', ms=3, over_a=3, quartiles='2.00 to 4.00')
     assert common.compare(dict(a=[3.], b=[2.]), 'model', 'over')[1]['quartiles'] == '1.50 to 1.50'

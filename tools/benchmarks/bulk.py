@@ -5,6 +5,7 @@ turn. Start-up is left out: each runs on few and on many images, and what counts
 those that the second run has more.
 """
 import argparse
+import itertools
 import os
 import shutil
 import tempfile
@@ -12,14 +13,11 @@ from pathlib import Path
 from statistics import median
 
 import common
-
-ENGINES = dict(local=['--no-pictures'], ray=['--engine', 'ray'])
+import numpy as np
 
 
 def parse_args() -> argparse.Namespace:
     parser = common.make_parser(__doc__, 'bulk', repeats=2)
-    parser.add_argument('--images', type=Path, nargs='+',
-                        default=sorted(common.SAMPLES.glob('*.jpg')), help='default: demo/samples')
     parser.add_argument('--numbers', type=int, nargs=2, default=(32, 232),
                         metavar=('FEW', 'MANY'), help='default: %(default)s')
     parser.add_argument('--workers', type=int, default=os.cpu_count() or 1,
@@ -27,43 +25,42 @@ def parse_args() -> argparse.Namespace:
     return common.parse(parser, quick=dict(numbers=(1, 2), workers=1))
 
 
-def copy_images(files: list[Path], folder: Path, number: int) -> Path:
-    """Copies files, over and over, until the folder has that many."""
+def copy_images(folder: Path, number: int) -> Path:
+    """Copies the photographs, over and over, until the folder has that many."""
     folder.mkdir()
-    for index in range(number):
-        file = files[index % len(files)]
+    for index, file in zip(range(number), itertools.cycle(common.PHOTOGRAPHS)):
         shutil.copy(file, folder / f'{index:06d}{file.suffix}')
     return folder
 
 
 def seconds(engine: str, images: Path, args: argparse.Namespace) -> float:
     """Returns the seconds of the command on a folder, start-up included."""
-    more = [*ENGINES[engine], *(['--workers', args.workers] if engine == 'ray' else [])]
-    threads = str(args.threads if engine == 'local' else 1)
+    options, threads = ['--no-pictures'], args.threads
+    if engine == 'ray':
+        options, threads = ['--engine', 'ray', '--workers', args.workers], 1
     with tempfile.TemporaryDirectory() as out:
         return common.milliseconds(lambda: common.run_script(
             '-m', 'mmseg_instbox.cli', 'predict', images, '--out', out, '--device', args.device,
-            *more, variables=dict(OMP_NUM_THREADS=threads))) / 1e3
+            *options, variables=dict(OMP_NUM_THREADS=str(threads)))) / 1e3
 
 
 def main() -> None:
     args = parse_args()
     few, many = args.numbers
-    rates: dict[str, list[float]] = {engine: [] for engine in ENGINES}
-    starts: dict[str, list[float]] = {engine: [] for engine in ENGINES}
-    with tempfile.TemporaryDirectory() as folder:
-        folders = [copy_images(args.images, Path(folder, str(number)), number)
-                   for number in args.numbers]
-        for engine in list(ENGINES) * args.repeats:
-            times = [seconds(engine, images, args) for images in folders]
-            rates[engine].append((many - few) / max(times[1] - times[0], 1e-9))
-            starts[engine].append(times[0] - few / rates[engine][-1])
     names = dict(local=f'one process, {args.threads} threads',
                  ray=f'Ray, {args.workers} workers of a thread each')
+    rates: dict[str, list[float]] = {engine: [] for engine in names}
+    starts: dict[str, list[float]] = {engine: [] for engine in names}
+    with tempfile.TemporaryDirectory() as folder:
+        folders = [copy_images(Path(folder, str(number)), number) for number in args.numbers]
+        for engine in list(names) * args.repeats:
+            first, second = (seconds(engine, images, args) for images in folders)
+            rates[engine].append((many - few) / max(second - first, 1e-9))
+            starts[engine].append(first - few / rates[engine][-1])
     rows = [dict(engine=names[engine], images_a_second=median(found),
                  start_s=median(starts[engine]),
                  million_images_hours=1e6 / 3600 / median(found),
-                 ratio=median(common.ratios(found, rates['local'])))
+                 ratio=float(np.median(np.divide(found, rates['local']))))
             for engine, found in rates.items()]
     local, ray = rows
     common.finish(

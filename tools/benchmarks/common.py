@@ -20,14 +20,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from mmengine.structures import InstanceData, PixelData
 from mmseg.structures import SegDataSample
 
-from mmseg_instbox.datasets.instance_maps import object_boxes
+from mmseg_instbox.core import VOID
+from mmseg_instbox.datasets.transforms import PackInstInputs
 from mmseg_instbox.utils import write_json
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / 'demo' / 'samples'
+PHOTOGRAPHS = sorted(SAMPLES.glob('*.jpg'))
 MIB = 2**20
 DEMO = 'instbox_deeplabv3-mobilenet-v2-d16_1xb8-5k_voc-plus-416x416'  # the model in demo/
 MODEL = f'Model: `{DEMO}`, the one in `demo/`.'
@@ -112,16 +113,11 @@ def plain(node: Any, **values: Any) -> Any:
 
 
 def truth(seg_map: np.ndarray, inst_map: np.ndarray) -> SegDataSample:
-    """Packs ground truth, category and instance map (H, W), as our data preprocessor gives it."""
-    inst_map = inst_map.astype(np.int32)
-    ids, boxes = object_boxes(inst_map)
-    sample = SegDataSample()
-    sample.gt_sem_seg = PixelData(data=torch.from_numpy(seg_map.astype(np.int64))[None])
-    sample.gt_inst_map = PixelData(data=torch.from_numpy(inst_map)[None])
-    sample.gt_instances = InstanceData(
-        ids=torch.from_numpy(ids), bboxes=torch.from_numpy(boxes),
-        labels=torch.tensor([int(seg_map[inst_map == each].min()) - 1 for each in ids]))
-    return sample
+    """Packs a category and an instance map (H, W); category 0 alone has no instances."""
+    # of another original shape, so that mmdet's description of the objects is left out
+    return PackInstInputs(meta_keys=()).transform(dict(
+        img=np.zeros((*seg_map.shape, 1), np.uint8), ori_shape=(0, 0), thing_ids=range(1, VOID),
+        gt_seg_map=seg_map, gt_inst_map=inst_map.astype(np.int32)))['data_samples']
 
 
 def machine(device: str = 'cpu') -> str:
@@ -137,11 +133,6 @@ def machine(device: str = 'cpu') -> str:
         f'torch {torch.__version__}'])
 
 
-def ratios(of: Sequence[float], over: Sequence[float]) -> list[float]:
-    """Returns the ratio of two contestants in each round of :func:`alternate`."""
-    return [a / b for a, b in zip(of, over, strict=True)]
-
-
 def compare(times: Mapping[str, Sequence[float]], title: str, name: str,
             over_first: bool = False) -> list[dict[str, Any]]:
     """Makes a row for each contestant of :func:`alternate`, with the ratio of the first one to it.
@@ -151,9 +142,9 @@ def compare(times: Mapping[str, Sequence[float]], title: str, name: str,
     """
     first, rows = next(iter(times.values())), []
     for contestant, values in times.items():
-        found = ratios(values, first) if over_first else ratios(first, values)
-        low, high = np.percentile(found, (25, 75))
-        rows.append({title: contestant, 'ms': median(values), name: median(found),
+        ratios = np.divide(values, first) if over_first else np.divide(first, values)
+        low, middle, high = np.percentile(ratios, (25, 50, 75)).tolist()
+        rows.append({title: contestant, 'ms': median(values), name: middle,
                      'quartiles': f'{low:.2f} to {high:.2f}'})
     return rows
 
@@ -195,25 +186,17 @@ def peak_memory(device: str = 'cpu') -> float:
     return int(status.read_text().split('VmHWM:')[1].split()[0]) / 1024
 
 
-def run_script(script: str | Path, *arguments: object,
-               variables: Mapping[str, str] | None = None) -> str:
-    """Runs Python with these arguments in a fresh process and returns what it prints.
+def run_script(*arguments: object, variables: Mapping[str, str] | None = None) -> None:
+    """Runs Python with these arguments and more environment variables in a fresh process.
 
     Raises RuntimeError with the end of its output if it failed.
     """
-    command = [sys.executable, str(script), *map(str, arguments)]
-    done = subprocess.run(
-        command, capture_output=True, text=True, env=environment() | dict(variables or {}))
+    command = [sys.executable, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True,
+                          env=os.environ | dict(variables or {}))
     if done.returncode:
         raise RuntimeError(f'{shlex.join(command)} failed with exit code {done.returncode}:\n'
                            f'{(done.stdout + done.stderr)[-2000:]}')
-    return done.stdout
-
-
-def environment() -> dict[str, str]:
-    """Returns environment variables of a process that finds this package."""
-    paths = [str(ROOT), *filter(None, [os.environ.get('PYTHONPATH')])]
-    return dict(os.environ, PYTHONPATH=os.pathsep.join(paths))
 
 
 def show(value: Any) -> str:

@@ -16,7 +16,11 @@ from statistics import median
 from typing import Any
 
 import common
+import numpy as np
 import torch
+from inference import prepare
+from mmengine.dataset import pseudo_collate
+from mmengine.evaluator import Evaluator
 from mmseg.apis import inference_model
 from mmseg.registry import DATASETS
 from torch import nn
@@ -24,7 +28,7 @@ from torch import nn
 from mmseg_instbox.apis import InstBoxInferencer
 from mmseg_instbox.apis.model_loading import default_weights, load_model
 from mmseg_instbox.deploy import export_model
-from mmseg_instbox.evaluation.metrics import InstBoxMetric
+from mmseg_instbox.evaluation import InstBoxMetric, InstCocoMetric
 from mmseg_instbox.utils.decoding import read_image
 
 KINDS = {'onnx': ('.onnx', False), 'openvino': ('.xml', False), 'onnx int8': ('.onnx', True),
@@ -43,18 +47,8 @@ def parse_args() -> argparse.Namespace:
     parser = common.make_parser(__doc__, 'export', repeats=7, device=False)
     parser.add_argument('--model', help='of InstBoxInferencer; by default the one in demo/')
     parser.add_argument('--weights', help='of InstBoxInferencer')
-    for name, number, what in (('calibration', 100, 'of the training list, for int8'),
-                               ('compared', 50, 'on which masks are compared'),
-                               ('evaluated', 10_000, 'on which accuracy is measured, at most')):
-        parser.add_argument(f'--{name}', type=int, default=number,
-                            help=f'images {what} (default: %(default)s)')
+    parser.set_defaults(calibration=100, compared=50, evaluated=10_000)  # numbers of images
     return common.parse(parser, quick=dict(calibration=4, compared=4, evaluated=4))
-
-
-def build(cfg: Any, loader: str) -> Any:
-    """Builds the data set of a loader of the model's config."""
-    dataset = cfg[loader].dataset
-    return DATASETS.build(dict(dataset, data_root=str(common.ROOT / dataset.data_root)))
 
 
 def images_of(dataset: Any, count: int) -> list[str]:
@@ -69,8 +63,7 @@ def timings(models: dict[str, InstBoxInferencer], plain: nn.Module, files: list[
             repeats: int) -> dict[str, dict]:
     """Returns milliseconds of each model, and how many times faster it is than eager and plain."""
     eager = models['eager']
-    data = eager.collate_fn([eager.pipeline(dict(img=read_image(Path(files[0]))))])
-    inputs = eager.model.data_preprocessor(data)['inputs']
+    inputs = eager.model.data_preprocessor(prepare(eager, files[0]))['inputs']
     plain.data_preprocessor.channels_last = False
     network = {name: partial(each.model.forward_dense, inputs) for name, each in models.items()}
     network[PLAIN] = partial(plain.forward_dense, inputs.contiguous())
@@ -80,7 +73,7 @@ def timings(models: dict[str, InstBoxInferencer], plain: nn.Module, files: list[
     for part, calls, count in (('network', network, 1), ('whole', whole, len(files))):
         times = common.alternate(calls, repeats)
         for name, row in rows.items():
-            over_eager, over_plain = (median(common.ratios(times[each], times[name]))
+            over_eager, over_plain = (float(np.median(np.divide(times[each], times[name])))
                                       for each in ('eager', PLAIN))
             row |= {f'{part}_ms': median(times[name]) / count,
                     f'{part}_times_faster': over_eager,
@@ -105,18 +98,15 @@ def agreement(eager: Iterable, other: Iterable) -> dict[str, float]:
     return dict(mean_mask_iou=sum(ious) / max(len(ious), 1), least_mask_iou=min(ious, default=1.))
 
 
-def accuracy(inferencer: InstBoxInferencer, dataset: Any, count: int) -> dict[str, float]:
-    """Returns the metric's figures of a model on the first images of a data set."""
-    metric = InstBoxMetric()
-    metric.dataset_meta = dataset.metainfo
+@torch.no_grad()
+def accuracy(model: nn.Module, dataset: Any, count: int = 10_000) -> dict[str, float]:
+    """Returns the metrics' figures of a model on the first images of a data set."""
+    evaluator = Evaluator([InstBoxMetric(), InstCocoMetric()])
+    evaluator.dataset_meta = dataset.metainfo
+    count = min(count, len(dataset))
     for index in range(count):
-        truth = dataset[index]['data_samples']
-        found, = inferencer.stream(truth.img_path)
-        metric.process({}, [truth.to_dict() | dict(
-            pred_sem_seg=found.pred_sem_seg.to_dict(),
-            pred_instances=found.pred_instances.to_dict())])
-    figures = metric.evaluate(count)
-    return {name: figures[name] for name in FIGURES}
+        evaluator.process(model.test_step(pseudo_collate([dataset[index]])))
+    return evaluator.evaluate(count)
 
 
 def start(name: str, path: Path, image: str) -> dict[str, Any]:
@@ -150,7 +140,8 @@ def main() -> None:
     args = parse_args()
     load = partial(InstBoxInferencer, device='cpu', show_progress=False)
     eager = load(args.model, args.weights)
-    tested, trained = (build(eager.model.cfg, f'{name}_dataloader') for name in ('test', 'train'))
+    tested, trained = (DATASETS.build(eager.model.cfg[f'{name}_dataloader'].dataset)
+                       for name in ('test', 'train'))
     calibration = [read_image(Path(file)) for file in images_of(trained, args.calibration)]
     plain = load_model(args.model or default_weights(), args.weights, 'cpu')
     models, starts, compared = dict(eager=eager), [], images_of(tested, args.compared)
@@ -164,7 +155,8 @@ def main() -> None:
         for name, model in models.items():
             if model is not eager:
                 rows[name] |= agreement(eager.stream(compared), model.stream(compared))
-            rows[name] |= accuracy(model, tested, min(args.evaluated, len(tested)))
+            measured = accuracy(model.model, tested, args.evaluated)
+            rows[name] |= {figure: measured[figure] for figure in FIGURES}
     common.finish(
         'export', args, [dict(model=name, **row) for name, row in rows.items()],
         tables={'Start to first result': starts}, figures=list(figures(rows, starts)),

@@ -10,7 +10,6 @@ draw masks at the image's size; of a few calls for each image the fastest counts
 import argparse
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from inspect import isclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,13 +17,12 @@ import common
 import cv2
 import numpy as np
 import torch
-from mmengine.config import DictAction
-from mmseg.registry import TASK_UTILS
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from mmseg_instbox.core.base_grouper import BaseGrouper
 from mmseg_instbox.core.feature_grid import sample_at_cells
+from mmseg_instbox.core.groupers import GROUPERS
 from mmseg_instbox.core.instances import draw_instances
 from mmseg_instbox.datasets.inst_box_dataset import VOC_FOLDERS
 from mmseg_instbox.datasets.instance_maps import VOID, object_boxes
@@ -50,24 +48,13 @@ class Scene(NamedTuple):
     boxes: np.ndarray
 
 
-def registered_groupers() -> list[str]:
-    """Returns the names of the groupers in ``TASK_UTILS``."""
-    TASK_UTILS.import_from_location()  # fills it
-    return sorted(name for name, cls in TASK_UTILS.module_dict.items()
-                  if isclass(cls) and issubclass(cls, BaseGrouper))
-
-
 def parse_args() -> argparse.Namespace:
     parser = common.make_parser(__doc__, 'grouping', repeats=None, threads=1, device=False)
     parser.add_argument('--data-root', type=Path, default=Path('data/voc_mini/VOCdevkit/VOC2012'),
                         help="a data set in VOC's layout (default: %(default)s)")
     parser.add_argument('--lists', nargs='+', default=['train_coco', 'val_coco'],
                         help='lists in ImageSets/Segmentation (default: %(default)s)')
-    parser.add_argument('--max-images', type=int, default=120,
-                        help='drawn at random from the lists (default: %(default)s)')
-    parser.add_argument('--options', nargs='+', action=DictAction, default={}, metavar='NAME=VALUE',
-                        help='arguments of the groupers, such as num_smooth=0')
-    parser.add_argument('--stride', type=int, default=8, help='pixels of a cell')
+    parser.set_defaults(max_images=120, stride=8)
     return common.parse(parser, quick=dict(max_images=2, stride=2))
 
 
@@ -153,22 +140,21 @@ def run_grouper(grouper: BaseGrouper, scenes: Sequence[Scene],
     return dict(F1=matches / mean_number, PQ=iou / mean_number, ms_grid=grid, ms_masks=masks)
 
 
-def benchmark(groupers: Sequence[dict], scenes: Sequence[Scene]) -> Iterator[dict]:
+def benchmark(groupers: Sequence[BaseGrouper], scenes: Sequence[Scene]) -> Iterator[dict]:
     """Yields a row for each level of noise and grouper; all groupers get the same noise."""
     for sigma, noise in LEVELS:
         boxes = [disturb(scene, sigma, noise, np.random.default_rng([0, index]))
                  for index, scene in enumerate(scenes)]
         for grouper in groupers:
-            figures = run_grouper(TASK_UTILS.build(dict(grouper)), scenes, boxes)
-            yield dict(grouper=grouper['type'], sigma=sigma, noise=noise, **figures)
+            figures = run_grouper(grouper, scenes, boxes)
+            yield dict(grouper=type(grouper).__name__, sigma=sigma, noise=noise, **figures)
 
 
 def main() -> None:
     args = parse_args()
     cv2.setNumThreads(0)
     scenes = load_scenes(args.data_root, args.lists, args.max_images, args.stride)
-    groupers = [dict(type=name, **args.options) for name in registered_groupers()]
-    rows = list(benchmark(groupers, scenes))
+    rows = list(benchmark([kind() for kind in GROUPERS.values()], scenes))
     common.finish('grouping', args, rows, note=f'{len(scenes)} images.')
 
 

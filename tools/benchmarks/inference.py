@@ -24,6 +24,7 @@ from mmseg_instbox.apis import InstBoxInferencer
 from mmseg_instbox.apis.jobs.listing import JobInput
 from mmseg_instbox.apis.jobs.records import to_record
 from mmseg_instbox.core import base_grouper, dense_prediction, painting
+from mmseg_instbox.datasets.voc_layout import read_list
 from mmseg_instbox.models.segmentors import cell_predictor
 from mmseg_instbox.models.segmentors.inst_box_segmentor import category_logits
 from mmseg_instbox.utils import inputs
@@ -43,8 +44,8 @@ def choose_images(files: list[Path] | None) -> list[str]:
     """Returns the files to predict, of those that are given or of the default ones."""
     names = VOC / 'ImageSets' / 'Segmentation' / 'val.txt'
     if not files and names.is_file():
-        files = [VOC / 'JPEGImages' / f'{name}.jpg' for name in sorted(names.read_text().split())]
-    files = files or sorted(common.SAMPLES.glob('*.jpg'))
+        files = [VOC / 'JPEGImages' / f'{name}.jpg' for name in sorted(read_list(names))]
+    files = files or common.PHOTOGRAPHS
     step = max(len(files) // MAX_IMAGES, 1)
     return [str(file) for file in files[::step][:MAX_IMAGES]]
 
@@ -77,25 +78,24 @@ def time_stages(inferencer: InstBoxInferencer, file: str) -> dict[str, float]:
         'masks': (base_grouper, 'draw_instances'),
     }
 
-    def timed(stage: str, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        results: list = []
-        times[stage] += common.milliseconds(lambda: results.append(work(*args, **kwargs)), device)
-        return results[0]
-
-    def watched(stage: str, work: Callable[..., Any]) -> Callable[..., Any]:
-        return lambda *args, **kwargs: timed(stage, work, *args, **kwargs)
+    def timed(stage: str, work: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            results: list = []
+            times[stage] += common.milliseconds(
+                lambda: results.append(work(*args, **kwargs)), device)
+            return results[0]
+        return call
 
     with contextlib.ExitStack() as stack:
         for stage, (owner, name) in stages.items():
-            stack.enter_context(mock.patch.object(
-                owner, name, watched(stage, getattr(owner, name))))
-        sample, = timed('all', lambda: list(inferencer.stream(file)))
+            stack.enter_context(mock.patch.object(owner, name, timed(stage, getattr(owner, name))))
+        sample, = timed('all', list)(inferencer.stream(file))
     whole = times.pop('all')
     if missing := set(stages) - set(times):
         raise RuntimeError(f'These stages were not called: {sorted(missing)}')
     times['between these'] = whole - sum(times.values())
     things = inferencer.dataset_meta['thing_classes']
-    timed('encoding (run lengths)', to_record, JobInput(file, 0, 0), sample, things)
+    timed('encoding (run lengths)', to_record)(JobInput(file, 0, 0), sample, things)
     return times
 
 
@@ -118,10 +118,10 @@ def mmseg_category_map(model: nn.Module, data: dict) -> list:
     return EncoderDecoder.predict(model, data['inputs'], data['data_samples'])
 
 
-def prepare(inferencer: InstBoxInferencer, files: list[str]) -> list[dict]:
-    """Makes a batch of one for each image."""
-    return [inferencer.collate_fn([inferencer.pipeline(dict(img=image.load()))])
-            for image in inputs.read_inputs(files)]
+def prepare(inferencer: InstBoxInferencer, file: str) -> dict:
+    """Makes a batch of one image, which the model's data preprocessor takes."""
+    image, = inputs.read_inputs(file)
+    return inferencer.collate_fn([inferencer.pipeline(dict(img=image.load()))])
 
 
 def main() -> None:
@@ -135,8 +135,9 @@ def main() -> None:
         'category network, category map as mmseg': lambda data: mmseg_category_map(model, data),
     }
     stages = by_stage(inferencer, files, args.repeats)
+    batches = [prepare(inferencer, file) for file in files]
     with torch.no_grad():
-        times = common.alternate(ways, args.repeats, args.device, prepare(inferencer, files))
+        times = common.alternate(ways, args.repeats, args.device, batches)
     rows = common.compare(times, 'way', 'ours_over_it')
     what = 'prepared image to instances; peer: category map alone, made as'
     common.finish(

@@ -32,6 +32,7 @@ from typing import Any
 import common
 import peers
 import torch
+from export import accuracy
 from mmcv.cnn import ConvModule, fuse_conv_bn
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
@@ -44,7 +45,6 @@ from torch import nn
 from mmseg_instbox.apis import InstBoxInferencer
 from mmseg_instbox.cli.main import user_errors
 from mmseg_instbox.engine import load_config, run_training, training_config
-from mmseg_instbox.evaluation import InstBoxMetric
 from mmseg_instbox.utils import write_json
 
 LISTS = ('val_official', 'val_coco')
@@ -72,8 +72,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/peer_accuracy'),
                         help='holds a folder for each training (%(default)s)')
     parser.add_argument('--ours', help='checkpoint of our model; default: the one in demo/')
-    parser.add_argument('--images', type=int, default=20,
-                        help='of each list, on which time is measured (default: %(default)s)')
+    parser.set_defaults(images=20)  # of each list, on which time is measured
     args = common.parse(parser, dict(images=1), arguments)
     if bool(args.model) != bool(args.iters or args.minutes):
         parser.error('give a model with --iters, --minutes or both to train it, or none of them to '
@@ -128,17 +127,6 @@ def test_dataset(name: str) -> Any:
     return DATASETS.build(cfg)
 
 
-@torch.no_grad()
-def evaluate(model: nn.Module, dataset: Any) -> dict[str, float]:
-    """Figures of InstBoxMetric for a model on a data set."""
-    metric = InstBoxMetric(coco=True)
-    metric.dataset_meta = dataset.metainfo
-    for data in dataset:
-        samples = model.test_step(pseudo_collate([data]))
-        metric.process({}, [sample.to_dict() for sample in samples])
-    return metric.evaluate(len(dataset))
-
-
 def make_predict(model: nn.Module, dataset: Any) -> Callable[[str], Any]:
     """A function from image file to instances; the images come without annotations."""
     pipeline = Compose([step for step in dataset.pipeline.transforms
@@ -169,8 +157,8 @@ def measure(args: argparse.Namespace) -> list[dict]:
     for row, (name, model) in zip(rows, models.items(), strict=True):
         row |= describe_run(args.work_dir / name)
         for key, dataset in datasets.items():
-            figures = evaluate(model, dataset)
-            row |= {f'{key}_{figure}': figures[figure] for figure in FIGURES}
+            measured = accuracy(model, dataset)
+            row |= {f'{key}_{figure}': measured[figure] for figure in FIGURES}
     return rows
 
 

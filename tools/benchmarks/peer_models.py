@@ -6,6 +6,10 @@ import common
 import cv2
 import numpy as np
 import torch
+from mmdet.registry import MODELS as DETECTORS
+from mmdet.structures import DetDataSample
+from mmdet.structures.mask import BitmapMasks
+from mmdet.utils import register_all_modules
 from mmengine.config import Config
 from mmengine.hub import get_config
 from mmengine.model import BaseModel
@@ -77,6 +81,13 @@ def peer_config(name: str, weights: str | None = None, num_classes: int = 20) ->
                 data_preprocessor=preprocessor | dict(size_divisor=32))
 
 
+def build_detector(config: dict) -> BaseModel:
+    """Builds a model of mmdet, which needs mmcv's compiled operators."""
+    register_all_modules(init_default_scope=False)
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        return DETECTORS.build(config)
+
+
 @MODELS.register_module(force=True)
 class PeerSegmentor(BaseModel):
     """One of mmdet's detectors that is trained and evaluated with our data samples.
@@ -90,11 +101,7 @@ class PeerSegmentor(BaseModel):
 
     def __init__(self, detector: dict, data_preprocessor: dict) -> None:
         super().__init__(data_preprocessor=data_preprocessor)
-        from mmdet.registry import MODELS as DETECTORS  # mmdet's models need compiled operators
-        from mmdet.utils import register_all_modules
-        register_all_modules(init_default_scope=False)
-        with DefaultScope.overwrite_default_scope('mmdet'):
-            self.detector = DETECTORS.build(detector)
+        self.detector = build_detector(detector)
         for module in self.detector.modules():
             for name in ('assigner', 'bbox_assigner'):
                 if getattr(module, name, None) is not None:
@@ -149,8 +156,6 @@ def to_mmdet(sample: SegDataSample, shape: tuple[int, int], annotated: bool) -> 
 
     ``annotated`` samples have ``gt_inst_map`` and ``gt_instances``.
     """
-    from mmdet.structures import DetDataSample
-    from mmdet.structures.mask import BitmapMasks
     meta = {key: sample.get(key) for key in ('img_path', 'ori_shape', 'img_shape', 'scale_factor')}
     found = DetDataSample(
         metainfo=dict(meta, img_id=0, pad_shape=shape, batch_input_shape=shape))

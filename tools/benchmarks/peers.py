@@ -17,15 +17,16 @@ from unittest import mock
 
 import common
 import torch
+from inference import prepare
 from mmengine.config import Config, ConfigDict
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.hub import get_config
 from mmengine.registry import DefaultScope, init_default_scope
+from peer_models import build_detector
 from torch import Tensor, nn
 
 from mmseg_instbox.apis import InstBoxInferencer
 from mmseg_instbox.engine import find_config, load_config, load_model
-from mmseg_instbox.utils.decoding import read_image
 
 OURS = 'instbox_deeplabv3-r50-d16_8xb2-20k_voc12-sbd-500x500'
 PEERS = {
@@ -52,8 +53,8 @@ class Highest:
 
 def parse_args() -> argparse.Namespace:
     parser = common.make_parser(__doc__, 'peers', repeats=5)
-    parser.add_argument('--images', type=Path, nargs='+',
-                        default=sorted(common.SAMPLES.glob('*.jpg')), help='default: demo/samples')
+    parser.add_argument('--images', type=Path, nargs='+', default=common.PHOTOGRAPHS,
+                        help='default: demo/samples')
     parser.add_argument('--size', type=int, default=416,
                         help='longer side of the input (default: %(default)s)')
     return common.parse(parser, quick=dict(images=[common.SAMPLES / 'chelsea.jpg']))
@@ -76,18 +77,15 @@ def limit(model: nn.Module, instances: int) -> None:
 
 def make_peer(name: str, counts: dict[str, int], args: argparse.Namespace) -> Callable[[str], Any]:
     """Returns a function from file to instances, as many as ``counts`` says."""
-    from mmdet.registry import MODELS  # mmdet's models need compiled operators
-    from mmdet.utils import register_all_modules
-    register_all_modules(init_default_scope=False)
+    torch.manual_seed(0)
+    model = build_detector(peer_config(name)).eval()
+    model.to(args.device, memory_format=torch.channels_last)
     with DefaultScope.overwrite_default_scope('mmdet'):
-        torch.manual_seed(0)
-        model = MODELS.build(peer_config(name)).eval()
         pipeline = Compose([
             dict(type='LoadImageFromFile'),
             dict(type='Resize', scale=(args.size, args.size), keep_ratio=True),
             dict(type='PackDetInputs', meta_keys=('img_path', 'ori_shape', 'img_shape',
                                                   'scale_factor'))])
-    model.to(args.device, memory_format=torch.channels_last)
 
     @torch.no_grad()
     def predict(file: str) -> Any:
@@ -106,10 +104,9 @@ def set_scale(inferencer: InstBoxInferencer, size: int) -> None:
             step.scale = (size, size)
 
 
-def prepare(inferencer: InstBoxInferencer, file: str) -> Tensor:
+def network_input(inferencer: InstBoxInferencer, file: str) -> Tensor:
     """Returns the network's input for a file, (1, 3, H, W)."""
-    data = inferencer.collate_fn([inferencer.pipeline(dict(img=read_image(Path(file))))])
-    return inferencer.model.data_preprocessor(data)['inputs']
+    return inferencer.model.data_preprocessor(prepare(inferencer, file))['inputs']
 
 
 @torch.no_grad()
@@ -124,7 +121,7 @@ def make_ours(args: argparse.Namespace) -> tuple[dict[str, int], dict[str, Calla
         set_scale(inferencer, args.size)
     forward, files = ours.model.forward_dense, list(map(str, args.images))
     counts = {file: len(next(trained.stream(file)).pred_instances) for file in files}
-    dense = {file: trained.model.forward_dense(prepare(trained, file)) for file in files}
+    dense = {file: trained.model.forward_dense(network_input(trained, file)) for file in files}
 
     def predict(file: str) -> Any:
         def replaced(batch: Tensor) -> tuple[Tensor, ...]:
@@ -136,7 +133,7 @@ def make_ours(args: argparse.Namespace) -> tuple[dict[str, int], dict[str, Calla
 
     @torch.no_grad()
     def backbone(file: str) -> Any:
-        return ours.model.extract_feat(prepare(ours, file))
+        return ours.model.extract_feat(network_input(ours, file))
 
     return counts, {TITLE: predict, BACKBONE: backbone}
 

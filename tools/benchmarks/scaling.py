@@ -28,9 +28,9 @@ import numpy as np
 import torch
 from mmengine.evaluator import Evaluator
 from mmengine.structures import InstanceData, PixelData
-from mmseg.registry import TASK_UTILS
 from mmseg.structures import SegDataSample
 
+from mmseg_instbox.core.pixel_box_grouper import PixelBoxGrouper
 from mmseg_instbox.datasets import read_annotations
 from mmseg_instbox.datasets.instance_maps import VOID
 from mmseg_instbox.datasets.shapes_generator import generate_sample
@@ -56,8 +56,10 @@ class Axis(NamedTuple):
     power: int = 1
 
 
-def make_image(shape: tuple[int, int], num_objects: int, num_categories: int) -> grouping.Scene:
-    """Makes the truth of (H, W) pixels with ellipses in rows; categories take turns."""
+def make_steps(shape: tuple[int, int], num_objects: int,
+               num_categories: int) -> tuple[Callable[..., Any], ...]:
+    """Returns the steps of :func:`grouping.steps` for an image of (H, W) pixels with ellipses in
+    rows; categories take turns."""
     height, width = shape
     columns = math.ceil(math.sqrt(num_objects))
     rows = math.ceil(num_objects / columns)
@@ -69,16 +71,9 @@ def make_image(shape: tuple[int, int], num_objects: int, num_categories: int) ->
         number = index + 1 + (index >= 254)  # 255 is void
         cv2.ellipse(inst_map, centre, axes, 0, 0, 360, number, -1)
     seg_map = np.where(inst_map > 0, 1 + inst_map % (num_categories - 1), 0).astype(np.int32)
-    return grouping.make_scene(seg_map, inst_map, STRIDE)
-
-
-def make_steps(shape: tuple[int, int], num_objects: int,
-               num_categories: int) -> tuple[Callable[..., Any], ...]:
-    """Returns the steps of :func:`grouping.steps` for a generated image of (H, W) pixels."""
-    scene = make_image(shape, num_objects, num_categories)
+    scene = grouping.make_scene(seg_map, inst_map, STRIDE)
     boxes = grouping.disturb(scene, 1.5, 0.1, np.random.default_rng(0))
-    grouper = TASK_UTILS.build(dict(type='PixelBoxGrouper'))
-    return grouping.steps(grouper, scene, boxes, num_categories)
+    return grouping.steps(PixelBoxGrouper(), scene, boxes, num_categories)
 
 
 def measure_grouping(size: int, num_objects: int, num_categories: int,
@@ -173,20 +168,17 @@ def measure(work: Callable[[], Any], repeats: int) -> tuple[tuple[float, float],
     """Returns milliseconds of the fastest call and MiB that the first one took; and its result."""
     ctypes.CDLL(None).malloc_trim(0)  # or freed memory would hide what is taken next
     Path('/proc/self/clear_refs').write_text('5')  # the peak starts again from here
-    before, times = common.peak_memory(), []
-    for _ in range(repeats):
+    before, times, grown = common.peak_memory(), [], None
+    while len(times) < repeats and max(times, default=0) <= PATIENCE:
         begin = time.process_time()
         result = work()
         times.append((time.process_time() - begin) * 1e3)
-        if len(times) == 1:
-            first, grown = result, max(common.peak_memory() - before, 0.)
-        if times[0] > PATIENCE:
-            break
-    return (min(times), grown), first
+        if grown is None:
+            grown = max(common.peak_memory() - before, 0.)
+    return (min(times), grown), result
 
 
 def make_axes(repeats: int) -> list[Axis]:
-    """Returns all axes."""
     return [
         Axis('image size, 30 objects', 'px', SIZES,
              lambda size: measure_grouping(size, 30, 21, repeats), 2),

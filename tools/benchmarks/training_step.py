@@ -39,7 +39,7 @@ PAIRS = {
     'demo': (common.DEMO, MOBILENET_FCN),
 }
 SIDES = ('ours', 'FCN', 'FCN and auxiliary head')
-FORMATS = dict(channels_last=torch.channels_last, contiguous=torch.contiguous_format)
+LEVERS = 'demo'  # backbone of the last table
 GIVE_BACK = dict(MALLOC_MMAP_THRESHOLD_=str(common.MIB))
 
 
@@ -50,13 +50,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--crop', type=int, default=320, help='pixels (%(default)s)')
     parser.add_argument('--batch', type=int,
                         help='images; default: as many as our config gives to one process')
-    parser.add_argument('--dtype', choices=('float32', 'bfloat16'),
-                        help='bfloat16 is autocast; default: that on a GPU, float32 on a CPU')
-    parser.add_argument('--memory-format', choices=FORMATS, default='channels_last')
-    parser.add_argument('--levers', choices=(*PAIRS, 'none'), default='demo',
-                        help='backbone of the last table, or none (default: %(default)s)')
     args = common.parse(parser, quick=dict(backbones=['mobilenet-v2-d16'], crop=64, batch=2))
-    args.dtype = args.dtype or ('bfloat16' if args.device.startswith('cuda') else 'float32')
+    args.memory_format = 'channels_last'
+    args.dtype = 'bfloat16' if args.device.startswith('cuda') else 'float32'  # with autocast
     return args
 
 
@@ -79,7 +75,7 @@ def their_config(backbone: str, auxiliary: bool) -> dict:
 def make_step(config: dict, batch: int, args: argparse.Namespace) -> Callable[[], None]:
     """Builds a model with random weights and returns a function that does one training step."""
     torch.manual_seed(0)
-    to = dict(device=args.device, memory_format=FORMATS[args.memory_format])
+    to = dict(device=args.device, memory_format=getattr(torch, args.memory_format))
     model = MODELS.build(copy.deepcopy(config)).to(**to).train()
     samples = [common.truth(*generate_sample(0, 0, index, args.crop)[1:]).to(args.device)
                for index in range(batch)]
@@ -139,21 +135,20 @@ def measure(backbone: str, args: argparse.Namespace) -> list[dict]:
     return [dict(backbone=backbone, batch=batch_size(backbone, args), **row) for row in rows]
 
 
-def levers(backbone: str, args: argparse.Namespace) -> dict[str, Callable[[], None]]:
+def levers(args: argparse.Namespace) -> dict[str, Callable[[], None]]:
     """Returns our step and the same with one change each, by name."""
-    ours, batch = our_config(backbone), batch_size(backbone, args)
+    ours, batch = our_config(LEVERS), batch_size(LEVERS, args)
     unsampled, mmsegs, relu6 = (copy.deepcopy(ours) for _ in range(3))
     for head in ('decode_head', 'box_head'):
         unsampled[head].pop('sampler', None)
     mmsegs['decode_head']['sampler'] = dict(type='OHEMPixelSampler', thresh=0.6, min_kept=512)
     relu6['backbone'].pop('act_cfg', None)
     network = {key: ours[key] for key in ('backbone', 'decode_head', 'test_cfg')}
-    other_format = next(name for name in FORMATS if name != args.memory_format)
     other_dtype = 'float32' if args.dtype == 'bfloat16' else 'bfloat16'
     changed = {
         f'{args.memory_format}, {args.dtype}, as above': (ours, {}),
         other_dtype: (ours, dict(dtype=other_dtype)),
-        f'{other_format} memory': (ours, dict(memory_format=other_format)),
+        'contiguous memory': (ours, dict(memory_format='contiguous_format')),
         'no bootstrapping': (unsampled, {}),
         "categories with mmseg's OHEMPixelSampler": (mmsegs, {}),
         "torch's ReLU6 instead of LeanReLU6": (relu6, {}),
@@ -174,12 +169,10 @@ def main() -> None:
         for what, key, unit, ratio in (
             ('time', 'ms', 'ms', 'ours_over_it'),
             ('peak memory', 'peak_MiB', 'MiB', 'peak_ours_over_it'))]
-    tables = {}
-    if args.levers != 'none':
-        table = common.compare(common.alternate(levers(args.levers, args), args.repeats,
-                                                args.device), 'lever', 'over_the_first', True)
-        tables[f'Levers of our step, {args.levers}'] = table
-    common.finish('training_step', args, rows, figures=figures, tables=tables,
+    times = common.alternate(levers(args), args.repeats, args.device)
+    table = common.compare(times, 'lever', 'over_the_first', over_first=True)
+    common.finish('training_step', args, rows, figures=figures,
+                  tables={f'Levers of our step, {LEVERS}': table},
                   note='Below 1, ours is faster or smaller.')
 
 

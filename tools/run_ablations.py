@@ -70,21 +70,15 @@ def claim(folder: Path, config: Path, options: Sequence[str]) -> None:
 
 
 def call(tool: str, arguments: Sequence[object], processes: int) -> None:
-    """Run ``tools/train.py`` or ``tools/test.py``; CalledProcessError if it fails.
-
-    Args:
-        tool: ``'train'`` or ``'test'``.
-        arguments: The config, for ``test`` the checkpoint, and options.
-        processes: As of ``tools/dist_train.sh``; 1 runs without a launcher.
-    """
+    """Run ``tools/train.py`` or ``tools/test.py``, with the launcher if there are several
+    processes; CalledProcessError if it fails."""
     command = [sys.executable, TOOLS / f'{tool}.py', *arguments]
     if processes > 1:
         place = 1 if tool == 'train' else 2
         command = ['bash', TOOLS / f'dist_{tool}.sh', *arguments[:place], processes,
                    *arguments[place:]]
-    path = os.pathsep.join(filter(None, [str(TOOLS.parent), os.environ.get('PYTHONPATH')]))
     subprocess.run([str(part) for part in command], check=True,
-                   env=dict(os.environ, PYTHON=sys.executable, PYTHONPATH=path))
+                   env=dict(os.environ, PYTHON=sys.executable))
 
 
 def run(config: Path, seed: int, args: argparse.Namespace) -> None:

@@ -16,8 +16,7 @@ from mmseg.structures import SegDataSample
 from rich.progress import track
 from torch import nn
 
-from ..core.base_grouper import BaseGrouper
-from ..core.groupers import build_grouper
+from ..core.groupers import configured_grouper
 from ..deploy.predictor import Predictor, prediction_dict, tile_test_cfg
 from ..models.task_modules import to_instance_data
 from ..utils import DEFAULT_SCORE_THR, DRAW_SIZE, write_json
@@ -67,6 +66,8 @@ class InstBoxInferencer(Predictor, BaseInferencer):
         FileNotFoundError: A file does not exist.
     """
 
+    _find_grouper = TASK_UTILS.get
+
     def __init__(self,
                  model: str | Path | nn.Module | None = None,
                  weights: str | Path | None = None,
@@ -87,6 +88,7 @@ class InstBoxInferencer(Predictor, BaseInferencer):
         self.dataset_meta = model_meta(self._loaded)
         self.thing_ids = self._loaded.thing_ids
         self.tile, self.draw_size = tile, draw_size
+        self._grouper_config = configured_grouper(self._loaded.cfg)
         self._test_cfg = tile_test_cfg(tile)
         super().__init__(self._loaded.cfg, device=device, scope='mmseg',
                          show_progress=show_progress)
@@ -192,12 +194,6 @@ class InstBoxInferencer(Predictor, BaseInferencer):
             finally:
                 self.model.test_cfg = test_cfg
         return [sample.cpu() for sample in samples]
-
-    def _build_grouper(self, options: dict[str, Any]) -> BaseGrouper:
-        if 'type' not in options:
-            options = {**(self.model.cfg.model.get('grouper') or dict(type='PixelBoxGrouper')),
-                       **options}
-        return build_grouper(options, TASK_UTILS.get)
 
     def regroup(self, prediction: SegDataSample, **grouper_options: Any) -> InstanceData:
         """As of the parent; the result is MMEngine's ``InstanceData``."""

@@ -8,12 +8,13 @@ import torch
 from mmengine.config import DictAction
 from mmengine.logging import MMLogger
 
+from ..core.groupers import configured_grouper
 from ..errors import InvalidInputError
 from .startup import load_package
 
 load_package('evaluation.metrics', 'models')  # before the imports that would print notices
 from ..engine import load_config  # noqa: E402
-from ..evaluation.replay import DumpedSamples, configured_grouper  # noqa: E402
+from ..evaluation.replay import DumpedSamples  # noqa: E402
 
 
 def dump_parser(description: str) -> argparse.ArgumentParser:

@@ -1,4 +1,4 @@
-"""The groupers of the package by name, and how one is built from its config."""
+"""The groupers of the package by name, and how one is configured and built."""
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,6 +9,11 @@ from .pixel_box_grouper import PixelBoxGrouper
 from .reference_groupers import BoxNMSGrouper, CentreGrouper
 
 GROUPERS = {cls.__name__: cls for cls in (BoxNMSGrouper, CentreGrouper, PixelBoxGrouper)}
+
+
+def configured_grouper(cfg: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the config of a model's grouper, ``PixelBoxGrouper`` where the config has none."""
+    return dict((cfg.get('model') or {}).get('grouper') or dict(type='PixelBoxGrouper'))
 
 
 def build_grouper(config: Mapping[str, Any],

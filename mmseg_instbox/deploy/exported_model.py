@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..core.base_grouper import BaseGrouper
 from ..core.dense_prediction import DensePredictor
 from ..core.groupers import build_grouper
 from ..core.painting import best_categories
@@ -53,7 +52,8 @@ class ExportedModel(Predictor, DensePredictor):
         self.digest = self.session.digest
         self.dataset_meta = self.settings.dataset_meta
         self.thing_ids = self.settings.thing_ids
-        self.grouper = build_grouper(self.settings.grouper)
+        self._grouper_config = self.settings.grouper
+        self.grouper = build_grouper(self._grouper_config)
         self.test_cfg = {**self.settings.test_cfg, **tile_test_cfg(tile)}
         self.failures: list[tuple[str, str]] = []
         self._at_own_size = tile is not None
@@ -91,10 +91,6 @@ class ExportedModel(Predictor, DensePredictor):
                 ori_shape=each.ori_shape, pred_sem_seg=PlainSample(data=seg_map[None]),
                 pred_instances=found, **kept))
         return predictions
-
-    def _build_grouper(self, options: dict[str, Any]) -> BaseGrouper:
-        own = {} if 'type' in options else self.settings.grouper
-        return build_grouper({**own, **options})
 
     def __call__(self, inputs: Any, batch_size: int = 1, score_thr: float = DEFAULT_SCORE_THR,
                  on_error: str = 'raise') -> dict[str, list[dict]]:

@@ -14,7 +14,7 @@ from mmengine.model import revert_sync_batchnorm
 from torch import Tensor, nn
 
 from ..core.box_iou import box_iou
-from ..core.groupers import GROUPERS
+from ..core.groupers import GROUPERS, configured_grouper
 from ..errors import BrokenExportError, ExportError
 from ..utils import atomic_write
 from ..utils.foreign_errors import convert_errors
@@ -151,7 +151,7 @@ def _preprocessing(preprocessor: nn.Module) -> dict[str, Any]:
 
 
 def _grouper(cfg: Config) -> dict[str, Any]:
-    grouper = dict((cfg.get('model') or {}).get('grouper') or dict(type='PixelBoxGrouper'))
+    grouper = configured_grouper(cfg)
     grouper['type'] = str(grouper['type']).split('.')[-1]
     if grouper['type'] not in GROUPERS:
         raise ExportError(f'{grouper["type"]} is a custom grouper, which exported models do not '

@@ -5,13 +5,13 @@ MMSegmentation, :class:`~mmseg_instbox.deploy.ExportedModel` runs exported files
 imports OpenMMLab.
 """
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 import numpy as np
 
-from ..core.base_grouper import BaseGrouper
+from ..core.groupers import GROUPERS, build_grouper
 from ..errors import InvalidInputError
 from ..utils.foreign_errors import describe
 from ..utils.inputs import InputImage, read_inputs
@@ -22,8 +22,8 @@ class Predictor(ABC):
     """Turns images into predictions, a batch at a time.
 
     A prediction is a ``SegDataSample`` or has the same attributes, see :meth:`stream`. A subclass
-    says how an image becomes input of the network, what the network does with a batch, and how to
-    build a grouper.
+    says how an image becomes input of the network, what the network does with a batch, and which
+    grouper the model has.
 
     Attributes:
         dataset_meta: ``classes``, ``thing_classes`` and ``palette``.
@@ -35,6 +35,8 @@ class Predictor(ABC):
     thing_ids: Sequence[int]
     failures: list[tuple[str, str]]
     show_progress: bool = True
+    _grouper_config: Mapping[str, Any]
+    _find_grouper: Callable[[str], type | None] = GROUPERS.get
 
     def stream(self, inputs: Any, batch_size: int = 1, keep_boxes: bool = False,
                on_error: str = 'raise') -> Iterator[Any]:
@@ -154,13 +156,10 @@ class Predictor(ABC):
         if getattr(prediction, 'pred_boxes', None) is None:
             raise InvalidInputError('The prediction has no boxes to group again: make it with '
                                     'stream(..., keep_boxes=True).')
-        return self._build_grouper(grouper_options)(
+        own = {} if 'type' in grouper_options else self._grouper_config
+        return build_grouper({**own, **grouper_options}, self._find_grouper)(
             prediction.pred_probs.data, prediction.pred_boxes.data, prediction.ori_shape,
             self.thing_ids, prediction.grid_extent, prediction.pred_sem_seg.data[0])
-
-    @abstractmethod
-    def _build_grouper(self, options: dict[str, Any]) -> BaseGrouper:
-        """Builds the model's grouper with other options, or another one if they have a ``type``."""
 
 
 def prediction_dict(prediction: Any, thing_classes: Sequence[str],

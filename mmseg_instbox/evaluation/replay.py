@@ -116,11 +116,6 @@ class Regroup:
         return dict(sample, pred_instances=instances.to_dict())
 
 
-def configured_grouper(cfg: Config) -> dict:
-    """Get the config of the model's grouper, ``PixelBoxGrouper`` where there is none."""
-    return dict(cfg.get('model', {}).get('grouper') or dict(type='PixelBoxGrouper'))
-
-
 def build_grouper(grouper: dict) -> BaseGrouper:
     """Build a registered grouper; errors as of ``core.groupers.build_grouper``."""
     return groupers.build_grouper(grouper, TASK_UTILS.get)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import gradio as gr
 
+from ..engine.model_index import index_root
 from .backend import Settings
 from .request_guard import SAMPLES
 from .view import LAYERS
@@ -116,9 +117,5 @@ def add_samples(samples: Sequence[str | Path], image: gr.Image) -> None:
 
 
 def find_samples() -> list[Path]:
-    """The sample images of an installed package or a checkout, sorted by name; [] without them."""
-    package = HERE.parent
-    for demo in (package / '.mim' / 'demo', package.parent / 'demo'):
-        if (demo / 'samples').is_dir():
-            return sorted((demo / 'samples').glob('*.jpg'))
-    return []
+    """The sample images that come with the package, sorted by name."""
+    return sorted((index_root() / 'demo' / 'samples').glob('*.jpg'))

@@ -24,9 +24,6 @@ class SizePredictor(Predictor):
             each.set_metainfo = each.__dict__.update
         return found
 
-    def _build_grouper(self, options):
-        raise AssertionError('not called without boxes')
-
 
 def image(value: int, size: tuple[int, int] = (4, 6)) -> np.ndarray:
     return np.full((*size, 3), value, np.uint8)

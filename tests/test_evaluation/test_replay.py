@@ -8,10 +8,11 @@ import torch
 from mmseg.registry import TASK_UTILS
 
 from mmseg_instbox.core.base_grouper import category_map
+from mmseg_instbox.core.groupers import configured_grouper
 from mmseg_instbox.engine import load_config
 from mmseg_instbox.evaluation import DumpedSamples, InstBoxMetric, PredictionDump
 from mmseg_instbox.evaluation.prediction_dump import image_file, write_image, write_index
-from mmseg_instbox.evaluation.replay import Regroup, configured_grouper, map_samples, replay
+from mmseg_instbox.evaluation.replay import Regroup, map_samples, replay
 
 CONFIGS = (dict(type='PixelBoxGrouper'), dict(type='PixelBoxGrouper', min_gain=0.9),
            dict(type='BoxNMSGrouper'))

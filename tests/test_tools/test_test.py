@@ -5,9 +5,10 @@ import torch
 from mmseg.registry import TASK_UTILS
 from programs import free_port
 
+from mmseg_instbox.core.groupers import configured_grouper
 from mmseg_instbox.engine import load_config, testing
 from mmseg_instbox.evaluation import DumpedSamples
-from mmseg_instbox.evaluation.replay import Regroup, configured_grouper, replay
+from mmseg_instbox.evaluation.replay import Regroup, replay
 
 KEYS = ['mIoU', 'APr_0.5', 'APr_0.6', 'APr_0.7', 'APr_0.8', 'APr_0.9', 'APr_vol']
 

@@ -13,6 +13,7 @@ names.
 import argparse
 import ast
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -63,7 +64,8 @@ def measure(name: str, args: argparse.Namespace) -> bool:
     command = [python, str(HERE / f'{name}.py'), '--out', str(RESULTS / f'{name}{suffix}.json'),
                *(('--device', args.device) if suffix else ())]
     print(f'\n== {name}', flush=True)
-    return not subprocess.run(command, cwd=common.ROOT, env=common.environment()).returncode
+    environment = dict(os.environ, PYTHONPATH=str(common.ROOT))  # peers have only requirements
+    return not subprocess.run(command, cwd=common.ROOT, env=environment).returncode
 
 
 def page(folder: Path) -> str:

@@ -6,7 +6,6 @@ weights-only checkpoint with mmseg's names; the configs instbox_deeplabv3-mobile
 from it (load_from). Needs one more package: pip install tflite
 """
 import argparse
-import io
 from pathlib import Path
 from types import ModuleType
 
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 
 from mmseg_instbox.cli.main import user_errors
 from mmseg_instbox.errors import InvalidInputError, MissingPackageError
-from mmseg_instbox.utils import atomic_write
+from mmseg_instbox.utils import replacing
 from mmseg_instbox.utils.foreign_errors import convert_errors
 
 
@@ -122,11 +121,11 @@ def main() -> None:
     parser.add_argument('file', type=Path, metavar='FILE', help='published .tflite file')
     parser.add_argument('out', type=Path, metavar='OUT', help='checkpoint to write')
     args = parser.parse_args()
-    buffer = io.BytesIO()
     with user_errors():
-        torch.save(convert(args.file), buffer)
-        atomic_write(buffer.getvalue(), args.out)
-    print(f'{args.out}: {len(buffer.getvalue()) / 1e6:.2f} MB')
+        checkpoint = convert(args.file)
+        with replacing(args.out) as temporary, temporary.open('wb') as file:
+            torch.save(checkpoint, file)
+    print(f'{args.out}: {args.out.stat().st_size / 1e6:.2f} MB')
 
 
 if __name__ == '__main__':

@@ -10,7 +10,6 @@ borders between background and things without a training. Prints size and SHA-25
 """
 import argparse
 import hashlib
-import io
 import json
 import math
 from pathlib import Path
@@ -26,7 +25,7 @@ from mmseg_instbox.engine import (
 )
 from mmseg_instbox.engine.hooks.plain_checkpoint_hook import to_plain
 from mmseg_instbox.errors import InvalidInputError
-from mmseg_instbox.utils import atomic_write
+from mmseg_instbox.utils import replacing
 from mmseg_instbox.utils.foreign_errors import convert_errors
 
 # of the machine and the run, not of the model
@@ -109,14 +108,14 @@ def main() -> None:
     args = parse_args()
     with user_errors():
         published = publish(args)
-        buffer = io.BytesIO()
-        torch.save(published, buffer)
-        atomic_write(buffer.getvalue(), args.out)
+        with replacing(args.out) as temporary, temporary.open('wb') as file:
+            torch.save(published, file)
     single = sum(tensor.dtype == torch.float32 for tensor in published['state_dict'].values())
     if args.half and single:
         print(f'{single} tensor(s) stay in single precision: half cannot hold their values.')
-    print(f'{args.out}: {len(buffer.getvalue()) / 1e6:.2f} MB, '
-          f'SHA-256 {hashlib.sha256(buffer.getvalue()).hexdigest()}')
+    content = args.out.read_bytes()
+    print(f'{args.out}: {len(content) / 1e6:.2f} MB, '
+          f'SHA-256 {hashlib.sha256(content).hexdigest()}')
 
 
 if __name__ == '__main__':

@@ -87,13 +87,11 @@ def render_page(report: dict, images: Sequence[dict], pictures: Sequence[dict]) 
 
 def kind_rows(report: dict) -> list[dict]:
     """The figures of each kind: 'correct', then the one that costs most first."""
-    kinds = sorted(KIND_TITLES, key=lambda kind: -(report['kinds'][kind]['AP_lost'] or 0))
-    kinds.sort(key=lambda kind: kind != CORRECT)
-    return [
-        dict(report['kinds'][kind], name=kind, title=KIND_TITLES[kind],
-             **{side: None for side, names in IMPOSSIBLE.items() if kind in names})
-        for kind in kinds
-    ]
+    kinds = sorted(KIND_TITLES, key=lambda kind: (kind != CORRECT,
+                                                  -(report['kinds'][kind]['AP_lost'] or 0)))
+    return [dict(report['kinds'][kind], name=kind, title=KIND_TITLES[kind],
+                 **{side: None for side, names in IMPOSSIBLE.items() if kind in names})
+            for kind in kinds]
 
 
 def _card(image: dict, pictures: dict) -> dict:

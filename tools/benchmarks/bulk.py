@@ -20,8 +20,7 @@ def parse_args() -> argparse.Namespace:
     parser = common.make_parser(__doc__, 'bulk', repeats=2)
     parser.add_argument('--numbers', type=int, nargs=2, default=(32, 232),
                         metavar=('FEW', 'MANY'), help='default: %(default)s')
-    parser.add_argument('--workers', type=int, default=os.cpu_count() or 1,
-                        help='of Ray (default: %(default)s)')
+    parser.set_defaults(workers=os.cpu_count())  # of Ray
     return common.parse(parser, quick=dict(numbers=(1, 2), workers=1))
 
 

@@ -92,10 +92,9 @@ def parse(parser: argparse.ArgumentParser, quick: Mapping[str, Any],
     """Parses the command line; with ``--quick``, ``quick`` are the defaults. Sets the threads."""
     parser.add_argument('--quick', action='store_true',
                         help='smallest possible run, to check that the script works')
-    args = parser.parse_args(arguments)
-    if args.quick:
+    if parser.parse_args(arguments).quick:
         parser.set_defaults(**dict(threads=1, repeats=1) | dict(quick))
-        args = parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
     if args.device.startswith('cuda') and not torch.cuda.is_available():
         parser.error(f'--device {args.device}: torch sees no GPU here')
     torch.set_num_threads(args.threads)

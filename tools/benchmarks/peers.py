@@ -67,14 +67,6 @@ def peer_config(name: str) -> ConfigDict:
     return Config(dict(model=common.plain(cfg.model, num_classes=NUM_CLASSES))).model
 
 
-def limit(model: nn.Module, instances: int) -> None:
-    """Lets that many scores of a level pass, and that many instances of an image."""
-    for head in (model.bbox_head, getattr(model, 'mask_head', None)):
-        if head is not None:
-            head.test_cfg.score_thr = Highest(instances)
-            head.test_cfg.max_per_img = instances
-
-
 def make_peer(name: str, counts: dict[str, int], args: argparse.Namespace) -> Callable[[str], Any]:
     """Returns a function from file to instances, as many as ``counts`` says."""
     torch.manual_seed(0)
@@ -89,7 +81,9 @@ def make_peer(name: str, counts: dict[str, int], args: argparse.Namespace) -> Ca
 
     @torch.no_grad()
     def predict(file: str) -> Any:
-        limit(model, max(counts[file], 1))  # mmdet draws no masks of none
+        count = max(counts[file], 1)  # mmdet draws no masks of none
+        for head in filter(None, (model.bbox_head, getattr(model, 'mask_head', None))):
+            head.test_cfg.update(score_thr=Highest(count), max_per_img=count)
         with DefaultScope.overwrite_default_scope('mmdet'):
             found, = model.test_step(pseudo_collate([pipeline(dict(img_path=file))]))
         return found.pred_instances

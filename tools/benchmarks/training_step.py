@@ -47,11 +47,9 @@ def parse_args() -> argparse.Namespace:
     parser = common.make_parser(__doc__, 'training_step', repeats=7)
     parser.add_argument('--backbones', nargs='+', choices=PAIRS, default=list(PAIRS),
                         help='default: %(default)s; demo is the model in demo/')
-    parser.add_argument('--crop', type=int, default=320, help='pixels (%(default)s)')
-    parser.add_argument('--batch', type=int,
-                        help='images; default: as many as our config gives to one process')
+    # pixels; images, by default as many as our config gives to one process
+    parser.set_defaults(crop=320, batch=None, memory_format='channels_last')
     args = common.parse(parser, quick=dict(backbones=['mobilenet-v2-d16'], crop=64, batch=2))
-    args.memory_format = 'channels_last'
     args.dtype = 'bfloat16' if args.device.startswith('cuda') else 'float32'  # with autocast
     return args
 

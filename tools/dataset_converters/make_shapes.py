@@ -2,6 +2,7 @@
 import argparse
 import os
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -40,18 +41,15 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def image_name(split: int, index: int) -> str:
-    """Name of an image, without suffix."""
-    return f'{SPLITS[split]}_{index:06d}'
-
-
-def write_sample(task: tuple[int, int], root: Path, seed: int, size: int) -> None:
-    """Generate image ``task = (split, index)`` and write it with its masks."""
+def write_sample(task: tuple[int, int], root: Path, seed: int, size: int) -> str:
+    """Generate image ``task = (split, index)``, write it with its masks and return its name."""
     image, seg_map, inst_map = generate_sample(seed, *task, size=size)
-    name = image_name(*task)
+    split, index = task
+    name = f'{SPLITS[split]}_{index:06d}'
     write_image(root / 'JPEGImages' / f'{name}.jpg', image)
     write_mask(root / 'SegmentationClass' / f'{name}.png', seg_map)
     write_mask(root / 'SegmentationObject' / f'{name}.png', inst_map)
+    return name
 
 
 def clear_lists(lists: list[Path]) -> None:
@@ -78,10 +76,10 @@ def main() -> None:
     counts = [args.num_train, args.num_val, args.num_test]
     tasks = [(split, index) for split, count in enumerate(counts) for index in range(count)]
     work = partial(write_sample, root=args.out, seed=args.seed, size=args.size)
-    run_in_processes(work, tasks, 'images', args.workers)
-    for split, count in enumerate(counts):
+    names = iter(run_in_processes(work, tasks, 'images', args.workers))
+    for file, count in zip(lists, counts, strict=True):
         if count:
-            write_list(lists[split], [image_name(split, index) for index in range(count)])
+            write_list(file, islice(names, count))
     print(f'The data set lies in {args.out}.')
 
 

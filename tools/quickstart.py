@@ -24,19 +24,6 @@ CONFIG = ROOT / 'configs/instbox/instbox_deeplabv3-mobilenet-v2-d16_1xb8-500_sha
 FRESH_SPLIT = 100  # a number that no split of the data set has: see generate_sample
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--data-root', type=Path, default=Path('data/shapes'))
-    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/quickstart'))
-    parser.add_argument('--num-train', type=int, default=2000, help='images to train on')
-    parser.add_argument('--num-val', type=int, default=200, help='images to evaluate on')
-    parser.add_argument('--num-fresh', type=int, default=12, help='images to predict on and draw')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
-        help='override settings of the config, for example train_cfg.max_iters=100')
-    return parser.parse_args()
-
-
 def make_data(root: Path, num_train: int, num_val: int) -> None:
     """Generate the data set below ``root``, unless it is there already."""
     lists = [root / 'ImageSets' / 'Segmentation' / f'{split}.txt' for split in ('train', 'val')]
@@ -80,7 +67,16 @@ def predict_fresh(runner: Runner, folder: Path, count: int) -> None:
 
 def main() -> None:
     start = time.perf_counter()
-    args = parse_args()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--data-root', type=Path, default=Path('data/shapes'))
+    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/quickstart'))
+    parser.add_argument('--num-train', type=int, default=2000, help='images to train on')
+    parser.add_argument('--num-val', type=int, default=200, help='images to evaluate on')
+    parser.add_argument('--num-fresh', type=int, default=12, help='images to predict on and draw')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+        help='override settings of the config, for example train_cfg.max_iters=100')
+    args = parser.parse_args()
     make_data(args.data_root, args.num_train, args.num_val)
     runner = run_training(build_config(args))
     metrics = runner.test()

@@ -31,23 +31,6 @@ PICTURES = 'pictures'
 IMPOSSIBLE = dict(objects=('background', 'duplicate'), predictions=('missed', ))
 
 
-def parse_args() -> argparse.Namespace:
-    parser = dump_parser(__doc__)
-    parser.add_argument('--out-dir', type=Path, required=True, help='directory for the report')
-    parser.add_argument('--threshold', type=float, default=0.5,
-                        help='IoU above which an object is found (default: %(default)s)')
-    parser.add_argument('--background', type=float, default=0.1,
-                        help='IoU up to which a prediction has nothing to do with an object '
-                        '(default: %(default)s)')
-    parser.add_argument('--max-images', type=int, default=50,
-                        help='how many of the worst images are drawn (default: %(default)s)')
-    args = parser.parse_args()
-    if not 0 <= args.background < args.threshold < 1:
-        parser.error(f'--background is {args.background} and --threshold {args.threshold}; '
-                     'expected 0 <= background < threshold < 1')
-    return args
-
-
 def make_report(args: argparse.Namespace) -> dict:
     """Write the report of a dump and return what ``errors.json`` holds."""
     samples, grouper = open_dump(args)
@@ -115,7 +98,19 @@ def _alt_text(caption: str, entries: Sequence[dict]) -> str:
 
 
 def main() -> None:
-    args = parse_args()
+    parser = dump_parser(__doc__)
+    parser.add_argument('--out-dir', type=Path, required=True, help='directory for the report')
+    parser.add_argument('--threshold', type=float, default=0.5,
+                        help='IoU above which an object is found (default: %(default)s)')
+    parser.add_argument('--background', type=float, default=0.1,
+                        help='IoU up to which a prediction has nothing to do with an object '
+                        '(default: %(default)s)')
+    parser.add_argument('--max-images', type=int, default=50,
+                        help='how many of the worst images are drawn (default: %(default)s)')
+    args = parser.parse_args()
+    if not 0 <= args.background < args.threshold < 1:
+        parser.error(f'--background is {args.background} and --threshold {args.threshold}; '
+                     'expected 0 <= background < threshold < 1')
     with user_errors():
         report = make_report(args)
     rows = [row | {'kind': row['title'], 'AP^r lost': row['AP_lost']} for row in kind_rows(report)]

@@ -4,7 +4,6 @@ Rows of the table: the prediction itself; true categories; true boxes; both; and
 other feature strides, the ceiling of what scores and boxes on such a grid can express. The
 difference between two rows is what a part of the network, or the grid, costs.
 """
-import argparse
 from collections.abc import Sequence
 from functools import partial
 from itertools import product
@@ -19,15 +18,6 @@ from mmseg_instbox.evaluation.metrics.inst_box_metric import InstBoxMetric
 from mmseg_instbox.evaluation.oracle import use_truth, use_truth_on_grid
 from mmseg_instbox.evaluation.replay import Regroup, build_grouper, replay
 from mmseg_instbox.utils import write_json
-
-
-def parse_args() -> argparse.Namespace:
-    parser = dump_parser(__doc__)
-    parser.add_argument('--strides', type=at_least_one, nargs='*', default=[4, 8, 16, 32],
-                        metavar='PIXELS', help='feature strides of the ceiling, in pixels of the '
-                        'original image (default: %(default)s)')
-    parser.add_argument('--out', type=Path, help='JSON file (default: oracle.json in the dump)')
-    return parser.parse_args()
 
 
 def oracle_table(samples: DumpedSamples, grouper: dict, strides: Sequence[int],
@@ -58,7 +48,12 @@ def oracle_table(samples: DumpedSamples, grouper: dict, strides: Sequence[int],
 
 
 def main() -> None:
-    args = parse_args()
+    parser = dump_parser(__doc__)
+    parser.add_argument('--strides', type=at_least_one, nargs='*', default=[4, 8, 16, 32],
+                        metavar='PIXELS', help='feature strides of the ceiling, in pixels of the '
+                        'original image (default: %(default)s)')
+    parser.add_argument('--out', type=Path, help='JSON file (default: oracle.json in the dump)')
+    args = parser.parse_args()
     with user_errors():
         samples, grouper = open_dump(args, args.out)
         rows = oracle_table(samples, grouper, args.strides, args.workers)

@@ -6,7 +6,6 @@ groups and evaluates every image with every combination of the values, on top of
 the config has it. Prints the settings by falling AP^r_0.5, and the best by AP^r_0.5 and by AP^r_vol
 as lines for a config. Choose on other images than those that you report.
 """
-import argparse
 import random
 from collections.abc import Sequence
 from itertools import product
@@ -23,19 +22,6 @@ from mmseg_instbox.utils import write_json
 FIGURES = ('APr_0.5', 'APr_0.6', 'APr_0.7', 'APr_0.8', 'APr_0.9', 'APr_vol')
 CHOICES = ('APr_0.5', 'APr_vol')
 MAX_ROWS = 30
-
-
-def parse_args() -> argparse.Namespace:
-    parser = dump_parser(__doc__)
-    parser.add_argument('--grid', nargs='+', action=DictAction, default={}, metavar='NAME=A,B,...',
-                        help="values of the grouper's parameters; all combinations are tried")
-    parser.add_argument('--grouper', metavar='TYPE',
-                        help="a grouper of TASK_UTILS as it comes (default: the config's)")
-    parser.add_argument('--random', type=at_least_one, metavar='M',
-                        help='try M of the combinations, drawn at random')
-    parser.add_argument('--seed', type=int, default=0, help='of --random (default: %(default)s)')
-    parser.add_argument('--out', type=Path, help='JSON file (default: regroup.json in the dump)')
-    return parser.parse_args()
 
 
 def choose_grouper(configured: dict, name: str | None) -> dict:
@@ -90,7 +76,16 @@ def _figures(row: dict) -> str:
 
 
 def main() -> None:
-    args = parse_args()
+    parser = dump_parser(__doc__)
+    parser.add_argument('--grid', nargs='+', action=DictAction, default={}, metavar='NAME=A,B,...',
+                        help="values of the grouper's parameters; all combinations are tried")
+    parser.add_argument('--grouper', metavar='TYPE',
+                        help="a grouper of TASK_UTILS as it comes (default: the config's)")
+    parser.add_argument('--random', type=at_least_one, metavar='M',
+                        help='try M of the combinations, drawn at random')
+    parser.add_argument('--seed', type=int, default=0, help='of --random (default: %(default)s)')
+    parser.add_argument('--out', type=Path, help='JSON file (default: regroup.json in the dump)')
+    args = parser.parse_args()
     with user_errors():
         samples, configured = open_dump(args, args.out)
         base = choose_grouper(configured, args.grouper)

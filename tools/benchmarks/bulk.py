@@ -16,14 +16,6 @@ import common
 import numpy as np
 
 
-def parse_args() -> argparse.Namespace:
-    parser = common.make_parser(__doc__, 'bulk', repeats=2)
-    parser.add_argument('--numbers', type=int, nargs=2, default=(32, 232),
-                        metavar=('FEW', 'MANY'), help='default: %(default)s')
-    parser.set_defaults(workers=os.cpu_count())  # of Ray
-    return common.parse(parser, quick=dict(numbers=(1, 2), workers=1))
-
-
 def copy_images(folder: Path, number: int) -> Path:
     """Copies the photographs, over and over, until the folder has that many."""
     folder.mkdir()
@@ -38,13 +30,17 @@ def seconds(engine: str, images: Path, args: argparse.Namespace) -> float:
     if engine == 'ray':
         options, threads = ['--engine', 'ray', '--workers', args.workers], 1
     with tempfile.TemporaryDirectory() as out:
-        return common.milliseconds(lambda: common.run_script(
+        return common.timed(lambda: common.run_script(
             '-m', 'mmseg_instbox.cli', 'predict', images, '--out', out, '--device', args.device,
-            *options, variables=dict(OMP_NUM_THREADS=str(threads)))) / 1e3
+            *options, variables=dict(OMP_NUM_THREADS=str(threads))))[0] / 1e3
 
 
 def main() -> None:
-    args = parse_args()
+    parser = common.make_parser(__doc__, 'bulk', repeats=2)
+    parser.add_argument('--numbers', type=int, nargs=2, default=(32, 232),
+                        metavar=('FEW', 'MANY'), help='default: %(default)s')
+    parser.set_defaults(workers=os.cpu_count())  # of Ray
+    args = common.parse(parser, quick=dict(numbers=(1, 2), workers=1))
     few, many = args.numbers
     names = dict(local=f'one process, {args.threads} threads',
                  ray=f'Ray, {args.workers} workers of a thread each')

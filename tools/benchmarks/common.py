@@ -95,8 +95,6 @@ def parse(parser: argparse.ArgumentParser, quick: Mapping[str, Any],
     if parser.parse_args(arguments).quick:
         parser.set_defaults(**dict(threads=1, repeats=1) | dict(quick))
     args = parser.parse_args(arguments)
-    if args.device.startswith('cuda') and not torch.cuda.is_available():
-        parser.error(f'--device {args.device}: torch sees no GPU here')
     torch.set_num_threads(args.threads)
     return args
 
@@ -148,14 +146,14 @@ def compare(times: Mapping[str, Sequence[float]], title: str, name: str,
     return rows
 
 
-def milliseconds(work: Callable[[], Any], device: str = 'cpu') -> float:
-    """Returns the milliseconds of a call; on a GPU until all its work is done."""
+def timed(work: Callable[[], Any], device: str = 'cpu') -> tuple[float, Any]:
+    """Returns the milliseconds of a call, on a GPU until all its work is done, and its result."""
     wait = torch.cuda.synchronize if device.startswith('cuda') else lambda: None
     wait()
     begin = time.perf_counter()
-    work()
+    result = work()
     wait()
-    return (time.perf_counter() - begin) * 1e3
+    return (time.perf_counter() - begin) * 1e3, result
 
 
 def alternate(contestants: Mapping[str, Callable[..., Any]], repeats: int, device: str = 'cpu',
@@ -169,7 +167,7 @@ def alternate(contestants: Mapping[str, Callable[..., Any]], repeats: int, devic
     for arguments in [()] if items is None else [(item, ) for item in items]:
         for number in range(1 + repeats):
             for name, work in contestants.items():
-                spent = milliseconds(partial(work, *arguments), device)
+                spent, _ = timed(partial(work, *arguments), device)
                 times[name] += [spent] if number else []
     return times
 

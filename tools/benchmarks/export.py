@@ -7,7 +7,6 @@ mmseg's inference_model runs the same model and does neither. Then all predict t
 much their masks agree with the model's, and what InstBoxMetric says of them. The second table has
 the time from starting Python to the first result, without OpenMMLab.
 """
-import argparse
 import tempfile
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -41,14 +40,6 @@ from mmseg_instbox.deploy import ExportedModel
 assert ExportedModel(sys.argv[1])(sys.argv[2])['predictions']
 assert not {'mmseg', 'mmdet', 'mmengine', 'mmcv'} & set(sys.modules)
 """
-
-
-def parse_args() -> argparse.Namespace:
-    parser = common.make_parser(__doc__, 'export', repeats=7, device=False)
-    parser.add_argument('--model', help='of InstBoxInferencer; by default the one in demo/')
-    parser.add_argument('--weights', help='of InstBoxInferencer')
-    parser.set_defaults(calibration=100, compared=50, evaluated=10_000)  # numbers of images
-    return common.parse(parser, quick=dict(calibration=4, compared=4, evaluated=4))
 
 
 def images_of(dataset: Any, count: int) -> list[str]:
@@ -112,9 +103,8 @@ def accuracy(model: nn.Module, dataset: Any, count: int = 10_000) -> dict[str, f
 def start(name: str, path: Path, image: str) -> dict[str, Any]:
     """Makes a row of the second table: seconds to the first result, the fastest of three."""
     files = [path, path.with_suffix('.bin')]  # OpenVINO has weights beside the network
-    seconds = min(common.milliseconds(lambda: common.run_script('-c', FIRST, path, image)) / 1e3
-                  for _ in range(3))
-    return dict(model=name, first_result_s=seconds,
+    run = partial(common.run_script, '-c', FIRST, path, image)
+    return dict(model=name, first_result_s=min(common.timed(run)[0] for _ in range(3)) / 1e3,
                 file_mb=sum(each.stat().st_size for each in files if each.is_file()) / common.MIB)
 
 
@@ -137,7 +127,11 @@ def figures(rows: dict[str, dict], starts: list[dict]) -> Iterator[common.Figure
 
 
 def main() -> None:
-    args = parse_args()
+    parser = common.make_parser(__doc__, 'export', repeats=7, device=False)
+    parser.add_argument('--model', help='of InstBoxInferencer; by default the one in demo/')
+    parser.add_argument('--weights', help='of InstBoxInferencer')
+    parser.set_defaults(calibration=100, compared=50, evaluated=10_000)  # numbers of images
+    args = common.parse(parser, quick=dict(calibration=4, compared=4, evaluated=4))
     load = partial(InstBoxInferencer, device='cpu', show_progress=False)
     eager = load(args.model, args.weights)
     tested, trained = (DATASETS.build(eager.model.cfg[f'{name}_dataloader'].dataset)

@@ -7,7 +7,6 @@ times a share of the object's own width or height. For each grouper and level of
 IoU above 0.5, PQ, and the median times of an image on one thread, to group the cells and then to
 draw masks at the image's size; of a few calls for each image the fastest counts.
 """
-import argparse
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -46,16 +45,6 @@ class Scene(NamedTuple):
     objects: Tensor
     cell_categories: np.ndarray
     boxes: np.ndarray
-
-
-def parse_args() -> argparse.Namespace:
-    parser = common.make_parser(__doc__, 'grouping', repeats=None, threads=1, device=False)
-    parser.add_argument('--data-root', type=Path, default=Path('data/voc_mini/VOCdevkit/VOC2012'),
-                        help="a data set in VOC's layout (default: %(default)s)")
-    parser.add_argument('--lists', nargs='+', default=['train_coco', 'val_coco'],
-                        help='lists in ImageSets/Segmentation (default: %(default)s)')
-    parser.set_defaults(max_images=120, stride=8)
-    return common.parse(parser, quick=dict(max_images=2, stride=2))
 
 
 def load_scenes(root: Path, lists: Sequence[str], max_images: int, stride: int) -> list[Scene]:
@@ -132,7 +121,7 @@ def run_grouper(grouper: BaseGrouper, scenes: Sequence[Scene],
         group, draw, _ = steps(grouper, scene, field, max(int(scene.cell_categories.max()) + 1, 2))
         groups = group()
         counts.append(match(draw(groups).masks, scene))
-        times.append([min(common.milliseconds(work) for _ in range(REPEATS))
+        times.append([min(common.timed(work)[0] for _ in range(REPEATS))
                       for work in (group, partial(draw, groups))])
     matches, iou, predictions, objects = np.sum(counts, axis=0)
     grid, masks = np.median(times, axis=0)
@@ -151,7 +140,13 @@ def benchmark(groupers: Sequence[BaseGrouper], scenes: Sequence[Scene]) -> Itera
 
 
 def main() -> None:
-    args = parse_args()
+    parser = common.make_parser(__doc__, 'grouping', repeats=None, threads=1, device=False)
+    parser.add_argument('--data-root', type=Path, default=Path('data/voc_mini/VOCdevkit/VOC2012'),
+                        help="a data set in VOC's layout (default: %(default)s)")
+    parser.add_argument('--lists', nargs='+', default=['train_coco', 'val_coco'],
+                        help='lists in ImageSets/Segmentation (default: %(default)s)')
+    parser.set_defaults(max_images=120, stride=8)
+    args = common.parse(parser, quick=dict(max_images=2, stride=2))
     cv2.setNumThreads(0)
     scenes = load_scenes(args.data_root, args.lists, args.max_images, args.stride)
     rows = list(benchmark([kind() for kind in GROUPERS.values()], scenes))

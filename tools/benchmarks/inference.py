@@ -5,11 +5,11 @@ network alone (backbone and category head) with the full-size category map made 
 interpolated once and only at the borders of categories; and the same made as mmseg does it, with
 logits interpolated to the input, then to the image. The second table has the median of each stage.
 """
-import argparse
 import contextlib
 import copy
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -31,13 +31,6 @@ from mmseg_instbox.utils import inputs
 
 VOC = common.ROOT / 'data' / 'voc_mini' / 'VOCdevkit' / 'VOC2012'
 MAX_IMAGES = 30  # evenly spread over those at hand
-
-
-def parse_args() -> argparse.Namespace:
-    parser = common.make_parser(__doc__, 'inference', repeats=3)
-    parser.add_argument('--images', type=Path, nargs='+',
-                        help='files; default: those of val in data/voc_mini, else demo/samples')
-    return common.parse(parser, quick=dict(images=[common.SAMPLES / 'chelsea.jpg']))
 
 
 def choose_images(files: list[Path] | None) -> list[str]:
@@ -80,10 +73,9 @@ def time_stages(inferencer: InstBoxInferencer, file: str) -> dict[str, float]:
 
     def timed(stage: str, work: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
-            results: list = []
-            times[stage] += common.milliseconds(
-                lambda: results.append(work(*args, **kwargs)), device)
-            return results[0]
+            spent, result = common.timed(partial(work, *args, **kwargs), device)
+            times[stage] += spent
+            return result
         return call
 
     with contextlib.ExitStack() as stack:
@@ -125,7 +117,10 @@ def prepare(inferencer: InstBoxInferencer, file: str) -> dict:
 
 
 def main() -> None:
-    args = parse_args()
+    parser = common.make_parser(__doc__, 'inference', repeats=3)
+    parser.add_argument('--images', type=Path, nargs='+',
+                        help='files; default: those of val in data/voc_mini, else demo/samples')
+    args = common.parse(parser, quick=dict(images=[common.SAMPLES / 'chelsea.jpg']))
     inferencer = InstBoxInferencer(device=args.device, show_progress=False)
     model, files = inferencer.model, choose_images(args.images)
     ways = {

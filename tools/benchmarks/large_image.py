@@ -4,7 +4,6 @@ The image is a photograph of ``demo/samples`` enlarged to the size, the model th
 With ``--random``, random weights on coloured blocks find as many instances as the grouper keeps.
 Memory is the peak of the process: before the prediction, after it, and after all.
 """
-import argparse
 import tempfile
 from pathlib import Path
 
@@ -18,16 +17,6 @@ from mmseg_instbox.apis.formats import write_results
 from mmseg_instbox.engine import find_config, load_config, load_model
 
 CONFIG = 'instbox_mobilenet-v2-d16_1xb8-2k_voc-mini-352x352'
-
-
-def parse_args() -> argparse.Namespace:
-    parser = common.make_parser(__doc__, 'large_image', repeats=None)
-    parser.add_argument('--size', type=int, nargs=2, default=(6000, 8000),
-                        metavar=('HEIGHT', 'WIDTH'), help='in pixels (default: %(default)s)')
-    parser.add_argument('--random', action='store_true', help='random weights, coloured blocks')
-    parser.add_argument('--tile', type=int,
-                        help='side of a tile; by default the image is scaled as the config says')
-    return common.parse(parser, quick=dict(size=(300, 400)))
 
 
 def make_image(height: int, width: int, random: bool) -> np.ndarray:
@@ -45,7 +34,13 @@ def peak_gb() -> float:
 
 
 def main() -> None:
-    args = parse_args()
+    parser = common.make_parser(__doc__, 'large_image', repeats=None)
+    parser.add_argument('--size', type=int, nargs=2, default=(6000, 8000),
+                        metavar=('HEIGHT', 'WIDTH'), help='in pixels (default: %(default)s)')
+    parser.add_argument('--random', action='store_true', help='random weights, coloured blocks')
+    parser.add_argument('--tile', type=int,
+                        help='side of a tile; by default the image is scaled as the config says')
+    args = common.parse(parser, quick=dict(size=(300, 400)))
     model, image = None, make_image(*args.size, args.random)
     if args.random:
         torch.manual_seed(0)
@@ -54,17 +49,17 @@ def main() -> None:
     inferencer = InstBoxInferencer(model, device=args.device, tile=args.tile, show_progress=False)
     row = dict(width=args.size[1], height=args.size[0], categories=inferencer.model.num_classes,
                tile=args.tile, before_GB=peak_gb())
-    found: list = []
-    row['seconds'] = common.milliseconds(lambda: found.extend(inferencer.stream([image]))) / 1e3
+    spent, found = common.timed(lambda: list(inferencer.stream([image])))
     instances = found[0].pred_instances
-    row |= dict(instances=len(instances), left_out=instances.num_left_out, peak_GB=peak_gb())
+    row |= dict(seconds=spent / 1e3, instances=len(instances), left_out=instances.num_left_out,
+                peak_GB=peak_gb())
 
     def draw_and_write() -> None:
         inferencer.visualize([image], found, vis_dir=Path(folder))
         write_results(found, 'coco', folder, inferencer.dataset_meta, score_thr=0.2)
 
     with tempfile.TemporaryDirectory() as folder:
-        row['all_seconds'] = row['seconds'] + common.milliseconds(draw_and_write) / 1e3
+        row['all_seconds'] = (spent + common.timed(draw_and_write)[0]) / 1e3
     row['all_peak_GB'] = peak_gb()
     where = f'{args.size[1]} x {args.size[0]} pixels, predicted, drawn and written as COCO'
     common.finish(

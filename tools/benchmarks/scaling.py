@@ -10,7 +10,6 @@ what was there. An exponent of 1 means that cost is proportional, 2 that it is q
 of the two largest values of an axis. The last figure is of the whole call of a grouper without a
 category map, as mmseg's API makes it. It needs Linux.
 """
-import argparse
 import ctypes
 import itertools
 import json
@@ -228,17 +227,13 @@ def figures(measured: Sequence[tuple[Axis, list[dict]]]) -> Iterator[common.Figu
                                 exponents(axis, rows)['grid_ms'], at_most=LIMITS[axis.unit])
 
 
-def parse_args() -> argparse.Namespace:
+def main() -> None:
     parser = common.make_parser(__doc__, 'scaling', repeats=5, threads=1, device=False)
     parser.add_argument('--axes', nargs='+', metavar='NAME', help='those that begin with a NAME',
                         default=['image', 'dense', 'objects', 'categories', 'evaluation',
                                  READ])
     parser.add_argument('--limit', type=int, help='leave out values above')
-    return common.parse(parser, quick=dict(axes=['dense'], limit=512))
-
-
-def main() -> None:
-    args = parse_args()
+    args = common.parse(parser, quick=dict(axes=['dense'], limit=512))
     cv2.setNumThreads(0)
     measured = []
     for axis in make_axes(args.repeats):

@@ -4,7 +4,6 @@ Whole processes take turns: Python importing torch and mmseg's models, the same 
 and commands of ``instbox`` as a user calls them, with the model in ``demo/``, two small images and
 the config of the model.
 """
-import argparse
 import tempfile
 from pathlib import Path
 from statistics import median
@@ -18,11 +17,6 @@ WITH_OURS = f'import mmseg_instbox; {IMPORT}'
 RATIOS = {'instbox predict': 1.1, 'instbox predict, exported model': 0.6,
           'instbox info CONFIG': 1.3}
 LIMITS = {'instbox --help': 1000., 'instbox convert': 800.}  # command -> most milliseconds
-
-
-def parse_args() -> argparse.Namespace:
-    parser = common.make_parser(__doc__, 'startup', repeats=5, device=False)
-    return common.parse(parser, quick={})
 
 
 def commands(folder: Path) -> dict[str, list[object]]:
@@ -42,7 +36,8 @@ def commands(folder: Path) -> dict[str, list[object]]:
 
 
 def main() -> None:
-    args = parse_args()
+    parser = common.make_parser(__doc__, 'startup', repeats=5, device=False)
+    args = common.parse(parser, quick={})
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         common.run_script(*CLI, 'export', folder / 'model.onnx')

@@ -20,27 +20,6 @@ SPLITS = ('train', 'val', 'test')
 SMALLEST_SIZE = 64
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--out', type=Path, default=Path('data/shapes'), help='folder to write to')
-    parser.add_argument('--num-train', type=int, default=2000, help='images to train on')
-    parser.add_argument('--num-val', type=int, default=200, help='images to validate on')
-    parser.add_argument('--num-test', type=int, default=0, help='images to test on')
-    parser.add_argument('--size', type=int, default=160, help='side of the images in pixels')
-    parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--workers', type=int, default=os.cpu_count(), help='processes')
-    args = parser.parse_args()
-    counts = [getattr(args, f'num_{split}') for split in SPLITS]
-    if min(counts) < 0 or sum(counts) == 0:
-        parser.error(f'--num-train, --num-val, --num-test are {counts}: none may be negative, and '
-                     'one must be positive')
-    if args.size < SMALLEST_SIZE:
-        parser.error(f'--size is {args.size}: the shapes need at least {SMALLEST_SIZE} pixels')
-    if args.seed < 0 or args.workers < 1:
-        parser.error('--seed must not be negative, and --workers must be at least 1')
-    return args
-
-
 def write_sample(task: tuple[int, int], root: Path, seed: int, size: int) -> str:
     """Generate image ``task = (split, index)``, write it with its masks and return its name."""
     image, seg_map, inst_map = generate_sample(seed, *task, size=size)
@@ -69,11 +48,26 @@ def clear_lists(lists: list[Path]) -> None:
 
 
 def main() -> None:
-    args = parse_args()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--out', type=Path, default=Path('data/shapes'), help='folder to write to')
+    parser.add_argument('--num-train', type=int, default=2000, help='images to train on')
+    parser.add_argument('--num-val', type=int, default=200, help='images to validate on')
+    parser.add_argument('--num-test', type=int, default=0, help='images to test on')
+    parser.add_argument('--size', type=int, default=160, help='side of the images in pixels')
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--workers', type=int, default=os.cpu_count(), help='processes')
+    args = parser.parse_args()
+    counts = [getattr(args, f'num_{split}') for split in SPLITS]
+    if min(counts) < 0 or sum(counts) == 0:
+        parser.error(f'--num-train, --num-val, --num-test are {counts}: none may be negative, and '
+                     'one must be positive')
+    if args.size < SMALLEST_SIZE:
+        parser.error(f'--size is {args.size}: the shapes need at least {SMALLEST_SIZE} pixels')
+    if args.seed < 0 or args.workers < 1:
+        parser.error('--seed must not be negative, and --workers must be at least 1')
     cv2.setNumThreads(0)  # OpenCV's own threads deadlock in forked processes
     lists = [args.out / 'ImageSets' / 'Segmentation' / f'{split}.txt' for split in SPLITS]
     clear_lists(lists)
-    counts = [args.num_train, args.num_val, args.num_test]
     tasks = [(split, index) for split, count in enumerate(counts) for index in range(count)]
     work = partial(write_sample, root=args.out, seed=args.seed, size=args.size)
     names = iter(run_in_processes(work, tasks, 'images', args.workers))

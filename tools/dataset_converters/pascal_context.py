@@ -31,15 +31,6 @@ MASK_DIR = 'SegmentationClassContext'
 SPLITS = ('train', 'val')
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('context', type=Path, help='folder with trainval/ and labels.txt')
-    parser.add_argument('voc', type=Path, help='VOCdevkit/VOC2010')
-    parser.add_argument('--workers', type=int, default=os.cpu_count(), help='processes')
-    return parser.parse_args()
-
-
 def category_table(path: Path) -> np.ndarray:
     """Read ``labels.txt``, whose lines are ``2: aeroplane``, as a table uint8: the category, 0 to
     59, of each value of a ``LabelMap``."""
@@ -74,7 +65,12 @@ def convert(name: str, context: Path, voc: Path, table: np.ndarray) -> None:
 
 
 def main() -> None:
-    args = parse_args()
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('context', type=Path, help='folder with trainval/ and labels.txt')
+    parser.add_argument('voc', type=Path, help='VOCdevkit/VOC2010')
+    parser.add_argument('--workers', type=int, default=os.cpu_count(), help='processes')
+    args = parser.parse_args()
     table = category_table(args.context / 'labels.txt')
     lists = args.voc / 'ImageSets'
     names = {split: read_list(lists / 'Main' / f'{split}.txt') for split in SPLITS}

@@ -34,15 +34,6 @@ CLASS_DIR, OBJECT_DIR = 'SegmentationClassAug', 'SegmentationObjectAug'
 VAL_CLASS_DIR, VAL_OBJECT_DIR = 'SegmentationClassSBD', 'SegmentationObjectSBD'
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('sbd', type=Path, help="SBD's folder with inst/, cls/, train.txt, val.txt")
-    parser.add_argument('voc', type=Path, help='VOCdevkit/VOC2012')
-    parser.add_argument('--workers', type=int, default=os.cpu_count(), help='processes')
-    return parser.parse_args()
-
-
 def read_instances(sbd: Path, voc: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Read ``inst/*.mat``, which has the size of the image: an instance map (H, W) uint8, 0 for
     none and k for object k; and its category map (H, W) uint8."""
@@ -106,7 +97,12 @@ def copy_masks(name: str, voc: Path) -> None:
 
 
 def main() -> None:
-    args = parse_args()
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('sbd', type=Path, help="SBD's folder with inst/, cls/, train.txt, val.txt")
+    parser.add_argument('voc', type=Path, help='VOCdevkit/VOC2012')
+    parser.add_argument('--workers', type=int, default=os.cpu_count(), help='processes')
+    args = parser.parse_args()
     lists = args.voc / 'ImageSets' / 'Segmentation'
     train, val = (set(read_list(lists / f'{split}.txt')) for split in ('train', 'val'))
     from_sbd = {name for split in ('train', 'val') for name in read_list(args.sbd / f'{split}.txt')}

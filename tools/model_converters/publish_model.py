@@ -33,27 +33,6 @@ RUN_SETTINGS = ('work_dir', 'load_from', 'resume', 'launcher', 'experiment_name'
 KEPT_META = ('epoch', 'iter', 'seed', 'mmengine_version')
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('checkpoint', help='checkpoint of a training run')
-    parser.add_argument('out', type=Path, help='file to write')
-    parser.add_argument('--config', help='config file, or name in the model index (default: the '
-                        'config in the checkpoint)')
-    parser.add_argument('--half', action='store_true', help='store weights in half precision')
-    parser.add_argument('--average', nargs='+', default=[], metavar='CHECKPOINT',
-                        help='take the mean of the weights of these as well')
-    parser.add_argument('--background-odds', type=float, default=1., metavar='FACTOR',
-                        help='multiply the odds of the background with this (default: %(default)s)')
-    parser.add_argument('--figures', type=Path, metavar='FILE',
-                        help='JSON file with figures of the model, such as metrics.json')
-    parser.add_argument('--card', type=Path, metavar='FILE', help='text that describes the model')
-    parser.add_argument('--allow-pickle', action='store_true',
-                        help='trust the checkpoint: let it hold pickled objects, which can run '
-                        'code while they are read')
-    return parser.parse_args()
-
-
 def publish(args: argparse.Namespace) -> dict:
     """What is published of a training's checkpoint: ``state_dict``, and ``meta`` with all else."""
     training = read_checkpoint(args.checkpoint, args.allow_pickle).get('meta') or {}
@@ -105,7 +84,24 @@ def shrink(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def main() -> None:
-    args = parse_args()
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('checkpoint', help='checkpoint of a training run')
+    parser.add_argument('out', type=Path, help='file to write')
+    parser.add_argument('--config', help='config file, or name in the model index (default: the '
+                        'config in the checkpoint)')
+    parser.add_argument('--half', action='store_true', help='store weights in half precision')
+    parser.add_argument('--average', nargs='+', default=[], metavar='CHECKPOINT',
+                        help='take the mean of the weights of these as well')
+    parser.add_argument('--background-odds', type=float, default=1., metavar='FACTOR',
+                        help='multiply the odds of the background with this (default: %(default)s)')
+    parser.add_argument('--figures', type=Path, metavar='FILE',
+                        help='JSON file with figures of the model, such as metrics.json')
+    parser.add_argument('--card', type=Path, metavar='FILE', help='text that describes the model')
+    parser.add_argument('--allow-pickle', action='store_true',
+                        help='trust the checkpoint: let it hold pickled objects, which can run '
+                        'code while they are read')
+    args = parser.parse_args()
     with user_errors():
         published = publish(args)
         with replacing(args.out) as temporary, temporary.open('wb') as file:

@@ -64,6 +64,8 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--iters', type=int, help='iterations to train')
     parser.add_argument('--minutes', type=float, help='minutes to train')
     parser.add_argument('--resume', action='store_true', help='go on from the last checkpoint')
+    parser.add_argument('--lr', type=float, default=5e-4,
+                        help="learning rate of new layers, ten times the backbone's (%(default)s)")
     parser.add_argument('--config', default=our_config(),
                         help='of the training that is taken over, but for the network: of ours on '
                         'VOC, or one that `instbox train` wrote')
@@ -94,7 +96,7 @@ def train_config(args: argparse.Namespace) -> Config:
     num_classes = len(dataset.metainfo['thing_classes'])
     cfg.model = peer_config(args.model, WEIGHTS, num_classes)
     cfg.optim_wrapper = dict(
-        type='OptimWrapper', optimizer=dict(type='AdamW', lr=5e-4, weight_decay=0.01),
+        type='OptimWrapper', optimizer=dict(type='AdamW', lr=args.lr, weight_decay=0.01),
         clip_grad=dict(max_norm=20),
         paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.1)), norm_decay_mult=0.0,
                            bypass_duplicate=True))  # RTMDet shares layers between levels

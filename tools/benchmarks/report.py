@@ -64,8 +64,9 @@ def measure(name: str, args: argparse.Namespace) -> bool:
     command = [python, str(HERE / f'{name}.py'), '--out', str(RESULTS / f'{name}{suffix}.json'),
                *(('--device', args.device) if suffix else ())]
     print(f'\n== {name}', flush=True)
-    environment = dict(os.environ, PYTHONPATH=str(common.ROOT))  # peers have only requirements
-    return not subprocess.run(command, cwd=common.ROOT, env=environment).returncode
+    paths = os.pathsep.join([str(common.ROOT), os.environ.get('PYTHONPATH', '')])
+    return not subprocess.run(
+        command, cwd=common.ROOT, env=dict(os.environ, PYTHONPATH=paths)).returncode
 
 
 def page(folder: Path) -> str:

@@ -109,7 +109,6 @@ def shoot_web_page(inferencer: InstBoxInferencer, file: Path) -> None:
 
 
 def chromium() -> str | None:
-    """The path of a browser."""
     return os.environ.get('CHROMIUM') or shutil.which('chromium') or shutil.which('google-chrome')
 
 

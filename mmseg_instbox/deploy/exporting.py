@@ -79,7 +79,10 @@ def export_model(model: nn.Module, path: str | Path,
         if images is not None:
             graph = quantize(graph, images)
         written = write_files(graph, settings, Path(folder) / f'model{path.suffix}')
-        check_fidelity(Session(written), network, settings, images)
+        if images is None:
+            check_fidelity(Session(written), network, settings)
+        else:
+            check_agreement(Session(written), network, images[:16])
         if path.suffix == '.xml':
             path.unlink(missing_ok=True)  # the old one does not fit the new weights
             atomic_write(written.with_suffix('.bin').read_bytes(), path.with_suffix('.bin'))
@@ -207,16 +210,9 @@ def check_repeatable(network: nn.Module, settings: ExportSettings) -> None:
                               'rand_init=True): no exported model can be compared with it.')
 
 
-def check_fidelity(session: Session, network: nn.Module, settings: ExportSettings,
-                   images: Sequence[Tensor] | None = None) -> None:
-    """Raises an ExportError if the exported model gives other outputs than the network.
-
-    They must be equal for several batch sizes and image sizes; those of an int8 model agree in most
-    cells of its calibration inputs ``images``.
-    """
-    if images is not None:
-        _check_agreement(session, network, images[:16])
-        return
+def check_fidelity(session: Session, network: nn.Module, settings: ExportSettings) -> None:
+    """Raises an ExportError if the exported model gives other outputs than the network, for one of
+    several batch sizes and image sizes."""
     for num, cells in CELLS:
         inputs = noise(settings, num, cells)
         for name, mine, its in zip(('scores', 'boxes'), network(inputs), _run(session, inputs),
@@ -238,7 +234,9 @@ def _run(session: Session, inputs: Tensor) -> list[Tensor]:
                           ) from error
 
 
-def _check_agreement(session: Session, network: nn.Module, images: Sequence[Tensor]) -> None:
+def check_agreement(session: Session, network: nn.Module, images: Sequence[Tensor]) -> None:
+    """Raises an ExportError if an int8 model gives other categories than the network in too many
+    cells of its calibration inputs ``images``."""
     same, ious = [], []
     for inputs in images:
         (logits, boxes), found = network(inputs), _run(session, inputs)

@@ -49,7 +49,6 @@ class Figure(NamedTuple):
     at_least: float | None = None
 
     def row(self) -> dict[str, Any]:
-        """Makes a row of a table."""
         value, goal = self.ours if self.ratio is None else self.ratio, None
         for sense, limit, sign in (('most', self.at_most, 1), ('least', self.at_least, -1)):
             if limit is not None:

@@ -29,7 +29,6 @@ def make_image(height: int, width: int, random: bool) -> np.ndarray:
 
 
 def peak_gb() -> float:
-    """Returns the most memory that this process has held, in GB."""
     return common.peak_memory() * common.MIB / 1e9
 
 

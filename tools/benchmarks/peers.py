@@ -92,7 +92,6 @@ def make_peer(name: str, counts: dict[str, int], args: argparse.Namespace) -> Ca
 
 
 def set_scale(inferencer: InstBoxInferencer, size: int) -> None:
-    """Scales images to that longer side."""
     for step in inferencer.pipeline.transforms:
         if type(step).__name__ == 'Resize':
             step.scale = (size, size)

@@ -92,7 +92,6 @@ def make_step(config: dict, batch: int, args: argparse.Namespace) -> Callable[[]
 
 
 def batch_size(backbone: str, args: argparse.Namespace) -> int:
-    """Returns the number of images of a step."""
     return args.batch or load_config(find_config(PAIRS[backbone][0])).train_dataloader.batch_size
 
 

@@ -90,7 +90,7 @@ def agreement(eager: Iterable, other: Iterable) -> dict[str, float]:
 
 
 @torch.no_grad()
-def accuracy(model: nn.Module, dataset: Any, count: int = 10_000) -> dict[str, float]:
+def accuracy(model: nn.Module, dataset: Any, count: int) -> dict[str, float]:
     """Returns the metrics' figures of a model on the first images of a data set."""
     evaluator = Evaluator([InstBoxMetric(), InstCocoMetric()])
     evaluator.dataset_meta = dataset.metainfo

@@ -157,7 +157,7 @@ def measure(args: argparse.Namespace) -> list[dict]:
     for row, (name, model) in zip(rows, models.items(), strict=True):
         row |= describe_run(args.work_dir / name)
         for key, dataset in datasets.items():
-            measured = accuracy(model, dataset)
+            measured = accuracy(model, dataset, len(dataset))
             row |= {f'{key}_{figure}': measured[figure] for figure in FIGURES}
     return rows
 

@@ -43,7 +43,8 @@ def best_categories(logits: Tensor, extent: tuple[float, float], img_shape: tupl
 
     Where the four cells around a pixel have the same best category, no other can be best between
     them, as each weighs the same for all categories. So logits are interpolated only at the borders
-    of categories, some pixels at a time to bound memory.
+    of categories, and only those of categories that can be best there; some pixels at a time to
+    bound memory.
 
     Args:
         logits: ``(C, h, w)`` float.
@@ -57,23 +58,35 @@ def best_categories(logits: Tensor, extent: tuple[float, float], img_shape: tupl
     full = [max(round(whole), part) for whole, part in zip(extent, img_shape, strict=True)]
     rows, cols = (between_cells(size, cells, whole, logits.device)
                   for size, cells, whole in zip(img_shape, logits.shape[1:], full, strict=True))
-    corners = _corners(logits.argmax(dim=0))
+    corners = _corners(logits.max(dim=0).indices)  # faster than argmax
     best, mixed = _spread(corners[0], rows, cols), (corners != corners[0]).any(dim=0)
-    cells = logits.flatten(1).T.contiguous()
-    places = [each.split(max(chunk // len(logits), 1))
-              for each in _spread(mixed, rows, cols).nonzero(as_tuple=True)]
-    for y, x in zip(*places, strict=True):
-        top, bottom = (_along_row(cells, each[y] * logits.shape[2], cols, x)
-                       for each in (rows.low, rows.high))
-        best[y, x] = torch.lerp(top, bottom, rows.share[y].to(logits)[:, None]).argmax(dim=1)
+    rivals, values = _rivals(logits, mixed)
+    number = mixed.flatten().cumsum(0) - 1  # of each mixed place
+    pixels = _spread(mixed, rows, cols).flatten().nonzero()[:, 0]
+    for each in pixels.split(max(chunk // len(rivals), 1)):
+        place, y, x = _between(each, rows, cols, logits.shape[2])
+        place = number.index_select(0, place)
+        around = values.index_select(1, place).view(2, 2, len(rivals), -1)
+        sides = torch.lerp(around[:, 0], around[:, 1], x.to(logits))
+        winner = torch.lerp(*sides, y.to(logits)).max(dim=0).indices
+        best.view(-1).scatter_(0, each, rivals.take(winner * rivals.shape[1] + place))
     return best
 
 
-def _along_row(cells: Tensor, row: Tensor, cols: Between, x: Tensor) -> Tensor:
-    """Logits ``(P, C)`` at the columns x ``(P,)`` of rows of cells ``(h * w, C)`` that start at
-    ``row`` ``(P,)``."""
-    low, high = (cells.index_select(0, row + each[x]) for each in (cols.low, cols.high))
-    return torch.lerp(low, high, cols.share[x].to(cells)[:, None])
+def _rivals(logits: Tensor, mixed: Tensor) -> tuple[Tensor, Tensor]:
+    """The M categories ``(M, Q)`` that can be best between four cells of which each of Q ``mixed``
+    places is the low one, in ascending order, and their logits ``(4 * M, Q)`` at the four.
+
+    A category cannot be best whose largest logit is at most the smallest of another one.
+    """
+    index = torch.arange(mixed.numel(), device=mixed.device).view(mixed.shape)
+    index = _corners(index)[:, mixed]
+    values = logits.flatten(1).index_select(1, index.flatten()).view(len(logits), *index.shape)
+    high, (low, safest) = values.amax(dim=1), values.amin(dim=1).max(dim=0)
+    is_rival = (high > low).scatter_(0, safest[None], True)
+    num = int(F.pad(is_rival.sum(dim=0), (0, 1), value=1).max())
+    rivals = high.masked_fill(~is_rival, -torch.inf).topk(num, dim=0).indices.sort(dim=0).values
+    return rivals, values.gather(0, rivals[:, None].expand(-1, 4, -1)).transpose(0, 1).flatten(0, 1)
 
 
 def paint(owners: Tensor, labels: Tensor, seg_map: Tensor, extent: tuple[float, float]) -> Tensor:
@@ -95,39 +108,56 @@ def paint(owners: Tensor, labels: Tensor, seg_map: Tensor, extent: tuple[float, 
     rows = between_cells(height, h, extent[0], owners.device)
     cols = between_cells(width, w, extent[1], owners.device)
     dtype = torch.int16 if num < 2**15 else torch.int32  # small types are faster
-    owners = torch.where(owners < 0, num, owners).to(dtype)
     known = labels.new_zeros(int(torch.cat([seg_map.amax()[None], labels]).max()) + 1).bool()
     known[labels] = True
     labels = F.pad(labels, (0, 1), value=-1).to(dtype)  # -1 of no instance fits no pixel
+    owners = torch.where(owners < 0, 0, owners - num).to(dtype)  # from -K on, so that none is 0
+    grid = F.pad(owners, (1, 2, 1, 2))
+    near_by, step = (grid, labels[grid.long() + num]), torch.arange(4, device=grid.device)
+    window = step[:, None] * grid.shape[1] + step
 
-    corners, window = _corners(owners), _window(owners, num)
-    near_by = [(cells, labels[cells.long()]) for cells in (corners, window)]
+    corners = _corners(owners)
     instance = corners.amin(dim=0)  # the only one, or none
-    several = (corners.masked_fill(corners == num, -1).amax(dim=0) > instance) & (instance < num)
+    several = corners.masked_fill(corners == 0, -num - 1).amax(dim=0) > instance
     spread = [each.index_select(1, cols.low)
-              for each in (instance, labels[instance.long()], several)]
+              for each in (instance, labels[instance.long() + num], several)]
     painted = owners.new_empty(seg_map.shape)
     for strip, categories, *row in zip(
             *(each.split(max(_CHUNK // width, 1)) for each in (painted, seg_map, *rows)),
             strict=True):
-        row, has_instances = Between(*row), known.take(categories.long())
+        row, has_instances = Between(*row), known.index_select(0, categories.flatten().long())
         categories = categories.to(dtype)
         same, label, mixed = (each.index_select(0, row.low) for each in spread)
-        strip.copy_(same.masked_fill_(label != categories, num))
-        _decide(strip, mixed, near_by[0], categories, row, cols, _heaviest, num)
-        rest = (strip == num) & has_instances
-        _decide(strip, rest, near_by[1], categories, row, cols, _nearest, num)
-    return painted
+        torch.mul(same, label == categories, out=strip)
+        _decide(strip, mixed, near_by, window[1:3, 1:3], categories, row, cols, _heaviest)
+        rest = (strip == 0) & has_instances.view(strip.shape)
+        _decide(strip, rest, near_by, window, categories, row, cols, _nearest)
+    return painted.add_(num)
 
 
-def _decide(strip: Tensor, pixels: Tensor, near_by: tuple[Tensor, Tensor], categories: Tensor,
-            rows: Between, cols: Between, choose: Callable[..., Tensor], none: int) -> None:
-    """Decides the true ``pixels`` of a strip by the instances and the categories, ``(M, h, w)``
-    each, of the cells around each."""
-    y, x = pixels.nonzero(as_tuple=True)
-    place = rows.low[y] * near_by[0].shape[2] + cols.low[x]
-    near, fits = (each.flatten(1).index_select(1, place) for each in near_by)
-    strip[y, x] = choose(near, fits == categories[y, x], rows.share[y], cols.share[x], none)
+def _decide(strip: Tensor, pixels: Tensor, near_by: tuple[Tensor, Tensor], steps: Tensor,
+            categories: Tensor, rows: Between, cols: Between,
+            choose: Callable[..., Tensor]) -> None:
+    """Decides the true ``pixels`` of a strip by the instances and the categories of the cells
+    around each, which lie in ``near_by`` at ``steps`` from the one above and left of the low
+    cell."""
+    pixels = pixels.flatten().nonzero()[:, 0]
+    place, y, x = _between(pixels, rows, cols, near_by[0].shape[1])
+    index = place + steps.flatten()[:, None]
+    near, fits = (each.flatten().index_select(0, index.flatten()).view(index.shape)
+                  for each in near_by)
+    fits = fits == categories.flatten().index_select(0, pixels)
+    strip.view(-1).scatter_(0, pixels, choose(near, fits, y, x))
+
+
+def _between(pixels: Tensor, rows: Between, cols: Between,
+             width: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Place on a flattened grid of a ``width`` of the low cell of ``pixels`` ``(P,)``, which are
+    places in the flattened image; and how far each lies from it, down and right."""
+    y = pixels // len(cols.low)
+    x = pixels - y * len(cols.low)
+    place = rows.low.index_select(0, y) * width + cols.low.index_select(0, x)
+    return place, rows.share.index_select(0, y), cols.share.index_select(0, x)
 
 
 def _corners(grid: Tensor) -> Tensor:
@@ -137,20 +167,13 @@ def _corners(grid: Tensor) -> Tensor:
     return torch.cat([both, torch.cat([both[..., 1:, :], both[..., -1:, :]], dim=-2)])
 
 
-def _window(owners: Tensor, none: int) -> Tensor:
-    """Owners ``(16, h, w)`` of the 4 x 4 cells from one above and left of each on."""
-    h, w = owners.shape
-    padded = F.pad(owners, (1, 2, 1, 2), value=none)
-    return torch.stack([padded[y:y + h, x:x + w] for y in range(4) for x in range(4)])
-
-
 def _spread(values: Tensor, rows: Between, cols: Between) -> Tensor:
     """The value ``(H, W)`` of the low cell of each pixel, of ``(h, w)``."""
     return values.index_select(1, cols.low).index_select(0, rows.low)
 
 
-def _heaviest(near: Tensor, fits: Tensor, y: Tensor, x: Tensor, none: int) -> Tensor:
-    """The instance with most weight among four cells, the first of equals, or ``none``."""
+def _heaviest(near: Tensor, fits: Tensor, y: Tensor, x: Tensor) -> Tensor:
+    """The instance with most weight among four cells, the first of equals, or 0 for none."""
     low, high = 1 - x, x
     weight = torch.stack([low * (1 - y), high * (1 - y), low * y, high * y])
     total = torch.zeros_like(weight)
@@ -158,12 +181,12 @@ def _heaviest(near: Tensor, fits: Tensor, y: Tensor, x: Tensor, none: int) -> Te
         total.addcmul_((near == near[i]).float(), weight[i])
     total = total * fits
     best = total.amax(dim=0)
-    return near.masked_fill((total < best) | (total == 0), none).amin(dim=0)
+    return near.masked_fill((total < best) | (total == 0), 0).amin(dim=0)
 
 
-def _nearest(near: Tensor, fits: Tensor, y: Tensor, x: Tensor, none: int) -> Tensor:
-    """The instance of the nearest of 4 x 4 cells, the first of equals, or ``none``."""
+def _nearest(near: Tensor, fits: Tensor, y: Tensor, x: Tensor) -> Tensor:
+    """The instance of the nearest of 4 x 4 cells, the first of equals, or 0 for none."""
     step = torch.arange(-1, 3, device=y.device)[:, None]
     distance = ((y - step)**2)[:, None] + ((x - step)**2)[None]
     distance = distance.flatten(0, 1).masked_fill(~fits, torch.inf)
-    return near.masked_fill((distance > distance.amin(dim=0)) | ~fits, none).amin(dim=0)
+    return near.masked_fill((distance > distance.amin(dim=0)) | ~fits, 0).amin(dim=0)

@@ -9,7 +9,7 @@ A candidate bids for a cell the IoU of its box with the cell's own, and the high
 
 Shapes as in :mod:`.grouping`: n thing cells, K candidates.
 """
-from collections.abc import Iterable, Iterator
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -17,57 +17,74 @@ import torch
 from torch import Tensor
 
 from .box_iou import box_iou
-from .grouping import Candidates
+from .grouping import Candidates, laid_out
 
 _ONE = 1 << 30  # IoU as whole numbers, whose sums do not depend on the order
 _CODE_BITS = 20
 _CODE_MASK = (1 << _CODE_BITS) - 1
-_TOGETHER = 1 << 22  # pairs of a candidate and a cell up to which all are looked at
-_SIDE = 32  # cells of a block, beyond that
+_SIDE = 32  # cells of a square
+_ROWS = 1024  # patches and candidates that are looked at together, to bound memory
 
 
-class Block(NamedTuple):
-    """How some cells agree with the candidates near them; with others they do not at all.
+class Patches(NamedTuple):
+    """The cells of a category in a square of the grid, G times.
 
-    ``cells`` (m,) int64 and ``candidates`` (k,) int64, ascending, are indices; ``iou`` (k, m).
+    ``cells`` (n,) int64 indices, patch after patch; ``starts`` and ``counts`` (G,) int64 say which
+    are those of a patch. ``labels`` (G,); ``hulls`` (G, 4) the box around all boxes of its cells.
+    """
+    cells: Tensor
+    starts: Tensor
+    counts: Tensor
+    labels: Tensor
+    hulls: Tensor
+
+
+class Agreement(NamedTuple):
+    """The pairs of a cell and a candidate whose boxes agree at all, P of them, in any order.
+
+    ``cells`` (P,) int64 and ``candidates`` (P,) int64 are indices; ``iou`` (P,), above 0.
     """
     cells: Tensor
     candidates: Tensor
     iou: Tensor
 
 
-def agreement(boxes: Tensor, labels: Tensor, candidates: Candidates) -> Tensor:
-    """IoU ``(K, n)`` of each cell's box with each candidate's; 0 where the categories differ."""
-    iou = box_iou(candidates.boxes[:, None], boxes[None])
-    return iou * (candidates.labels[:, None] == labels[None])
-
-
-def agreement_blocks(boxes: Tensor, labels: Tensor, candidates: Candidates, index: Tensor,
-                     grid_shape: tuple[int, int]) -> Iterator[Block]:
-    """:func:`agreement` of all cells, in blocks of cells that lie together and whose boxes few of
-    the candidates overlap, so that work and memory grow with the cells alone; one block where that
-    is little."""
-    every = torch.arange(len(candidates.labels), device=boxes.device)
-    if len(boxes) * len(every) <= _TOGETHER:
-        yield Block(torch.arange(len(boxes), device=boxes.device), every,
-                    agreement(boxes, labels, candidates))
-        return
+def find_patches(boxes: Tensor, labels: Tensor, index: Tensor,
+                 grid_shape: tuple[int, int]) -> Patches:
+    """Sorts cells into patches, whose boxes few of the candidates overlap."""
     width = grid_shape[1]
     square = index // width // _SIDE * (width // _SIDE + 1) + index % width // _SIDE
-    _, counts = square.unique(return_counts=True)
-    for cells in square.argsort(stable=True).split(counts.tolist()):
-        own_boxes, own_labels = boxes[cells], labels[cells]
-        low, high = own_boxes[:, :2].amin(dim=0), own_boxes[:, 2:].amax(dim=0)
-        near = (candidates.boxes[:, :2] < high) & (candidates.boxes[:, 2:] > low)
-        near = near.all(dim=1) & torch.isin(candidates.labels, own_labels.unique())
-        near = near.nonzero()[:, 0]
-        iou = agreement(own_boxes, own_labels, candidates.select(near))
-        some = (iou > 0).any(dim=1)
-        yield Block(cells, near[some], iou[some])
+    key, cells = (labels * math.prod(grid_shape) + square).sort(stable=True)
+    _, patch, counts = key.unique_consecutive(return_inverse=True, return_counts=True)
+    starts = counts.cumsum(0) - counts
+    sides = boxes.T.index_select(1, cells)
+    hulls = torch.empty_like(sides[:, :len(counts)])
+    hulls[:2].scatter_reduce_(1, patch.expand(2, -1), sides[:2], 'amin', include_self=False)
+    hulls[2:].scatter_reduce_(1, patch.expand(2, -1), sides[2:], 'amax', include_self=False)
+    return Patches(cells, starts, counts, labels.take(cells.take(starts)), hulls.T)
 
 
-def assign_blocks(blocks: Iterable[Block], num: int, num_cells: Tensor, min_gain: float,
-                  coverage: float = 1.0) -> tuple[Tensor, Tensor, Tensor]:
+def find_agreement(boxes: Tensor, candidates: Candidates, patches: Patches) -> Agreement:
+    """The IoU of each cell's box with the candidates of its category, where they overlap, so that
+    work and memory grow with the cells alone."""
+    low, high = candidates.boxes[:, :2], candidates.boxes[:, 2:]
+    near = patches.labels[:, None] == candidates.labels
+    for axis in (0, 1):
+        near &= patches.hulls[:, axis, None] < high[:, axis]
+        near &= patches.hulls[:, axis + 2, None] > low[:, axis]
+    rows, parts = boxes.T, []
+    for patch, other in zip(*(each.split(_ROWS) for each in near.nonzero(as_tuple=True)),
+                            strict=True):
+        which, place = laid_out(patches.starts.take(patch), patches.counts.take(patch))
+        cell, other = patches.cells.index_select(0, place), other.index_select(0, which)
+        iou = box_iou(rows.index_select(1, cell).T, candidates.boxes.T.index_select(1, other).T)
+        some = (iou > 0).nonzero()[:, 0]
+        parts.append([each.index_select(0, some) for each in (cell, other, iou)])
+    return Agreement(*(torch.cat(each) for each in zip(*parts, strict=True)))
+
+
+def assign(agreement: Agreement, num: int, num_cells: Tensor, min_gain: float,
+           coverage: float = 1.0) -> tuple[Tensor, Tensor, Tensor]:
     """Gives each cell to the candidate that its own box agrees with best, and drops candidates
     whose cells another candidate explains nearly as well.
 
@@ -76,8 +93,8 @@ def assign_blocks(blocks: Iterable[Block], num: int, num_cells: Tensor, min_gain
     ``min_gain``; of those that share cells only one goes at a time.
 
     Args:
-        blocks: From :func:`agreement_blocks`; the first candidate wins among equals. IoU are
-            compared to 9 decimal places.
+        agreement: Of cells and candidates; the first candidate wins among equals. IoU are compared
+            to 9 decimal places.
         num: Number of cells n.
         num_cells: ``(K,)`` size of each candidate's box in cells.
         min_gain: Worth from which a candidate is kept.
@@ -91,19 +108,21 @@ def assign_blocks(blocks: Iterable[Block], num: int, num_cells: Tensor, min_gain
     """
     total = len(num_cells)
     # each round is a few small steps: NumPy's cost less than torch's, and a GPU would wait for each
+    cells, other, iou = (each.cpu().numpy() for each in agreement)
+    bids = (iou * np.float32(_ONE)).astype(np.int64)
+    agreeing = np.bincount(total - other, weights=bids, minlength=total + 1) / _ONE
+    # no two bids for a cell are equal. Codes: 1 is the last candidate, 0 means no candidate
+    bids = (bids << _CODE_BITS) + (total - other)
     code = np.arange(total, 0, -1)
-    best, second = np.zeros((2, num), np.int64)
-    changed = bids = [_Bids(block, total) for block in blocks]
-    agreeing = np.zeros(total + 1)
-    for each in bids:
-        agreeing[each.code] += (each.bids >> _CODE_BITS).sum(axis=1) / _ONE
     size = np.append(1.0, num_cells.double().cpu().numpy()[::-1])  # by code
     size = np.minimum(size, np.maximum(agreeing / coverage, 1))
     least_gain = np.maximum(size * (min_gain * _ONE), 1)
     least_gain[0] = 0
     while True:
-        for each in changed:
-            each.find_best(best, second)
+        best, second = np.zeros((2, num), np.int64)
+        np.maximum.at(best, cells, bids)
+        rest = bids != best[cells]
+        np.maximum.at(second, cells[rest], bids[rest])
         owner, runner_up = best & _CODE_MASK, second & _CODE_MASK
         lost = (best >> _CODE_BITS) - (second >> _CODE_BITS)
         gain = np.bincount(owner, weights=lost, minlength=total + 1)  # whole numbers: exact
@@ -112,40 +131,13 @@ def assign_blocks(blocks: Iterable[Block], num: int, num_cells: Tensor, min_gain
             break
         stays = ~_least_of_neighbours(gain / size, weak, owner, runner_up)
         code = code[stays[code]]
-        changed = [each for each in bids if each.drop(stays)]
+        kept = stays[bids & _CODE_MASK]
+        cells, bids = cells[kept], bids[kept]
     index = np.full(total + 1, -1)
     index[code] = np.arange(len(code))
     results = (total - code, index[owner], (best >> _CODE_BITS) / _ONE)
     keep, owner, best = (torch.from_numpy(each).to(num_cells.device) for each in results)
     return keep, owner, best.float()
-
-
-class _Bids:
-    """What the candidates of a block bid for its cells: IoU with the candidate's code below, so
-    that no two bids for a cell are equal. Codes: 1 is the last candidate, 0 means no candidate."""
-
-    def __init__(self, block: Block, total: int) -> None:
-        self.cells = block.cells.cpu().numpy()
-        self.code = total - block.candidates.cpu().numpy()
-        bids = (block.iou * _ONE).long().cpu().numpy()
-        bids <<= _CODE_BITS
-        bids += self.code[:, None]
-        bids *= (block.iou > 0).cpu().numpy()
-        self.bids = bids
-
-    def find_best(self, best: np.ndarray, second: np.ndarray) -> None:
-        """Write the largest and second largest bid for each cell into ``(n,)`` each, 0 for none."""
-        top = self.bids.max(axis=0, initial=0)
-        best[self.cells] = top
-        second[self.cells] = np.where(self.bids == top, 0, self.bids).max(axis=0, initial=0)
-
-    def drop(self, stays: np.ndarray) -> bool:
-        """Keep only candidates that stay, ``(K + 1,)`` bool by code; whether there were others."""
-        keep = stays[self.code]
-        if keep.all():
-            return False
-        self.bids, self.code = self.bids[keep], self.code[keep]
-        return True
 
 
 def _least_of_neighbours(worth: np.ndarray, weak: np.ndarray, owner: np.ndarray,

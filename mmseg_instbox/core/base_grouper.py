@@ -145,7 +145,8 @@ class BaseGrouper:
             candidates, owner, iou = Candidates(*cells[:3]), cells.labels, cells.prob
         score = self._score(cells, candidates.boxes, owner, iou)
         # in proportion to the mean probability of each thing category
-        mean = owned_mean(probs.flatten(1)[:, cells.index].float().T, owner, len(score))
+        each = probs.flatten(1).index_select(1, cells.index).float().T
+        mean = owned_mean(each, owner, len(score))
         own = mean.gather(1, candidates.labels[:, None]).clamp(min=1e-9)
         label_scores = (score[:, None] * mean[:, torch.as_tensor(thing_ids)] / own).clamp(max=1)
         if self.calibration is not None:

@@ -17,7 +17,8 @@ _OFFSET = 1 << 15  # makes bin indices positive
 _BIN_BITS = 17
 _LEVEL_BITS = 6
 _MAX_LEVEL = (1 << _LEVEL_BITS) - 1
-_ROWS = 512  # candidates that are compared with all others together, to bound memory
+_ROWS = 512  # candidates that are compared with others together, to bound memory
+_CELLS = 1 << 15  # cells that are smoothed together, so that their numbers stay in the cache
 _WINDOW = [(dx, dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1)]
 
 
@@ -51,11 +52,16 @@ def smooth_boxes(boxes: Tensor, labels: Tensor, around: Tensor) -> Tensor:
     """Averages each cell's box with those ``around`` it of its category, from :func:`neighbours`,
     weighted by their IoU squared: boxes of one object differ by noise and agree."""
     rows = F.pad(boxes.T, (0, 1))  # coordinates first is faster; the last box stands for no cell
-    others = rows.index_select(1, around.flatten()).view(4, *around.shape)
-    weight = box_iou(boxes[None], others.permute(1, 2, 0)).square()
-    weight = weight * (F.pad(labels, (0, 1), value=-1).take(around) == labels)
-    total = rows[:, :-1] + (others * weight).sum(dim=1)
-    return (total / (1 + weight.sum(dim=0))).T
+    padded, smooth = F.pad(labels, (0, 1), value=-1), torch.empty_like(boxes.T)
+    for start in range(0, len(boxes), _CELLS):
+        part = slice(start, start + _CELLS)
+        index = around[:, part].flatten()
+        others = rows.index_select(1, index).view(4, len(around), -1)
+        weight = box_iou(boxes[None, part], others.permute(1, 2, 0)).square()
+        weight *= padded.index_select(0, index).view(weight.shape) == labels[part]
+        total = rows[:, :-1][:, part] + (others * weight).sum(dim=1)
+        torch.div(total, 1 + weight.sum(dim=0), out=smooth[:, part])
+    return smooth.T
 
 
 def cast_votes(boxes: Tensor, labels: Tensor, img_shape: tuple[int, int], bin_size: float,
@@ -119,19 +125,36 @@ def merge(candidates: Candidates, iou_thr: float) -> Candidates:
     """Non-maximum suppression, best first: of two candidates of one category whose boxes have an
     IoU above ``iou_thr`` the later one is dropped."""
     boxes, labels, _ = candidates
-    rows = zip(boxes.split(_ROWS), labels.split(_ROWS), strict=True)
-    beats = torch.cat([(box_iou(each[:, None], boxes[None]) > iou_thr)
-                       & (label[:, None] == labels[None]) for each, label in rows])
-    return candidates.select(greedy_keep(beats).nonzero()[:, 0])
+    if not len(labels):
+        return candidates
+    start, end = boxes.double().T[::2]  # in one row, a category after the other
+    shift = labels * (end.amax() - start.amin() + 1)
+    start, order = (start + shift).sort()
+    last = torch.searchsorted(start, (end + shift).take(order), right=True)
+    beats = []
+    for rows in torch.arange(len(labels), device=labels.device).split(_ROWS):
+        one, other = laid_out(rows + 1, last[rows] - rows - 1)
+        one, other = order.take(rows.take(one)), order.take(other)
+        overlap = box_iou(boxes.index_select(0, one), boxes.index_select(0, other)) > iou_thr
+        pairs = torch.stack([one, other])[:, overlap & (labels.take(one) == labels.take(other))]
+        beats.append(torch.stack([pairs.amin(dim=0), pairs.amax(dim=0)]))
+    return candidates.select(greedy_keep(*torch.cat(beats, dim=1), len(labels)).nonzero()[:, 0])
 
 
-def greedy_keep(beats: Tensor) -> Tensor:
-    """Which of K items, best first, greedy suppression keeps, ``(K,)`` bool, where ``beats``
-    ``(K, K)`` bool says whether item i, if kept, suppresses the later item j."""
-    beats = beats.triu(diagonal=1)
-    keep = beats.new_ones(len(beats))
+def laid_out(starts: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
+    """The numbers of ranges ``(R,)`` of ``counts`` numbers from ``starts`` on, one range after the
+    other: the range of each, and the number itself."""
+    which = torch.arange(len(counts), device=counts.device).repeat_interleave(counts)
+    first = starts + counts - counts.cumsum(0)
+    return which, first.index_select(0, which) + torch.arange(len(which), device=counts.device)
+
+
+def greedy_keep(winners: Tensor, losers: Tensor, num: int) -> Tensor:
+    """Which of ``num`` items, best first, greedy suppression keeps, ``(num,)`` bool, where item
+    ``winners[p]``, if kept, suppresses the later item ``losers[p]``, both ``(P,)`` int64."""
+    keep = torch.ones(num, dtype=torch.bool, device=winners.device)
     while True:  # the fixed point, reached after as many rounds as chains are long, is greedy NMS
-        survivors = ~(beats & keep[:, None]).any(dim=0)
+        survivors = torch.ones_like(keep).index_fill_(0, losers[keep.take(winners)], False)
         if torch.equal(survivors, keep):
             return keep
         keep = survivors

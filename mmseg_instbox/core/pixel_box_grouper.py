@@ -3,7 +3,7 @@ from torch import Tensor
 from mmseg_instbox.errors import InvalidInputError
 
 from . import grouping
-from .assignment import agreement_blocks, assign_blocks
+from .assignment import Patches, assign, find_agreement, find_patches
 from .base_grouper import BaseGrouper, Cells, logger
 from .grouping import Candidates
 
@@ -101,17 +101,18 @@ class PixelBoxGrouper(BaseGrouper):
                 f'An image has {excess} candidate instances more than max_candidates='
                 f'{self.max_candidates}; those with fewest votes are left out. Raise '
                 'max_candidates of PixelBoxGrouper if images hold that many objects. (Said once.)')
-        found, owner, iou = self._assign(found.first(self.max_candidates), boxes, cells)
+        found = found.first(self.max_candidates)
+        patches = find_patches(boxes, cells.labels, cells.index, cells.grid_shape)
+        found, owner, iou = self._assign(found, boxes, cells, patches)
         for _ in range(self.num_refine):
             found = grouping.refine(boxes, owner, iou, found)
-            found, owner, iou = self._assign(found, boxes, cells)
+            found, owner, iou = self._assign(found, boxes, cells, patches)
         return found, owner, iou
 
-    def _assign(self, found: Candidates, boxes: Tensor,
-                cells: Cells) -> tuple[Candidates, Tensor, Tensor]:
+    def _assign(self, found: Candidates, boxes: Tensor, cells: Cells,
+                patches: Patches) -> tuple[Candidates, Tensor, Tensor]:
         """The candidates worth keeping, the owner of each cell and the IoU with it."""
-        blocks = agreement_blocks(boxes, cells.labels, found, cells.index, cells.grid_shape)
+        agreement = find_agreement(boxes, found, patches)
         sizes = grouping.box_cells(found.boxes, cells.area, cells.img_shape)
-        keep, owner, iou = assign_blocks(blocks, len(boxes), sizes, self.min_gain,
-                                         self.coverage)
+        keep, owner, iou = assign(agreement, len(boxes), sizes, self.min_gain, self.coverage)
         return found.select(keep), owner, iou

@@ -41,7 +41,8 @@ class BoxNMSGrouper(BaseGrouper):
 
     def _group(self, cells: Cells) -> tuple[Candidates, Tensor, Tensor]:
         survivors, regions = suppress_boxes(cells.boxes, cells.labels, cells.prob, self.box_iou_thr)
-        keep = grouping.greedy_keep(region_iou(regions) > self.region_iou_thr)
+        beats = (region_iou(regions) > self.region_iou_thr).triu(diagonal=1)
+        keep = grouping.greedy_keep(*beats.nonzero(as_tuple=True), len(survivors))
         survivors, regions = survivors[keep], regions[keep]
         owner = torch.where(regions.any(dim=0), regions.byte().argmax(dim=0), -1)
         iou = box_iou(cells.boxes, cells.boxes[survivors[owner]])

@@ -5,7 +5,8 @@ import torch
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from mmseg_instbox.core.assignment import Block, assign_blocks
+from mmseg_instbox.core import assignment
+from mmseg_instbox.core.assignment import Agreement
 from mmseg_instbox.core.feature_grid import cell_points, sample_at_cells
 
 NUM_CLASSES = 5
@@ -14,9 +15,10 @@ THING_IDS = [1, 2, 4]  # 3 is no thing
 
 def assign(iou: Tensor, num_cells: Tensor, min_gain: float,
            coverage: float = 1.0) -> tuple[Tensor, Tensor, Tensor]:
-    """``assign_blocks`` of a whole table of IoU (K, n)."""
-    block = Block(torch.arange(iou.shape[1]), torch.arange(iou.shape[0]), iou)
-    return assign_blocks([block], iou.shape[1], num_cells, min_gain, coverage)
+    """``assignment.assign`` of a whole table of IoU (K, n)."""
+    candidates, cells = iou.nonzero(as_tuple=True)
+    agreement = Agreement(cells, candidates, iou[candidates, cells])
+    return assignment.assign(agreement, iou.shape[1], num_cells, min_gain, coverage)
 
 
 def perfect_output(seg: Tensor, inst: Tensor, stride: int,

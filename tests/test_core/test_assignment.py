@@ -1,24 +1,13 @@
-"""Assigning in blocks of cells gives what the whole table gives."""
+"""Which boxes of cells and candidates agree, found in patches of cells."""
 import pytest
 import torch
-from grouping_scenes import assign
 
 from mmseg_instbox.core import assignment
+from mmseg_instbox.core.box_iou import box_iou
 from mmseg_instbox.core.grouping import Candidates
 from mmseg_instbox.core.pixel_box_grouper import PixelBoxGrouper
 
 GRID = (70, 90)
-
-
-@pytest.fixture
-def in_blocks(monkeypatch):
-    """A function that makes all tables blocks of 16 x 16 cells."""
-
-    def start():
-        monkeypatch.setattr(assignment, '_TOGETHER', 0)
-        monkeypatch.setattr(assignment, '_SIDE', 16)
-
-    return start
 
 
 def random_cells(scale):
@@ -36,30 +25,30 @@ def random_candidates(num):
 
 @pytest.mark.parametrize('scale', [40, 400])  # of boxes: few candidates near, or most of them
 @pytest.mark.parametrize('num', [0, 1, 60])
-def test_blocks_are_the_table_and_give_its_result(in_blocks, num, scale):
+@pytest.mark.parametrize('side, rows', [(16, 1024), (32, 7), (1000, 1024)])
+def test_agreement_is_the_iou_within_a_category(monkeypatch, side, rows, num, scale):
     torch.manual_seed(num)
+    monkeypatch.setattr(assignment, '_SIDE', side)
+    monkeypatch.setattr(assignment, '_ROWS', rows)
     boxes, labels, index = random_cells(scale)
-    candidates, sizes = random_candidates(num), torch.randint(5, 50, (num, )).float()
-    table = assignment.agreement(boxes, labels, candidates)
-    whole, = assignment.agreement_blocks(boxes, labels, candidates, index, GRID)
-    assert torch.equal(whole.iou, table)
-    in_blocks()
-    blocks = list(assignment.agreement_blocks(boxes, labels, candidates, index, GRID))
-    again = torch.zeros_like(table)
-    for block in blocks:
-        again[block.candidates[:, None], block.cells] = block.iou
-    assert torch.equal(again, table)
-    assert torch.cat([block.cells for block in blocks]).sort().values.equal(
-        torch.arange(len(boxes))) and len(blocks) == (30 if num else 1)
-    if scale == 40 and num:
-        assert sum(block.iou.numel() for block in blocks) < table.numel() / 4
-    expected = assign(table, sizes, 0.15)
-    found = assignment.assign_blocks(blocks, len(boxes), sizes, 0.15)
-    assert all(torch.equal(*pair) for pair in zip(found, expected, strict=True))
-    assert num < 60 or len(expected[0]) > 1
+    candidates = random_candidates(num)
+    compared = []
+    monkeypatch.setattr(assignment, 'box_iou',
+                        lambda *pair: compared.append(len(pair[0])) or box_iou(*pair))
+    patches = assignment.find_patches(boxes, labels, index, GRID)
+    agreement = assignment.find_agreement(boxes, candidates, patches)
+    assert torch.equal(patches.cells.sort().values, torch.arange(len(boxes)))
+    expected = box_iou(candidates.boxes[:, None], boxes[None])
+    expected = expected * (candidates.labels[:, None] == labels)
+    table = torch.zeros_like(expected)
+    table[agreement.candidates, agreement.cells] = agreement.iou
+    assert torch.equal(table, expected) and (agreement.iou > 0).all()
+    assert len(agreement.iou) == (expected > 0).sum()  # each pair once
+    if side == 16 and scale == 40 and num:
+        assert sum(compared) < table.numel() / 8
 
 
-def test_a_large_picture_is_grouped_as_in_one_table(in_blocks):
+def test_patches_do_not_change_the_groups(monkeypatch):
     torch.manual_seed(0)
     boxes, labels, index = random_cells(40)
     field = torch.zeros(4, GRID[0] * GRID[1])
@@ -69,7 +58,8 @@ def test_a_large_picture_is_grouped_as_in_one_table(in_blocks):
     arguments = (probs.view(4, *GRID), field.view(4, *GRID), (560, 720), [1, 2, 3], (560, 720))
     grouper = PixelBoxGrouper(min_gain=0.01)
     whole = grouper.group_cells(*arguments)
-    in_blocks()
-    blocks = grouper.group_cells(*arguments)
+    monkeypatch.setattr(assignment, '_SIDE', 5)
+    monkeypatch.setattr(assignment, '_ROWS', 30)
+    again = grouper.group_cells(*arguments)
     assert len(whole.scores) > 20
-    assert torch.equal(whole.owners, blocks.owners) and torch.equal(whole.scores, blocks.scores)
+    assert torch.equal(whole.owners, again.owners) and torch.equal(whole.scores, again.scores)

@@ -46,7 +46,9 @@ def test_neighbours_by_loops(grid_shape):
         assert sorted(around[:, i].tolist()) == sorted(expected)
 
 
-def test_smooth_boxes_by_loops():
+@pytest.mark.parametrize('together', [4, 1 << 15])
+def test_smooth_boxes_by_loops(monkeypatch, together):
+    monkeypatch.setattr(grouping, '_CELLS', together)
     index = random_cells((5, 8))
     boxes, labels = random_boxes(len(index)), torch.randint(0, 2, (len(index), ))
     around = grouping.neighbours(index, (5, 8))
@@ -140,8 +142,9 @@ def run_functions(boxes: Tensor, labels: Tensor,
     found = grouping.merge(vote(boxes, labels), 0.4)
     for _ in range(2):
         sizes = torch.full((len(found.labels), ), 30.)
-        iou = assignment.agreement(boxes, labels, found)
-        keep, owner, iou = assign(iou, sizes, 0.1)
+        patches = assignment.find_patches(boxes, labels, index, (12, 30))
+        agreement = assignment.find_agreement(boxes, found, patches)
+        keep, owner, iou = assignment.assign(agreement, len(boxes), sizes, 0.1)
         found = grouping.refine(boxes, owner, iou, found.select(keep))
     return found, owner, iou
 
@@ -177,8 +180,10 @@ def test_a_flipped_image_has_the_same_order_among_equal_votes():
     assert torch.equal(*orders)
 
 
+@pytest.mark.parametrize('rows', [13, 512])
 @pytest.mark.parametrize('iou_thr', [0.0, 0.2, 0.5, 1.0])
-def test_merge_is_greedy_suppression(iou_thr):
+def test_merge_is_greedy_suppression(monkeypatch, iou_thr, rows):
+    monkeypatch.setattr(grouping, '_ROWS', rows)
     boxes, labels = random_boxes(150), torch.randint(0, 2, (150, ))
     votes = torch.rand(150).sort(descending=True).values
     kept = []
@@ -211,8 +216,9 @@ def test_greedy_keep_by_loops(share):
     for j in range(40):
         if not any(beats[i, j] for i in kept):
             kept.append(j)
-    assert grouping.greedy_keep(beats).nonzero()[:, 0].tolist() == kept
-    assert grouping.greedy_keep(beats[:0, :0]).shape == (0, )
+    later = beats.triu(diagonal=1).nonzero(as_tuple=True)
+    assert grouping.greedy_keep(*later, 40).nonzero()[:, 0].tolist() == kept
+    assert grouping.greedy_keep(*torch.zeros(2, 0, dtype=torch.long), 0).shape == (0, )
 
 
 def test_candidates_without_cells_are_dropped_and_the_rest_numbered_anew():
@@ -222,18 +228,6 @@ def test_candidates_without_cells_are_dropped_and_the_rest_numbered_anew():
     assert torch.equal(left.boxes, candidates.boxes[[1, 3]])
     left, owner = grouping.drop_unowned(candidates, torch.tensor([-1, -1]))
     assert len(left.labels) == 0 and owner.tolist() == [-1, -1]
-
-
-def test_agreement_is_the_iou_within_a_category():
-    boxes, labels = random_boxes(20), torch.randint(0, 3, (20, ))
-    found = Candidates(random_boxes(9), torch.arange(9) % 3, torch.ones(9))
-    agreement = assignment.agreement(boxes, labels, found)
-    for k in range(9):
-        ious = [
-            scalar_iou(boxes[i].tolist(), found.boxes[k].tolist())
-            if found.labels[k] == labels[i] else 0 for i in range(20)
-        ]
-        assert agreement[k].tolist() == pytest.approx(ious, abs=1e-5)
 
 
 def random_agreement(num: int = 12) -> tuple[Tensor, Tensor]:

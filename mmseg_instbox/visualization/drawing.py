@@ -214,16 +214,19 @@ def join_panels(panels: dict[str, np.ndarray], columns: int | None = None) -> np
     them if there are several."""
     if len(panels) == 1:
         return next(iter(panels.values()))
-    named = []
-    for name, panel in panels.items():
-        size = font_size(panel)
-        strip = Image.new('RGB', (panel.shape[1], 2 * size), 'white')
-        ImageDraw.Draw(strip).text((6, size), name, font=load_font(size), fill='black', anchor='lm')
-        named.append(np.concatenate([np.array(strip), panel]))
+    named = [put_name_above(panel, name) for name, panel in panels.items()]
     columns = min(columns or len(named), len(named))
     named += [np.full_like(named[0], 255)] * (-len(named) % columns)
     rows = [np.concatenate(named[i:i + columns], axis=1) for i in range(0, len(named), columns)]
     return np.concatenate(rows)
+
+
+def put_name_above(panel: np.ndarray, name: str) -> np.ndarray:
+    """Add a white strip with a name above an image."""
+    font = load_font(font_size(panel))
+    strip = Image.new('RGB', (panel.shape[1], 2 * font_size(panel)), 'white')
+    ImageDraw.Draw(strip).text((6, strip.height // 2), name, font=font, fill='black', anchor='lm')
+    return np.concatenate([np.array(strip), panel])
 
 
 def line_width(canvas: np.ndarray) -> int:

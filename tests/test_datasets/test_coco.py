@@ -200,7 +200,7 @@ def test_skipping_lists_what_is_left_out(tmp_path, monkeypatch):
     dataset = build(tmp_path, on_error='skip')
     assert dataset[0]['data_samples'].gt_instances.labels.tolist() == [0, 0]
     for text in ('annotation 1 has a polygon of fewer than 3 points', 'annotation 2 is of image 99',
-                 '9 problems; 7 of 9 annotations are used'):  # 7 boxes differ from their masks
+                 '10 problems; 7 of 9 annotations are used'):  # 7 boxes and a crowd
         assert any(text in line for line in lines)
 
 

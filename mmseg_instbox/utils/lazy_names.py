@@ -14,7 +14,7 @@ def lazy_names(package: str) -> tuple[Callable[[str], object], list[str]]:
     The names are those that its ``__init__.py`` imports under ``if TYPE_CHECKING:``, where editors
     find them. Their modules are imported without the notices of OpenMMLab's packages.
     """
-    source = Path(sys.modules[package].__file__).read_text()
+    source = Path(sys.modules[package].__file__).read_bytes()
     block, = (node for node in ast.parse(source).body if isinstance(node, ast.If))
     module_of = {alias.name: '.' * node.level + node.module
                  for node in block.body for alias in node.names}

@@ -1,12 +1,12 @@
 """Accuracy and time of mmdet's models that were trained as ours is.
 
-The peers start from the backbone weights of our DeepLabV3-MobileNetV2 and are trained with the
-data set, crops, augmentation, batch size, loop and metric of our models. Time is from image file to
+The peers start from the backbone weights of our DeepLabV3-MobileNetV2 and are trained with the data
+set, crops, augmentation, batch size, loop and metric of our models. Time is from image file to
 instances: all have trained weights, fused normalisation and channels_last, get images scaled to the
-same longer side, and take turns; the peers have a score threshold of 0.05. Peers have no category
-map, so their mean IoU is not reported. ``tools/benchmarks/README.md`` says how the peers are set up
-and which environment the script needs. Each call with a model trains it, in a folder of its own;
-the last one measures all whose training has ended:
+longer side of our test pipeline, and take turns; the peers have a score threshold of 0.05. Peers
+have no category map, so their mean IoU is not reported. ``tools/benchmarks/README.md`` says how the
+peers are set up and which environment the script needs. Each call with a model trains it, in a
+folder of its own; the last one measures all whose training has ended:
 
     PYTHONPATH=. peers/bin/python tools/benchmarks/peer_accuracy.py mask-rcnn --iters 5000
     PYTHONPATH=. peers/bin/python tools/benchmarks/peer_accuracy.py rtmdet-ins --minutes 240
@@ -51,7 +51,6 @@ LISTS = ('val_official', 'val_coco')
 FIGURES = ('APr_0.5', 'APr_vol', 'AP50')
 MAIN = 'APr_0.5'
 BEST = f'best_{MAIN}_iter_*.pth'
-SIZE = 416  # longer side of the images when models are measured
 WEIGHTS = 'checkpoints/deeplabv3_mobilenet-v2_voc12aug.pth'
 VALIDATIONS = 16
 PATIENCE = VALIDATIONS // 4
@@ -123,7 +122,6 @@ def test_dataset(name: str) -> Any:
     """A list of images with our test pipeline."""
     cfg = load_config(our_config()).test_dataloader.dataset
     cfg.ann_file = f'ImageSets/Segmentation/{name}.txt'
-    next(step for step in cfg.pipeline if step.type == 'Resize').scale = (SIZE, SIZE)
     return DATASETS.build(cfg)
 
 
@@ -143,7 +141,6 @@ def make_predict(model: nn.Module, dataset: Any) -> Callable[[str], Any]:
 def measure(args: argparse.Namespace) -> list[dict]:
     """A row for our model and one for each trained peer."""
     ours = InstBoxInferencer(weights=args.ours, device=args.device, show_progress=False)
-    peers.set_scale(ours, SIZE)
     folders = sorted(file.parent for file in args.work_dir.glob('*/training.json'))
     models = {'ours': ours.model} | {
         folder.name: load_peer(folder, args.device) for folder in folders}

@@ -29,14 +29,14 @@ BACKBONE = dict(
     out_indices=(1, 2, 4, 6), norm_cfg=None, frozen_stages=3, act_cfg=dict(type='mmseg.LeanReLU6'))
 NECK = dict(_delete_=True, type='FPN', out_channels=CHANNELS, norm_cfg=dict(type='BN'))
 PROPOSALS = dict(nms_pre=500, max_per_img=200)
+ROIS = dict(out_channels=CHANNELS, roi_layer=dict(sampling_ratio=2))
 MASK_RCNN = dict(
     backbone=BACKBONE,
     neck=dict(in_channels=[24, 32, 96, 320], num_outs=5, **NECK),
     rpn_head=dict(in_channels=CHANNELS, feat_channels=CHANNELS,
                   anchor_generator=dict(scales=[4, 6])),
     roi_head=dict(
-        bbox_roi_extractor=dict(out_channels=CHANNELS),
-        mask_roi_extractor=dict(out_channels=CHANNELS),
+        bbox_roi_extractor=ROIS, mask_roi_extractor=ROIS,
         bbox_head=dict(in_channels=CHANNELS, fc_out_channels=4 * CHANNELS,
                        reg_class_agnostic=True),
         mask_head=dict(num_convs=3, in_channels=CHANNELS, conv_out_channels=CHANNELS,

@@ -114,6 +114,14 @@ def test_bands_around_objects_are_no_areas_of_void(models):
     assert void[20:50, 40:70].all() and void.sum() == 900
 
 
+def test_region_features_are_taken_from_contiguous_maps(models):
+    region = torch.nn.Module()
+    region.forward = lambda maps, rois: [each.is_contiguous() for each in maps]
+    region.register_forward_pre_hook(models.with_contiguous_maps)
+    maps = torch.rand(2, 8, 5, 6).to(memory_format=torch.channels_last)
+    assert region((maps, maps), None) == [True, True] and not maps.is_contiguous()
+
+
 class EverythingNegative:
     """Assigns no prior to an object but the first."""
 

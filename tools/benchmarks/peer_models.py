@@ -103,6 +103,8 @@ class PeerSegmentor(BaseModel):
         super().__init__(data_preprocessor=data_preprocessor)
         self.detector = build_detector(detector)
         for module in self.detector.modules():
+            if hasattr(module, 'roi_layers'):
+                module.register_forward_pre_hook(with_contiguous_maps)
             for name in ('assigner', 'bbox_assigner'):
                 if getattr(module, name, None) is not None:
                     setattr(module, name, VoidSparingAssigner(getattr(module, name)))
@@ -126,6 +128,12 @@ class PeerSegmentor(BaseModel):
             sample.pred_sem_seg = PixelData(
                 data=torch.zeros(1, *sample.ori_shape, dtype=torch.long, device=inputs.device))
         return data_samples
+
+
+def with_contiguous_maps(_: nn.Module, args: tuple) -> tuple:
+    """Copies feature maps in channels_last: mmcv's RoIAlign reads each as if it were contiguous."""
+    maps, *others = args
+    return [each.contiguous() for each in maps], *others
 
 
 class VoidSparingAssigner:

@@ -18,7 +18,7 @@ OUTSIDE = [REPO / name for name in (
     'configs/fcrn/README.md',
     'configs/instbox/README.md', 'configs/instbox/ablations/README.md',
     'configs/instbox/any_model/README.md')]
-GUIDES = ('index', 'install', 'quickstart', 'configs', 'training', 'bulk', 'faq')
+GUIDES = ('index', 'install', 'quickstart', 'formats', 'configs', 'training', 'bulk', 'faq')
 
 
 @pytest.fixture(scope='module')
@@ -63,7 +63,7 @@ def test_included_files_are_those_to_which_links_are_turned(site_pages):
 
 
 @pytest.mark.parametrize(('file', 'link', 'expected'), [
-    ('docs/data.md', 'own_data.md#formats', '/own_data.md#formats'),
+    ('docs/data.md', 'formats.md#problems', '/formats.md#problems'),
     ('docs/data.md', '../CHANGELOG.md', '/changelog.md'),
     ('docs/data.md', '../mmseg_instbox/core', '/api/core.md'),
     ('docs/data.md', '../tools/train.py', 'https://host/tools/train.py'),

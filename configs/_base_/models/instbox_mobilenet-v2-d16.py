@@ -1,5 +1,5 @@
 # The backbone has feature stride 16; the heads read its stages at strides 8 and 16 side by side at
-# stride 8, which costs far less than a backbone at stride 8: see docs/results.md.
+# stride 8, which costs far less than a backbone at stride 8: see docs/paper.md.
 norm_cfg = dict(type='BN', requires_grad=True)
 data_preprocessor = dict(
     type='InstBoxDataPreProcessor',

@@ -103,3 +103,4 @@ def test_schedules_agree_with_themselves(configs):
         if batch:
             assert cfg.train_dataloader.batch_size == int(batch[1]), name
             assert cfg.train_cfg.max_iters == cfg.param_scheduler[-1].end == 1000 * int(batch[2])
+            assert cfg.auto_scale_lr.base_batch_size == 8 * int(batch[1]), name

@@ -6,3 +6,4 @@ model = dict(decode_head=dict(num_classes=19))
 val_evaluator = dict(_delete_=True, type='IoUMetric', iou_metrics=['mIoU'])
 test_evaluator = val_evaluator
 default_hooks = dict(checkpoint=dict(save_best='mIoU'))
+auto_scale_lr = dict(base_batch_size=8)  # 8 GPUs x 1

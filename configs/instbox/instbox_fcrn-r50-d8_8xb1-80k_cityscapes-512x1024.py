@@ -4,3 +4,4 @@ _base_ = [
 ]
 # the things are the last eight of the 19 categories; none is background
 model = dict(decode_head=dict(num_classes=19), thing_ids=list(range(11, 19)))
+auto_scale_lr = dict(base_batch_size=8)  # 8 GPUs x 1

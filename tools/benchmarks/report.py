@@ -36,10 +36,10 @@ WITH_OPERATORS = ('peers', 'peer_accuracy')
 MAX_ROWS = 12  # of a table on the page
 INTRO = """# Benchmarks
 
-How fast it is, and how much memory it takes, against mmseg and mmdet. The first table has a figure
+Time and memory of training and prediction, against mmseg and mmdet. The first table has a figure
 of each script; each section has the command, the machine, and the model where it is a former one.
 
-Times are medians. Contestants take turns (a, b, a, b, ...), so that other load slows all of them. A
+Times are medians. What is compared takes turns (a, b, a, b, ...): other load slows each alike. A
 ratio is ours over the peer's: the median over the rounds, with its quartiles. Accuracy is in
 [results](results.md). `python tools/benchmarks/report.py` makes this page of the JSON files in
 `tools/benchmarks/results`, which alone have tables of more than 12 rows; with `--run` it measures

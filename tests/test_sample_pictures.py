@@ -1,4 +1,6 @@
-"""The sample pictures that travel with the repository."""
+"""The photographs that travel with the repository."""
+import re
+
 import cv2
 import numpy as np
 import pytest
@@ -21,3 +23,18 @@ def test_they_are_those_of_scikit_image(repo, name):
     data = pytest.importorskip('skimage.data')
     ours = cv2.imread(str(repo / 'demo' / 'samples' / f'{name}.jpg'))[..., ::-1].astype(int)
     assert np.abs(ours - getattr(data, name)()).mean() < 4
+
+
+def test_photographs_of_the_docs_are_drawn_and_have_a_licence(repo):
+    folder = repo / 'docs' / 'images' / 'photographs'
+    script = (repo / 'tools' / 'make_docs_images.py').read_text()
+    table = (folder / 'README.md').read_text()
+    rows = re.findall(r'^\| `(\S+)`, (\d+) x (\d+) \| (.*) \|$', table, re.M)
+    assert [row[0] for row in rows] == sorted(path.name for path in folder.glob('*.jpg'))
+    for name, width, height, text in rows:
+        _, author, origin, licence, _ = text.split(' | ')
+        assert author and origin
+        assert licence.startswith(('CC0', '[CC BY 4.0](https:', 'public domain'))
+        assert (folder / name).stat().st_size <= 100_000
+        assert cv2.imread(str(folder / name)).shape[:2] == (int(height), int(width))
+        assert f"photos['{name.removesuffix('.jpg')}']" in script

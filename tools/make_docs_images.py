@@ -1,9 +1,9 @@
 """Draws the images in docs/images again with the model in demo/: `make docs-images`.
 
-The photographs come with scikit-image and Matplotlib and may be published: chelsea, camera and
-coffee (CC0), astronaut (NASA, public domain), motorcycle (Middlebury stereo data 2014; scikit-image
-takes CC0 and public domain alone), Grace Hopper (US Navy, public domain). `cats` is
-chelsea beside its mirror image.
+The photographs may be published. Those of docs/images/photographs have their authors and licences
+in its README. The others come with scikit-image: chelsea, camera and coffee (CC0), astronaut (NASA,
+public domain), motorcycle (Middlebury stereo data 2014; scikit-image takes CC0 and public domain
+alone). `cats` is chelsea beside its mirror image.
 
 Three images need more: the web page the extra "demo", playwright and Chromium; the generated
 shapes what `make quickstart` leaves in work_dirs/quickstart and data/shapes; the plot of the scores
@@ -21,7 +21,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from matplotlib.cbook import get_sample_data
 from PIL import Image
 from skimage import data
 
@@ -29,9 +28,10 @@ from mmseg_instbox.apis import InstBoxInferencer, browse_dataset
 from mmseg_instbox.visualization import PixelBoxVisualizer
 
 ROOT = Path(__file__).resolve().parents[1]
+PHOTOGRAPHS = ROOT / 'docs/images/photographs'
 CONFIG = 'instbox_deeplabv3-mobilenet-v2-d16_1xb8-5k_voc-plus-416x416'
 SHAPES = 'instbox_fcrn-r18-d8_1xb8-2k_shapes-160x160'
-QUALITY = 88  # of JPEG
+QUALITY = 80  # of JPEG
 
 
 def parse_args() -> argparse.Namespace:
@@ -47,11 +47,10 @@ def parse_args() -> argparse.Namespace:
 def photographs() -> dict[str, np.ndarray]:
     """RGB photographs (H, W, 3) uint8 by name."""
     cat, camera = data.chelsea(), data.camera()
-    with get_sample_data('grace_hopper.jpg') as file:
-        hopper = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    ours = {file.stem: cv2.imread(str(file))[..., ::-1] for file in PHOTOGRAPHS.glob('*.jpg')}
     return dict(
-        astronaut=data.astronaut(), chelsea=cat, cats=np.hstack([cat, cat[:, ::-1]]),
-        motorcycle=data.stereo_motorcycle()[0], hopper=hopper, camera=np.dstack([camera] * 3),
+        ours, astronaut=data.astronaut(), chelsea=cat, cats=np.hstack([cat, cat[:, ::-1]]),
+        motorcycle=data.stereo_motorcycle()[0], camera=np.dstack([camera] * 3),
         coffee=data.coffee())
 
 
@@ -129,13 +128,14 @@ def main() -> None:
     inferencer = InstBoxInferencer(show_progress=False)
     photos = photographs()
     write(args.out / 'demo.jpg', draw_rows(inferencer, [
-        [photos['motorcycle'], photos['cats']], [photos['hopper'], photos['camera'],
-                                                 photos['astronaut']]]))
+        [photos['motorcycle'], photos['horses']],
+        [photos['musicians'], photos['camera'], photos['astronaut']]]))
     write(args.out / 'samples.jpg',
           draw_rows(inferencer, [[photos['astronaut'], photos['chelsea']]], 1000))
     write(args.out / 'votes.jpg', draw_grouping(inferencer, photos['cats']), 1000)
     write(args.out / 'failures.jpg',
-          draw_rows(inferencer, [[photos['coffee'], photos['astronaut']]], 1000))
+          draw_rows(inferencer, [[photos['coffee'], photos['astronaut'], photos['street']],
+                                 [photos['orchestra'], photos['wine']]], 1000))
     left = []
     if find_spec('gradio') and find_spec('playwright') and chromium():
         shoot_web_page(inferencer, args.out / 'web-page.png')

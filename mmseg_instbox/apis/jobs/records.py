@@ -2,6 +2,7 @@
 import io
 import json
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -96,7 +97,7 @@ def write_shard(rows: Sequence[dict[str, Any]], meta: dict[str, Any], storage: S
 def list_shards(storage: Storage) -> list[str]:
     """Returns the paths of the shards in a directory, in the order of their names."""
     return [file.path for file in storage.files(storage.inside(FOLDER))
-            if file.path.endswith('.parquet') and '/.' not in file.path]
+            if PurePosixPath(file.path).match('[!.]*.parquet')]
 
 
 def read_shard(storage: Storage, path: str,

@@ -50,7 +50,8 @@ def test_an_instance_without_pixels_is_kept(random_sample, things):
 
 
 def test_broken_shards_and_files_of_others_are_no_rows(tmp_path):
-    storage, content = Storage(str(tmp_path)), io.BytesIO()
+    """Also in a directory that is hidden, which its shards are not."""
+    storage, content = Storage(str(tmp_path / '.cache' / 'out')), io.BytesIO()
     pq.write_table(pa.table(dict(x=[1])), content)
     storage.write(content.getvalue()[:-9], storage.inside('parquet/cut.parquet'))
     storage.write(b'text', storage.inside('parquet/readme.txt'))

@@ -1,6 +1,8 @@
 """Training loops."""
 from time import monotonic
 
+import torch
+from mmengine.dist import broadcast
 from mmengine.runner import IterBasedTrainLoop, Runner
 from mmseg.registry import LOOPS
 from torch.utils.data import DataLoader
@@ -22,7 +24,8 @@ class BudgetTrainLoop(IterBasedTrainLoop):
     it from the first iteration). So a config needs neither a ``param_scheduler`` nor the time that
     an iteration takes. The model is validated before the first iteration, then ``validations``
     times at equal distances, or less often where that would take more than a fifth of the time, and
-    after the last iteration. A resumed run goes on with the time that it had left.
+    after the last iteration. A resumed run goes on with the time that it had left. Of several
+    processes, all follow the clock of the first.
 
     Args:
         max_iters: Iterations at most.
@@ -59,7 +62,14 @@ class BudgetTrainLoop(IterBasedTrainLoop):
             return done
         seconds = 60 * self.minutes
         seconds -= min(FINAL_VALIDATIONS * self._seconds, LONGEST_SHARE * seconds)
-        return min(1., max(done, (monotonic() - self._start) / seconds))
+        return min(1., max(done, self._elapsed / seconds))
+
+    def _read_clock(self) -> float:
+        """Read the seconds since the start; processes that differed would wait for each other."""
+        elapsed = torch.tensor(monotonic() - self._start, dtype=torch.float64)
+        broadcast(elapsed)
+        self._elapsed = elapsed.item()
+        return self._elapsed
 
     def run(self) -> None:
         """Train."""
@@ -68,6 +78,7 @@ class BudgetTrainLoop(IterBasedTrainLoop):
         self._start = monotonic() - before
         for group in self.runner.optim_wrapper.param_groups:
             group.setdefault('initial_lr', group['lr'])
+        self._read_clock()
         self._validated = self.progress
         super().run()
 
@@ -86,7 +97,7 @@ class BudgetTrainLoop(IterBasedTrainLoop):
         for group in self.runner.optim_wrapper.param_groups:
             group['lr'] = group['initial_lr'] * factor
         super().run_iter(data_batch)
-        self.runner.message_hub.update_info('trained_seconds', monotonic() - self._start)
+        self.runner.message_hub.update_info('trained_seconds', self._read_clock())
 
     def _decide_current_val_interval(self) -> None:
         """Validate now if it is time; the parent would at equal numbers of iterations."""
@@ -98,7 +109,7 @@ class BudgetTrainLoop(IterBasedTrainLoop):
                 self._validate()
 
     def _validate(self) -> None:
-        start = monotonic()
+        start = self._read_clock()
         self.runner.val_loop.run()
-        self._seconds = monotonic() - start
+        self._seconds = self._read_clock() - start
         self._validated = self.progress

@@ -85,6 +85,17 @@ def test_a_resumed_run_has_the_time_that_it_had_left(train):
     assert seconds <= 21 and 0 not in validated and rates[0] < 0.5
 
 
+def test_processes_follow_the_clock_of_the_first(train, monkeypatch):
+    """A slower one ends, validates and learns at the same iterations."""
+    settings, sent = dict(max_iters=10000, minutes=1, validations=4), []
+    monkeypatch.setattr(loops, 'broadcast', lambda elapsed: sent.append(elapsed.clone()))
+    first = train(tick=1, **settings)
+    received = iter(sent)
+    monkeypatch.setattr(loops, 'broadcast', lambda elapsed: elapsed.copy_(next(received)))
+    assert train(tick=1.7, **settings)[:2] == first[:2]
+    assert next(received, None) is None
+
+
 def test_no_time_at_all_is_refused(train):
     with pytest.raises(InvalidInputError, match='minutes=0'):
         train(tick=1, max_iters=8, minutes=0)

@@ -11,7 +11,6 @@ from .backend import Settings
 from .request_guard import SAMPLES
 from .view import LAYERS
 
-HERE = Path(__file__).parent
 DOWNLOADS = dict(coco='↓ COCO JSON', png='↓ Masks PNG', image='↓ Image')
 # Options of the groupers: name, label, explanation, minimum, maximum, step
 GROUPING = (
@@ -52,7 +51,7 @@ class Page:
                 if samples:
                     add_samples(samples, self.image)
             with gr.Column(scale=7, min_width=300, elem_id='instbox-output'):
-                self.viewer = add_html('viewer', css_template=(HERE / 'viewer.css').read_text())
+                self.viewer = add_html('viewer', css_template=read('viewer.css'))
                 with gr.Row(elem_id='instbox-saves'):
                     self.save_buttons = {
                         kind: gr.Button(text, interactive=False, size='md', min_width=90,
@@ -84,9 +83,13 @@ class Page:
 
 def add_html(name: str, **options: str) -> gr.HTML:
     """Adds a component made of ``NAME.html`` and ``NAME.js``."""
-    return gr.HTML(html_template=(HERE / f'{name}.html').read_text(),
-                   js_on_load=(HERE / f'{name}.js').read_text(), apply_default_css=False,
-                   elem_id=f'instbox-{name}', **options)
+    return gr.HTML(html_template=read(f'{name}.html'), js_on_load=read(f'{name}.js'),
+                   apply_default_css=False, elem_id=f'instbox-{name}', **options)
+
+
+def read(name: str) -> str:
+    """Reads a file beside this one."""
+    return (Path(__file__).parent / name).read_text(encoding='utf-8')
 
 
 def grouping_sliders(grouper: object) -> dict[str, gr.Slider]:

@@ -103,7 +103,8 @@ def predict(inputs: tuple[str, ...], out: str, overwrite: bool, batch_size: int,
     settings['precision'] = model['precision']
     job = PredictionJob(storage, settings, images, videos, overwrite,
                         **(dict(shard_size=batch_size) if local else {}))
-    worker = dict(model=model, expected=settings, out=out, batch_size=batch_size)
+    worker = dict(model=model, expected=settings, batch_size=batch_size,
+                  out=storage.root if storage.is_local else out)  # workers have other directories
     drawings = None
     try:
         if local:

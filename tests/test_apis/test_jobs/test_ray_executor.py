@@ -1,4 +1,5 @@
 """A job on a local Ray with two workers."""
+import contextlib
 import json
 import os
 import shutil
@@ -117,6 +118,27 @@ def test_two_workers_end_what_a_killed_run_began(cluster, alone, pictures, model
     assert again.exit_code == 0, again.output
     assert {shard: shard.stat().st_mtime_ns for shard in shards} == shards
     assert not (tmp_path / 'failed.json').exists() and annotations(tmp_path) == alone
+
+
+def test_results_go_to_the_directory_of_the_command(pictures, model, tmp_path, monkeypatch):
+    """Workers of a Ray that was started before have another one."""
+    from mmseg_instbox.apis.jobs import ray_executor
+    monkeypatch.chdir(tmp_path)
+
+    class Elsewhere(contextlib.AbstractContextManager):
+        workers = 1
+
+        def __exit__(self, *_):
+            pass
+
+        def execute(self, worker, shards):
+            monkeypatch.chdir(pictures)
+            yield from map(ray_executor.ShardWorker(**worker), shards)
+
+    monkeypatch.setattr(ray_executor, 'RayExecutor', lambda *_: Elsewhere())
+    done = predict(pictures / '000.jpg', model, 'out', '--engine', 'ray')
+    assert done.exit_code == 0, done.output
+    assert rows_in(tmp_path.glob('out/parquet/*')) == 1
 
 
 def test_a_model_that_a_worker_cannot_use_is_told_in_a_sentence(cluster, pictures, model, tmp_path):

@@ -100,8 +100,8 @@ def run_training(cfg: Config, hooks: Sequence[Hook] = (), quiet: bool = False) -
         Runner: The runner, after the training.
 
     Raises:
-        TrainingError: The training ended early for a reason outside the code: data, disk, loss, a
-            killed process. The message says which, and from which checkpoint to resume.
+        TrainingError: The training ended early for a reason outside the code: data, disk, memory,
+            loss, a killed process. The message says which, and from which checkpoint to resume.
         FileAccessError: The work directory cannot be written.
     """
     check_work_dir(cfg.work_dir)
@@ -154,6 +154,9 @@ def _reason(error: BaseException) -> str | None:
                     'lower train_dataloader.num_workers or batch_size if that was it.')
         cause = cause.__cause__ or cause.__context__
     text = str(error)
+    if isinstance(error, torch.cuda.OutOfMemoryError):
+        return (f'The memory of the GPU does not suffice ({text.partition(". GPU")[0]}): lower '
+                'train_dataloader.batch_size or the size of the crops, or add --amp.')
     if isinstance(error, InstBoxError | OSError):
         # an error of a loader's worker comes with the worker's traceback before its message
         return text.rsplit(f'{type(error).__name__}: ', 1)[-1].strip().rstrip('.') + '.'

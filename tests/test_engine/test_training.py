@@ -1,9 +1,13 @@
+from types import SimpleNamespace
+
+import pytest
 import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 
-from mmseg_instbox.engine import training_config
+from mmseg_instbox.engine import run_training, training, training_config
 from mmseg_instbox.engine.training import add_safeguards, set_resume
+from mmseg_instbox.errors import TrainingError
 
 
 def test_resume_from_nothing_the_last_or_a_file(tmp_path):
@@ -55,3 +59,13 @@ def test_safeguards_of_the_config_stay():
     add_safeguards(own)
     assert own.default_hooks.plain_checkpoint.type == 'Mine'
     assert own.train_dataloader.timeout == 0 and own.val_dataloader.timeout > 0
+
+
+def test_a_gpu_without_enough_memory_is_reported(tmp_path, monkeypatch):
+    def train():
+        raise torch.cuda.OutOfMemoryError(
+            'CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 8 GiB.')
+
+    monkeypatch.setattr(training, 'start_runner', lambda cfg: SimpleNamespace(train=train))
+    with pytest.raises(TrainingError, match=r'2.00 GiB\): lower train_dataloader.batch_size'):
+        run_training(Config(dict(work_dir=str(tmp_path))))

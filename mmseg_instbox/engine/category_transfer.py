@@ -39,8 +39,6 @@ def start_from(base: str, classes: Sequence[str], allow_pickle: bool = False,
     if before is None or 'box_head' not in model:
         raise InvalidInputError(f'--base {base} has no decode_head with num_classes or no '
                                 'box_head: give the config or checkpoint of an InstBoxSegmentor.')
-    if cfg.get('data_preprocessor'):
-        model.setdefault('data_preprocessor', cfg.data_preprocessor)
     model.pop('thing_ids', None)
     wider, model = (_with_categories(model, len(classes) + more) for more in (1, 0))
     if checkpoint is None:

@@ -78,20 +78,20 @@ def load_model(model: str | Path | Config,
 def read_model(model: str | Path | Config, weights: str | Path | None = None,
                allow_pickle: bool = False) -> tuple[Config, dict | None, str]:
     """Config, checkpoint (None without weights) and where that is from; see :func:`load_model`."""
+    checkpoint = None
     if isinstance(model, Config):
         cfg = copy.deepcopy(model)
     elif Path(model).suffix in CHECKPOINT_SUFFIXES or '://' in str(model):
         if weights is not None:
             raise InvalidInputError(f'{model} and {weights} are checkpoints both: give the config '
                                     'as model, or one of them alone.')
-        checkpoint = read_checkpoint(model, allow_pickle)
+        checkpoint, weights = read_checkpoint(model, allow_pickle), model
         cfg = checkpoint_config(checkpoint, allow_pickle, without=EVALUATORS)
         if cfg is None:
             python = ('its config only as Python, which is not run'
                       if 'cfg' in (checkpoint.get('meta') or {}) else 'no config')
             raise InvalidInputError(f'{model} carries {python}: give the config, or its name in '
                                     'the model index, as model and this file as weights.')
-        return cfg, checkpoint, str(model)
     else:
         name = str(model)
         if not (Path(name).is_file() or Path(name).suffix == '.py' or len(Path(name).parts) > 1):
@@ -101,7 +101,11 @@ def read_model(model: str | Path | Config, weights: str | Path | None = None,
                 raise InvalidInputError(f'The model index has no weights for {model}: train it, '
                                         'and give the checkpoint as weights.')
         cfg = load_config(name)
-    return cfg, None if weights is None else read_checkpoint(weights, allow_pickle), str(weights)
+    if checkpoint is None and weights is not None:
+        checkpoint = read_checkpoint(weights, allow_pickle)
+    if cfg.get('data_preprocessor') and 'model' in cfg:  # as MMEngine's runner
+        cfg.model.setdefault('data_preprocessor', cfg.data_preprocessor)
+    return cfg, checkpoint, str(weights)
 
 
 def build_network(cfg: Config) -> nn.Module:

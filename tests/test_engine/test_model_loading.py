@@ -51,6 +51,14 @@ def same(model, network) -> bool:
     return all(torch.equal(value, state[key]) for key, value in model.state_dict().items())
 
 
+def test_a_data_preprocessor_beside_the_model_is_taken(tiny_config, weights):
+    """As MMEngine's runner does in training."""
+    cfg = load_config(str(tiny_config))
+    cfg.data_preprocessor = cfg.model.pop('data_preprocessor')
+    loaded = load_model(cfg, weights, device='cpu').data_preprocessor
+    assert loaded.mean.flatten().tolist() == pytest.approx(cfg.data_preprocessor['mean'])
+
+
 def test_config_and_weights(tiny_config, weights, network, tiny_voc):
     model = load_model(tiny_config, weights, device='cpu')
     assert same(model, network) and not model.training

@@ -118,9 +118,10 @@ class PixelBoxHead(FCNHead):
         finite = torch.isfinite((pixel_loss + pred.sum(dim=-1)).detach())
         if not finite.all():
             broken = valid.new_zeros(valid.shape).masked_scatter(valid, ~finite)
-            return self._nan_losses(pred, [sample.get('img_path', f'sample {i} of the batch')
-                                           for i, sample in enumerate(batch_data_samples)
-                                           if broken[i].any()])
+            self._report_diverged([sample.get('img_path', f'sample {i} of the batch')
+                                   for i, sample in enumerate(batch_data_samples)
+                                   if broken[i].any()])
+            pixel_loss = pixel_loss * math.nan
         loss = pixel_loss.new_zeros(valid.shape).masked_scatter(valid, pixel_loss)
         weights = (mean_weights(valid) if self.sampler is None
                    else self.sampler.sample_loss(loss.detach(), valid))
@@ -128,16 +129,14 @@ class PixelBoxHead(FCNHead):
         return {self.loss_decode.loss_name: (loss * weights).mean(),
                 'iou': iou.sum() / max(len(iou), 1)}
 
-    def _nan_losses(self, pred: Tensor, images: list[str]) -> dict:
-        """NaN losses, handled by ``LossGuardHook``; without it an error that names the images."""
+    def _report_diverged(self, images: list[str]) -> None:
+        """An error that names the images; a warning where ``LossGuardHook`` handles NaN losses."""
         problem = (f'The predicted boxes are NaN or infinite for {", ".join(images)}: the training '
                    'has diverged, or these images have a fault. Lower the learning rate, clip '
                    'gradients (optim_wrapper.clip_grad), or leave out --amp.')
         if not self.guarded:
             raise InvalidInputError(problem)
         print_log(problem, 'current', logging.WARNING)
-        loss = pred.sum() * math.nan
-        return {self.loss_decode.loss_name: loss, 'iou': loss.detach()}
 
     def predict(self, inputs: tuple[Tensor], extent: tuple[int, int]) -> Tensor:
         """Boxes ``(N, 4, h, w)`` of all cells, in pixels of the network's input ``extent`` (H, W),

@@ -10,6 +10,7 @@ from mmseg_instbox.core.feature_grid import cell_points, sample_at_cells
 from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.models import PixelBoxHead
 from mmseg_instbox.models.box_heads.pixel_box_head import cell_boxes
+from mmseg_instbox.models.task_modules import bootstrap_pixel_sampler
 
 SCALE = 16.0
 # grids for maps of 40 x 56: stride 8 (even), stride 8/7 of it (odd sizes), not divisible
@@ -224,6 +225,16 @@ def test_boxes_that_are_not_finite_are_an_error_that_names_the_image(samples, va
     head.guarded = True  # as in a run, which leaves out such an iteration
     losses = head.loss_by_feat(deltas.requires_grad_(), samples)
     assert losses['loss_box'].isnan() and losses['loss_box'].requires_grad
+
+
+def test_boxes_that_are_not_finite_keep_processes_in_step(samples, monkeypatch):
+    """All of them add up their kept pixels, whichever has the fault."""
+    summed = []
+    monkeypatch.setattr(bootstrap_pixel_sampler, 'all_reduce', summed.append)
+    head = build(sampler=dict(type='BootstrapPixelSampler', scope='batch', min_loss=0.1))
+    head.guarded = True
+    losses = head.loss_by_feat(torch.full((2, 4, 40, 56), math.nan, requires_grad=True), samples)
+    assert losses['loss_box'].isnan() and len(summed) == 1
 
 
 def test_void_cells_may_hold_anything(samples):

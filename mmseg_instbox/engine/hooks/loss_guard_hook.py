@@ -64,8 +64,8 @@ class LossGuardHook(Hook):
                 return
             for kept, buffer in zip(self._kept, self._buffers, strict=True):
                 buffer.copy_(kept)  # as it was before the forward pass
-            wrapper.zero_grad()
-            if hasattr(wrapper, '_inner_count'):  # DeepSpeed's engine counts by itself
+            if hasattr(wrapper, '_inner_count'):  # DeepSpeed's engine does this by itself
+                wrapper.zero_grad()
                 wrapper._inner_count += 1
 
         wrapper.update_params = guarded_update

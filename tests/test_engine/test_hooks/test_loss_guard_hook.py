@@ -1,6 +1,7 @@
 """A loss that is not finite changes nothing, is told, and ends the run if it comes often."""
 import math
 import re
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from faults import FAULTS
 from recorded_runs import load, recorded_losses
 
 from mmseg_instbox.engine import last_checkpoint, load_config, training_config
+from mmseg_instbox.engine.hooks import LossGuardHook
 from mmseg_instbox.errors import TrainingError
 
 # four images in batches of two: one iteration of each pass over them has image 002
@@ -166,6 +168,14 @@ def test_processes_decide_alike(make_config, launch, tmp_path):
     told = [line for line in next(tmp_path.glob('*/*.log')).read_text().splitlines()
             if 'loss is not finite' in line]
     assert len(told) == 4 and all('002.jpg' in line for line in told)
+
+
+def test_an_engine_that_clears_gradients_by_itself_is_left_to_it():
+    """As DeepSpeed's, whose wrapper has no ``zero_grad``."""
+    engine = type('Engine', (), dict(update_params=lambda self, loss: pytest.fail('updated')))()
+    runner = SimpleNamespace(model=torch.nn.Linear(1, 1), optim_wrapper=engine)
+    LossGuardHook().before_train(runner)
+    engine.update_params(torch.tensor(math.nan))
 
 
 def test_every_training_is_watched(tiny_config, tmp_path):

@@ -71,8 +71,9 @@ def check_save_best(cfg: Config) -> None:
 def adapt_to_cpu(cfg: Config) -> None:
     """Make a config that was written for GPUs run on a machine without one.
 
-    Synchronized batch normalization, which trains on GPUs only, becomes plain batch normalization;
-    with a launcher, the processes talk through gloo. Nothing changes where there is a GPU.
+    Synchronized batch normalization and ``AmpOptimWrapper``, which train on GPUs only, become plain
+    batch normalization and ``CPUAmpOptimWrapper``; with a launcher, the processes talk through
+    gloo. Nothing changes where there is a GPU.
 
     Raises:
         InvalidInputError: The launcher or the strategy is one that needs a GPU.
@@ -89,6 +90,11 @@ def adapt_to_cpu(cfg: Config) -> None:
     if synchronized:
         print_log(f'No GPU here: {len(synchronized)} SyncBN of the model become BN, so each '
                   'process normalizes with its own batch.', 'current')
+    wrapper = cfg.get('optim_wrapper') or {}
+    if wrapper.get('type') == 'AmpOptimWrapper':
+        wrapper.type = 'CPUAmpOptimWrapper'
+        for key in ('loss_scale', 'dtype', 'use_fsdp'):  # of a GPU alone
+            wrapper.pop(key, None)
     launcher = cfg.get('launcher', 'none')
     if launcher == 'none':
         return

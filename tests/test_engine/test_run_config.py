@@ -42,6 +42,13 @@ def test_synchronized_batch_norm_becomes_plain_on_a_cpu(on_cpu):
     assert 'model_wrapper_cfg' not in cfg
 
 
+def test_mixed_precision_is_bfloat16_on_a_cpu(on_cpu):
+    accumulated = dict(type='AmpOptimWrapper', dtype='float16', accumulative_counts=2)
+    cfg = Config(dict(model=dict(), optim_wrapper=accumulated))
+    adapt_to_cpu(cfg)
+    assert cfg.optim_wrapper == dict(type='CPUAmpOptimWrapper', accumulative_counts=2)
+
+
 def test_a_gpu_changes_nothing(on_gpu):
     cfg = Config(dict(model=MODEL, launcher='pytorch'))
     adapt_to_cpu(cfg)

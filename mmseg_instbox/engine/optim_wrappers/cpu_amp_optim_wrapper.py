@@ -3,7 +3,6 @@ from contextlib import contextmanager
 
 import torch
 from mmengine.config import Config
-from mmengine.device import get_device
 from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper
 from mmseg.registry import OPTIM_WRAPPERS
@@ -28,7 +27,8 @@ class CPUAmpOptimWrapper(OptimWrapper):
 
 
 def use_amp(cfg: Config) -> None:
-    """Set mixed precision in the config of a training: float16, or bfloat16 on a CPU."""
+    """Set mixed precision in the config of a training: float16, which
+    :func:`~mmseg_instbox.engine.adapt_to_cpu` makes bfloat16 without a GPU."""
     wrapper = cfg.optim_wrapper.get('type', 'OptimWrapper')
     if wrapper in ('AmpOptimWrapper', 'CPUAmpOptimWrapper'):
         print_log('The config trains in mixed precision already; --amp adds nothing.', 'current')
@@ -36,6 +36,6 @@ def use_amp(cfg: Config) -> None:
     if wrapper != 'OptimWrapper':
         raise InvalidInputError('--amp replaces an optim_wrapper of type OptimWrapper; the config '
                                 f'has {wrapper}: set the precision in the config instead.')
-    cfg.optim_wrapper.update(
-        dict(type='CPUAmpOptimWrapper') if get_device() == 'cpu' else
-        dict(type='AmpOptimWrapper', loss_scale='dynamic'))
+    cfg.optim_wrapper.type = 'AmpOptimWrapper'
+    if cfg.get('strategy', {}).get('type') == 'FSDPStrategy':
+        cfg.optim_wrapper.use_fsdp = True  # else each process scales losses by itself

@@ -3,27 +3,15 @@ import torch
 from mmengine.config import Config
 
 from mmseg_instbox.engine.optim_wrappers import CPUAmpOptimWrapper, use_amp
-from mmseg_instbox.engine.optim_wrappers import cpu_amp_optim_wrapper as module
 
 
-@pytest.fixture
-def device(monkeypatch, request):
-    """The device that MMEngine finds: the parameter."""
-    monkeypatch.setattr(module, 'get_device', lambda: request.param)
-
-
-@pytest.mark.parametrize('device', ['cpu'], indirect=True)
-def test_amp_is_bfloat16_on_a_cpu(device):
+def test_amp_is_mmengines_and_of_all_processes_with_sharded_gradients():
     cfg = Config(dict(optim_wrapper=dict(type='OptimWrapper')))
     use_amp(cfg)
-    assert cfg.optim_wrapper == dict(type='CPUAmpOptimWrapper')
-
-
-@pytest.mark.parametrize('device', ['cuda'], indirect=True)
-def test_amp_is_mmengines_on_a_gpu(device):
-    cfg = Config(dict(optim_wrapper=dict(type='OptimWrapper')))
+    assert cfg.optim_wrapper == dict(type='AmpOptimWrapper')
+    cfg = Config(dict(optim_wrapper=dict(type='OptimWrapper'), strategy=dict(type='FSDPStrategy')))
     use_amp(cfg)
-    assert cfg.optim_wrapper == dict(type='AmpOptimWrapper', loss_scale='dynamic')
+    assert cfg.optim_wrapper == dict(type='AmpOptimWrapper', use_fsdp=True)
 
 
 def test_amp_refuses_a_wrapper_that_it_cannot_replace():

@@ -18,13 +18,15 @@ from torch import nn
 
 from ..core.groupers import configured_grouper
 from ..deploy.predictor import Predictor, prediction_dict, tile_test_cfg
+from ..engine import load_model
 from ..models.task_modules import to_instance_data
 from ..utils import DEFAULT_SCORE_THR, DRAW_SIZE, write_json
 from ..utils.foreign_errors import describe
 from ..utils.inputs import read_inputs
 from ..visualization import InstBoxLocalVisualizer
-from ..visualization.utils import check_display
-from .model_loading import autocast_dtype, build_pipeline, default_weights, load_model, model_meta
+from ..visualization.predictions import draw_prediction
+from ..visualization.utils import check_display, write_image
+from .model_loading import autocast_dtype, build_pipeline, default_weights, model_meta
 
 
 class InstBoxInferencer(Predictor, BaseInferencer):
@@ -115,7 +117,7 @@ class InstBoxInferencer(Predictor, BaseInferencer):
 
     @cached_property
     def visualizer(self) -> InstBoxLocalVisualizer:
-        """Draws instances; made when it is first used, because matplotlib takes a third of a second
+        """Opens windows; made when it is first used, because matplotlib takes a third of a second
         to import."""
         visualizer = InstBoxLocalVisualizer('inferencer', draw_size=self.draw_size)
         visualizer.set_dataset_meta(**self.dataset_meta)
@@ -218,12 +220,15 @@ class InstBoxInferencer(Predictor, BaseInferencer):
             return []
         drawn = []
         for array, sample in zip(inputs, preds, strict=True):
-            self.visualizer.add_datasample(
-                sample.name, array[..., ::-1], sample, draw_gt=False, show=show,
-                wait_time=wait_time, score_thr=score_thr,
-                out_file=str(vis_dir / f'{sample.name}.jpg') if vis_dir else None)
-            if return_vis:  # takes longer than drawing
-                drawn.append(self.visualizer.get_image())
+            image = draw_prediction(array[..., ::-1], sample.pred_instances,
+                                    self.dataset_meta['thing_classes'], score_thr, self.draw_size)
+            if show:
+                check_display()
+                self.visualizer.show(image, sample.name, wait_time)
+            if vis_dir:
+                write_image(image, str(vis_dir / f'{sample.name}.jpg'))
+            if return_vis:
+                drawn.append(image)
         return drawn
 
     def postprocess(self,

@@ -12,7 +12,13 @@ from mmseg.apis import inference_model, show_result_pyplot
 from mmseg.models import EncoderDecoder
 from pycocotools import mask as mask_tools
 
-from mmseg_instbox.apis import InstBoxInferencer, model_loading, read_inputs, write_results
+from mmseg_instbox.apis import (
+    InstBoxInferencer,
+    inst_box_inferencer,
+    model_loading,
+    read_inputs,
+    write_results,
+)
 from mmseg_instbox.apis.formats import FORMATS
 from mmseg_instbox.apis.track_colors import TrackColors
 from mmseg_instbox.apis.video import frame_objects
@@ -114,8 +120,8 @@ def test_unreadable_inputs_raise_or_are_skipped_and_listed(inferencer, photos, t
 
 
 def test_unexpected_errors_of_one_image_are_listed_with_their_type(inferencer, photos, noise,
-                                                                   monkeypatch):
-    network, draw = inferencer.model.test_step, inferencer.visualizer.add_datasample
+                                                                   monkeypatch, tmp_path):
+    network, write = inferencer.model.test_step, inst_box_inferencer.write_image
 
     def fail(step, is_bad):
         def run(*args, **kwargs):
@@ -126,19 +132,27 @@ def test_unexpected_errors_of_one_image_are_listed_with_their_type(inferencer, p
 
     monkeypatch.setattr(inferencer.model, 'test_step', fail(
         network, lambda batch: any(each.shape[-1] == 112 for each in batch['inputs'])))
-    monkeypatch.setattr(inferencer.visualizer, 'add_datasample', fail(
-        draw, lambda name, *_: name == '001'))
+    monkeypatch.setattr(inst_box_inferencer, 'write_image', fail(
+        write, lambda _, file: '001' in file))
     inputs = [photos[0], noise, photos[1], noise, photos[2]]
-    found = inferencer(inputs, batch_size=5, return_vis=True, on_error='skip')
+    drawn = dict(return_vis=True, out_dir=tmp_path)
+    found = inferencer(inputs, batch_size=5, on_error='skip', **drawn)
     assert [each['name'] for each in found['predictions']] == ['000', '002']
     assert len(found['visualization']) == 2
     assert sorted(inferencer.failures) == [
         ('000001', '000001: unexpected RuntimeError: out of memory'),
         ('000003', '000003: unexpected RuntimeError: out of memory'),
         ('001', '001: unexpected RuntimeError: out of memory')]
-    for arguments in (dict(batch_size=5), dict(return_vis=True)):
+    for arguments in (dict(batch_size=5), drawn):
         with pytest.raises(RuntimeError, match='memory'):
             inferencer(inputs, **arguments)
+
+
+def test_every_process_of_several_draws(inferencer, noise, monkeypatch, tmp_path):
+    """Though visualizers of MMEngine do nothing but in the first one."""
+    monkeypatch.setattr('mmengine.dist.utils.get_rank', lambda group=None: 1)
+    found = inferencer(noise, return_vis=True, out_dir=tmp_path)
+    assert len(found['visualization']) == len(list(tmp_path.glob('vis/*.jpg'))) == 1
 
 
 def test_without_a_display_nothing_is_shown(inferencer, noise, monkeypatch):

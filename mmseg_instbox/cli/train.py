@@ -95,7 +95,8 @@ def train(source: str, work_dir: str | None, resume: str | None, amp: bool,
 @click.option('--tta', is_flag=True, help='Test-time augmentation: tta_pipeline of the config, or '
               'mirror images.')
 @click.option('--show-dir', metavar='DIR',
-              help='Directory for drawings of ground truth and predictions.')
+              help='Directory for drawings of ground truth and predictions; of several processes '
+              'only the first one draws its share of the images.')
 @click.option('--show', is_flag=True, help='Show each drawing in a window.')
 @click.option('--wait-time', type=click.FloatRange(min=0), default=2,
               help='Seconds that a window stays (--show).')

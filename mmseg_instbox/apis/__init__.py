@@ -9,11 +9,11 @@ from ..utils.lazy_names import lazy_names
 if TYPE_CHECKING:
     from ..engine.checkpoints import checkpoint_config, read_checkpoint
     from ..engine.model_index import find_model, list_models
+    from ..engine.model_loading import load_model
     from ..utils.inputs import InputImage, read_inputs
     from .dataset_browser import DatasetBrowser, browse_dataset
     from .formats import FORMATS, samples_from_coco, to_supervision, write_results
     from .inst_box_inferencer import InstBoxInferencer
-    from .model_loading import load_model
     from .own_data_training import train_on_data
     from .track_colors import TrackColors
     from .video import annotate_video

@@ -10,11 +10,8 @@ from mmengine.dataset import Compose
 from torch import nn
 
 from ..engine.model_index import index_root
-from ..engine.model_loading import load_model
 from ..errors import InvalidInputError, MissingFileError
 from ..utils.foreign_errors import convert_errors
-
-__all__ = ['autocast_dtype', 'build_pipeline', 'default_weights', 'load_model', 'model_meta']
 
 PRECISIONS = dict(fp32=None, bf16=torch.bfloat16, fp16=torch.float16)
 DEFAULT_WEIGHTS = 'demo/instbox_mobilenet-v2_voc20.pth'

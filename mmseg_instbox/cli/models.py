@@ -173,8 +173,9 @@ def export(files: tuple[str, ...], kind: str | None, int8: bool, calibration: st
     if int8 != (calibration is not None):
         raise click.UsageError('--int8 and --calibration INPUT go together.')
     load_package('models', mask_heads=False)
-    from ..apis.model_loading import default_weights, load_model
+    from ..apis.model_loading import default_weights
     from ..deploy import export_model
+    from ..engine import load_model
     images = None if calibration is None else calibration_images(calibration)
     network = load_model(*(source or [default_weights()]), device='cpu', **settings)
     written = export_model(network, path, images)

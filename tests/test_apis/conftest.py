@@ -10,8 +10,7 @@ from mmengine.registry import init_default_scope
 from torch import nn
 
 from mmseg_instbox.apis import InstBoxInferencer
-from mmseg_instbox.apis.model_loading import load_model
-from mmseg_instbox.engine import load_config
+from mmseg_instbox.engine import load_config, load_model
 
 sys.path.insert(0, str(Path(__file__).parent))  # makes own_pictures importable
 

@@ -7,9 +7,8 @@ import torch
 from mmengine.registry import init_default_scope
 from torch import nn
 
-from mmseg_instbox.apis.model_loading import load_model
 from mmseg_instbox.deploy import export_model
-from mmseg_instbox.engine import load_config
+from mmseg_instbox.engine import load_config, load_model
 
 RUNTIMES = dict(onnx='onnxruntime', xml='openvino')
 

@@ -7,10 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from mmseg_instbox.apis.model_loading import load_model
 from mmseg_instbox.cli.main import cli
 from mmseg_instbox.deploy import export_model
-from mmseg_instbox.engine import load_config
+from mmseg_instbox.engine import load_config, load_model
 
 PAGE = Path(__file__).resolve().parents[2] / 'docs' / 'deployment.md'
 

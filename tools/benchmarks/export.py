@@ -24,8 +24,8 @@ from mmseg.apis import inference_model
 from mmseg.registry import DATASETS
 from torch import nn
 
-from mmseg_instbox.apis import InstBoxInferencer
-from mmseg_instbox.apis.model_loading import default_weights, load_model
+from mmseg_instbox.apis import InstBoxInferencer, load_model
+from mmseg_instbox.apis.model_loading import default_weights
 from mmseg_instbox.deploy import export_model
 from mmseg_instbox.evaluation import InstBoxMetric, InstCocoMetric
 from mmseg_instbox.utils.decoding import read_image

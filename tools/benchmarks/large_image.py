@@ -14,7 +14,7 @@ import torch
 
 from mmseg_instbox.apis import InstBoxInferencer
 from mmseg_instbox.apis.formats import write_results
-from mmseg_instbox.engine import find_config, load_config, load_model
+from mmseg_instbox.engine import load_config, load_model
 
 CONFIG = 'instbox_mobilenet-v2-d16_1xb8-2k_voc-mini-352x352'
 
@@ -43,7 +43,7 @@ def main() -> None:
     model, image = None, make_image(*args.size, args.random)
     if args.random:
         torch.manual_seed(0)
-        model = load_model(load_config(find_config(CONFIG)), device=args.device)
+        model = load_model(load_config(CONFIG), device=args.device)
         torch.nn.init.normal_(model.decode_head.conv_seg.weight, std=0.3)
     inferencer = InstBoxInferencer(model, device=args.device, tile=args.tile, show_progress=False)
     row = dict(width=args.size[1], height=args.size[0], categories=inferencer.model.num_classes,

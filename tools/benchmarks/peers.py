@@ -26,7 +26,7 @@ from peer_models import build_detector
 from torch import Tensor, nn
 
 from mmseg_instbox.apis import InstBoxInferencer
-from mmseg_instbox.engine import find_config, load_config, load_model
+from mmseg_instbox.engine import load_config, load_model
 
 OURS = 'instbox_deeplabv3-r50-d16_8xb2-20k_voc12-sbd-500x500'
 PEERS = {
@@ -108,7 +108,7 @@ def make_ours(args: argparse.Namespace) -> tuple[dict[str, int], dict[str, Calla
     init_default_scope('mmseg')
     trained = InstBoxInferencer(device=args.device, show_progress=False)
     torch.manual_seed(0)
-    ours = InstBoxInferencer(load_model(load_config(find_config(OURS)), device=args.device).to(
+    ours = InstBoxInferencer(load_model(load_config(OURS), device=args.device).to(
         memory_format=torch.channels_last), show_progress=False)
     for inferencer in (trained, ours):
         set_scale(inferencer, args.size)

@@ -23,7 +23,7 @@ from mmseg.registry import MODELS
 from mmseg.utils import register_all_modules
 
 from mmseg_instbox.datasets.shapes_generator import generate_sample
-from mmseg_instbox.engine import find_config, load_config
+from mmseg_instbox.engine import load_config
 
 MOBILENET_FCN = 'mobilenet_v2/mobilenet-v2-d8_fcn_4xb2-80k_cityscapes-512x1024'
 # our config, and mmseg's published FCN whose heads fit the same backbone
@@ -56,7 +56,7 @@ def parse_args() -> argparse.Namespace:
 
 def our_config(backbone: str) -> dict:
     """Returns the model of our config, without pretrained weights, for one process."""
-    return common.plain(load_config(find_config(PAIRS[backbone][0])).model)
+    return common.plain(load_config(PAIRS[backbone][0]).model)
 
 
 def their_config(backbone: str, auxiliary: bool) -> dict:
@@ -92,7 +92,7 @@ def make_step(config: dict, batch: int, args: argparse.Namespace) -> Callable[[]
 
 
 def batch_size(backbone: str, args: argparse.Namespace) -> int:
-    return args.batch or load_config(find_config(PAIRS[backbone][0])).train_dataloader.batch_size
+    return args.batch or load_config(PAIRS[backbone][0]).train_dataloader.batch_size
 
 
 def make_side(side: str, backbone: str, args: argparse.Namespace) -> Callable[[], None]:

@@ -1,6 +1,5 @@
 import threading
 from collections.abc import Callable
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from mmengine.dataset import pseudo_collate
 from mmengine.infer import BaseInferencer
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
+from mmengine.visualization import Visualizer
 from mmseg.registry import TASK_UTILS
 from mmseg.structures import SegDataSample
 from rich.progress import track
@@ -23,7 +23,6 @@ from ..models.task_modules import to_instance_data
 from ..utils import DEFAULT_SCORE_THR, DRAW_SIZE, write_json
 from ..utils.foreign_errors import describe
 from ..utils.inputs import read_inputs
-from ..visualization import InstBoxLocalVisualizer
 from ..visualization.predictions import draw_prediction
 from ..visualization.utils import check_display, write_image
 from .model_loading import autocast_dtype, build_pipeline, default_weights, model_meta
@@ -94,7 +93,6 @@ class InstBoxInferencer(Predictor, BaseInferencer):
         self._test_cfg = tile_test_cfg(tile)
         super().__init__(self._loaded.cfg, device=device, scope='mmseg',
                          show_progress=show_progress)
-        del self.visualizer  # made when it is first used
         self.device = next(self.model.parameters(), torch.empty(0)).device
         self._dtype = autocast_dtype(precision, self.model, self.device)
         self._lock = threading.Lock()
@@ -113,15 +111,8 @@ class InstBoxInferencer(Predictor, BaseInferencer):
         return pseudo_collate
 
     def _init_visualizer(self, cfg: Any) -> None:
-        """Leaves that to :attr:`visualizer`, whatever the config draws in validation."""
-
-    @cached_property
-    def visualizer(self) -> InstBoxLocalVisualizer:
-        """Opens windows; made when it is first used, because matplotlib takes a third of a second
+        """Makes none, whatever the config draws in validation: matplotlib takes a third of a second
         to import."""
-        visualizer = InstBoxLocalVisualizer('inferencer', draw_size=self.draw_size)
-        visualizer.set_dataset_meta(**self.dataset_meta)
-        return visualizer
 
     def __call__(self,
                  inputs: Any,
@@ -224,7 +215,7 @@ class InstBoxInferencer(Predictor, BaseInferencer):
                                     self.dataset_meta['thing_classes'], score_thr, self.draw_size)
             if show:
                 check_display()
-                self.visualizer.show(image, sample.name, wait_time)
+                Visualizer.get_instance('inferencer').show(image, sample.name, wait_time)
             if vis_dir:
                 write_image(image, str(vis_dir / f'{sample.name}.jpg'))
             if return_vis:

@@ -155,6 +155,16 @@ def test_every_process_of_several_draws(inferencer, noise, monkeypatch, tmp_path
     assert len(found['visualization']) == len(list(tmp_path.glob('vis/*.jpg'))) == 1
 
 
+def test_a_window_shows_what_is_drawn(inferencer, noise, monkeypatch):
+    shown = []
+    monkeypatch.setattr(inst_box_inferencer, 'check_display', lambda: None)
+    monkeypatch.setattr(inst_box_inferencer.Visualizer, 'show',
+                        lambda _, *given: shown.append(given))
+    found = inferencer(noise, show=True, wait_time=2, return_vis=True)
+    (image, _, seconds), = shown
+    assert image is found['visualization'][0] and seconds == 2
+
+
 def test_without_a_display_nothing_is_shown(inferencer, noise, monkeypatch):
     monkeypatch.setattr('matplotlib.pyplot.get_backend', lambda: 'agg')
     with pytest.raises(ValueError, match='no display.*--out'):

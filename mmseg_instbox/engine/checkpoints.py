@@ -113,8 +113,9 @@ def download(address: str, prefix: str = '', hint: str = '') -> Path:
                 atomic_write(answer.read(), file)
         except (OSError, HTTPException) as error:
             raise InvalidInputError(
-                f'{address} cannot be downloaded ({reason(error)}): check the address and the '
-                f'network, or put the file at {file}{hint}.') from error
+                f'{address} cannot be downloaded ({reason(error)}): check the address, the network '
+                f'and that {file.parent} can be written, or put the file at {file}{hint}.'
+            ) from error
     return file
 
 

@@ -117,7 +117,8 @@ class BaseGrouper:
                 among the categories, or ``seg_map`` is not of the image's size.
         """
         extent = tuple(img_shape if extent is None else extent)
-        groups = self.group_cells(probs, boxes, img_shape, thing_ids, extent)
+        with torch.autocast(probs.device.type, enabled=False):  # that is for the network
+            groups = self.group_cells(probs, boxes, img_shape, thing_ids, extent)
         if seg_map is None:
             seg_map = category_map(probs, img_shape, extent)
         if tuple(seg_map.shape) != tuple(img_shape):

@@ -36,6 +36,15 @@ def chain() -> tuple[Tensor, Tensor, Tensor]:
     return boxes, torch.ones(8, dtype=torch.long), prob
 
 
+def test_a_network_of_low_precision_does_not_make_grouping_so():
+    """In bfloat16 a centre is no higher than its neighbours, which would be objects, too."""
+    seg, inst = scene((1, 20, 20, 240, 236), (2, 250, 20, 300, 236), size=(256, 320))
+    torch.manual_seed(0)
+    output = (*perfect_output(seg, inst, 2, noise=3), tuple(seg.shape), THING_IDS)
+    with torch.autocast('cpu', torch.bfloat16):
+        assert len(CentreGrouper()(*output)) == 2
+
+
 @pytest.mark.parametrize('iou_thr', [0.1, 0.3, 0.5])
 def test_suppression_by_loops(iou_thr):
     boxes, labels, prob, *_ = random_cells()

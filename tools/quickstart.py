@@ -15,6 +15,7 @@ from mmseg.apis import inference_model
 from mmseg.registry import VISUALIZERS
 from PIL import Image
 
+from mmseg_instbox.cli.main import user_errors
 from mmseg_instbox.datasets.shapes_generator import generate_sample
 from mmseg_instbox.engine import run_training, training_config
 from mmseg_instbox.utils import write_json
@@ -65,6 +66,7 @@ def predict_fresh(runner: Runner, folder: Path, count: int) -> None:
             out_file=str(folder / f'{file.stem}_instances.png'))
 
 
+@user_errors()
 def main() -> None:
     start = time.perf_counter()
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])

@@ -81,7 +81,7 @@ def test_senseless_arguments_are_refused(main, tmp_path, capsys, arguments):
 
 
 def test_the_lists_of_another_data_set_are_left_alone(main, voc_lists):
-    with pytest.raises(ValueError, match=r'train\.txt: lists 2007_000032'):
+    with pytest.raises(SystemExit, match=r'train\.txt: lists 2007_000032'):
         main('--out', voc_lists, '--num-train', 1, '--num-val', 1)
     assert names(voc_lists, 'train') == ['2007_000032']
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 
+from mmseg_instbox.cli.main import user_errors
 from mmseg_instbox.datasets.shapes_generator import generate_sample
 from mmseg_instbox.datasets.voc_layout import (
     run_in_processes,
@@ -47,6 +48,7 @@ def clear_lists(lists: list[Path]) -> None:
         file.unlink(missing_ok=True)
 
 
+@user_errors()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--out', type=Path, default=Path('data/shapes'), help='folder to write to')

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from mmseg.datasets import PascalContextDataset
 
+from mmseg_instbox.cli.main import user_errors
 from mmseg_instbox.datasets.instance_maps import check_same_size
 from mmseg_instbox.datasets.matlab_file import check_indices, read_matlab
 from mmseg_instbox.datasets.voc_layout import (
@@ -64,6 +65,7 @@ def convert(name: str, context: Path, voc: Path, table: np.ndarray) -> None:
     write_mask(voc / MASK_DIR / f'{name}.png', table[labels])
 
 
+@user_errors()
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

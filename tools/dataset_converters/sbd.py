@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mmseg_instbox.cli.main import user_errors
 from mmseg_instbox.datasets.instance_maps import VOID, check_same_size
 from mmseg_instbox.datasets.matlab_file import check_indices, read_matlab
 from mmseg_instbox.datasets.voc_layout import (
@@ -96,6 +97,7 @@ def copy_masks(name: str, voc: Path) -> None:
             write_mask(voc / target / path.name, np.array(picture))
 
 
+@user_errors()
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

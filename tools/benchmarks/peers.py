@@ -91,12 +91,6 @@ def make_peer(name: str, counts: dict[str, int], args: argparse.Namespace) -> Ca
     return predict
 
 
-def set_scale(inferencer: InstBoxInferencer, size: int) -> None:
-    for step in inferencer.pipeline.transforms:
-        if type(step).__name__ == 'Resize':
-            step.scale = (size, size)
-
-
 def network_input(inferencer: InstBoxInferencer, file: str) -> Tensor:
     """Returns the network's input for a file, (1, 3, H, W)."""
     return inferencer.model.data_preprocessor(prepare(inferencer, file))['inputs']
@@ -110,8 +104,9 @@ def make_ours(args: argparse.Namespace) -> tuple[dict[str, int], dict[str, Calla
     torch.manual_seed(0)
     ours = InstBoxInferencer(load_model(load_config(OURS), device=args.device).to(
         memory_format=torch.channels_last), show_progress=False)
-    for inferencer in (trained, ours):
-        set_scale(inferencer, args.size)
+    for step in (*trained.pipeline.transforms, *ours.pipeline.transforms):
+        if type(step).__name__ == 'Resize':
+            step.scale = (args.size, args.size)
     forward, files = ours.model.forward_dense, list(map(str, args.images))
     counts = {file: len(next(trained.stream(file)).pred_instances) for file in files}
     dense = {file: trained.model.forward_dense(network_input(trained, file)) for file in files}

@@ -3,7 +3,7 @@ from typing import NamedTuple
 
 import torch
 from mmseg.registry import MODELS
-from mmseg.utils import ConfigType, OptConfigType, SampleList, add_prefix
+from mmseg.utils import ConfigType, OptConfigType, OptSampleList, SampleList, add_prefix
 from torch import Tensor, nn
 
 from .inst_box_segmentor import InstBoxSegmentor, category_logits
@@ -78,6 +78,10 @@ class LocaliserSegmentor(InstBoxSegmentor):
         feats = self.extract_feat(inputs)
         boxes = self.box_head.predict(feats.box, inputs.shape[-2:])
         return category_logits(self.decode_head, feats.category).float(), boxes
+
+    def _forward(self, inputs: Tensor, data_samples: OptSampleList = None) -> Tensor:
+        """Output of the decode head, in mode 'tensor'."""
+        return self.decode_head(self.extract_feat(inputs).category)
 
     def _decode_head_forward_train(self, inputs: TwoFeats, data_samples: SampleList) -> dict:
         """Losses of the box head, and of the decode head unless it is frozen."""

@@ -164,6 +164,7 @@ def test_predictions_are_those_of_the_two_networks_put_together(tiny_model, buil
     image = torch.randn(1, 3, 64, 64)
     logits, boxes = model.forward_dense(image)
     assert torch.equal(logits, model.decode_head(model.backbone(image)))
+    assert torch.equal(logits, model(image, mode='tensor'))
     assert torch.equal(boxes, model.box_head.predict(model.box_backbone(image), (64, 64)))
     assert not torch.equal(boxes, model.box_head.predict(model.backbone(image), (64, 64)))
     assert model.predict(image)[0].pred_sem_seg.shape == (64, 64)

@@ -39,8 +39,8 @@ class InstBoxSegmentor(CellPredictor, EncoderDecoder):
             With ``shifts=k``, k x k shifted copies of the image simulate a network of a k times
             finer feature stride, in either mode. With ``keep_boxes=True`` predictions also carry
             ``pred_boxes`` ``(4, h, w)`` and ``pred_probs`` ``(C, h, w)``, so that they can be
-            grouped again. With ``keep_logits=False`` they carry no ``seg_logits``, and the category
-            map is made strip by strip: 21 categories of 12 million pixels are 1 GB.
+            grouped again. With ``keep_logits=False`` they carry no ``seg_logits``, which are 1 GB
+            of 21 categories and 12 million pixels; the category map is made without them.
         data_preprocessor: Config; mmseg's ``SegDataPreProcessor`` becomes our
             ``InstBoxDataPreProcessor``, which extends it by instance maps.
         **kwargs: Arguments of ``EncoderDecoder``.

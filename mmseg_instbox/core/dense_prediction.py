@@ -55,14 +55,24 @@ class DensePredictor:
 
         Args:
             inputs: ``(N, 3, H, W)``, padded at the right and bottom only.
-            metainfos: ``img_shape`` (without padding), ``ori_shape``, ``flip`` and
-                ``flip_direction`` of each; missing sizes mean that of ``inputs``.
+            metainfos: ``img_shape`` (without padding), ``pad_shape`` (that the network sees),
+                ``ori_shape``, ``flip`` and ``flip_direction`` of each; missing sizes mean that of
+                ``inputs``.
 
         Raises:
             ValueError: Tiles or shifts and a network whose feature stride does not allow them, or
                 an unknown direction of flipping.
         """
         full_shape = tuple(inputs.shape[-2:])
+        sizes = [tuple(meta.get('pad_shape', full_shape)[:2]) for meta in metainfos]
+        if len(set(sizes)) > 1:  # more padding would change what the network sees
+            found = {}
+            for height, width in set(sizes):
+                own = [i for i, size in enumerate(sizes) if size == (height, width)]
+                dense = self.predict_cells(inputs[own, :, :height, :width],
+                                           [metainfos[i] for i in own])
+                found.update(zip(own, dense, strict=True))
+            return [found[i] for i in range(len(sizes))]
         metainfos = [dict(img_shape=full_shape) | meta for meta in metainfos]
         forward, shifts = self.forward_dense, self.test_cfg.get('shifts', 1)
         tiled = self.test_cfg.get('mode') == 'slide'

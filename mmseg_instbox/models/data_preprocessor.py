@@ -15,7 +15,8 @@ class InstBoxDataPreProcessor(SegDataPreProcessor):
 
     Padding is at the right and the bottom: void in ``gt_inst_map`` as in ``gt_sem_seg``. In
     testing too the input is padded to a multiple of ``size_divisor``, so that a feature cell covers
-    the same number of pixels everywhere.
+    the same number of pixels everywhere. That size of each image is its ``pad_shape``, to which
+    ``InstBoxSegmentor`` cuts a batch of several sizes.
 
     Args:
         size: Fixed size ``(H, W)`` of training batches; or
@@ -63,8 +64,4 @@ class InstBoxDataPreProcessor(SegDataPreProcessor):
                  for img, sample in zip(data['inputs'], samples, strict=True)]
         inputs, _ = stack_batch([single['inputs'][0] for single in batch], size_divisor=1,
                                 pad_val=self.pad_val)
-        samples, (height, width) = [single['data_samples'][0] for single in batch], inputs.shape[2:]
-        for img, sample in zip(data['inputs'], samples, strict=True):
-            padding = (0, width - img.shape[2], 0, height - img.shape[1])
-            sample.set_metainfo(dict(img_padding_size=padding, pad_shape=(height, width)))
-        return dict(inputs=inputs, data_samples=samples)
+        return dict(inputs=inputs, data_samples=[single['data_samples'][0] for single in batch])

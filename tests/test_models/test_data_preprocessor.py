@@ -75,14 +75,11 @@ def test_a_test_batch_may_hold_images_of_any_size():
     assert [sample.img_shape for sample in data['data_samples']] == sizes
 
 
-def test_test_samples_tell_how_the_batch_is_padded():
-    sizes = [(20, 30), (41, 25)]
-    samples = [SegDataSample() for _ in sizes]
-    data = build(size_divisor=16)(
-        dict(inputs=[random_image(*size) for size in sizes], data_samples=samples))
-    for sample, (height, width) in zip(data['data_samples'], sizes, strict=True):
-        assert tuple(sample.pad_shape) == (48, 32)
-        assert tuple(sample.img_padding_size) == (0, 32 - width, 0, 48 - height)
+def test_test_samples_tell_how_each_image_is_padded():
+    images = [random_image(20, 30), random_image(41, 25)]
+    samples = build(size_divisor=16)(dict(inputs=images))['data_samples']
+    assert [tuple(sample.pad_shape) for sample in samples] == [(32, 32), (48, 32)]
+    assert [tuple(sample.img_padding_size) for sample in samples] == [(0, 2, 0, 12), (0, 7, 0, 7)]
 
 
 def test_testing_leaves_the_ground_truth_as_it_is(training_batch):

@@ -22,8 +22,9 @@ class CellPredictor(DensePredictor):
 
         Args:
             inputs: ``(N, 3, H, W)``, padded at the right and bottom only.
-            data_samples: Their ``img_shape`` (without padding), ``ori_shape``, ``flip`` and
-                ``flip_direction`` are read; missing sizes mean that of ``inputs``.
+            data_samples: Their ``img_shape`` (without padding), ``pad_shape`` (that the network
+                sees), ``ori_shape``, ``flip`` and ``flip_direction`` are read; missing sizes mean
+                that of ``inputs``.
 
         Returns:
             list[DensePrediction]: In pixels of the original images, mirror images mapped back.

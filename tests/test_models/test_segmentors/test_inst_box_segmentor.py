@@ -60,19 +60,26 @@ def test_something_is_predicted(pooled_model):
     assert len(sample.pred_instances) > 2
 
 
-def test_a_real_network_predicts_soundly(tiny_model):
+@pytest.fixture
+def real_network(tiny_model):
     model = MODELS.build(tiny_model).eval()
     nn.init.normal_(model.decode_head.conv_seg.weight, std=1)
+    return model
+
+
+def test_a_real_network_predicts_soundly(real_network):
     images = [(noise_image(61, 75), (90, 110)), (noise_image(64, 64), (64, 64))]
-    for sample in predict(model, *images):
+    for sample in predict(real_network, *images):
         check_prediction(sample, [1, 2, 3])
 
 
-def test_a_larger_neighbour_in_the_batch_changes_nothing(pooled_model):
-    pooled_model.test_cfg = dict(mode='whole', keep_boxes=True)
+@pytest.mark.parametrize('network', ['pooled_model', 'real_network'])
+def test_a_larger_neighbour_in_the_batch_changes_nothing(network, request):
+    model = request.getfixturevalue(network)
+    model.test_cfg = dict(mode='whole', keep_boxes=True)
     small, large = (noise_image(37, 45), (50, 60)), (noise_image(90, 70), (90, 70))
-    alone, = predict(pooled_model, small)
-    beside, _ = predict(pooled_model, small, large)
+    alone, = predict(model, small)
+    _, beside = predict(model, large, small)
     assert len(alone.pred_instances) > 0
     for name in ('seg_logits', 'pred_sem_seg', 'pred_boxes', 'pred_probs'):
         assert torch.allclose(alone.get(name).data, beside.get(name).data, atol=1e-4), name

@@ -135,7 +135,7 @@ def _tint(canvas: np.ndarray, colors: np.ndarray, groups: np.ndarray,
           extent: tuple[float, float]) -> np.ndarray:
     """Colour the cells of groups from 0 on, and outline each group."""
     shape = canvas.shape[:2]
-    labels = spread_cells(groups.astype(np.int16), extent, shape)
+    labels = spread_cells(groups.astype(np.int32), extent, shape)
     full = spread_cells(colors.astype(np.uint8), extent, shape)
     tinted = cv2.addWeighted(canvas, 1 - TINT, full, TINT, 0)
     canvas = np.where((labels >= 0)[..., None], tinted, canvas)

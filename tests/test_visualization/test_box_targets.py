@@ -66,13 +66,15 @@ def test_numbers_by_hand():
     assert torch.allclose(deltas, expected.float(), atol=1e-6)
 
 
-def test_every_instance_has_its_wheel():
+@pytest.mark.parametrize('number', [7, 33001])  # such as a bicycle of Cityscapes
+def test_every_instance_has_its_wheel(number):
     sample, _ = with_targets()
+    sample.gt_inst_map.data[sample.gt_inst_map.data == 7] = number
     image = np.full((*SHAPE, 3), 90, np.uint8)
     drawn = draw_target_boxes(image, sample)
     inside = sample.gt_inst_map.data[0].numpy()
     changed = (drawn != dim(image)).any(-1)
-    assert changed[(inside == 4) | (inside == 7)].all()
+    assert changed[(inside == 4) | (inside == number)].all()
     assert not changed[35:, :25].any() and not changed[:5, 35:].any()
     for x, y in ((10, 15), (45, 25)):
         assert drawn[y - 1:y + 1, x - 1:x + 1].max(-1).min() > 200

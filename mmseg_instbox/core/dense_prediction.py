@@ -91,6 +91,8 @@ class DensePredictor:
             inputs = torch.stack([move_padding(image, meta['img_shape'], dim) for image, meta, dim
                                   in zip(inputs, metainfos, dims, strict=True)])
         logits, boxes = forward(inputs)
+        if boxes.device.type == 'mps':  # an Apple GPU lacks float64, in which votes are summed
+            logits, boxes = logits.cpu(), boxes.cpu()
         input_shape = tuple(inputs.shape[-2:])
         return [to_original(logit, box, input_shape, meta)
                 for logit, box, meta in zip(logits, boxes, metainfos, strict=True)]

@@ -84,6 +84,35 @@ def test_boxes_of_scaled_padded_mirrored_shifted_images(
     assert torch.allclose(dense.logits[:2, inside], points.permute(2, 0, 1)[:, inside], atol=5e-3)
 
 
+class OnAppleGPU(torch.Tensor):
+    """A tensor that says so."""
+    device = torch.device('mps')
+
+    def cpu(self) -> torch.Tensor:
+        return self.as_subclass(torch.Tensor)
+
+
+def test_what_an_apple_gpu_cannot_group_comes_to_the_cpu():
+    model = FieldPredictor()
+    model.forward_dense = lambda inputs: [
+        each.as_subclass(OnAppleGPU) for each in model.field(inputs)]
+    dense, = model.predict_cells(model.field.picture(64, 96)[None], [{}])
+    assert {each.device.type for each in (dense.logits, dense.probs, dense.boxes)} == {'cpu'}
+
+
+def test_images_of_several_sizes_are_seen_with_their_own_padding():
+    model = FieldPredictor()
+    sizes = [(64, 96), (32, 128), (64, 96)]
+    inputs = torch.stack([F.pad(model.field.picture(*size), (0, 128 - size[1], 0, 64 - size[0]))
+                          for size in sizes])
+    found = model.predict_cells(inputs, [dict(pad_shape=size) for size in sizes])
+    assert sorted(model.field.seen) == [(1, 3, 32, 128), (2, 3, 64, 96)]
+    assert [each.ori_shape for each in found] == sizes
+    for each, size in zip(found, sizes, strict=True):
+        alone, = model.predict_cells(model.field.picture(*size)[None], [{}])
+        assert torch.equal(each.boxes, alone.boxes)
+
+
 def test_plain_and_mirrored_images_in_one_batch():
     model = FieldPredictor()
     field = model.field

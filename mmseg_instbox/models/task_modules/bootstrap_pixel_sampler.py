@@ -68,7 +68,7 @@ class BootstrapPixelSampler(BasePixelSampler):
         context: The head that owns the sampler; its ``ignore_index`` and losses are read.
         thresh: Probability t up to which a pixel is hard; None keeps the ``min_kept`` hardest
             alone.
-        min_kept: K, as a number of pixels (int) or as a share of the valid ones (float in (0, 1]).
+        min_kept: K, as a number of pixels (int) or as a share of the valid ones (float in [0, 1]).
         min_loss: The threshold of :meth:`sample_loss`, as a loss value; None likewise.
         scope: ``'image'`` selects and averages in each image, ``'batch'`` selects among the pixels
             of this process's batch and averages over all processes.

@@ -63,16 +63,20 @@ class DensePredictor:
             ValueError: Tiles or shifts and a network whose feature stride does not allow them, or
                 an unknown direction of flipping.
         """
-        full_shape = tuple(inputs.shape[-2:])
-        sizes = [tuple(meta.get('pad_shape', full_shape)[:2]) for meta in metainfos]
-        if len(set(sizes)) > 1:  # more padding would change what the network sees
-            found = {}
-            for height, width in set(sizes):
-                own = [i for i, size in enumerate(sizes) if size == (height, width)]
-                dense = self.predict_cells(inputs[own, :, :height, :width],
+        sizes = [tuple((meta.get('pad_shape') or inputs.shape[-2:])[:2]) for meta in metainfos]
+        if len(set(sizes)) < 2:
+            return self._predict_together(inputs, metainfos)
+        found = {}  # more padding would change what the network sees
+        for height, width in set(sizes):
+            own = [i for i, size in enumerate(sizes) if size == (height, width)]
+            dense = self._predict_together(inputs[own, :, :height, :width],
                                            [metainfos[i] for i in own])
-                found.update(zip(own, dense, strict=True))
-            return [found[i] for i in range(len(sizes))]
+            found.update(zip(own, dense, strict=True))
+        return [found[i] for i in range(len(sizes))]
+
+    def _predict_together(self, inputs: Tensor, metainfos: list[dict]) -> list[DensePrediction]:
+        """As :meth:`predict_cells`, in one batch."""
+        full_shape = tuple(inputs.shape[-2:])
         metainfos = [dict(img_shape=full_shape) | meta for meta in metainfos]
         forward, shifts = self.forward_dense, self.test_cfg.get('shifts', 1)
         tiled = self.test_cfg.get('mode') == 'slide'

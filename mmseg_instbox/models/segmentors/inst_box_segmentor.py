@@ -93,20 +93,23 @@ class InstBoxSegmentor(CellPredictor, EncoderDecoder):
         if shift:
             offset = torch.randint(shift + 1, (2, )).tolist()
             inputs, data_samples = shift_training_batch(inputs, data_samples, offset, shift)
-        return super().loss(inputs, data_samples)
-
-    def _decode_head_forward_train(self, inputs: list[Tensor], data_samples: SampleList) -> dict:
-        """Losses of the decode head and of the box head."""
-        losses = super()._decode_head_forward_train(inputs, data_samples)
-        loss_box = self.box_head.loss(inputs, data_samples, self.train_cfg)
-        losses.update(add_prefix(loss_box, 'box'))
+        feats = self.extract_feat(inputs)
+        losses = self._decode_head_forward_train(feats, data_samples)
+        box_feats = self.extract_box_feat(inputs, feats)
+        losses |= add_prefix(self.box_head.loss(box_feats, data_samples, self.train_cfg), 'box')
+        if self.with_auxiliary_head:
+            losses |= self._auxiliary_head_forward_train(feats, data_samples)
         return losses
+
+    def extract_box_feat(self, inputs: Tensor, feats: tuple[Tensor]) -> tuple[Tensor]:
+        """What the box head sees of images ``(N, 3, H, W)``: the features of the decode head."""
+        return feats
 
     def forward_dense(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Logits ``(N, C, h, w)``, and boxes ``(N, 4, h', w')`` in pixels of ``inputs``, from
         normalised images ``(N, 3, H, W)``: one pass of the network."""
         feats = self.extract_feat(inputs)
-        boxes = self.box_head.predict(feats, inputs.shape[-2:])
+        boxes = self.box_head.predict(self.extract_box_feat(inputs, feats), inputs.shape[-2:])
         return category_logits(self.decode_head, feats).float(), boxes
 
 

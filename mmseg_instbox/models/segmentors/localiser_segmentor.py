@@ -1,18 +1,11 @@
 import copy
-from typing import NamedTuple
 
 import torch
 from mmseg.registry import MODELS
-from mmseg.utils import ConfigType, OptConfigType, OptSampleList, SampleList, add_prefix
+from mmseg.utils import ConfigType, OptConfigType
 from torch import Tensor, nn
 
-from .inst_box_segmentor import InstBoxSegmentor, category_logits
-
-
-class TwoFeats(NamedTuple):
-    """Feature maps for the category heads and for the box head."""
-    category: tuple[Tensor]
-    box: tuple[Tensor]
+from .inst_box_segmentor import InstBoxSegmentor
 
 
 @MODELS.register_module()
@@ -65,37 +58,22 @@ class LocaliserSegmentor(InstBoxSegmentor):
                 part.train(False)
         return self
 
-    def extract_feat(self, inputs: Tensor) -> TwoFeats:
-        """Features of ``(N, 3, H, W)`` images for the category heads and for the box head."""
+    def extract_feat(self, inputs: Tensor) -> tuple[Tensor]:
+        """Features of ``(N, 3, H, W)`` images for the category heads."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.freeze_categories):
-            feats = super().extract_feat(inputs)
-        if not self.own_backbone:
-            return TwoFeats(feats, feats)
-        return TwoFeats(feats, self.box_neck(self.box_backbone(inputs)))
+            return super().extract_feat(inputs)
 
-    def forward_dense(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Category logits and boxes on their feature grids, as of the parent."""
-        feats = self.extract_feat(inputs)
-        boxes = self.box_head.predict(feats.box, inputs.shape[-2:])
-        return category_logits(self.decode_head, feats.category).float(), boxes
+    def extract_box_feat(self, inputs: Tensor, feats: tuple[Tensor]) -> tuple[Tensor]:
+        """What the box head sees: the features of its own backbone and neck, if it has them."""
+        return self.box_neck(self.box_backbone(inputs)) if self.own_backbone else feats
 
-    def _forward(self, inputs: Tensor, data_samples: OptSampleList = None) -> Tensor:
-        """Output of the decode head, in mode 'tensor'."""
-        return self.decode_head(self.extract_feat(inputs).category)
+    def _decode_head_forward_train(self, *args) -> dict:
+        """Losses of the decode head unless it is frozen."""
+        return {} if self.freeze_categories else super()._decode_head_forward_train(*args)
 
-    def _decode_head_forward_train(self, inputs: TwoFeats, data_samples: SampleList) -> dict:
-        """Losses of the box head, and of the decode head unless it is frozen."""
-        losses = add_prefix(self.box_head.loss(inputs.box, data_samples, self.train_cfg), 'box')
-        if not self.freeze_categories:
-            category = self.decode_head.loss(inputs.category, data_samples, self.train_cfg)
-            losses.update(add_prefix(category, 'decode'))
-        return losses
-
-    def _auxiliary_head_forward_train(self, inputs: TwoFeats, data_samples: SampleList) -> dict:
+    def _auxiliary_head_forward_train(self, *args) -> dict:
         """Losses of the auxiliary heads unless they are frozen."""
-        if self.freeze_categories:
-            return {}
-        return super()._auxiliary_head_forward_train(inputs.category, data_samples)
+        return {} if self.freeze_categories else super()._auxiliary_head_forward_train(*args)
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
         """The parent's, after giving the second backbone the weights of the only one there is."""

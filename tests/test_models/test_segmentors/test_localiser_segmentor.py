@@ -177,7 +177,8 @@ def test_a_neck_is_doubled_too(tiny_model, build):
     model.load_state_dict({key: value for key, value in model.state_dict().items()
                            if not key.startswith('box_')}, strict=False)
     model.eval()
-    feats = model.extract_feat(torch.randn(1, 3, 64, 64))
-    assert model.box_neck is not model.neck and len(feats.box) == 4
-    for ours, theirs in zip(feats.category, feats.box, strict=True):
+    image = torch.randn(1, 3, 64, 64)
+    feats = model.extract_feat(image)
+    assert model.box_neck is not model.neck and len(feats) == 4
+    for ours, theirs in zip(feats, model.extract_box_feat(image, feats), strict=True):
         assert torch.equal(ours, theirs)

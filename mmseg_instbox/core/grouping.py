@@ -32,10 +32,6 @@ class Candidates(NamedTuple):
         """Candidates at the indices ``index`` ``(K',)``."""
         return Candidates(*(each.index_select(0, index) for each in self))
 
-    def first(self, num: int) -> 'Candidates':
-        """At most ``num`` candidates, the first."""
-        return Candidates(*(each[:num] for each in self))
-
 
 def neighbours(index: Tensor, grid_shape: tuple[int, int]) -> Tensor:
     """The eight cells around each cell: ``(8, n)`` int64; n where none of the n cells is."""

@@ -101,7 +101,7 @@ class PixelBoxGrouper(BaseGrouper):
                 f'An image has {excess} candidate instances more than max_candidates='
                 f'{self.max_candidates}; those with fewest votes are left out. Raise '
                 'max_candidates of PixelBoxGrouper if images hold that many objects. (Said once.)')
-        found = found.first(self.max_candidates)
+        found = Candidates(*(each[:self.max_candidates] for each in found))
         patches = find_patches(boxes, cells.labels, cells.index, cells.grid_shape)
         found, owner, iou = self._assign(found, boxes, cells, patches)
         for _ in range(self.num_refine):

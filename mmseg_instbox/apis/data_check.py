@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from ..datasets.annotation_formats import AnnotatedImages, Problem
-from ..datasets.coco_masks import decode_region, paint_owners, segmentation_rle
+from ..datasets.coco_masks import paint_owners, segmentation_rle
 from ..errors import InstBoxError
 from ..utils.decoding import read_image
 from ..utils.file_names import file_name
+from ..utils.run_lengths import decode_crop
 
 AREAS = dict(small=32**2, medium=96**2, large=float('inf'))  # COCO's
 MAX_PAINTED = 500  # images in which hidden objects are looked for
@@ -61,8 +62,8 @@ def find_hidden(images: AnnotatedImages) -> tuple[list[Problem], list[str]]:
         owners = paint_owners(codes, [bool(each['iscrowd']) for each in objects], shape)
         for index, (each, code) in enumerate(zip(objects, codes, strict=True)):
             category = each['category_id']
-            region, mask = decode_region(code)
-            seen = np.bincount(owners[region][mask], minlength=index + 2)
+            crop = decode_crop(code)
+            seen = np.bincount(owners[crop.window][crop.pixels], minlength=index + 2)
             if each['iscrowd'] or not seen.sum():
                 continue
             total[category] += seen.sum()

@@ -9,7 +9,7 @@ import torch
 from rich.console import Console
 
 from ..datasets.annotation_formats import AnnotatedImages
-from ..datasets.coco_masks import decode_region, segmentation_rle
+from ..datasets.coco_masks import segmentation_rle
 from ..engine import run_training, training_config
 from ..engine.category_transfer import start_from
 from ..engine.config_io import merge_options
@@ -17,6 +17,7 @@ from ..engine.hooks import ProgressLineHook
 from ..engine.training import check_work_dir
 from ..errors import InvalidInputError
 from ..utils import atomic_write
+from ..utils.run_lengths import decode_crop
 from .inst_box_inferencer import InstBoxInferencer
 from .model_loading import default_weights
 from .own_data import OwnData, choose_images, objects_of, read_own_data
@@ -154,9 +155,10 @@ def find_alike(base: str, part: AnnotatedImages, allow_pickle: bool = False) -> 
         for each in objects[files[sample.img_path]]:
             if each.get('iscrowd'):
                 continue
-            region, mask = decode_region(
+            crop = decode_crop(
                 segmentation_rle(each['segmentation'], labels.shape, sample.img_path))
-            seen[each['category_id']] += np.bincount(labels[region][mask], minlength=len(names))
+            seen[each['category_id']] += np.bincount(labels[crop.window][crop.pixels],
+                                                     minlength=len(names))
     return {row['name']: names[seen[row['id']].argmax()] for row in part.coco['categories']
             if seen[row['id']].argmax() > 0}
 

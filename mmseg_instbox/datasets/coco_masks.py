@@ -8,14 +8,13 @@ import numpy as np
 from pycocotools import mask as mask_tools
 
 from ..errors import InvalidInputError
-from ..utils.run_lengths import encode_mask
+from ..utils.run_lengths import Crop, decode_crop, decompress_counts, encode_crop
 from .instance_maps import VOID
 
 # pycocotools walks along a polygon in steps of a fifth of a pixel, and keeps each of them
 MAX_COORDINATE = 1e6
 MAX_OUTLINE = 4e6
 ON_GRID = 1e-3  # pixels that rounding may move a point by
-MAX_DIGITS = 12  # of a run length in a compressed encoding, five bits each
 
 
 def segmentation_rle(segmentation: list | dict, shape: tuple[int, int], where: str) -> dict:
@@ -115,40 +114,21 @@ def fill_outlines(polygons: list, offset: float, size: tuple[int, int]) -> dict 
 
     Returns None for other polygons, whose points do not all lie at ``offset`` in a pixel.
     """
-    mask = np.zeros(size[::-1], np.uint8)
     try:
-        polygons = read_polygons(polygons, '')
+        outlines = [np.reshape(each, (-1, 2)) - offset for each in read_polygons(polygons, '')]
     except InvalidInputError:
         return None
-    for polygon in polygons:
-        points = np.reshape(polygon, (-1, 2)) - offset
-        pixels = np.rint(points)
-        if len(points) < 3 or np.abs(points - pixels).max() > ON_GRID:
-            return None
-        cv2.fillPoly(mask, [pixels.astype(np.int32)], 1)
-    return encode_mask(mask)
-
-
-def decompress_counts(text: str) -> list[int] | None:
-    """Run lengths of a compressed encoding (``rleFrString`` of COCO's ``maskApi.c``), or None.
-
-    It has five bits a character from '0' on, 32 marking that a run goes on in the next; from the
-    fourth on, runs are differences to the run two before.
-    """
-    runs, value, shift = [], 0, 0
-    for character in text:
-        code = ord(character) - 48
-        if not 0 <= code < 64 or shift >= 5 * MAX_DIGITS:
-            return None
-        value |= (code & 31) << shift
-        shift += 5
-        if code & 32:
-            continue
-        if code & 16:
-            value -= 1 << shift
-        runs.append(value + (runs[-2] if len(runs) > 2 else 0))
-        value = shift = 0
-    return None if shift else runs
+    if min(map(len, outlines)) < 3 or any(
+            np.abs(each - np.rint(each)).max() > ON_GRID for each in outlines):
+        return None
+    pixels = [np.rint(each).astype(np.int32) for each in outlines]
+    every = np.concatenate(pixels)
+    left, top = np.clip(every.min(axis=0), 0, size).tolist()
+    right, bottom = np.clip(every.max(axis=0) + 1, (left, top), size).tolist()
+    mask = np.zeros((bottom - top, right - left), np.uint8)
+    for each in pixels if mask.size else ():  # not beyond the image
+        cv2.fillPoly(mask, [each], 1, offset=(-left, -top))
+    return encode_crop(Crop(mask.view(bool), left, top), size[::-1])
 
 
 def object_id(position: int) -> int:
@@ -194,16 +174,9 @@ def paint_owners(rles: Sequence[dict], crowds: Sequence[bool],
     areas = [int(mask_tools.area(rle)) for rle in rles]
     owners = np.zeros(shape, dtype=np.int32, order='F')  # as pycocotools orders masks
     for i in sorted(range(len(rles)), key=lambda i: (not crowds[i], -areas[i])):
-        region, mask = decode_region(rles[i])
-        owners[region][mask] = i + 1
+        crop = decode_crop(rles[i])
+        owners[crop.window][crop.pixels] = i + 1
     return np.ascontiguousarray(owners)
-
-
-def decode_region(rle: dict) -> tuple[tuple[slice, slice], np.ndarray]:
-    """The slices of rows and columns that an object lies in, and its mask (h, w) bool there."""
-    left, top, width, height = mask_tools.toBbox(rle).astype(int)
-    region = np.s_[top:top + height, left:left + width]
-    return region, mask_tools.decode(rle)[region].view(bool)
 
 
 def describe_object(rle: dict, label: int, crowd: int = 0, area: float | None = None) -> dict:

@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 from pycocotools import mask as mask_tools
 
+MAX_DIGITS = 12  # of a run length in a compressed encoding, five bits each
+
 
 class Crop(NamedTuple):
     """A mask cut to its box: ``pixels`` (h, w) bool, of which the first lies in the column ``left``
@@ -31,7 +33,7 @@ def mask_crops(masks: Any) -> Iterator[Crop]:
     """
     inst_map = getattr(masks, 'inst_map', None)
     if inst_map is None:
-        yield from (crop_mask(decode_mask(mask) if isinstance(mask, dict) else mask)
+        yield from (decode_crop(mask) if isinstance(mask, dict) else crop_mask(mask)
                     for mask in masks)
         return
     inst_map = inst_map.numpy()
@@ -69,3 +71,37 @@ def encode_mask(mask: np.ndarray) -> dict[str, Any]:
 def decode_mask(code: dict[str, Any]) -> np.ndarray:
     """Decodes run lengths with ``size`` and ``counts`` to a mask ``(H, W)`` bool."""
     return mask_tools.decode(code).astype(bool)
+
+
+def decode_crop(code: dict[str, Any]) -> Crop:
+    """Decodes run lengths as :func:`decode_mask`, but only the columns of the image that the mask
+    lies in: small masks of a large image a thousand times as fast."""
+    left, top, width, height = mask_tools.toBbox(code).astype(int).tolist()
+    rows, counts = code['size'][0], code['counts']
+    runs = np.array(decompress_counts(counts.decode() if isinstance(counts, bytes) else counts))
+    runs[0] -= left * rows  # the columns before it, in which nothing is set
+    length = width * rows
+    columns = np.repeat(np.arange(len(runs)) % 2 == 1, np.minimum(runs, length))[:length]
+    return Crop(columns.reshape(width, rows).T[top:top + height], left, top)
+
+
+def decompress_counts(text: str) -> list[int] | None:
+    """Run lengths of a compressed encoding (``rleFrString`` of COCO's ``maskApi.c``), or None.
+
+    It has five bits a character from '0' on, 32 marking that a run goes on in the next; from the
+    fourth on, runs are differences to the run two before.
+    """
+    runs, value, shift = [], 0, 0
+    for character in text:
+        code = ord(character) - 48
+        if not 0 <= code < 64 or shift >= 5 * MAX_DIGITS:
+            return None
+        value |= (code & 31) << shift
+        shift += 5
+        if code & 32:
+            continue
+        if code & 16:
+            value -= 1 << shift
+        runs.append(value + (runs[-2] if len(runs) > 2 else 0))
+        value = shift = 0
+    return None if shift else runs

@@ -6,7 +6,7 @@ from coco_pictures import rectangle, rle
 from pycocotools import mask as mask_tools
 
 from mmseg_instbox.datasets.coco_masks import (
-    decompress_counts,
+    fill_outlines,
     object_id,
     paint_objects,
     segmentation_rle,
@@ -39,16 +39,6 @@ def test_encodings_of_random_masks_decode_to_them(compressed):
         points = [(x, y, x + 1, y + 1) for y, x in np.argwhere(mask).tolist()]
         encoded = segmentation_rle(rle(*points, compressed=compressed, shape=SHAPE), SHAPE, 'here')
         assert np.array_equal(mask_tools.decode(encoded), mask)
-
-
-def test_counts_are_decompressed_as_pycocotools_does():
-    rng = np.random.default_rng(0)
-    for share in (0, 0.01, 0.3, 0.9):
-        flat = (rng.random((300, 200)) < share).ravel().astype(np.uint8)
-        encoded = mask_tools.encode(np.asfortranarray(flat.reshape(300, 200, order='F')))
-        runs = decompress_counts(encoded['counts'].decode())
-        values = np.arange(len(runs)) % 2
-        assert np.array_equal(np.repeat(values, runs), flat)
 
 
 def test_polygons_are_merged_into_one_object():
@@ -90,6 +80,15 @@ def test_more_than_255_objects_have_ids_of_their_own():
     assert [inst_map[y, x] for x, y in cells] == [object_id(i) for i in range(300)]
     assert len(np.unique(inst_map)) == 300 and not (inst_map == 255).any()
     assert [object_id(i) for i in (0, 253, 254, 299)] == [1, 254, 256, 301]
+
+
+@pytest.mark.parametrize('corner', [(4, 3), (-3, 5), (35, 26), (-9, 2), (50, 40)])
+def test_outlines_through_pixels_are_cut_at_the_image(corner):
+    left, top = corner
+    points = [left, top, left + 7, top, left + 7, top + 5, left, top + 5]
+    code = fill_outlines([[each + 0.5 for each in points]], 0.5, SHAPE[::-1])
+    expected = box(max(left, 0), max(top, 0), max(left + 8, 0), max(top + 6, 0))
+    assert code['size'] == list(SHAPE) and np.array_equal(mask_tools.decode(code), expected)
 
 
 def test_without_objects_all_is_background():

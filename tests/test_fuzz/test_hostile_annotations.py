@@ -11,13 +11,14 @@ from PIL import Image
 from mmseg_instbox.apis.formats import samples_from_coco
 from mmseg_instbox.datasets import InstBoxDataset
 from mmseg_instbox.datasets.coco_file import read_coco_file
-from mmseg_instbox.datasets.coco_masks import decompress_counts, segmentation_rle
+from mmseg_instbox.datasets.coco_masks import segmentation_rle
 from mmseg_instbox.datasets.instance_maps import check_objects
 from mmseg_instbox.datasets.matlab_file import check_indices
 from mmseg_instbox.datasets.voc_layout import read_list
 from mmseg_instbox.errors import InvalidInputError, TooLargeError
 from mmseg_instbox.utils.file_names import file_name
 from mmseg_instbox.utils.inputs import read_inputs
+from mmseg_instbox.utils.run_lengths import decompress_counts
 
 SHAPE = (20, 30)
 CLASSES = ('background', 'square', 'disc')

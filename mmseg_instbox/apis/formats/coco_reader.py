@@ -14,7 +14,7 @@ from mmseg_instbox.deploy.plain_sample import PlainSample
 from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.utils.file_names import common_folder, distinct_name
 from mmseg_instbox.utils.limits import check_limit
-from mmseg_instbox.utils.run_lengths import decode_mask
+from mmseg_instbox.utils.run_lengths import decode_crop, decode_mask
 
 if TYPE_CHECKING:
     from mmseg.structures import SegDataSample
@@ -113,7 +113,8 @@ def _sample(file: str, name: str, image: dict, annotations: Sequence[dict], meta
     for code in _codes(file, crowds, shape):
         seg_map[decode_mask(code)] = VOID
     for index in np.argsort(-scores, kind='stable')[::-1]:
-        seg_map[decode_mask(codes[index])] = labels[index] + (background == 0)
+        crop = decode_crop(codes[index])
+        seg_map[crop.window][crop.pixels] = labels[index] + (background == 0)
     frame = {key: value for key in ('video_id', 'frame_id')
              if (value := number(image.get(key))) is not None}
     if 'video_id' in frame:

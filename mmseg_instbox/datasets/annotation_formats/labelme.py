@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ...utils.run_lengths import encode_mask
+from ...utils.run_lengths import Crop, encode_crop
 from ..coco_masks import ellipse, fill_outlines
 from .annotated_images import Annotations, number
 from .images import ImageFinder
@@ -60,9 +60,9 @@ def _outline(shape: dict, kind: str, size: dict[str, int]) -> list | dict | None
             with Image.open(io.BytesIO(base64.b64decode(shape['mask'])), formats=['PNG']) as image:
                 crop = np.asarray(image) > 0
             left, top = (round(each) for each in points[0])
-            mask = np.zeros((size['height'], size['width']), bool)
-            mask[top:top + crop.shape[0], left:left + crop.shape[1]] = crop
-            return encode_mask(mask)
+            shape = size['height'], size['width']
+            fits = 0 <= left <= shape[1] - crop.shape[1] and 0 <= top <= shape[0] - crop.shape[0]
+            return encode_crop(Crop(crop, left, top), shape) if fits else None
     except Exception:  # a broken PNG or a mask that does not fit raise many types
         return None
     return points if kind in ('polygon', 'linestrip') and isinstance(points, list) else None

@@ -1,8 +1,9 @@
 """Objects as masks: the layout of PASCAL VOC, and one mask of instance ids an image."""
 import csv
+import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 import cv2
@@ -11,8 +12,8 @@ import numpy as np
 from ...errors import InstBoxError, InvalidInputError
 from ...utils.foreign_errors import convert_errors, reason
 from ...utils.image_header import open_image
-from ...utils.run_lengths import decode_mask, encode_mask
-from ..instance_maps import VOID
+from ...utils.run_lengths import Crop, decode_crop, encode_crop
+from ..instance_maps import VOID, object_boxes
 from ..voc_layout import VOC_CLASSES, voc_palette
 from .annotated_images import (
     DEFAULT_CATEGORY,
@@ -25,11 +26,16 @@ from .annotated_images import (
 from .images import ImageFinder
 
 MASK_SUFFIXES = ('.png', '.tif', '.tiff', '.bmp', '.gif')
-MASK_ENDING = re.compile(r'[_.-]?((cp_)?masks?|inst(ances?)?(ids)?|labels?|seg|gt)$', re.IGNORECASE)
+MASK_ENDING = re.compile(r'[_.-]?((cp_)?masks?([_-]?\d+)?|inst(ances?)?(ids)?|labels?|seg|gt)$',
+                         re.IGNORECASE)
+MASK_START = re.compile(r'^(mask|inst|label|seg|gt)[_.-]?(?=\d)')
+IMAGE_NAME = re.compile(r'^(image|img|im)[_.-]?(?=\d)|[_.-](image|img|im|rgb)$')
 MASK_FOLDER = re.compile('mask|annot|label|inst|seg|gt', re.IGNORECASE)
 NAME_FILES = ('labelmap.txt', 'classes.txt', 'class_names.txt', 'labels.txt', 'obj.names')
 BACKGROUND = ('background', '_background_')
 ID_DIVISOR = 1000  # of masks whose values are category * 1000 + number, as in Cityscapes
+SOFT_VALUES = 16  # from so many values below 255 on,
+SOFT_SHARE = 0.5  # of fewer pixels than this share of those of 255, they are soft edges of it
 VOC_MASK = re.compile(r'(.*/|)(SegmentationClass|SegmentationObject)/(.+)\.\w+')
 
 
@@ -84,11 +90,13 @@ def _try_values(path: Path, source: str, image: str, part: Annotations,
         return None
 
 
-def _object_values(ids: np.ndarray, keep_255: bool = False) -> list[int]:
-    """The values of objects: neither 0 nor void."""
-    void = (VOID, _colour_code(voc_palette()[VOID]))
-    return [value for value in np.unique(ids).tolist()
-            if value and (keep_255 or value not in void)]
+def _find_objects(ids: np.ndarray, keep_255: bool = False) -> Iterator[tuple[int, Crop]]:
+    """The values of objects, which are neither 0 nor void, and their pixels."""
+    void = () if keep_255 else (VOID, _colour_code(voc_palette()[VOID]))
+    for value, box in zip(*object_boxes(ids, void=0), strict=True):
+        if value not in void:
+            left, top, right, bottom = box.astype(int).tolist()
+            yield int(value), Crop(ids[top:bottom, left:right] == value, left, top)
 
 
 def _colour_code(colour: Sequence[int]) -> int:
@@ -188,12 +196,11 @@ def _read_voc_image(stem: str, masks: dict[str, dict[str, str]], names: dict[int
         return
     image = part.add_image(finder.find(stem, part.near) or f'{stem}.jpg', source,
                            height=ids.shape[0], width=ids.shape[1])
-    for value in _object_values(ids):
-        mask = ids == value
-        own, counts = np.unique(categories[mask], return_counts=True)
+    for value, crop in _find_objects(ids):
+        own, counts = np.unique(categories[crop.window][crop.pixels], return_counts=True)
         category = int(own[counts.argmax()])
         if category in names:
-            part.add(image, names[category], encode_mask(mask), number=value)
+            part.add(image, names[category], encode_crop(crop, ids.shape), number=value)
         else:
             what = f'category {category}' if category >= 0 else f'colour #{-category - 1:06x}'
             part.report('unknown category', source, f'object {value} has the {what}, which has no '
@@ -203,19 +210,14 @@ def _read_voc_image(stem: str, masks: dict[str, dict[str, str]], names: dict[int
 def read_masks(root: Path, finder: ImageFinder) -> list[Annotations]:
     """Read images beside masks of instance ids: ``X.png`` and ``X_mask.png``, or two folders.
 
-    Values are instances, 0 background, 255 void where there are others. Categories are those of a
-    CSV file of the root with the columns mask, value and category; or those of ``classes.txt``, if
-    it has one name, or if values are ``category * 1000 + number``; else there is one category.
+    Values are instances, 0 background, 255 void where there are others. An image may have several
+    masks: ``X_mask_1.png`` and so on, or ``X/masks/*.png`` for the only image in ``X/images``, as
+    in the Data Science Bowl of 2018. Categories are those of a CSV file of the root with the
+    columns mask, value and category; or those of ``classes.txt``, if it has one name, or if values
+    are ``category * 1000 + number``; else there is one category.
     Returns a part for each split, none if there are no such masks; raises ValueError if there are
     only masks of categories, those of VOC or of Roboflow.
     """
-    apart = finder.root != root  # then the name of the folder of the masks counts, too
-    masks = dict.fromkeys(file for file in list_files(root, MASK_SUFFIXES)
-                          if _is_mask(f'{root.name}/{file}' if apart else file))
-    images = defaultdict(list)
-    for file in finder.files:
-        if apart or file not in masks:
-            images[PurePosixPath(file).stem.lower()].append(file)
     parts: dict[str, Annotations] = {}
     names = [line.split(':')[0].strip() for line in read_name_lines(root)]
     names = [name for name in names if name.lower() not in BACKGROUND]
@@ -223,40 +225,71 @@ def read_masks(root: Path, finder: ImageFinder) -> list[Annotations]:
             for row in csv.reader(read_text(file).splitlines())]
     table = {(PurePosixPath(row[0].strip().replace('\\', '/')).stem.lower(), int(row[1])):
              row[2].strip() for row in rows if len(row) == 3 and row[1].strip().isdigit()}
-    paired, semantic = set(), []
-    for file in masks:
-        stem = PurePosixPath(file).stem.lower()
-        found = images.get(MASK_ENDING.sub('', stem)) or images.get(stem)
-        if not found:
-            continue
-        if _has_categories(root / file):
-            semantic.append(file)
-            continue
-        image = max(found, key=lambda each: _common_folders(each, file))
-        paired.add(image)
+    pairs, images = _pair_masks(root, finder)
+    semantic = [file for file in pairs if _has_categories(root / file)]
+    numbers: dict[tuple[str, PurePosixPath], int] = {}
+    for file in semantic:
+        del pairs[file]
+    for file, image in pairs.items():
         split = find_split(PurePosixPath(image).parent.parts)
         part = parts.setdefault(split, Annotations('masks', split))
         values = _try_values(root / file, file, image, part)
-        if values is not None:
-            _add_mask(file, image, values, names, table, part)
+        if values is None:
+            continue
+        key = image, PurePosixPath(file).parent  # masks in another folder are reported
+        if key not in numbers:
+            numbers[key] = part.add_image(image, file, height=values.shape[0],
+                                          width=values.shape[1])
+        _add_mask(file, image, numbers[key], values, names, table, part)
     if semantic and not parts:
         raise InvalidInputError(
             f'{root / semantic[0]}: the mask holds the category of each pixel, not the object. '
             'Export instances, for example as COCO or with SegmentationObject.')
     for part in parts.values():
         _report_single_values(part)
-    for image in sorted({*sum(images.values(), [])} - paired) if parts else ():
+    for image in sorted({*images} - {*pairs.values()}) if parts else ():
         next(iter(parts.values())).report('not annotated', image, 'there is no mask of this image; '
                                           'left out.')
     return [*parts.values()]
+
+
+def _pair_masks(root: Path, finder: ImageFinder) -> tuple[dict[str, str], list[str]]:
+    """The image of each mask that has one, and all images."""
+    apart = finder.root != root  # then the name of the folder of the masks counts, too
+    folders = [os.path.dirname(file) for file in finder.files]
+    # folders that all files have in common do not tell masks from images
+    common = 0 if apart or not folders else len(os.path.commonpath(folders))
+    masks = dict.fromkeys(file for file in list_files(root, MASK_SUFFIXES)
+                          if _is_mask(f'{root.name}/{file}' if apart else file[common:]))
+    images = [file for file in finder.files if apart or file not in masks]
+    named, inside = defaultdict(list), defaultdict(list)
+    for file in images:
+        path = PurePosixPath(file)
+        stem = path.stem.lower()
+        for name in {stem, IMAGE_NAME.sub('', stem)}:
+            named[name].append(file)
+        for folder in {path.parent, path.parent.parent}:
+            inside[folder].append(file)
+    pairs = {}
+    for file in masks:
+        path = PurePosixPath(file)
+        stem = path.stem.lower()
+        found = next((named[name] for name in (
+            MASK_ENDING.sub('', stem), stem, MASK_START.sub('', stem)) if name in named), ())
+        if not found and MASK_FOLDER.search(path.parent.name):
+            found = inside[path.parent.parent]
+            found = found if len(found) == 1 else ()
+        if found:
+            pairs[file] = max(found, key=lambda each: _likeness(each, file))
+    return pairs, images
 
 
 def _report_single_values(part: Annotations) -> None:
     """Report masks that all have one value, but separate regions, which may be objects."""
     if max(Counter(row['image_id'] for row in part.annotations).values(), default=2) > 1:
         return
-    regions = [cv2.connectedComponents(decode_mask(row['segmentation']).astype(np.uint8))[0] - 1
-               for row in part.annotations]
+    regions = [cv2.connectedComponents(decode_crop(row['segmentation']).pixels.astype(np.uint8))[0]
+               - 1 for row in part.annotations]
     if max(regions) > 1:
         part.report('single values', part.file, 'each mask has one value, so each image has one '
                     f'object, of up to {max(regions)} separate regions. If these are objects, give '
@@ -275,18 +308,25 @@ def _is_mask(file: str) -> bool:
                 or any(MASK_FOLDER.search(each) for each in path.parts[:-1]))
 
 
-def _common_folders(one: str, other: str) -> int:
-    pairs = zip(one.split('/')[:-1], other.split('/')[:-1], strict=False)
-    return next((i for i, (a, b) in enumerate(pairs) if a != b), 99)
+def _likeness(one: str, other: str) -> int:
+    """How many names of folders two files share, less those that one of them alone has."""
+    ones, others = ({*file.split('/')[:-1]} for file in (one, other))
+    return len(ones & others) - len(ones ^ others)
 
 
-def _add_mask(file: str, image: str, values: np.ndarray, names: list[str],
+def _add_mask(file: str, image: str, number: int, values: np.ndarray, names: list[str],
               table: dict[tuple[str, int], str], part: Annotations) -> None:
-    """Add an image and the objects of its mask."""
-    number = part.add_image(image, file, height=values.shape[0], width=values.shape[1])
-    found = _object_values(values, keep_255=values.max(initial=0) > VOID)
+    """Add the objects of a mask to the image ``image``, which has a ``number``."""
+    if values.max(initial=0) == VOID:
+        counts = np.bincount(values.ravel())
+        if (np.count_nonzero(counts[1:VOID]) >= SOFT_VALUES
+                and counts[1:VOID].sum() < SOFT_SHARE * counts[VOID]):
+            values = np.where(values > VOID // 2, VOID, 0)
+            part.report('soft edges', file, 'the mask has soft edges, as after resizing; values '
+                        f'from {VOID // 2 + 1} on are taken to be the object.')
+    found = [*_find_objects(values, keep_255=values.max(initial=0) > VOID)]
     stems = [PurePosixPath(each).stem.lower() for each in (file, image)]
-    for value in found or _object_values(values, keep_255=True):
+    for value, crop in found or _find_objects(values, keep_255=True):
         category = next((table[stem, value] for stem in stems if (stem, value) in table), None)
         if category is None and len(names) > 1 and value >= ID_DIVISOR:
             category = dict(enumerate(names, 1)).get(value // ID_DIVISOR)
@@ -296,4 +336,4 @@ def _add_mask(file: str, image: str, values: np.ndarray, names: list[str],
             part.report('unknown category', file, f'the instance {value} has no category; left '
                         'out.')
         else:
-            part.add(number, category, encode_mask(values == value), number=value)
+            part.add(number, category, encode_crop(crop, values.shape), number=value)

@@ -163,7 +163,10 @@ def test_a_missing_mask_leaves_out_its_image_alone(tmp_path, picture):
 
 @pytest.mark.parametrize('image, mask', [
     ('PNGImages/a.png', 'PedMasks/a_mask.png'), ('a.jpg', 'a_mask.png'),
-    ('a.jpg', 'a_cp_masks.png'),  # Cellpose
+    ('a.jpg', 'a_cp_masks.png'), ('007_img.png', '007_masks.png'),  # Cellpose
+    ('A1/plant001_rgb.png', 'A1/plant001_label.png'),  # CVPPP
+    ('images/image_7.png', 'masks/mask_7.png'),
+    ('Data_with_GT/benign/b (1).png', 'Data_with_GT/benign/b (1)_mask.png'),  # BUSI
     ('images/a.jpg', 'masks/a.png'), ('train/images/a.jpg', 'train/instances/a.png')])
 @pytest.mark.parametrize('kind', [np.uint8, np.uint16, np.int32])
 def test_masks_of_instance_ids(tmp_path, picture, image, mask, kind):
@@ -172,6 +175,49 @@ def test_masks_of_instance_ids(tmp_path, picture, image, mask, kind):
     [found] = read_annotations(tmp_path).values()
     assert len(found.coco['annotations']) == 2 and same(found) and names(found) == ['object'] * 2
     assert found.coco['images'][0]['file_name'] == image and not found.problems
+
+
+def test_masks_of_equal_names_belong_to_the_image_of_their_part(tmp_path, picture):
+    for part in ('train', 'val'):
+        picture(f'images/{part}/a.jpg')
+        save(tmp_path / 'masks' / part / 'a.png', IDS if part == 'val' else IDS[::-1].copy())
+    picture('a.jpg')
+    found = read_annotations(tmp_path)
+    assert [found[part].coco['images'][0]['file_name'] for part in ('train', 'val')] == [
+        'images/train/a.jpg', 'images/val/a.jpg']
+    assert same(found['val']) and same(found['train'], IDS[::-1])
+
+
+@pytest.mark.parametrize('image, mask', [
+    ('stage1_train/{0}/images/{0}.png', 'stage1_train/{0}/masks/{1}.png'),  # nuclei of 2018
+    ('{0}.png', '{0}_mask_{1}.png'), ('{0}.png', '{0}_mask{1}.png')])
+def test_an_image_may_have_a_mask_for_each_object(tmp_path, picture, image, mask):
+    for name in ('0af', '1be'):
+        picture(image.format(name))
+        for value in (1, 2):
+            save(tmp_path / mask.format(name, value), 255 * (IDS == value).astype(np.uint8))
+    [found] = read_annotations(tmp_path).values()
+    assert [each['image_id'] for each in found.coco['annotations']] == [1, 1, 2, 2]
+    assert [int(each.sum()) for each in masks(found)] == [100, 200, 100, 200]
+    assert not found.problems
+
+
+def test_other_masks_of_an_image_in_another_folder_are_reported(tmp_path, picture):
+    picture('images/a.jpg')
+    for folder in ('masks', 'masks_in_colour'):
+        save(tmp_path / folder / 'a.png', IDS)
+    assert 'duplicate file' in {each.kind for each in read_annotations(tmp_path)['all'].problems}
+
+
+def test_soft_edges_are_no_objects(tmp_path, picture):
+    picture('images/a.jpg')
+    y, x = np.mgrid[:40, :60]
+    inside = 16 - np.hypot(y - 20, x - 30)
+    save(tmp_path / 'masks' / 'a.png', np.clip(128 + 120 * inside, 0, 255).astype(np.uint8))
+    found = read_annotations(tmp_path)['all']
+    assert [each.kind for each in found.problems] == ['soft edges']
+    [mask] = masks(found)
+    assert np.array_equal(mask, inside >= 0)
 
 
 def test_more_than_255_instances(tmp_path, picture):

@@ -83,13 +83,14 @@ def _read_names(given: object, root: Path) -> dict[int, str]:
 
 
 def _find_splits(config: dict, root: Path, finder: ImageFinder) -> dict[str, str] | None:
-    """The split of each image; None if the config names none."""
+    """The split of each image; None if the config names none. An image of several is trained on."""
     found: dict[str, str] = {}
-    for key, value in config.items():
+    for key in SPLITS:  # not in the order of the config, which many programs sort
+        value = config.get(key)
         for entry in value if isinstance(value, list) else [value]:
-            if key not in SPLITS or not entry:
+            if not entry:
                 continue
-            for place in _places(str(entry), config.get('path')):
+            for place in _places(str(entry), config.get('path'), root):
                 path = root / place
                 if path.is_dir() and (place or finder.root == root):
                     below = f'{place}/' if place else ''
@@ -104,11 +105,16 @@ def _find_splits(config: dict, root: Path, finder: ImageFinder) -> dict[str, str
     return found or None
 
 
-def _places(entry: str, path: object) -> list[str]:
-    """Where an entry may lie below the root, whose path may be that of another machine."""
+def _places(entry: str, path: object, root: Path) -> list[str]:
+    """Where an entry may lie below the root, whose path may be that of another machine.
+
+    The root itself, '', is one if the entry is empty or ends with its name: other folders that are
+    not there hold no images.
+    """
     parts = [part for part in re.split(r'[\\/]+', f'{path or ""}/{entry.strip()}')
              if part not in ('', '.', '..')]
-    return ['/'.join(parts[first:]) for first in range(len(parts) + 1)]
+    is_root = not parts or parts[-1] == root.resolve().name
+    return ['/'.join(parts[first:]) for first in range(len(parts) + is_root)]
 
 
 def _find_labels(files: list[str], finder: ImageFinder, apart: bool) -> dict[str, str]:

@@ -145,6 +145,28 @@ def test_folders_of_another_machine_are_found_by_their_last_parts(tmp_path, pict
         train=1, val=1)
 
 
+@pytest.mark.parametrize('folders', [('train', 'valid'), ('train', 'test'), ('train', )])
+def test_folders_that_are_not_there_take_no_images(tmp_path, picture, write, folders):
+    for folder in folders:
+        picture(f'{folder}/images/a.jpg')
+        write(f'{folder}/labels/a.txt', LINE)
+    # in the order of the alphabet, as Roboflow's Python package writes it
+    write('data.yaml', 'names: [dust, cell]\nnc: 2\ntest: ../test/images\n'
+          'train: cells-1/train/images\nval: ../valid/images\n')
+    found = read_annotations(tmp_path)
+    assert [*found] == [dict(valid='val').get(each, each) for each in folders]
+    assert all(len(part.coco['images']) == 1 for part in found.values())
+
+
+@pytest.mark.parametrize('entry', ['.', '/home/me/{}', '../{}/'])
+def test_images_in_the_folder_itself(tmp_path, picture, write, entry):
+    picture('a.jpg')
+    write('a.txt', LINE)
+    entry = entry.format(tmp_path.name)
+    write('data.yaml', f'names: [dust, cell]\nval: {entry}\ntrain: {entry}\n')
+    assert [*read_annotations(tmp_path)] == ['train']
+
+
 def test_names_of_files_apart_that_several_have_are_not_taken(tmp_path, picture, write):
     for name in ('first/a.jpg', 'second/a.jpg', 'second/b.jpg', 'masks/b.png'):
         picture(f'photos/{name}')

@@ -148,19 +148,21 @@ def _read_json_files(files: list[Path], root: Path, finder: ImageFinder) -> list
 
 def is_coco(content: object) -> bool:
     """Whether the content of a JSON file has COCO's tables of instances."""
-    return isinstance(content, dict) and all(
-        isinstance(content.get(name), list) for name in ('images', 'annotations', 'categories'))
+    return (isinstance(content, dict) and isinstance(content.get('annotations'), list | dict)
+            and all(isinstance(content.get(name), list) for name in ('images', 'categories')))
 
 
 def read_coco(content: dict, file: Path, root: Path) -> Annotations:
     """The tables of a COCO file, also as Roboflow, CVAT, Label Studio and labelme2coco write it.
 
-    The split is what the names of the file and its folders below ``root`` say.
+    The split is what the names of the file and its folders below ``root`` say. Annotations may be
+    the values of a dictionary, as in files of LIVECell.
     """
+    rows = content['annotations']
     name = file.relative_to(root) if file.is_relative_to(root) else Path(file.name)
     return Annotations(name.as_posix(), find_split(name.with_suffix('').parts),
-                       name.parent.as_posix(), content['images'], content['annotations'],
-                       content['categories'],
+                       name.parent.as_posix(), content['images'],
+                       [*rows.values()] if isinstance(rows, dict) else rows, content['categories'],
                        [row for row in content.get('videos') or () if isinstance(row, dict)])
 
 

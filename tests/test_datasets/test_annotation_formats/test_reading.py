@@ -183,3 +183,13 @@ def test_garbage_is_collected_afterwards_as_before(tmp_path, enabled):
         assert gc.isenabled() == enabled
     finally:
         (gc.enable if was else gc.disable)()
+
+
+def test_annotations_may_be_a_dictionary(tmp_path, picture, write_json):
+    picture('a.jpg')
+    row = dict(id=7, image_id=1, category_id=1, segmentation=[[2, 2, 22, 2, 22, 32]])
+    write_json('livecell_train.json', dict(
+        images=[dict(id=1, file_name='a.jpg', width=60, height=40)], annotations={'7': row},
+        categories=[dict(id=1, name='cell')]))
+    found = read_annotations(tmp_path)['train']
+    assert [each['id'] for each in found.coco['annotations']] == [7]

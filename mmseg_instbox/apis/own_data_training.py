@@ -76,7 +76,7 @@ def train_on_data(data: str | Path, work_dir: str | Path | None = None, *, minut
     elif not config.is_file():
         raise InvalidInputError(f'There is no training to resume in {work_dir}: leave --resume '
                                 'out, or give its directory with --work-dir.')
-    text = config.read_text()
+    text = config.read_text(encoding='utf-8')
     cfg = training_config(str(config), work_dir=str(work_dir), cfg_options=cfg_options,
                           resume=resume, allow_pickle=allow_pickle)
     line = ProgressLineHook(cfg.default_hooks.checkpoint.save_best)

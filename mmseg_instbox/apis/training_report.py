@@ -41,7 +41,7 @@ def report_training(runner: Runner, work_dir: Path, console: Console) -> Path:
     Returns:
         Path: The best checkpoint.
     """
-    best = work_dir / Path(runner.message_hub.get_info('best_ckpt')).name
+    best = find_best(work_dir, runner.message_hub.get_info('best_ckpt'))
     load_weights(runner.model, read_checkpoint(best), str(best))
     found, pictures = evaluate(runner, 'val', MAX_PICTURES)
     write_image(contact_sheet(pictures), str(work_dir / 'validation.png'))
@@ -58,6 +58,14 @@ def report_training(runner: Runner, work_dir: Path, console: Console) -> Path:
     console.print(f'Predictions on validation images: {work_dir / "validation.png"}\n'
                   f'To predict: instbox predict IMAGES --model {shlex.quote(str(best))}')
     return best
+
+
+def find_best(work_dir: Path, known: str) -> Path:
+    """The best checkpoint, ``known`` if it is there: before the run was interrupted, a better one
+    may have replaced it, of which the checkpoint that it was resumed from does not know."""
+    best = work_dir / Path(known).name
+    return best if best.is_file() else max(
+        work_dir.glob('best_*.pth'), key=lambda file: file.stat().st_mtime, default=best)
 
 
 @torch.no_grad()
@@ -109,7 +117,8 @@ def evaluate(runner: Runner, name: str, num_pictures: int) -> tuple[dict, list[n
 def print_categories(found: dict, train: dict, console: Console) -> None:
     """Print the figures of each category and over all, with numbers of objects."""
     names = {row['id']: row['name'] for row in train['categories']}
-    counts = Counter(names[each['category_id']] for each in train['annotations'])
+    counts = Counter(names[each['category_id']] for each in train['annotations']
+                     if not each['iscrowd'])
     rows = [dict(row, **{'trained on': counts[row['category']], 'validated on': row['objects']})
             for row in found['categories']]
     if len(rows) > 1:

@@ -1,4 +1,5 @@
 import json
+import os
 from time import monotonic
 
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image
 from mmseg_instbox.apis import InstBoxInferencer, train_on_data
 from mmseg_instbox.apis.model_loading import default_weights
 from mmseg_instbox.apis.own_data_training import choose_work_dir, find_alike
+from mmseg_instbox.apis.training_report import find_best
 from mmseg_instbox.datasets.annotation_formats import AnnotatedImages
 from mmseg_instbox.engine import build_network, config_to_json, load_config, training_config
 from mmseg_instbox.engine import run_training as run_config
@@ -98,6 +100,18 @@ def test_resuming_goes_on(run, capsys):
     assert (work_dir / 'config.py').read_text() == text
     output = capsys.readouterr().out
     assert len(output.splitlines()) < 40 and 'instbox predict' in output
+
+
+def test_a_best_checkpoint_that_was_replaced_before_the_interruption(tmp_path):
+    known = '/elsewhere/work/best_APr_vol_iter_9.pth'
+    assert find_best(tmp_path, known) == tmp_path / 'best_APr_vol_iter_9.pth'
+    for number, age in ((30, 50), (4, 90), (9, 70)):
+        file = tmp_path / f'best_APr_vol_iter_{number}.pth'
+        file.touch()
+        os.utime(file, (100 - age, 100 - age))
+    assert find_best(tmp_path, known).name == 'best_APr_vol_iter_9.pth'
+    (tmp_path / 'best_APr_vol_iter_9.pth').unlink()
+    assert find_best(tmp_path, known).name == 'best_APr_vol_iter_30.pth'
 
 
 def test_an_interrupted_training_reports_on_its_best_checkpoint(run, base, tmp_path, capsys,

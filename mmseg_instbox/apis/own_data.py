@@ -1,10 +1,12 @@
 """Prepares annotated images of any format for a training: parts, categories, files."""
 import json
 import random
+import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from .. import datasets
 from ..datasets.annotation_formats import AnnotatedImages
@@ -13,6 +15,9 @@ from ..utils import atomic_write
 
 BACKGROUND = ('background', '_background_')  # names that are no category of objects
 SHARE = 0.2  # of the images that are split off for validation
+MOST = 0.5  # of them at most, to keep images of one video or photograph together
+# how Roboflow names the augmented copies of a photograph, and the frames of a video
+COPY = re.compile(r'(_(mp4|mov|avi)-\d+_\w+)?\.rf\.[0-9a-f]+\.\w+$', re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,7 @@ class OwnData:
 
     def write(self, folder: Path) -> None:
         """Write the parts as ``train.json``, ``val.json`` and ``test.json`` of COCO's format."""
+        (folder / 'test.json').unlink(missing_ok=True)  # of another training
         for name, part in self.parts.items():
             # not indented, which takes minutes for a data set of COCO's size
             atomic_write(json.dumps(part.coco).encode(), folder / f'{name}.json')
@@ -83,7 +89,8 @@ def read_own_data(path: str | Path, val: str | Path | None = None,
     """Read annotated images and choose what to train on and what to validate on.
 
     Data without a part for validation lose a fifth of their images to it, chosen at random so that
-    each category has its share. A part for testing stays apart.
+    each category has its share; images of one video and augmented copies of one photograph stay
+    together. A part for testing stays apart.
 
     Args:
         path: Any annotations that :func:`mmseg_instbox.datasets.read_annotations` reads.
@@ -95,67 +102,131 @@ def read_own_data(path: str | Path, val: str | Path | None = None,
         MissingFileError: There is no such file or folder.
         InvalidInputError: The data cannot be read, or hold too little to train or validate on.
     """
-    splits, notes = _read(path, images)
-    train = splits.get('train') or splits.get('all')
-    if train is None and len(splits) == 1:
-        train = splits.pop(*splits)
-    if train is None:
-        raise InvalidInputError(f'{path} has the parts {", ".join(splits)}, but none to train on: '
-                                'give the folder of one of them, and another one with --val.')
-    if train.fatal:
-        raise InvalidInputError(f'{path} cannot be trained on: {"; ".join(map(str, train.fatal))}')
+    found = datasets.read_annotations(path, images)
+    notes, other = _sum_up(found), None
+    if val is not None:
+        others = datasets.read_annotations(val)
+        notes += _sum_up(others)
+        others = _with_images(others, val)
+        other = next(others[key] for key in ('val', 'all', 'test', 'train') if key in others)
+    own = choose_parts(found, path, other, seed)
+    return OwnData(own.parts, notes + own.notes)
+
+
+def choose_parts(found: dict[str, AnnotatedImages], path: str | Path,
+                 val: AnnotatedImages | None = None, seed: int = 0) -> OwnData:
+    """Choose what to train on and what to validate on, as :func:`read_own_data` does.
+
+    Args:
+        found: What :func:`mmseg_instbox.datasets.read_annotations` read.
+        path: Where, for messages.
+        val: Other images to validate on.
+        seed: Seed of the choice.
+
+    Raises:
+        InvalidInputError: The data hold too little to train or validate on.
+    """
+    splits, notes = _with_images(found, path), []
+    train = _take_train(splits, path)
+    if 'all' in splits:
+        notes.append(f'{len(splits["all"].coco["images"])} images are in no part for training, '
+                     'validation or testing; left out')
     counts = count_objects(train)
     names = [name for name in dict.fromkeys(row['name'] for row in train.coco['categories'])
              if counts[name] and name.casefold() not in BACKGROUND]
     if not names:
         raise InvalidInputError(f'{path}: none of the {len(train.coco["images"])} images to train '
                                 'on has an object; `instbox check` lists what was left out.')
-    if val is not None:
-        others, more = _read(val, None)
-        notes += more
-        splits['val'] = next(others[key] for key in ('val', 'all', 'test', 'train')
-                             if key in others)
     parts = {'train': only_categories(train, names)}
+    splits |= dict(val=val) if val else {}
     for key in ('val', 'test'):
-        if key in splits:
-            parts[key] = only_categories(splits[key], names)
-            if unknown := sorted(set(count_objects(splits[key])) - set(names)):
-                notes.append(f'no object to train on: {", ".join(unknown)}; left out of {key}')
-    if 'test' in parts and not objects_of(parts['test']):
-        del parts['test']
-        notes.append('no object to test on: the images for testing are left out')
+        part = splits.get(key)
+        if part is None:
+            continue
+        if unknown := sorted(set(count_objects(part)) - set(names)):
+            notes.append(f'no object to train on: {", ".join(unknown)}; left out of {key}')
+        part = only_categories(part, names)
+        if objects_of(part):
+            parts[key] = part
+        elif key == 'val' and val is not None:
+            raise InvalidInputError(f'--val: none of the {len(part.coco["images"])} images to '
+                                    f'validate on has an object of {", ".join(names)}.')
+        else:
+            notes.append(f'the {len(part.coco["images"])} images of {key} have no object; left out')
     if 'val' not in parts:
-        if len({each['image_id'] for each in objects_of(parts['train'])}) < 2:
-            raise InvalidInputError(f'{path} has one image with objects, which is not enough to '
-                                    'train and to validate: annotate more, or give others with '
-                                    '--val.')
-        chosen = choose_images(parts['train'], SHARE, seed)
-        parts['val'] = only_images(parts['train'], chosen)
-        parts['train'] = only_images(
-            parts['train'], {row['id'] for row in train.coco['images']} - chosen)
-    elif not objects_of(parts['val']):
-        raise InvalidInputError(f'{val or path}: none of the {len(parts["val"].coco["images"])} '
-                                f'images to validate on has an object of {", ".join(names)}: give '
-                                'others with --val.')
+        _split(parts, notes, path, seed)
+    elif both := _files(parts['train']) & _files(parts['val']):
+        notes.append(f'{len(both)} images are in both train and val, which flatters the figures')
     return OwnData(parts, notes)
 
 
-def _read(path: str | Path,
-          images: str | Path | None) -> tuple[dict[str, AnnotatedImages], list[str]]:
-    """The parts of annotations that have images, and a line for each kind of problem."""
-    found = datasets.read_annotations(path, images)
-    parts = {key: part for key, part in found.items() if part.coco['images']}
-    if not parts:
-        raise InvalidInputError(f'{path} has annotations of no image that is there; `instbox '
-                                'check` lists what is missing.')
+def _take_train(splits: dict[str, AnnotatedImages], path: str | Path) -> AnnotatedImages:
+    """Take the part to train on out of the splits: a single one, whatever its name."""
+    name = next((each for each in ('train', 'all') if each in splits), '')
+    if len(splits) == 1:
+        name, = splits
+    if not name:
+        raise InvalidInputError(f'{path} has the parts {", ".join(splits)}, but none to train on: '
+                                'give the folder of one of them, and another one with --val.')
+    train = splits.pop(name)
+    if train.fatal:
+        raise InvalidInputError(f'{path} cannot be trained on: {"; ".join(map(str, train.fatal))}')
+    return train
+
+
+def _sum_up(found: dict[str, AnnotatedImages]) -> list[str]:
+    """A line for each kind of problem."""
     kinds = defaultdict(list)
     for part in found.values():
         for problem in part.problems:
             kinds[problem.kind].append(problem)
-    return parts, [f'{len(each)} x {kind}, for example {each[0]}' for kind, each in kinds.items()]
+    return [f'{len(each)} x {kind}, for example {each[0]}' for kind, each in kinds.items()]
 
 
-def choose_images(part: AnnotatedImages, share: float, seed: int) -> set[int]:
+def _with_images(found: dict[str, AnnotatedImages],
+                 path: str | Path) -> dict[str, AnnotatedImages]:
+    """The parts that have images."""
+    parts = {key: part for key, part in found.items() if part.coco['images']}
+    if not parts:
+        raise InvalidInputError(f'{path} has annotations of no image that can be used: '
+                                f'{"; ".join(_sum_up(found)[:3])}')
+    return parts
+
+
+def _files(part: AnnotatedImages) -> set[Path]:
+    return {part.root / row['file_name'] for row in part.coco['images']}
+
+
+def _split(parts: dict[str, AnnotatedImages], notes: list[str], path: str | Path,
+           seed: int) -> None:
+    """Split a part for validation off that for training."""
+    train = parts['train']
+    with_objects = {each['image_id'] for each in objects_of(train)}
+    if len(with_objects) < 2:
+        raise InvalidInputError(f'{path} has one image with objects, which is not enough to '
+                                'train and to validate: annotate more, or give others with '
+                                '--val.')
+    groups = group_copies(train)
+    chosen = choose_images(train, SHARE, seed, groups)
+    if len({*groups.values()}) < len(groups) and (
+            not chosen & with_objects or len(chosen) > MOST * len(groups)):
+        notes.append('images of one video or photograph are in both train and val, which flatters '
+                     'the figures')
+        chosen = choose_images(train, SHARE, seed)
+    parts['val'] = only_images(train, chosen)
+    parts['train'] = only_images(train, {*groups} - chosen)
+
+
+def group_copies(part: AnnotatedImages) -> dict[int, int]:
+    """The id of the first image of the same video or photograph, by the id of each image."""
+    first: dict[Any, int] = {}
+    return {row['id']: first.setdefault(
+        COPY.sub('', row['file_name']) if row.get('video_id') is None else row['video_id'],
+        row['id']) for row in part.coco['images']}
+
+
+def choose_images(part: AnnotatedImages, share: float, seed: int,
+                  groups: Mapping[int, int] | None = None) -> set[int]:
     """Choose a share of the images in which each category has its share of images, if it can.
 
     The categories choose in turn, the rarest first. At least one image with an object is chosen,
@@ -165,25 +236,27 @@ def choose_images(part: AnnotatedImages, share: float, seed: int) -> set[int]:
         part: Images; at least two have objects.
         share: Between 0 and 1.
         seed: Seed of the choice.
+        groups: See :func:`group_copies`; images of one group are chosen together.
 
     Returns:
         set[int]: Ids of the chosen images.
     """
     generator = random.Random(seed)
-    groups = defaultdict(set)
+    groups = groups or {row['id']: row['id'] for row in part.coco['images']}
+    holders = defaultdict(set)  # of each category
     for each in objects_of(part):
-        groups[each['category_id']].add(each['image_id'])
-    with_objects = sorted(set().union(*groups.values()))
-    groups['none'] = {row['id'] for row in part.coco['images']} - set(with_objects)
+        holders[each['category_id']].add(groups[each['image_id']])
+    with_objects = sorted(set().union(*holders.values()))
+    holders['none'] = set(groups.values()) - set(with_objects)
     chosen, decided = set(), set()
-    for _, images in sorted(groups.items(), key=lambda item: (len(item[1]), str(item[0]))):
-        free = sorted(images - decided)
+    for _, members in sorted(holders.items(), key=lambda item: (len(item[1]), str(item[0]))):
+        free = sorted(members - decided)
         generator.shuffle(free)
-        wanted = max(round(share * len(images)) - len(images & chosen), 0)
+        wanted = max(round(share * len(members)) - len(members & chosen), 0)
         chosen.update(free[:wanted])
-        decided |= images
+        decided |= members
     if not chosen & set(with_objects):
         chosen.add(generator.choice(with_objects))
     if chosen >= set(with_objects):
         chosen.remove(generator.choice(with_objects))
-    return chosen
+    return {image for image, group in groups.items() if group in chosen}

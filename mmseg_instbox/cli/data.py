@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from ..errors import InvalidInputError
 from .options import formats
 
 
@@ -29,6 +30,7 @@ def check(ctx: click.Context, data: str, images: str | None, pictures: str | Non
       instbox check annotations.json --images photos --pictures drawings
     """
     from ..apis.data_check import describe_split, draw_images, find_hidden
+    from ..apis.own_data import choose_parts
     from ..datasets import read_annotations
     found = read_annotations(data, images)
     for name, split in found.items():
@@ -43,13 +45,13 @@ def check(ctx: click.Context, data: str, images: str | None, pictures: str | Non
                     click.echo(f'    {problem}')
         if pictures:
             click.echo(f'  {draw_images(split, Path(pictures), name)} drawings in {pictures}')
-    only = next(iter(found.values())) if len(found) == 1 else None
-    trained = found.get('train') or found.get('all') or only
-    possible = trained and not trained.fatal and trained.coco['annotations']
-    number = sum(len(split.problems) for split in found.values())
-    click.echo(f'{number:,} problems. '
-               + ('A training is possible.' if possible else 'A training is not possible.'))
-    ctx.exit(0 if possible else 1)
+    click.echo(f'{sum(len(split.problems) for split in found.values()):,} problems.', nl=False)
+    try:
+        choose_parts(found, data)
+    except InvalidInputError as error:
+        click.echo(f' A training is not possible: {error}')
+        ctx.exit(1)
+    click.echo(' A training is possible.')
 
 
 @click.command()

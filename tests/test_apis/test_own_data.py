@@ -1,12 +1,16 @@
 import json
 from collections import Counter
 
+import numpy as np
 import pytest
 from own_pictures import add_object, write_images
+from PIL import Image
 
 from mmseg_instbox.apis.own_data import (
     choose_images,
+    choose_parts,
     count_objects,
+    group_copies,
     objects_of,
     read_own_data,
 )
@@ -89,7 +93,7 @@ def test_other_data_to_validate_on(tmp_path):
 
 
 @pytest.mark.parametrize('number, names, val, message', [
-    (0, ('disc', ), None, 'no image that is there|cannot be trained on'),
+    (0, ('disc', ), None, 'of no image that can be used'),
     (3, (), None, 'cannot be trained on'),
     (1, ('disc', ), None, 'has one image with objects'),
     (3, ('disc', ), ('star', ), 'none of the 2 images to validate on has an object of disc'),
@@ -136,4 +140,81 @@ def test_images_to_test_on_without_objects_are_left_out(tmp_path):
     file.write_text(json.dumps(json.loads(file.read_text()) | dict(annotations=[])))
     own = read_own_data(tmp_path)
     assert [*own.parts] == ['train', 'val']
-    assert own.notes[-1] == 'no object to test on: the images for testing are left out'
+    assert own.notes[-1] == 'the 2 images of test have no object; left out'
+
+
+def test_images_to_validate_on_without_objects_are_left_out(tmp_path):
+    for name, number in (('train', 10), ('valid', 3)):
+        write_images(tmp_path / name, number)
+    file = tmp_path / 'valid' / '_annotations.coco.json'
+    file.write_text(json.dumps(json.loads(file.read_text()) | dict(annotations=[])))
+    own = read_own_data(tmp_path)
+    assert {name: len(each.coco['images']) for name, each in own.parts.items()} == dict(
+        train=8, val=2)
+    assert own.notes[-1] == 'the 3 images of val have no object; left out'
+
+
+def test_images_that_no_part_takes_are_reported(tmp_path):
+    for name in ('train', 'valid', 'batch2'):
+        write_images(tmp_path / name, 2)
+    own = read_own_data(tmp_path)
+    assert [*own.parts] == ['train', 'val'] and own.notes[-1].startswith('2 images are in no part')
+
+
+def test_images_of_two_parts_are_reported(tmp_path):
+    folder = write_images(tmp_path, 4)
+    table = json.loads((folder / '_annotations.coco.json').read_text())
+    (folder / '_annotations.coco.json').unlink()
+    for name, number in (('train', 4), ('val', 2)):
+        images = table['images'][:number]
+        (folder / f'{name}.json').write_text(json.dumps(table | dict(images=images)))
+    assert read_own_data(tmp_path).notes[-1].startswith('2 images are in both train and val')
+
+
+def test_the_reason_why_nothing_can_be_used_is_given(tmp_path):
+    folder = write_images(tmp_path, 3)
+    table = json.loads((folder / '_annotations.coco.json').read_text())
+    for each in table['annotations']:
+        each['segmentation'] = []
+    (folder / '_annotations.coco.json').write_text(json.dumps(table))
+    with pytest.raises(InvalidInputError, match=r'3 images and no object .* \(6 x box only\)'):
+        read_own_data(tmp_path)
+    for file in tmp_path.glob('*.png'):
+        Image.fromarray(np.zeros((64, 64), np.uint16)).save(file)
+    with pytest.raises(InvalidInputError, match='3 x unreadable image, .*more than 8 bits'):
+        read_own_data(tmp_path)
+
+
+NAMES = ['IMG_{}_jpg.rf.{:032x}.jpg', 'clips/film_{}_mp4-{}_jpg.rf.0aF1.jpg', 'frame{}-{}.png']
+
+
+@pytest.mark.parametrize('name', NAMES)
+@pytest.mark.parametrize('seed', range(3))
+def test_copies_of_a_photograph_stay_together(name, seed):
+    images = part(dict(common=range(30), half=range(0, 30, 2)), 36)
+    for row in images.coco['images']:
+        row['file_name'] = name.format(row['id'] // 3, row['id'] % 3 + 7 * row['id'])
+        if name == NAMES[-1]:
+            row['video_id'] = row['id'] // 3
+    chosen = choose_images(images, 0.2, seed, group_copies(images))
+    assert len(chosen) == 6 and len({each // 3 for each in chosen}) == 2
+    own = choose_parts(dict(all=images), 'data', seed=seed)
+    ids = [{row['id'] // 3 for row in own.parts[key].coco['images']} for key in ('train', 'val')]
+    assert not ids[0] & ids[1] and not own.notes
+
+
+def test_frames_of_a_single_video_are_split_and_reported(tmp_path):
+    images = part(dict(a=range(10)), 10)
+    for row in images.coco['images']:
+        row['video_id'] = 1
+    own = choose_parts(dict(all=AnnotatedImages(tmp_path, images.coco)), 'data')
+    assert {name: len(each.coco['images']) for name, each in own.parts.items()} == dict(
+        train=8, val=2)
+    assert own.notes == ['images of one video or photograph are in both train and val, which '
+                         'flatters the figures']
+
+
+def test_lists_of_another_training_are_removed(tmp_path):
+    (tmp_path / 'test.json').touch()
+    choose_parts(dict(all=part(dict(a=range(5)), 5)), 'data').write(tmp_path)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ['train.json', 'val.json']

@@ -17,16 +17,18 @@ from mmseg_instbox.datasets.voc_layout import write_mask
 
 @pytest.fixture
 def data(tmp_path):
-    """Two images; a square that a smaller one hides in part, and an object without mask."""
-    for name in ('a.jpg', 'b.jpg'):
+    """Three images; a square that a smaller one hides in part, an object without mask, and one
+    image without objects."""
+    for name in ('a.jpg', 'b.jpg', 'c.jpg'):
         Image.new('RGB', (60, 40)).save(tmp_path / name)
     annotations = [
         dict(id=1, image_id=1, category_id=1, segmentation=[[0, 0, 20, 0, 20, 20, 0, 20]]),
         dict(id=2, image_id=1, category_id=2, segmentation=[[0, 0, 10, 0, 10, 20, 0, 20]]),
-        dict(id=3, image_id=1, category_id=2, bbox=[1, 1, 5, 5])]
+        dict(id=3, image_id=1, category_id=2, bbox=[1, 1, 5, 5]),
+        dict(id=4, image_id=3, category_id=2, segmentation=[[0, 0, 9, 0, 9, 1, 0, 1]])]
     content = dict(
         images=[dict(id=i, file_name=name, width=60, height=40)
-                for i, name in ((1, 'a.jpg'), (2, 'b.jpg'))],
+                for i, name in ((1, 'a.jpg'), (2, 'b.jpg'), (3, 'c.jpg'))],
         annotations=annotations, categories=[dict(id=1, name='cell'), dict(id=2, name='dust')])
     (tmp_path / 'data.json').write_text(json.dumps(content))
     return tmp_path
@@ -34,7 +36,7 @@ def data(tmp_path):
 
 def test_counts_and_problems_are_listed(succeed, data):
     output = succeed('check', data, '--pictures', data / 'out').output
-    for text in ('all: 2 images, 2 objects of 2 categories', '60 x 40 (2)',
+    for text in ('all: 3 images, 3 objects of 2 categories', '60 x 40 (3)',
                  'dust hides 50% of the pixels of cell', 'box only (1):',
                  'data.json: annotation 3 has a box and no mask; left out.',
                  'data.json: b.jpg has no objects.', '2 problems. A training is possible.'):
@@ -42,7 +44,7 @@ def test_counts_and_problems_are_listed(succeed, data):
     drawings = sorted(file.relative_to(data / 'out').as_posix()
                       for file in (data / 'out').rglob('*.jpg'))
     assert drawings == ['problems/box only/all_a.jpg.jpg', 'problems/no objects/all_b.jpg.jpg',
-                        'samples/all_a.jpg.jpg', 'samples/all_b.jpg.jpg']
+                        'samples/all_a.jpg.jpg', 'samples/all_b.jpg.jpg', 'samples/all_c.jpg.jpg']
 
 
 def test_objects_that_others_hide_are_problems(succeed, data):
@@ -58,7 +60,7 @@ def test_data_without_objects_ends_with_an_exit_code(instbox, data):
     content = json.loads((data / 'data.json').read_text())
     (data / 'data.json').write_text(json.dumps(content | dict(annotations=[])))
     result = instbox('check', data)
-    assert result.exit_code == 1 and 'A training is not possible.' in result.output
+    assert result.exit_code == 1 and 'A training is not possible: ' in result.output
 
 
 @pytest.mark.parametrize('names', [('test', ), ('val', 'test')])
@@ -69,17 +71,25 @@ def test_data_without_a_part_to_train_on_end_with_an_exit_code(instbox, data, na
         (data / f'{name}.json').write_text(json.dumps(content | dict(annotations=kept)))
     (data / 'data.json').unlink()
     result = instbox('check', data)
-    assert result.exit_code == 1 and 'A training is not possible.' in result.output
+    assert result.exit_code == 1 and 'A training is not possible: ' in result.output
+
+
+def test_a_training_is_possible_where_one_would_start(instbox, data):
+    content = json.loads((data / 'data.json').read_text())
+    content['annotations'].pop()
+    (data / 'data.json').write_text(json.dumps(content))
+    result = instbox('check', data)
+    assert result.exit_code == 1 and 'has one image with objects, which is not' in result.output
 
 
 def test_thin_images_are_drawn(succeed, data):
     content = json.loads((data / 'data.json').read_text())
-    for image, size in zip(content['images'], ((3000, 1), (1, 3000)), strict=True):
+    for image, size in zip(content['images'], ((3000, 1), (1, 3000)), strict=False):
         Image.new('RGB', size).save(data / image['file_name'])
         image |= dict(width=size[0], height=size[1])
     (data / 'data.json').write_text(json.dumps(content))
     succeed('check', data, '--pictures', data / 'out')
-    assert len([*(data / 'out' / 'samples').iterdir()]) == 2
+    assert len([*(data / 'out' / 'samples').iterdir()]) == 3
 
 
 def test_what_a_terminal_cannot_show_is_escaped(data, repo):

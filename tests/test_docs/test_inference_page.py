@@ -117,10 +117,11 @@ def make_files(tiny_config: Path) -> None:
         video.write(np.roll(cv2.imread('photos/a.jpg'), 4 * number, axis=1))
     video.release()
     Path('my_labelme_folder').mkdir()
-    cv2.imwrite('my_labelme_folder/a.jpg', blocks[:64, :64])
     outline = dict(label='cat', shape_type='polygon', points=[[4, 4], [40, 4], [40, 40], [4, 40]])
-    Path('my_labelme_folder/a.json').write_text(json.dumps(dict(
-        imagePath='a.jpg', imageWidth=64, imageHeight=64, shapes=[outline])))
+    for name in 'ab':
+        cv2.imwrite(f'my_labelme_folder/{name}.jpg', blocks[:64, :64])
+        Path(f'my_labelme_folder/{name}.json').write_text(json.dumps(dict(
+            imagePath=f'{name}.jpg', imageWidth=64, imageHeight=64, shapes=[outline])))
     Path('my_config.py').write_text(tiny_config.read_text())
     Path('work_dirs/my_config').mkdir(parents=True)
     save_model('my_config.py', 'work_dirs/my_config/iter_2000.pth')

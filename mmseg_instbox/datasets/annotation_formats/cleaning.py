@@ -78,9 +78,13 @@ class _Cleaner:
         self._check_counts()
         self.used = {each['category_id'] for each in self.objects}
         if not self.objects and part.split in ('train', 'all'):
+            kinds = Counter(each.kind for each in part.problems if each.kind != 'no objects')
+            why = ', '.join(f'{count} x {kind}' for kind, count in kinds.most_common(3))
             part.report('nothing to train on', part.file,
-                        f'{len(self.rows)} images and no object that can be used.' + (
-                            '' if self.rows else ' Name the folder of the images with --images.'))
+                        f'{len(self.rows)} images and no object that can be used'
+                        + (f' ({why}).' if why else '.')
+                        + (' Name the folder of the images with --images.'
+                           if 'missing file' in kinds and not self.rows else ''))
 
     def category_names(self) -> list[str]:
         """The names of the categories without those that are only parents of others."""

@@ -1,4 +1,5 @@
 """Counts, hidden objects and drawings of annotated images, without torch."""
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,8 @@ from ..utils.file_names import file_name
 from ..utils.run_lengths import decode_crop
 
 AREAS = dict(small=32**2, medium=96**2, large=float('inf'))  # COCO's
-MAX_PAINTED = 500  # images in which hidden objects are looked for
+MAX_PAINTED = 500  # images in which hidden objects are looked for,
+MAX_PIXELS = 5e8  # and their pixels
 NEARLY_ALL = 0.9  # the hidden part from which an object is a problem of its own
 MENTIONED = 0.01  # the hidden part of a category from which a pair of categories is reported
 MAX_SIDE = 1024  # of a drawing, in pixels
@@ -45,14 +47,17 @@ def find_hidden(images: AnnotatedImages) -> tuple[list[Problem], list[str]]:
     """Find objects that others cover: each pixel has one instance, the smallest.
 
     Args:
-        images: Of more than ``MAX_PAINTED`` images, so many are looked at, evenly spread.
+        images: Of more than ``MAX_PAINTED`` images or ``MAX_PIXELS`` pixels, so many are looked at,
+            evenly spread.
 
     Returns:
         tuple[list[Problem], list[str]]: The objects of which nearly all is hidden, and a line for
         each pair of categories on how much of the one the other hides.
     """
     by_image = images.by_image()
-    rows = images.coco['images'][::max(1, -(-len(images.coco['images']) // MAX_PAINTED))]
+    rows = images.coco['images']
+    pixels = sum(row['width'] * row['height'] for row in rows)
+    rows = rows[::max(1, math.ceil(len(rows) / MAX_PAINTED), math.ceil(pixels / MAX_PIXELS))]
     names = {row['id']: row['name'] for row in images.coco['categories']}
     total, lost, problems = Counter(), Counter(), []
     for row in rows:

@@ -44,14 +44,16 @@ class OwnData:
             atomic_write(json.dumps(part.coco).encode(), folder / f'{name}.json')
 
     def limit_validation(self, count: int | None, seed: int) -> 'OwnData':
-        """The data with at most ``count`` images to validate on, if it is a number."""
-        val = self.parts['val']
-        number = len(val.coco['images'])
-        if count is None or number <= count:
-            return self
-        val = only_images(val, choose_images(val, count / number, seed))
-        note = f'validated on {len(val.coco["images"])} of {number} images, because of the time'
-        return OwnData({**self.parts, 'val': val}, [*self.notes, note])
+        """The data with at most ``count`` images to validate and to test on, if it is a number."""
+        parts, notes = dict(self.parts), [*self.notes]
+        for key in ('val', 'test'):
+            number = len(parts[key].coco['images']) if key in parts else 0
+            if count is not None and number > count:
+                parts[key] = only_images(parts[key], choose_images(parts[key], count / number,
+                                                                   seed))
+                notes.append(f'{len(parts[key].coco["images"])} of {number} images of {key} are '
+                             'used, because of the time')
+        return OwnData(parts, notes)
 
 
 def objects_of(part: AnnotatedImages) -> list[dict]:
@@ -209,7 +211,7 @@ def _split(parts: dict[str, AnnotatedImages], notes: list[str], path: str | Path
     groups = group_copies(train)
     chosen = choose_images(train, SHARE, seed, groups)
     if len({*groups.values()}) < len(groups) and (
-            not chosen & with_objects or len(chosen) > MOST * len(groups)):
+            with_objects <= chosen or len(chosen) > MOST * len(groups)):
         notes.append('images of one video or photograph are in both train and val, which flatters '
                      'the figures')
         chosen = choose_images(train, SHARE, seed)
@@ -230,10 +232,10 @@ def choose_images(part: AnnotatedImages, share: float, seed: int,
     """Choose a share of the images in which each category has its share of images, if it can.
 
     The categories choose in turn, the rarest first. At least one image with an object is chosen,
-    and one with an object is not.
+    and of several one is not.
 
     Args:
-        part: Images; at least two have objects.
+        part: Images; at least one has objects.
         share: Between 0 and 1.
         seed: Seed of the choice.
         groups: See :func:`group_copies`; images of one group are chosen together.
@@ -257,6 +259,6 @@ def choose_images(part: AnnotatedImages, share: float, seed: int,
         decided |= members
     if not chosen & set(with_objects):
         chosen.add(generator.choice(with_objects))
-    if chosen >= set(with_objects):
+    if len(with_objects) > 1 and chosen >= set(with_objects):
         chosen.remove(generator.choice(with_objects))
     return {image for image, group in groups.items() if group in chosen}

@@ -45,13 +45,15 @@ def check(ctx: click.Context, data: str, images: str | None, pictures: str | Non
                     click.echo(f'    {problem}')
         if pictures:
             click.echo(f'  {draw_images(split, Path(pictures), name)} drawings in {pictures}')
-    click.echo(f'{sum(len(split.problems) for split in found.values()):,} problems.', nl=False)
+    number = sum(len(split.problems) for split in found.values())
     try:
-        choose_parts(found, data)
+        notes = choose_parts(found, data).notes
     except InvalidInputError as error:
-        click.echo(f' A training is not possible: {error}')
+        click.echo(f'{number:,} problems. A training is not possible: {error}')
         ctx.exit(1)
-    click.echo(' A training is possible.')
+    for note in notes:
+        click.echo(f'  {note}')
+    click.echo(f'{number:,} problems. A training is possible.')
 
 
 @click.command()

@@ -7,6 +7,7 @@ from own_pictures import add_object, write_images
 from PIL import Image
 
 from mmseg_instbox.apis.own_data import (
+    OwnData,
     choose_images,
     choose_parts,
     count_objects,
@@ -212,6 +213,19 @@ def test_frames_of_a_single_video_are_split_and_reported(tmp_path):
         train=8, val=2)
     assert own.notes == ['images of one video or photograph are in both train and val, which '
                          'flatters the figures']
+
+
+def test_images_to_validate_and_to_test_on_are_limited():
+    parts = dict(train=part(dict(a=range(5)), 5), val=part(dict(a=range(40)), 40),
+                 test=part(dict(a=[7]), 30))
+    own = OwnData(parts, []).limit_validation(10, seed=0)
+    assert {name: len(each.coco['images']) for name, each in own.parts.items()} == dict(
+        train=5, val=10, test=11)
+    assert len(objects_of(own.parts['test'])) == 1
+    assert own.notes == ['10 of 40 images of val are used, because of the time',
+                         '11 of 30 images of test are used, because of the time']
+    own = OwnData(parts, []).limit_validation(None, seed=0)
+    assert len(own.parts['val'].coco['images']) == 40 and not own.notes
 
 
 def test_lists_of_another_training_are_removed(tmp_path):

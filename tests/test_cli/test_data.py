@@ -74,6 +74,24 @@ def test_data_without_a_part_to_train_on_end_with_an_exit_code(instbox, data, na
     assert result.exit_code == 1 and 'A training is not possible: ' in result.output
 
 
+def test_hidden_objects_are_looked_for_in_as_many_pixels_as_seconds_allow(succeed, data,
+                                                                         monkeypatch):
+    content = json.loads((data / 'data.json').read_text())
+    content['images'].reverse()  # the last one has the hidden object
+    (data / 'data.json').write_text(json.dumps(content))
+    assert 'dust hides 50% of' in succeed('check', data).output
+    monkeypatch.setattr('mmseg_instbox.apis.data_check.MAX_PIXELS', 60 * 40)
+    assert 'dust hides' not in succeed('check', data).output
+
+
+def test_what_is_wrong_with_the_parts_is_listed(succeed, data):
+    for name in ('train.json', 'val.json'):
+        (data / name).write_bytes((data / 'data.json').read_bytes())
+    (data / 'data.json').unlink()
+    output = succeed('check', data).output
+    assert '  3 images are in both train and val' in output and 'is possible.' in output
+
+
 def test_a_training_is_possible_where_one_would_start(instbox, data):
     content = json.loads((data / 'data.json').read_text())
     content['annotations'].pop()

@@ -10,10 +10,10 @@ from typing import Any
 
 from .. import datasets
 from ..datasets.annotation_formats import AnnotatedImages
+from ..datasets.annotation_formats.annotated_images import BACKGROUND
 from ..errors import InvalidInputError
 from ..utils import atomic_write
 
-BACKGROUND = ('background', '_background_')  # names that are no category of objects
 SHARE = 0.2  # of the images that are split off for validation
 MOST = 0.5  # of them at most, to keep images of one video or photograph together
 # how Roboflow names the augmented copies of a photograph, and the frames of a video

@@ -1,7 +1,6 @@
 """Gives a model other categories, and keeps what it knows of those that stay."""
 import copy
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 
 import torch
 from mmengine.config import Config
@@ -13,7 +12,7 @@ from .model_loading import build_network, read_model
 
 
 def start_from(base: str, classes: Sequence[str], allow_pickle: bool = False,
-               alike: Mapping[str, str] = MappingProxyType({})
+               alike: Mapping[str, str] = {}
                ) -> tuple[dict, dict[str, Tensor] | None, dict[str, str]]:
     """A model for other categories that starts from a trained one.
 
@@ -65,7 +64,7 @@ def _with_categories(model: dict, count: int) -> dict:
 
 def transfer_weights(state: dict[str, Tensor], fresh: dict[str, Tensor], wider: dict[str, Tensor],
                      old: Sequence[str], new: Sequence[str], source: str = 'The base model',
-                     alike: Mapping[str, str] = MappingProxyType({})
+                     alike: Mapping[str, str] = {}
                      ) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Fit weights to other categories.
 

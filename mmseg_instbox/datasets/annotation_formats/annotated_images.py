@@ -16,6 +16,7 @@ SPLITS = dict(train='train', training='train', val='val', valid='val', validatio
               dev='val', test='test', testing='test')
 FATAL = ('nothing to train on', 'too many categories')
 DEFAULT_CATEGORY = 'object'  # where a format has none
+BACKGROUND = ('background', '_background_')  # names that are no category of objects
 ARCHIVE_FOLDER = '__MACOSX'  # of archives that a Mac made; holds no data
 
 

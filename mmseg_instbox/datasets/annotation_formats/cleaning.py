@@ -10,7 +10,14 @@ from ...errors import InvalidInputError
 from ...utils.limits import limit
 from ..coco_masks import read_polygons, segmentation_rle
 from ..instance_maps import VOID
-from .annotated_images import AnnotatedImages, Annotations, Problem, id_key, number
+from .annotated_images import (
+    DEFAULT_CATEGORY,
+    AnnotatedImages,
+    Annotations,
+    Problem,
+    id_key,
+    number,
+)
 from .images import ImageFinder, read_images
 from .outlines import Outline, measure_outlines, take_measured, turn_polygon
 
@@ -106,7 +113,7 @@ class _Cleaner:
                 part.report('duplicate id', part.file,
                             f'category {row["id"]} is there twice; {name!r} is left out.')
             else:
-                categories[key] = str(name).strip() or 'object'
+                categories[key] = str(name).strip() or DEFAULT_CATEGORY
         in_file = Counter((key[0] if isinstance(key, tuple) else 0, name)
                           for key, name in categories.items())
         names = sorted({*categories.values()})

@@ -16,6 +16,7 @@ from ...utils.run_lengths import Crop, decode_crop, encode_crop
 from ..instance_maps import VOID, object_boxes
 from ..voc_layout import VOC_CLASSES, voc_palette
 from .annotated_images import (
+    BACKGROUND,
     DEFAULT_CATEGORY,
     SPLITS,
     Annotations,
@@ -32,7 +33,6 @@ MASK_START = re.compile(r'^(mask|inst|label|seg|gt)[_.-]?(?=\d)')
 IMAGE_NAME = re.compile(r'^(image|img|im)[_.-]?(?=\d)|[_.-](image|img|im|rgb)$')
 MASK_FOLDER = re.compile('mask|annot|label|inst|seg|gt', re.IGNORECASE)
 NAME_FILES = ('labelmap.txt', 'classes.txt', 'class_names.txt', 'labels.txt', 'obj.names')
-BACKGROUND = ('background', '_background_')
 ID_DIVISOR = 1000  # of masks whose values are category * 1000 + number, as in Cityscapes
 SOFT_VALUES = 16  # from so many values below 255 on,
 SOFT_SHARE = 0.5  # of fewer pixels than this share of those of 255, they are soft edges of it

@@ -17,7 +17,8 @@ SPLITS = dict(train='train', training='train', val='val', valid='val', validatio
 FATAL = ('nothing to train on', 'too many categories')
 DEFAULT_CATEGORY = 'object'  # where a format has none
 BACKGROUND = ('background', '_background_')  # names that are no category of objects
-ARCHIVE_FOLDER = '__MACOSX'  # of archives that a Mac made; holds no data
+# folders that hold no data: of archives that a Mac made, and of trainings started in the folder
+PASSED_OVER = ('__MACOSX', 'work_dirs')
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def list_files(root: Path, suffixes: tuple[str, ...]) -> list[str]:
             folders.clear()
             continue
         seen.add(real)
-        folders[:] = [each for each in folders if each[0] != '.' and each != ARCHIVE_FOLDER]
+        folders[:] = [each for each in folders if each[0] != '.' and each not in PASSED_OVER]
         below = os.path.relpath(folder, root).replace(os.sep, '/')
         found += [name if below == '.' else f'{below}/{name}' for name in names
                   if name[0] != '.' and name.lower().endswith(suffixes)]

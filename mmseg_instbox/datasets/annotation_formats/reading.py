@@ -21,6 +21,7 @@ from .masks import read_masks, read_voc
 from .via import read_via, via_images
 from .yolo import YAML_SUFFIXES, read_yaml, read_yolo
 
+ARCHIVES = ('.zip', '.tar', '.gz', '.tgz', '.7z', '.rar')
 ANNOTATION_FOLDERS = ('annotations', 'labels', 'jsons', 'json')
 
 
@@ -70,6 +71,8 @@ def read_annotations(path: str | Path, images: str | Path | None = None,
     path = Path(path)
     if not path.exists():
         raise MissingFileError(f'{path}: no such file or folder.')
+    if path.is_file() and path.suffix.lower() in ARCHIVES:
+        raise InvalidInputError(f'{path} is an archive: unpack it, and give the folder.')
     config = read_yaml(path) if path.suffix.lower() in YAML_SUFFIXES else None
     root = _find_root(path, config)
     finder = ImageFinder(Path(images) if images else root)

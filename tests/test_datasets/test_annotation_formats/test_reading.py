@@ -193,3 +193,22 @@ def test_annotations_may_be_a_dictionary(tmp_path, picture, write_json):
         categories=[dict(id=1, name='cell')]))
     found = read_annotations(tmp_path)['train']
     assert [each['id'] for each in found.coco['annotations']] == [7]
+
+
+def test_an_archive_is_to_be_unpacked(tmp_path):
+    (tmp_path / 'cells.v1i.coco-segmentation.zip').write_bytes(b'PK')
+    with pytest.raises(ValueError, match='zip is an archive: unpack it'):
+        read_annotations(tmp_path / 'cells.v1i.coco-segmentation.zip')
+
+
+def test_the_lists_of_a_training_in_the_folder_are_no_annotations(tmp_path, picture, write_json):
+    picture('a.jpg')
+    points = [[2, 2], [22, 2], [22, 32]]
+    write_json('a.json', dict(imagePath='a.jpg', imageWidth=60, imageHeight=40, shapes=[
+        dict(label='corrected', points=points)]))
+    write_json('work_dirs/data/annotations/train.json', dict(
+        images=[dict(id=1, file_name='a.jpg', width=60, height=40)],
+        annotations=[dict(id=1, image_id=1, category_id=1, segmentation=[sum(points, [])])],
+        categories=[dict(id=1, name='before')]))
+    found = read_annotations(tmp_path)['all']
+    assert [row['name'] for row in found.coco['categories']] == ['corrected']

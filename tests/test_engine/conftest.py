@@ -1,5 +1,4 @@
 """Trains a tiny network as ``tools/train.py`` does, in this process."""
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +6,7 @@ from pathlib import Path
 import pytest
 from mmengine.runner import Runner
 from mmseg.registry import RUNNERS
-from programs import Program, free_port, ranks
+from programs import Program, ranks
 
 from mmseg_instbox.engine import adapt_to_cpu, load_config
 from mmseg_instbox.engine.training import set_resume
@@ -55,14 +54,12 @@ def train() -> Callable[..., Runner]:
 def launch(repo, tmp_path_factory) -> Callable[..., str]:
     """A function that runs a program of ``tools/`` to its end and returns what it prints.
 
-    A Python program runs in that many ``processes`` of their own, which find each other.
+    It runs in that many ``processes`` of their own, which find each other.
     """
-    folders = os.pathsep.join(map(str, (repo, repo / 'tests', repo / 'tests' / 'test_engine')))
 
     def run(tool: str, *arguments: object, processes: int = 1) -> str:
         output = tmp_path_factory.mktemp('output')
-        places = ranks(processes) if processes > 1 else [
-            dict(PYTHONPATH=folders, PYTHON=sys.executable, OMP_NUM_THREADS='1', PORT=free_port())]
+        places = ranks(processes) if processes > 1 else [{}]
         programs = [Program(repo / 'tools' / tool, output / str(number), *arguments, **variables)
                     for number, variables in enumerate(places)]
         try:

@@ -14,8 +14,8 @@ def runs(make_config, train, launch, tmp_path_factory):
     config = make_config(FROZEN)
     one, two = (tmp_path_factory.mktemp(name) for name in ('one', 'two'))
     train(config, one)
-    printed = launch('dist_train.sh', config, 2, '--work-dir', two, '--cfg-options',
-                     'train_dataloader.batch_size=2')
+    printed = launch('train.py', config, '--launcher', 'pytorch', '--work-dir', two,
+                     '--cfg-options', 'train_dataloader.batch_size=2', processes=2)
     return one, two, printed
 
 

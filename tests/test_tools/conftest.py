@@ -19,17 +19,15 @@ from mmseg_instbox.cli.main import cli
 
 @pytest.fixture(scope='session')
 def run_tool(repo, tmp_path_factory) -> Callable[..., subprocess.CompletedProcess]:
-    """A function that runs one of ``tools/`` and gives its exit code and output back."""
-    environment = dict(os.environ, PYTHONPATH=str(repo), PYTHON=sys.executable, OMP_NUM_THREADS='1')
+    """A function that runs a program of ``tools/`` and gives its exit code and output back."""
+    environment = dict(os.environ, PYTHONPATH=str(repo), OMP_NUM_THREADS='1')
     cwd = tmp_path_factory.mktemp('cwd')
 
-    def run(tool: str, *arguments: object, **variables: str) -> subprocess.CompletedProcess:
-        interpreter = ['bash'] if tool.endswith('.sh') else [sys.executable]
-        command = [*interpreter, repo / 'tools' / tool, *arguments]
+    def run(tool: str, *arguments: object) -> subprocess.CompletedProcess:
         return subprocess.run(
-            [str(part) for part in command],
+            [sys.executable, repo / 'tools' / tool, *map(str, arguments)],
             cwd=cwd,
-            env=environment | variables,
+            env=environment,
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -3,7 +3,7 @@ import json
 import pytest
 import torch
 from mmseg.registry import TASK_UTILS
-from programs import free_port
+from programs import Program, ranks
 
 from mmseg_instbox.core.groupers import configured_grouper
 from mmseg_instbox.engine import load_config, testing
@@ -14,17 +14,19 @@ KEYS = ['mIoU', 'APr_0.5', 'APr_0.6', 'APr_0.7', 'APr_0.8', 'APr_0.9', 'APr_vol'
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='is about machines without a GPU')
-def test_two_processes_report_and_dump_what_one_does(instbox, run_tool, tiny_config, trained,
-                                                     tmp_path):
+def test_two_processes_report_and_dump_what_one_does(instbox, repo, tiny_config, trained, tmp_path):
     one, two = tmp_path / 'one', tmp_path / 'two'
     checkpoint, images = trained / 'iter_2.pth', 3  # of which two processes see one twice
     option = f'test_dataloader.dataset.indices={images}'
     done = instbox('test', tiny_config, checkpoint, '--work-dir', one, '--out', one / 'dump',
                    options=(option, ))
     assert done.exit_code == 0, done.output[-4000:]
-    done = run_tool('dist_test.sh', tiny_config, checkpoint, 2, '--work-dir', two,
-                    '--out', two / 'dump', '--cfg-options', option, PORT=free_port())
-    assert done.returncode == 0, done.stdout[-4000:]
+    programs = [
+        Program(repo / 'tools' / 'test.py', tmp_path / f'{rank}.txt', tiny_config, checkpoint,
+                '--launcher', 'pytorch', '--work-dir', two, '--out', two / 'dump', '--cfg-options',
+                option, **place) for rank, place in enumerate(ranks(2))]
+    for program in programs:
+        program.succeeds()
     assert (two / 'metrics.json').read_text() == (one / 'metrics.json').read_text()
     assert list(json.loads((one / 'metrics.json').read_text())) == KEYS  # a dump adds no figures
     cfg = load_config(str(tiny_config), {'test_dataloader.dataset.indices': images})

@@ -8,7 +8,7 @@ import torch
 
 def test_a_training_that_is_killed_ends_like_one_that_is_not(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv('OMP_NUM_THREADS', '1')
-    monkeypatch.setattr('sys.argv', ['kill_resume.py', '--kills', '3', '--iters', '20', '--longest',
+    monkeypatch.setattr('sys.argv', ['kill_resume.py', '--kills', '3', '--iters', '16', '--longest',
                                      '0.4', '--work-dir', str(tmp_path / 'runs')])
     with pytest.raises(SystemExit) as end:
         kill_resume.main()

@@ -58,18 +58,29 @@ def test_each_category_network_builds_with_the_categories_of_its_data(configs):
         assert len(model.backbone.layer3) == (23 if deep else 6)
 
 
-def test_each_model_builds_with_the_categories_of_its_data(models, repo, on_meta):
+@pytest.fixture
+def build_once(monkeypatch):
+    """Builds equal models, and equal parts of different ones, once for the test."""
+    build, built = MODELS.build, {}
+
+    def build_or_take(cfg, *args, **kwargs):
+        key = repr(cfg)  # before it is built, which takes the type out of some
+        if key not in built:
+            built[key] = build(cfg, *args, **kwargs)
+        return built[key]
+
+    monkeypatch.setattr(MODELS, 'build', build_or_take)
+
+
+def test_each_model_builds_with_the_categories_of_its_data(models, repo, on_meta, build_once):
     assert len(models) == len(list((repo / 'configs' / 'instbox').rglob('*.py'))) > 80
-    num_classes = {}  # by the model, which several configs share
     for name, cfg in models.items():
         model = copy.deepcopy(cfg.model)
         model.backbone.init_cfg = None
-        key = repr(model)
-        if key not in num_classes:
-            with on_meta:
-                num_classes[key] = MODELS.build(model).num_classes
+        with on_meta:
+            num_classes = MODELS.build(model).num_classes
         dataset = DATASETS.build(dict(cfg.test_dataloader.dataset, lazy_init=True))
-        assert num_classes[key] == len(dataset.metainfo['classes']), name
+        assert num_classes == len(dataset.metainfo['classes']), name
 
 
 def test_instances_are_of_the_things_of_the_data(models):

@@ -3,8 +3,6 @@ import contextlib
 import json
 import os
 import shutil
-import signal
-import subprocess
 import sys
 import time
 from functools import partial
@@ -13,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from click.testing import CliRunner
+from programs import Program, write_command
 
 ray = pytest.importorskip('ray')
 
@@ -84,19 +83,16 @@ def rows_in(shards):
     return sum(pq.read_metadata(shard).num_rows for shard in shards)
 
 
-def test_two_workers_end_what_a_killed_run_began(cluster, alone, pictures, model, tmp_path):
+def test_two_workers_end_what_a_killed_run_began(cluster, alone, pictures, model, tmp_path,
+                                                 tmp_path_factory):
     """In the end there is what one process finds, and nothing is predicted twice."""
-    killed = subprocess.Popen(
-        [sys.executable, '-m', 'mmseg_instbox.cli', 'predict', f'file://{pictures}', '--model',
-         str(model), '--device', 'cpu', '--score-thr', '0', '--out', str(tmp_path), '--engine',
-         'ray', '--workers', '1'],
-        env=dict(os.environ, OMP_NUM_THREADS='1', RAY_ADDRESS=cluster), stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 240
-    while not list(tmp_path.glob('parquet/[!.]*')) and time.monotonic() < deadline:
-        time.sleep(0.005)
-    killed.send_signal(signal.SIGKILL)
-    killed.wait()
+    folder = tmp_path_factory.mktemp('killed')
+    killed = Program(write_command(folder), folder / 'output.txt', 'predict', f'file://{pictures}',
+                     '--model', model, '--device', 'cpu', '--score-thr', 0, '--out', tmp_path,
+                     '--engine', 'ray', '--workers', 1, OMP_NUM_THREADS='1', RAY_ADDRESS=cluster)
+    killed.wait_for(lambda: list(tmp_path.glob('parquet/[!.]*')))
+    killed.stop()
+    killed.ends()
     time.sleep(1)  # its workers end with it
     first = {shard: shard.read_bytes() for shard in tmp_path.glob('parquet/[!.]*')}
     assert 0 < rows_in(first) < NUM_IMAGES and not (tmp_path / 'coco').exists()

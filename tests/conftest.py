@@ -1,6 +1,8 @@
 """What all tests share: one thread for OpenCV, mmseg's scope, and a tiny data set."""
 import os
+import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -18,7 +20,7 @@ from mmseg_instbox.evaluation.prediction_dump import image_file, write_image, wr
 REPO = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPO / 'tests'))  # makes programs importable
 
-from programs import quicken  # noqa: E402
+from programs import FreshProcesses, quicken  # noqa: E402
 
 LONG = ('test_fuzz', 'test_reliability', 'test_docs', 'test_tools')  # folders of the longest files
 TINY_CLASSES = ('background', 'square', 'disc')
@@ -62,6 +64,15 @@ def on_meta(monkeypatch) -> torch.device:
 def repo() -> Path:
     """The root of the repository."""
     return REPO
+
+
+@pytest.fixture(scope='session')
+def run_fresh(repo, tmp_path_factory) -> Iterator[Callable[..., subprocess.CompletedProcess]]:
+    """A function that runs code in a process that has not imported OpenMMLab or this package."""
+    processes = FreshProcesses(repo, tmp_path_factory.mktemp('fresh'))
+    yield processes.run
+    processes.process.stdin.close()
+    processes.process.wait()
 
 
 @pytest.fixture(scope='session')

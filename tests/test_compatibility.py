@@ -5,9 +5,6 @@ Both install the same modules under other distribution names. In a fresh process
 installed. Only those files' own ``version.py`` is answered, which asks for the name it came under.
 """
 import json
-import os
-import subprocess
-import sys
 from importlib import metadata
 
 import pytest
@@ -76,14 +73,16 @@ def write(base):
 """
 
 
-def run(code, named, hidden, *arguments, repo):
-    """What code prints last in a process in which distributions have other names."""
-    done = subprocess.run(
-        [sys.executable, '-W', 'ignore', '-c', RENAMED + code, json.dumps([named, hidden]),
-         *map(str, arguments)], text=True, capture_output=True, timeout=300,
-        env=dict(os.environ, PYTHONPATH=str(repo), OMP_NUM_THREADS='1'))
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
+@pytest.fixture
+def run(run_fresh):
+    """A function that runs code in a process in which distributions have other names; what it
+    prints last."""
+    def run(code, named, hidden, *arguments):
+        done = run_fresh(RENAMED + code, json.dumps([named, hidden]), *arguments)
+        assert done.returncode == 0, done.stderr[-3000:]
+        return json.loads(done.stdout.splitlines()[-1])
+
+    return run
 
 
 def installed() -> dict[str, str]:
@@ -107,9 +106,9 @@ def names_for(kind: str) -> tuple[dict[str, str], list[str]]:
     return named, sorted({*ORIGINAL.values(), *MAINTAINED.values()} - set(named))
 
 
-def test_the_package_works_under_the_original_names(repo, tmp_path, tiny_config):
+def test_the_package_works_under_the_original_names(run, tmp_path, tiny_config):
     """All other tests run under the maintained ones."""
-    found = run(WRITE + WORK, *names_for('original'), tmp_path, tiny_config, repo=repo)
+    found = run(WRITE + WORK, *names_for('original'), tmp_path, tiny_config)
     assert found['table'] == {name: ORIGINAL[name] for name in ('mmseg', 'mmdet')}
     assert min(found['bases'].values()) > 0
     assert found['segmentor'] == 'mmseg_instbox.models.segmentors.inst_box_segmentor'
@@ -117,7 +116,7 @@ def test_the_package_works_under_the_original_names(repo, tmp_path, tiny_config)
 
 
 @pytest.mark.parametrize('kind, expected', [('both', MAINTAINED), ('neither', ORIGINAL)])
-def test_which_names_are_taken(repo, kind, expected):
+def test_which_names_are_taken(run, kind, expected):
     """None are known in a checkout or a frozen application, which has files without metadata."""
     code = """
 import mmseg_instbox.utils.openmmlab as openmmlab
@@ -126,6 +125,6 @@ openmmlab.register_packages(table)
 import mmseg_instbox.cli.main
 print(json.dumps(table))
 """
-    table = run(code, *names_for(kind), repo=repo)
+    table = run(code, *names_for(kind))
     assert {name: table[name] for name in ('mmseg', 'mmdet')} == {
         name: expected[name] for name in ('mmseg', 'mmdet')}

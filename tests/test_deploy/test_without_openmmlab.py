@@ -49,8 +49,10 @@ def test_the_import_is_refused_indeed(repo):
             run(repo, WITHOUT + f'import {name}')
 
 
-def test_a_prediction_without_openmmlab_is_that_with_it(repo, file, photos):
-    found = json.loads(run(repo, WITHOUT + PREDICT, file, photos[0]))
+def test_a_prediction_without_openmmlab_is_that_with_it(run_fresh, file, photos):
+    done = run_fresh(WITHOUT + PREDICT, file, photos[0])
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
     eager = InstBoxInferencer(file, show_progress=False)
     expected = eager(photos[0], score_thr=0)['predictions'][0]
     assert found.keys() == expected.keys() and len(found['labels']) > 0
@@ -75,14 +77,15 @@ def test_the_command_predicts_and_draws_without_openmmlab(repo, file, photos, tm
         assert mine.shape == its.shape and abs(mine - its).mean() < 0.1  # a score's last digit
 
 
-def test_the_command_annotates_videos_without_openmmlab(repo, onnx_file, photos, tmp_path):
+def test_the_command_annotates_videos_without_openmmlab(run_fresh, onnx_file, photos, tmp_path):
     film = str(tmp_path / 'film.avi')
     writer = cv2.VideoWriter(film, cv2.VideoWriter_fourcc(*'MJPG'), 5, (64, 64))
     for _ in range(2):
         writer.write(cv2.imread(str(photos[0])))
     writer.release()
-    run(repo, WITHOUT + COMMAND, 'predict', film, '--model', onnx_file, '--score-thr', 0, '--out',
-        tmp_path / 'out')
+    done = run_fresh(WITHOUT + COMMAND, 'predict', film, '--model', onnx_file, '--score-thr', 0,
+                     '--out', tmp_path / 'out')
+    assert done.returncode == 0, done.stderr
     content = json.loads((tmp_path / 'out' / 'coco' / 'annotations.json').read_text())
     assert [each['frame_id'] for each in content['images']] == [0, 1]
     assert any('track_id' in each for each in content['annotations'])

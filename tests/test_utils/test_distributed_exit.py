@@ -1,8 +1,5 @@
 """Processes of a distributed run end with their exit code, whatever Gloo's threads still hold."""
-import os
 import signal
-import subprocess
-import sys
 
 import pytest
 
@@ -13,12 +10,14 @@ from mmseg_instbox.utils import distributed_exit
 # lock to let go of the tensor; it still waits when the process ends. With the kind 'handler' there
 # is one process, in a group of its own.
 PROGRAM = """
-import atexit, contextlib, json, pathlib, sys, time
+import atexit, contextlib, json, os, pathlib, sys, time
 import torch
 import torch.distributed as dist
 from mmseg_instbox.utils import distributed_exit
 
-rank, folder, kind, end = int(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3], sys.argv[4]
+folder, kind, end = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+first = os.getpid()
+rank = 0 if kind == 'handler' or os.fork() else 1
 world_size = 1 if kind == 'handler' else 2
 computing = folder / 'computing'
 
@@ -31,7 +30,9 @@ with contextlib.nullcontext() if kind == 'plain' else distributed_exit():
         while not computing.exists():
             time.sleep(0.01)
         dist.all_reduce(ones)
-        time.sleep(60)
+        while os.getppid() == first:
+            time.sleep(0.01)
+        os._exit(0)
     if kind == 'handler':
         atexit.register(print, 'a handler')
     else:
@@ -48,28 +49,20 @@ with contextlib.nullcontext() if kind == 'plain' else distributed_exit():
 """
 
 
-def run_first(repo, folder, kind, end='falls off'):
-    """Exit code and output of the first process; it is the only one for the kind 'handler'."""
-    start = [[sys.executable, '-c', PROGRAM, str(rank), str(folder), kind, end]
-             for rank in range(2)]
-    env = dict(os.environ, PYTHONPATH=str(repo), OMP_NUM_THREADS='1', GLOO_SOCKET_IFNAME='lo')
-    others = [subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL,
-                               stderr=subprocess.DEVNULL)
-              for command in start[1:] if kind != 'handler']
-    try:
-        return subprocess.run(start[0], env=env, capture_output=True, text=True, timeout=120)
-    finally:
-        for each in others:
-            each.kill()
-            each.wait()
+@pytest.fixture
+def run_first(run_fresh, tmp_path):
+    """A function that gives exit code and output of the first process; it is the only one for the
+    kind 'handler'."""
+    return lambda kind, end='falls off': run_fresh(PROGRAM, tmp_path, kind, end,
+                                                   GLOO_SOCKET_IFNAME='lo')
 
 
-def test_a_process_that_is_done_does_not_abort(repo, tmp_path):
-    assert run_first(repo, tmp_path, 'ours').returncode == 0
+def test_a_process_that_is_done_does_not_abort(run_first):
+    assert run_first('ours').returncode == 0
 
 
-def test_python_alone_aborts(repo, tmp_path):
-    code = run_first(repo, tmp_path, 'plain').returncode
+def test_python_alone_aborts(run_first):
+    code = run_first('plain').returncode
     if code == 0:
         pytest.skip('this PyTorch needs no help')
     assert code == -signal.SIGABRT
@@ -77,8 +70,8 @@ def test_python_alone_aborts(repo, tmp_path):
 
 @pytest.mark.parametrize('end, code', [('null', 0), ('3', 3), ('"a sentence"', 1),
                                        ('an exception', 1)])
-def test_exit_code_and_handlers_stay(repo, tmp_path, end, code):
-    done = run_first(repo, tmp_path, 'handler', end)
+def test_exit_code_and_handlers_stay(run_first, end, code):
+    done = run_first('handler', end)
     assert done.returncode == code
     assert done.stdout == 'a handler\n'
     assert ('a sentence' in done.stderr) == ('sentence' in end)

@@ -22,7 +22,8 @@ sys.path.insert(0, str(REPO / 'tests'))  # makes programs importable
 
 from programs import FreshProcesses, quicken  # noqa: E402
 
-LONG = ('test_fuzz', 'test_reliability', 'test_docs', 'test_tools')  # folders of the longest files
+LONG = ('test_fuzz', 'test_reliability', 'test_docs', 'test_tools', 'test_jobs', 'test_web',
+        'test_engine')  # folders of the longest files
 TINY_CLASSES = ('background', 'square', 'disc')
 
 

@@ -40,9 +40,9 @@ quickstart: $(BASE)
 	$(BIN)/python tools/quickstart.py
 
 # a file's tests run in one process, which makes their fixtures once; the longest files have few tests, so
-# that files are not sorted by their number
+# that files are not sorted by their number; processes that tests start take the bytecode from each other
 test: lint
-	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 lint: $(ALL)
 	$(BIN)/ruff check .

@@ -17,8 +17,9 @@ from .annotated_images import (
 from .cleaning import clean
 from .images import ImageFinder
 from .labelme import is_labelme, read_labelme
-from .masks import read_masks, read_voc
+from .masks import read_masks
 from .via import read_via, via_images
+from .voc import read_voc
 from .yolo import YAML_SUFFIXES, read_yaml, read_yolo
 
 ARCHIVES = ('.zip', '.tar', '.gz', '.tgz', '.7z', '.rar')

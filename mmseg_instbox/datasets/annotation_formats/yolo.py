@@ -10,7 +10,7 @@ from ...errors import InstBoxError, InvalidInputError
 from ..coco_masks import fill_outlines
 from .annotated_images import SPLITS, Annotations, find_split, list_files, read_text
 from .images import ImageFinder
-from .masks import read_name_lines
+from .mask_values import read_name_lines
 
 YAML_SUFFIXES = ('.yaml', '.yml')
 NO_LABELS = ('classes', 'labels', 'obj', 'readme', 'labelmap', 'train', 'val', 'valid', 'test')

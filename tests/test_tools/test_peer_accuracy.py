@@ -83,6 +83,17 @@ def test_each_training_has_a_folder_of_its_own(tool, tmp_path):
     assert tool.run_folder(args) == tmp_path / 'mask-rcnn_240-minutes'
 
 
+def test_a_peer_goes_on_from_its_own_checkpoint(tool, tmp_path):
+    arguments = ['mask-rcnn', '--iters', '5', '--work-dir', str(tmp_path)]
+    folder = tool.run_folder(tool.parse_args(arguments))
+    folder.mkdir()
+    torch.save(dict(state_dict={'detector.neck.weight': torch.zeros(1)}), folder / 'iter_3.pth')
+    (folder / 'last_checkpoint').write_text(str(folder / 'iter_3.pth'))
+    assert not tool.train_config(tool.parse_args(arguments)).resume
+    cfg = tool.train_config(tool.parse_args([*arguments, '--resume']))
+    assert cfg.resume and cfg.load_from == str(folder / 'iter_3.pth')
+
+
 @pytest.mark.parametrize('arguments', [['mask-rcnn'], ['--iters', '5'], ['yolo', '--iters', '5'],
                                        ['mask-rcnn', '--iters', '0']])
 def test_senseless_arguments_are_refused(tool, arguments, capsys):

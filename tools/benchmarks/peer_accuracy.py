@@ -45,6 +45,7 @@ from torch import nn
 from mmseg_instbox.apis import InstBoxInferencer
 from mmseg_instbox.cli.main import user_errors
 from mmseg_instbox.engine import load_config, run_training, training_config
+from mmseg_instbox.engine.training import set_resume
 from mmseg_instbox.utils import write_json
 
 LISTS = ('val_official', 'val_coco')
@@ -88,9 +89,9 @@ def run_folder(args: argparse.Namespace) -> Path:
 
 def train_config(args: argparse.Namespace) -> Config:
     """Our config with the network, the learning rates and the schedule of a peer."""
-    cfg = training_config(
-        args.config, work_dir=str(run_folder(args)), cfg_options=dict(load_from=None),
-        resume='auto' if args.resume else None)
+    cfg = training_config(args.config, work_dir=str(run_folder(args)),
+                          cfg_options=dict(load_from=None))
+    set_resume(cfg, 'auto' if args.resume else None)  # not before: it is no checkpoint of ours
     dataset = DATASETS.build(dict(cfg.val_dataloader.dataset, lazy_init=True))
     num_classes = len(dataset.metainfo['thing_classes'])
     cfg.model = peer_config(args.model, WEIGHTS, num_classes)

@@ -85,7 +85,7 @@ def test_boxes_of_scaled_padded_mirrored_shifted_images(
 
 
 class OnAppleGPU(torch.Tensor):
-    """A tensor that says so."""
+    """A tensor whose device is that of an Apple GPU."""
     device = torch.device('mps')
 
     def cpu(self) -> torch.Tensor:

@@ -57,7 +57,7 @@ def read_values(path: Path, colours: Mapping[int, int] = {}) -> np.ndarray:
 
 
 def try_values(path: Path, source: str, image: str, part: Annotations,
-                colours: Mapping[int, int] = {}) -> np.ndarray | None:
+               colours: Mapping[int, int] = {}) -> np.ndarray | None:
     """The values of a mask; None, and a problem, if it cannot be read."""
     try:
         return read_values(path, colours)

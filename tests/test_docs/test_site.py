@@ -4,6 +4,7 @@ import re
 from functools import cache
 from pathlib import Path
 
+import click
 import pytest
 import yaml
 
@@ -18,7 +19,6 @@ OUTSIDE = [REPO / name for name in (
     'configs/fcrn/README.md',
     'configs/instbox/README.md', 'configs/instbox/ablations/README.md',
     'configs/instbox/any_model/README.md')]
-GUIDES = ('index', 'install', 'quickstart', 'formats', 'configs', 'training', 'bulk', 'faq')
 
 
 @pytest.fixture(scope='module')
@@ -119,17 +119,32 @@ def figures(text: str, start: str) -> list[str]:
     return re.findall(r'(?<= )\.\d{3}', line.partition(start)[2])
 
 
-@pytest.mark.parametrize('page', [*(DOCS / f'{name}.md' for name in GUIDES), REPO / 'README.md'],
-                         ids=lambda page: page.stem)
-def test_commands_name_what_is_there(page):
-    blocks = '\n'.join(re.findall(r'```bash\n(.*?)```', page.read_text(), re.S))
-    targets = re.findall(r'^([\w-]+):', (REPO / 'Makefile').read_text(), re.M)
-    for line in blocks.splitlines():
-        program, *words = line.split('#')[0].split() or ['']
-        if program == 'instbox' and words != ['--help']:
+def targets() -> list[str]:
+    return re.findall(r'^([\w-]+):', (REPO / 'Makefile').read_text(), re.M)
+
+
+@pytest.fixture(scope='module')
+def options() -> set[str]:
+    """The options that any tool has."""
+    return {option for folder in ('tools', 'mmseg_instbox/cli', 'tests/fuzz')
+            for file in (REPO / folder).rglob('*.py')
+            for option in re.findall(r"'(--[\w-]+)'", file.read_text())}
+
+
+@pytest.mark.parametrize('page', [*(page for page in PAGES if page.suffix == '.md'),
+                                  *(REPO / name for name in OUTSIDE)],
+                         ids=lambda page: str(page.relative_to(REPO).with_suffix('')))
+def test_commands_name_what_is_there(page, monkeypatch, options):
+    monkeypatch.setattr(click.Path, 'convert', lambda self, value, param, ctx: value)
+    blocks = re.findall(r'```bash\n(.*?)```', page.read_text(), re.S)
+    for line in '\n'.join(blocks).replace('\\\n', '').splitlines():
+        words = [word for word in line.split('#')[0].split() if not re.match('[A-Z_]+=', word)]
+        program, *words = words or ['']
+        if program.endswith('instbox') and words != ['--help']:
             command = cli.get_command(None, words[0])
-            command.make_context(words[0], words[1:], resilient_parsing=True)
+            command.make_context(words[0], words[1:])
         elif program == 'make':
-            assert words[0] in targets
-        elif program in ('python', 'tools/dist_train.sh'):
-            assert (REPO / (words[0] if program == 'python' else program)).is_file(), line
+            assert words[0] in targets()
+        elif program.endswith('python') and words[0] != '-m' or program.startswith('tools/'):
+            assert (REPO / (program if program.startswith('tools/') else words[0])).is_file(), line
+            assert {word for word in words if word.startswith('--')} <= options, line

@@ -2,7 +2,8 @@
 
 The errors of an image are what JSON can hold: ``img_path``; its ``cost``, the number of objects
 that are not found and the sum of the scores of false predictions; ``objects``, each with ``id``,
-``category``, ``area`` (pixels), ``kind``, and the ``prediction`` that found or spoilt it; and
+``category``, ``area`` (pixels), ``fill`` (its share of its box), ``kind``, and the ``prediction``
+that found or spoilt it; and
 ``predictions``, each with ``category``, ``score``, ``kind``, and the ``object`` that it found or
 failed at. Partners are indices in the other list, or None.
 """
@@ -102,11 +103,13 @@ class ErrorFinder:
         scores = scores.astype(np.float64)
         found = classify_errors(overlap.select(overlap.kept), labels, object_labels, scores,
                                 self.threshold, self.background)
+        sizes = np.diff(np.reshape(sample['gt_instances']['bboxes'], (-1, 2, 2)), axis=1)
+        fills = overlap.object_areas / sizes.prod(axis=(1, 2))
         objects = [
-            dict(id=number, category=self.things[label], area=area, kind=kind,
+            dict(id=number, category=self.things[label], area=area, fill=fill, kind=kind,
                  prediction=culprit if culprit >= 0 else None)
-            for number, label, area, kind, culprit in _rows(
-                ids, object_labels, overlap.object_areas, found.object_kinds, found.culprits)
+            for number, label, area, fill, kind, culprit in _rows(
+                ids, object_labels, overlap.object_areas, fills, found.object_kinds, found.culprits)
         ]
         predictions = [
             dict(category=self.things[label], score=score, kind=kind,

@@ -83,6 +83,10 @@ def test_every_object_and_every_prediction_is_told(samples, regroup):
         inst_map = sample['gt_inst_map']['data']
         assert [each['area'] for each in image['objects']] == [
             int((inst_map == index).sum()) for index in (1, 2, 3)]
+        places = [(inst_map[0] == index).nonzero() for index in (1, 2, 3)]
+        assert [each['fill'] for each in image['objects']] == pytest.approx([
+            len(pixels) / int((pixels.amax(0) - pixels.amin(0) + 1).prod())
+            for pixels in places])
         scores = regroup(sample)['pred_instances']['scores'].tolist()
         assert [each['score'] for each in image['predictions']] == pytest.approx(scores)
     for side in ('objects', 'predictions'):

@@ -99,6 +99,14 @@ def test_report_of_a_dump(main, tiny_config, tiny_dump, tmp_path, capsys):
     assert str(out / 'index.html') in printed and 'bad border' in printed
 
 
+def test_truth_leaves_the_errors_of_the_grouping(main, tiny_config, tiny_dump, tmp_path, capsys):
+    main(tiny_config, tiny_dump, '--out-dir', tmp_path, '--max-images', 0,
+         '--truth', 'categories', 'boxes')
+    printed = capsys.readouterr().out
+    assert 'AP^r_0.5 is 1.000' in printed
+    assert 'Of 0 objects that fill under 15% of their box 0 are found' in printed
+
+
 def test_no_pictures_if_none_are_wanted(main, tiny_config, tiny_dump, tmp_path):
     main(tiny_config, tiny_dump, '--out-dir', tmp_path, '--max-images', 0)
     assert not Page((tmp_path / 'index.html').read_text(encoding='utf-8')).all('img')

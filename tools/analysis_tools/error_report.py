@@ -5,7 +5,8 @@ category, wrong category and border, merged, split or duplicate, as defined in
 mmseg_instbox/evaluation/functional/error_analysis.py. Prints how many there are of each kind and
 how much AP^r is lost to it, and writes to the output directory errors.json with every object and
 every prediction, and index.html with pictures of the worst images, which a browser opens from disk.
-No network is run: the dump is what tools/test.py --out wrote.
+No network is run: the dump is what tools/test.py --out wrote. With --truth categories boxes the errors
+are those of the grouping alone.
 """
 import argparse
 from collections import Counter
@@ -21,12 +22,15 @@ from mmseg_instbox.cli.main import user_errors
 from mmseg_instbox.evaluation.error_report import KIND_COLORS, KIND_TITLES, ErrorFinder, summarise
 from mmseg_instbox.evaluation.functional.error_analysis import CORRECT
 from mmseg_instbox.evaluation.metrics.base_metric import format_table
+from mmseg_instbox.evaluation.oracle import use_truth
 from mmseg_instbox.evaluation.replay import Regroup, build_grouper, map_samples
 from mmseg_instbox.utils import atomic_write, write_json
 from mmseg_instbox.visualization.drawing import text_color
 
 TEMPLATE = Path(__file__).with_suffix('.html')
 PICTURES = 'pictures'
+PREDICTED = ('categories', 'boxes')
+THIN = 0.15  # share of its box that a thin object fills
 # kinds that objects, or predictions, cannot be of, so that their number is None
 IMPOSSIBLE = dict(objects=('background', 'duplicate'), predictions=('missed', ))
 
@@ -37,11 +41,12 @@ def make_report(args: argparse.Namespace) -> dict:
     folder = args.out_dir / PICTURES
     folder.mkdir(parents=True, exist_ok=True)
     things = samples.dataset_meta['thing_classes']
-    finder = ErrorFinder(Regroup(build_grouper(grouper), samples.thing_ids), things,
+    prepare = partial(use_truth, **{name: name in args.truth for name in PREDICTED})
+    finder = ErrorFinder(Regroup(build_grouper(grouper), samples.thing_ids, prepare), things,
                          args.threshold, args.background)
     settings = dict(
         config=args.config, dump=str(args.dump), grouper=grouper, threshold=args.threshold,
-        background=args.background, num_images=len(samples))
+        background=args.background, truth=args.truth, num_images=len(samples))
     report = dict(settings=settings,
                   **summarise(map_samples(finder.find, samples, args.workers), things))
     worst = [image for image in report['images'][:args.max_images] if image['cost'] > 0]
@@ -105,6 +110,8 @@ def main() -> None:
     parser.add_argument('--background', type=float, default=0.1,
                         help='IoU up to which a prediction has nothing to do with an object '
                         '(default: %(default)s)')
+    parser.add_argument('--truth', nargs='+', choices=PREDICTED, default=[],
+                        help='take these from the ground truth, not from the network')
     parser.add_argument('--max-images', type=int, default=50,
                         help='how many of the worst images are drawn (default: %(default)s)')
     args = parser.parse_args()
@@ -117,6 +124,9 @@ def main() -> None:
     print(format_table(rows, ('kind', 'objects', 'predictions', 'AP^r lost'), digits=3))
     print(f'AP^r_{args.threshold:g} is {report["AP"]:.3f}, with every kind fixed '
           f'{report["AP_all_fixed"]:.3f}')
+    thin = [each['kind'] == CORRECT for image in report['images'] for each in image['objects']
+            if each['fill'] < THIN]
+    print(f'Of {len(thin)} objects that fill under {THIN:.0%} of their box {sum(thin)} are found')
     print(f'The report is in {args.out_dir / "index.html"}')
 
 

@@ -5,8 +5,8 @@ category, wrong category and border, merged, split or duplicate, as defined in
 mmseg_instbox/evaluation/functional/error_analysis.py. Prints how many there are of each kind and
 how much AP^r is lost to it, and writes to the output directory errors.json with every object and
 every prediction, and index.html with pictures of the worst images, which a browser opens from disk.
-No network is run: the dump is what tools/test.py --out wrote. With --truth categories boxes the errors
-are those of the grouping alone.
+No network is run: the dump is what tools/test.py --out wrote. With --truth categories boxes
+the errors are those of the grouping alone.
 """
 import argparse
 from collections import Counter

@@ -150,7 +150,12 @@ def main() -> None:
     cv2.setNumThreads(0)
     scenes = load_scenes(args.data_root, args.lists, args.max_images, args.stride)
     rows = list(benchmark([kind() for kind in GROUPERS.values()], scenes))
-    common.finish('grouping', args, rows, note=f'{len(scenes)} images.')
+    sigma, noise = level = LEVELS[-2]
+    scores = {row['grouper']: row['F1'] for row in rows if (row['sigma'], row['noise']) == level}
+    ours, peer = (scores[kind] for kind in ('PixelBoxGrouper', 'BoxNMSGrouper'))
+    figure = common.Figure(f'F1 of PixelBoxGrouper, blur {sigma} cells, noise {noise}; peer: '
+                           'BoxNMSGrouper', ours, '', peer, ours / max(peer, 1e-9))
+    common.finish('grouping', args, rows, note=f'{len(scenes)} images.', figures=[figure])
 
 
 if __name__ == '__main__':

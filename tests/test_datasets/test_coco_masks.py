@@ -6,6 +6,7 @@ from coco_pictures import rectangle, rle
 from pycocotools import mask as mask_tools
 
 from mmseg_instbox.datasets.coco_masks import (
+    describe_objects,
     fill_outlines,
     object_id,
     paint_objects,
@@ -94,6 +95,18 @@ def test_outlines_through_pixels_are_cut_at_the_image(corner):
 def test_without_objects_all_is_background():
     seg_map, inst_map = paint_objects([], SHAPE, 4, THING_IDS, 'a.json')
     assert (seg_map == 4).all() and (inst_map == 0).all() and seg_map.shape == SHAPE
+
+
+def test_objects_of_a_map_are_described_as_pycocotools_encodes_their_masks():
+    inst_map = np.random.default_rng(0).choice([0, 1, 3, 255], SHAPE).astype(np.int32)
+    inst_map[:, 20:] = 0
+    ids = np.array([3, 7, 1])  # no pixel has 7
+    for each, number in zip(describe_objects(inst_map, ids, np.array([0, 1, 2])), ids, strict=True):
+        mask = mask_tools.encode(np.asfortranarray(inst_map == number, np.uint8))
+        x, y, width, height = mask_tools.toBbox(mask).tolist()
+        assert each == dict(
+            bbox=[x, y, x + width, y + height], bbox_label=[3, 7, 1].index(number), ignore_flag=0,
+            area=(inst_map == number).sum(), mask=dict(size=SIZE, counts=mask['counts'].decode()))
 
 
 SIZE = list(SHAPE)

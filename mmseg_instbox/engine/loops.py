@@ -23,9 +23,9 @@ class BudgetTrainLoop(IterBasedTrainLoop):
     that has passed of the minutes or of ``max_iters``, whichever is larger (the first factor counts
     it from the first iteration). So a config needs neither a ``param_scheduler`` nor the time that
     an iteration takes. The model is validated before the first iteration, then ``validations``
-    times at equal distances, or less often where that would take more than a fifth of the time, and
-    after the last iteration. A resumed run goes on with the time that it had left. Of several
-    processes, all follow the clock of the first.
+    times at equal distances, or less often where that would take more than a fifth of the time, not
+    shortly before the end, and after the last iteration. A resumed run goes on with the time that
+    it had left. Of several processes, all follow the clock of the first.
 
     Args:
         max_iters: Iterations at most.
@@ -105,7 +105,9 @@ class BudgetTrainLoop(IterBasedTrainLoop):
         if self._iter < self._max_iters and self.runner.val_loop is not None:
             seconds = 60 * self.minutes if self.minutes else float('inf')
             distance = max(1 / self.validations, self._seconds / LONGEST_SHARE / seconds)
-            if self.progress - self._validated >= distance:
+            progress = self.progress
+            # not shortly before the last one
+            if progress - self._validated >= distance and 1 - progress > distance / 3:
                 self._validate()
 
     def _validate(self) -> None:

@@ -60,6 +60,13 @@ def test_validations_take_a_fifth_of_the_time_at_most(train):
     assert 5 <= len(validated) <= 8
 
 
+@pytest.mark.parametrize('validations', range(3, 12))
+def test_no_validation_comes_shortly_before_the_last_one(train, validations):
+    _, validated, _ = train(tick=0.3, max_iters=10000, minutes=1, validations=validations)
+    distances = [after - before for before, after in zip(validated, validated[1:], strict=False)]
+    assert min(distances) > 0.2 * max(distances)
+
+
 def test_a_first_validation_that_is_slow_leaves_time_to_train(train):
     rates, _, seconds = train(tick=1, first=20, max_iters=10000, minutes=1)
     assert len(rates) > 20 and seconds <= 61

@@ -1,8 +1,8 @@
 from .formatting import PackInstInputs
-from .loading import LoadInstAnnotations, LoadInstImage
+from .loading import CachedLoading, LoadInstAnnotations, LoadInstImage
 from .transforms import FullBoxRandomCrop, InstCenterCrop, InstPad, Resize
 
 __all__ = [
-    'FullBoxRandomCrop', 'InstCenterCrop', 'InstPad', 'LoadInstAnnotations', 'LoadInstImage',
-    'PackInstInputs', 'Resize'
+    'CachedLoading', 'FullBoxRandomCrop', 'InstCenterCrop', 'InstPad', 'LoadInstAnnotations',
+    'LoadInstImage', 'PackInstInputs', 'Resize'
 ]

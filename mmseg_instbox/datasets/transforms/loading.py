@@ -1,8 +1,10 @@
 """Load images and annotations of a data set."""
+from collections.abc import Sequence
+
 import mmcv
 import mmengine.fileio as fileio
 import numpy as np
-from mmcv.transforms import LoadImageFromFile
+from mmcv.transforms import Compose, LoadImageFromFile
 from mmseg.datasets.transforms import LoadAnnotations
 from mmseg.registry import TRANSFORMS
 
@@ -13,6 +15,7 @@ from mmseg_instbox.utils.image_header import DEEP_MODES, check_tiff_size, open_i
 
 from ..coco_masks import paint_objects
 from ..instance_maps import VOID, check_objects, check_same_size, map_categories
+from .transforms import Resize
 
 
 def read_bytes(path: str, what: str, backend_args: dict | None = None) -> bytes:
@@ -179,6 +182,49 @@ class LoadInstAnnotations(LoadAnnotations):
         check_objects(seg_map, inst_map, things, inst_path)
         inst_map[seg_map == VOID] = VOID
         return seg_map, inst_map
+
+
+@TRANSFORMS.register_module()
+class CachedLoading(Compose):
+    """Load with other transforms, and keep what they gave in memory for the next time.
+
+    Decoding a photograph of 12 million pixels takes longer than training on it. Each worker of a
+    data loader has a cache of its own.
+
+    Required and added keys are those of the transforms. Arrays cannot be written to: a transform
+    that makes new ones, such as ``RandomResize``, comes next.
+
+    Args:
+        transforms: The transforms, which draw nothing at random.
+        max_side: Images with a longer side, in pixels, are reduced to it.
+        max_bytes: Memory for arrays; images beyond it are loaded each time.
+    """
+
+    def __init__(self, transforms: Sequence[dict], max_side: int, max_bytes: int = 2**30) -> None:
+        super().__init__(transforms)
+        self.max_side = max_side
+        self._room = max_bytes
+        self._reduce = Resize(scale=(max_side, max_side), keep_ratio=True)
+        self._known: dict[str, dict] = {}
+
+    def transform(self, results: dict) -> dict | None:
+        """Load the image named by ``results['img_path']``, or give what was loaded before."""
+        path = results['img_path']
+        known = self._known.get(path)
+        if known is None:
+            known = super().transform(results)
+            if known is None:
+                return None
+            if max(known['img'].shape[:2]) > self.max_side:
+                known = self._reduce(known)
+            arrays = [each for each in known.values() if isinstance(each, np.ndarray)]
+            for each in arrays:
+                each.flags.writeable = False
+            size = sum(each.nbytes for each in arrays)
+            if size <= self._room:
+                self._room -= size
+                self._known[path] = known
+        return dict(known, seg_fields=[*known['seg_fields']])
 
 
 def _paint_objects(results: dict) -> tuple[np.ndarray, np.ndarray]:

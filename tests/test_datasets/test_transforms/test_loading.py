@@ -6,7 +6,7 @@ from mmengine.dataset import Compose
 from mmseg.datasets.transforms import LoadImageFromNDArray
 from PIL import Image
 
-from mmseg_instbox.datasets.transforms import LoadInstAnnotations, LoadInstImage
+from mmseg_instbox.datasets.transforms import CachedLoading, LoadInstAnnotations, LoadInstImage
 
 SEG_MAP = np.array([[0, 1, 1, 255], [0, 2, 2, 2]], np.uint8)
 INST_MAP = np.array([[0, 5, 5, 255], [0, 6, 6, 255]], np.uint8)
@@ -183,3 +183,44 @@ def test_its_options_suit_the_loader_of_arrays(photo):
     loader = Compose([dict(type='LoadImageFromNDArray', **options)])
     assert isinstance(loader.transforms[0], LoadImageFromNDArray)
     assert loader(dict(img=np.zeros((4, 5, 3), np.uint8)))['img_shape'] == (4, 5)
+
+
+def annotated(photo, tmp_path):
+    """Results of a data set with an object on the photograph."""
+    seg_map = np.zeros((60, 80), np.uint8)
+    seg_map[10:50, 20:70] = 1
+    results = save(tmp_path, seg_map, 7 * seg_map, img_path=str(photo))
+    del results['img'], results['ori_shape']
+    return results
+
+
+def test_what_was_loaded_is_given_again_without_the_file(photo, tmp_path):
+    results, load = annotated(photo, tmp_path), [LoadInstImage(), LoadInstAnnotations()]
+    expected = Compose(load)(dict(results, seg_fields=[]))
+    cached = CachedLoading(load, max_side=80)
+    cached(dict(results, seg_fields=[]))['seg_fields'].clear()
+    photo.unlink()
+    found = cached(dict(results, seg_fields=[]))
+    assert found.keys() == expected.keys() and found['seg_fields'] == expected['seg_fields']
+    for key in ('img', 'gt_seg_map', 'gt_inst_map'):
+        assert np.array_equal(found[key], expected[key]) and found[key].dtype == expected[key].dtype
+        with pytest.raises(ValueError, match='read-only'):
+            found[key][0] = 0
+
+
+def test_large_images_are_kept_reduced(photo, tmp_path):
+    found = CachedLoading([LoadInstImage(), LoadInstAnnotations()], max_side=40)(
+        annotated(photo, tmp_path))
+    assert found['img'].shape == (30, 40, 3) and found['img_shape'] == (30, 40)
+    assert found['gt_seg_map'].shape == found['gt_inst_map'].shape == (30, 40)
+    assert (found['gt_inst_map'][5:25, 10:35] == 7).all() and found['ori_shape'] == (60, 80)
+
+
+def test_images_beyond_the_memory_are_loaded_each_time(photo, tmp_path):
+    results = annotated(photo, tmp_path)
+    cached = CachedLoading([LoadInstImage(), LoadInstAnnotations()], max_side=80,
+                           max_bytes=8 * 60 * 80 - 1)
+    cached(dict(results, seg_fields=[]))
+    photo.unlink()
+    with pytest.raises(FileNotFoundError):
+        cached(dict(results, seg_fields=[]))

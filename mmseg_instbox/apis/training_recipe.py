@@ -27,6 +27,8 @@ CROP = dict(cpu=416, gpu=512)
 BATCH = dict(cpu=8, gpu=16)
 MAX_EPOCHS = 400  # however much time there is
 SAVED_EVERY = dict(cpu=20, gpu=100)  # iterations between checkpoints to resume from
+WORKERS = dict(cpu=2, gpu=8)  # processes that load images, at most one a processor
+CACHE_BYTES = 2**30  # of loaded images, all workers together
 
 # augmentation; two numbers are for few and for many images
 FEW_IMAGES = 200  # up to so many get stronger augmentation
@@ -52,6 +54,7 @@ class Recipe:
     batch: int  # images of an iteration
     max_iters: int
     save_every: int  # iterations
+    workers: int  # processes that load images
     minutes: float | None
     few_images: bool  # whether augmentation is stronger
     max_validated: int | None  # images
@@ -85,6 +88,7 @@ def choose_recipe(train: AnnotatedImages, minutes: float, epochs: int | None = N
         batch=BATCH[device],
         max_iters=math.ceil(len(longer) / BATCH[device]) * (epochs or MAX_EPOCHS),
         save_every=SAVED_EVERY[device],
+        workers=min(WORKERS[device], os.cpu_count() or 1),
         minutes=minutes if epochs is None else None,
         few_images=len(longer) <= FEW_IMAGES,
         max_validated=max(round(validated), FEWEST_VALIDATED) if epochs is None else None)
@@ -113,7 +117,7 @@ def training_config_of(recipe: Recipe, data: OwnData, model: dict, work_dir: Pat
     def loader(name: str, pipeline: list[dict], batch_size: int = 1, shuffle: bool = False) -> dict:
         return dict(
             batch_size=batch_size,
-            num_workers=min(2, os.cpu_count() or 1),
+            num_workers=recipe.workers,
             persistent_workers=True,
             sampler=dict(type='SeededInfiniteSampler' if shuffle else 'DefaultSampler',
                          shuffle=shuffle),
@@ -162,9 +166,10 @@ def train_pipeline(recipe: Recipe) -> list[dict]:
     ]
     share = WHOLE[recipe.side > 1.5 * recipe.crop]
     turned = [dict(type='RandomRotate', prob=TURNED[many], degree=DEGREES, seg_pad_val=255)]
+    load = [dict(type='LoadInstImage'), dict(type='LoadInstAnnotations')]
     return [
-        dict(type='LoadInstImage'),
-        dict(type='LoadInstAnnotations'),
+        dict(type='CachedLoading', transforms=load, max_side=round(ZOOM[many][1] * recipe.side),
+             max_bytes=CACHE_BYTES // recipe.workers),
         dict(type='RandomChoice', prob=[share, 1 - share], transforms=[whole, zoomed]),
         *(turned if TURNED[many] else []),
         dict(type='RandomFlip', prob=0.5),

@@ -46,6 +46,15 @@ def test_large_inputs_and_images_are_validated_in_smaller_numbers(monkeypatch):
     assert choose_recipe(part(4000, 2000), 10).max_validated == round(200 / 9)
 
 
+@pytest.mark.parametrize('device, workers', [('cpu', 2), ('cuda', 8)])
+def test_a_gpu_has_more_processes_that_load(monkeypatch, device, workers):
+    monkeypatch.setattr('mmseg_instbox.apis.training_recipe.get_device', lambda: device)
+    monkeypatch.setattr('os.cpu_count', lambda: 16)
+    assert choose_recipe(part(500, 100), 10).workers == workers
+    monkeypatch.setattr('os.cpu_count', lambda: None)
+    assert choose_recipe(part(500, 100), 10).workers == 1
+
+
 def test_the_data_sets_of_the_config_load(tmp_path):
     folder = write_images(tmp_path / 'data', 4)
     table = json.loads((folder / '_annotations.coco.json').read_text())

@@ -90,6 +90,7 @@ def read_own_data(path: str | Path, val: str | Path | None = None,
                   images: str | Path | None = None, seed: int = 0) -> OwnData:
     """Read annotated images and choose what to train on and what to validate on.
 
+    Of images without objects at most as many are trained on as there are with objects.
     Data without a part for validation lose a fifth of their images to it, chosen at random so that
     each category has its share; images of one video and augmented copies of one photograph stay
     together. A part for testing stays apart.
@@ -139,7 +140,7 @@ def choose_parts(found: dict[str, AnnotatedImages], path: str | Path,
     if not names:
         raise InvalidInputError(f'{path}: none of the {len(train.coco["images"])} images to train '
                                 'on has an object; `instbox check` lists what was left out.')
-    parts = {'train': only_categories(train, names)}
+    parts = {'train': _limit_empty(only_categories(train, names), notes, seed)}
     splits |= dict(val=val) if val else {}
     for key in ('val', 'test'):
         part = splits.get(key)
@@ -174,6 +175,18 @@ def _take_train(splits: dict[str, AnnotatedImages], path: str | Path) -> Annotat
     if train.fatal:
         raise InvalidInputError(f'{path} cannot be trained on: {"; ".join(map(str, train.fatal))}')
     return train
+
+
+def _limit_empty(part: AnnotatedImages, notes: list[str], seed: int) -> AnnotatedImages:
+    """The part with no more images without objects than with, which would take all the time."""
+    with_objects = {each['image_id'] for each in objects_of(part)}
+    empty = [row['id'] for row in part.coco['images'] if row['id'] not in with_objects]
+    if len(empty) <= len(with_objects):
+        return part
+    kept = random.Random(seed).sample(empty, len(with_objects))
+    notes.append(f'{len(kept)} of {len(empty)} images without objects are used, as many as there '
+                 'are with objects')
+    return only_images(part, with_objects.union(kept))
 
 
 def _sum_up(found: dict[str, AnnotatedImages]) -> list[str]:

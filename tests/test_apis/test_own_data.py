@@ -1,5 +1,6 @@
 import json
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -153,6 +154,19 @@ def test_images_to_validate_on_without_objects_are_left_out(tmp_path):
     assert {name: len(each.coco['images']) for name, each in own.parts.items()} == dict(
         train=8, val=2)
     assert own.notes[-1] == 'the 3 images of val have no object; left out'
+
+
+def test_images_without_objects_are_no_more_than_those_with():
+    own = choose_parts(dict(all=part(dict(a=range(10), b=(2, 5)), 200)), 'data')
+    counts = [(len(each.coco['images']), len({row['image_id'] for row in objects_of(each)}))
+              for each in own.parts.values()]
+    assert counts == [(16, 8), (4, 2)]
+    assert own.notes == ['10 of 190 images without objects are used, as many as there are with '
+                         'objects']
+    train, val = (AnnotatedImages(Path(name), part(dict(a=range(count)), number).coco)
+                  for name, count, number in (('train', 10, 20), ('val', 1, 50)))
+    own = choose_parts(dict(train=train, val=val), 'data')
+    assert [len(each.coco['images']) for each in own.parts.values()] == [20, 50] and not own.notes
 
 
 def test_images_that_no_part_takes_are_reported(tmp_path):

@@ -21,7 +21,7 @@ from ..utils.run_lengths import decode_crop
 from .inst_box_inferencer import InstBoxInferencer
 from .model_loading import default_weights
 from .own_data import OwnData, choose_images, objects_of, read_own_data
-from .training_recipe import Recipe, choose_recipe, training_config_of
+from .training_recipe import TINY, Recipe, choose_recipe, training_config_of
 from .training_report import report_training
 
 ALIKE_IMAGES = 16  # that are looked at for categories that are alike
@@ -180,3 +180,6 @@ def _describe(own: OwnData, recipe: Recipe, known: dict[str, str]) -> Iterator[s
     time = f'{recipe.max_iters} iterations' if recipe.minutes is None else (
         f'{recipe.minutes:g} minutes')
     yield f'{time} of {recipe.batch} images at {recipe.side} px'
+    if recipe.usual_object < TINY:
+        yield (f'half of the objects measure less than {recipe.usual_object:.0f} px there, and few '
+               f'below {TINY} px are found: cut the images into tiles, with their annotations')

@@ -18,9 +18,10 @@ from .own_data import OwnData, objects_of
 # input
 CELLS = 40  # pixels that the smaller objects should have in the network's input: five cells of 8
 SMALLER = 0.25  # the share of objects that are smaller than the size that decides
-LARGEST = dict(cpu=800, gpu=1024)  # longer side of the input at most
+LARGEST = dict(cpu=800, gpu=1024)  # the input has at most the pixels of a square of this side
 SMALLEST = 512
 MAGNIFIED = 1.5  # input at most this much larger than the images
+TINY = 16  # pixels of an object in the input, two cells: smaller ones are hardly found
 
 # training
 CROP = dict(cpu=416, gpu=512)
@@ -50,6 +51,7 @@ FEWEST_VALIDATED = 20  # images of any size
 class Recipe:
     """The settings that follow from the data, the device and the time."""
     side: int  # pixels of the longer side of the input, in validation and prediction
+    usual_object: float  # pixels of a side in this input, as half of the objects have or more
     crop: int  # pixels of a side of the training crops
     batch: int  # images of an iteration
     max_iters: int
@@ -76,14 +78,17 @@ def choose_recipe(train: AnnotatedImages, minutes: float, epochs: int | None = N
     sizes = [math.sqrt(each['bbox'][2] * each['bbox'][3]) / longer[each['image_id']]
              for each in objects_of(train)]
     smaller = max(float(np.quantile(sizes, SMALLER)), 1e-3)
-    side = min(max(CELLS / smaller, SMALLEST), LARGEST[device],
-               MAGNIFIED * float(np.median([*longer.values()])))
+    pixels = float(np.median([row['width'] * row['height'] for row in train.coco['images']]))
+    usual = float(np.median([*longer.values()]))
+    aspect = max(usual**2 / pixels, 1.)
+    side = min(max(CELLS / smaller, SMALLEST), LARGEST[device] * math.sqrt(aspect),
+               MAGNIFIED * usual)
     side = max(32 * round(side / 32), 64)
-    pixels = np.median([row['width'] * row['height'] for row in train.coco['images']])
-    work = (side / SMALLEST)**2 + pixels / 1e6  # of validating an image
+    work = side**2 / aspect / SMALLEST**2 + pixels / 1e6  # of validating an image
     validated = min(VALIDATED_A_MINUTE[device] * minutes, MOST_VALIDATED[device]) / work
     return Recipe(
         side=side,
+        usual_object=side * float(np.median(sizes)),
         crop=min(side, CROP[device]),
         batch=BATCH[device],
         max_iters=math.ceil(len(longer) / BATCH[device]) * (epochs or MAX_EPOCHS),

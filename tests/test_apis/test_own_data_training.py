@@ -150,6 +150,19 @@ def test_minutes_begin_before_the_training(run, base, tmp_path, monkeypatch):
     assert 'minutes=10' in (tmp_path / 'config.py').read_text()
 
 
+def test_objects_too_small_to_be_found_are_reported(run, base, tmp_path, monkeypatch, capsys):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr('mmseg_instbox.apis.own_data_training.run_training', stop)
+    for tiny, said in ((30, False), (40, True)):  # they measure 24 of 64 px, 36 of 96 in the input
+        monkeypatch.setattr('mmseg_instbox.apis.own_data_training.TINY', tiny)
+        with pytest.raises(KeyboardInterrupt):
+            train_on_data(run[3], tmp_path, base=str(base), cfg_options=QUICK)
+        output = capsys.readouterr().out
+        assert ('measure less than 36 px there, and few below 40 px' in output) == said
+
+
 def test_nothing_to_resume(tmp_path):
     with pytest.raises(InvalidInputError, match='no training to resume'):
         train_on_data(tmp_path, tmp_path, resume='auto')

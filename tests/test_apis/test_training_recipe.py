@@ -20,7 +20,7 @@ def part(size, box, number=10):
 @pytest.mark.parametrize('size, box, side', [
     (1000, 500, 512),  # large objects need no larger input
     (1000, 70, 576),  # 40 pixels for each
-    (4000, 40, 800),  # as far as time allows
+    (4000, 40, 1120),  # as far as time allows: the pixels of 800 x 800
     (100, 10, 160),  # small images are enlarged a little
 ])
 def test_the_input_shows_small_objects(monkeypatch, size, box, side):
@@ -31,7 +31,7 @@ def test_the_input_shows_small_objects(monkeypatch, size, box, side):
 def test_time_and_number_of_images_decide_on_length_and_augmentation():
     few, many = choose_recipe(part(500, 100), 10), choose_recipe(part(500, 100, 300), 10)
     assert few.few_images and not many.few_images and few.minutes == 10
-    assert few.max_validated in (round(200 / 1.125), round(2000 / 1.125))
+    assert few.max_validated in (round(200 / 0.625), round(2000 / 0.625))
     exact = choose_recipe(part(500, 100, 30), 10, epochs=5)
     assert exact.minutes is None and exact.max_validated is None
     assert exact.max_iters == 5 * -(-30 // exact.batch)
@@ -40,10 +40,20 @@ def test_time_and_number_of_images_decide_on_length_and_augmentation():
 def test_large_inputs_and_images_are_validated_in_smaller_numbers(monkeypatch):
     monkeypatch.setattr('mmseg_instbox.apis.training_recipe.get_device', lambda: 'cpu')
     large = part(800, 8)
-    assert choose_recipe(large, 10).max_validated == 72  # 200 / ((800 / 512)**2 + 0.32)
-    assert choose_recipe(large, 1000).max_validated == 72
+    assert choose_recipe(large, 10).max_validated == 74  # 200 / (1120 * 560 / 512**2 + 0.32)
+    assert choose_recipe(large, 1000).max_validated == 74
     assert choose_recipe(large, 0.1).max_validated == 20
-    assert choose_recipe(part(4000, 2000), 10).max_validated == round(200 / 9)
+    assert choose_recipe(part(4000, 2000), 10).max_validated == round(200 / 8.5)
+
+
+def test_panoramas_get_as_many_pixels_as_other_images(monkeypatch):
+    monkeypatch.setattr('mmseg_instbox.apis.training_recipe.get_device', lambda: 'cpu')
+    wide = part(8000, 100)
+    for row in wide.coco['images']:
+        row['height'] = 1000
+    recipe = choose_recipe(wide, 10)
+    assert recipe.side == 2272 and recipe.side**2 / 8 == pytest.approx(800**2, rel=0.02)
+    assert recipe.usual_object == pytest.approx(28.4)
 
 
 @pytest.mark.parametrize('device, workers', [('cpu', 2), ('cuda', 8)])

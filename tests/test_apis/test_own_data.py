@@ -2,10 +2,8 @@ import json
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
 import pytest
 from own_pictures import add_object, write_images
-from PIL import Image
 
 from mmseg_instbox.apis.own_data import (
     OwnData,
@@ -195,8 +193,8 @@ def test_the_reason_why_nothing_can_be_used_is_given(tmp_path):
     with pytest.raises(InvalidInputError, match=r'3 images and no object .* \(6 x box only\)'):
         read_own_data(tmp_path)
     for file in tmp_path.glob('*.png'):
-        Image.fromarray(np.zeros((64, 64), np.uint16)).save(file)
-    with pytest.raises(InvalidInputError, match='3 x unreadable image, .*more than 8 bits'):
+        file.write_bytes(b'no image')
+    with pytest.raises(InvalidInputError, match='3 x unreadable image, .*unknown format'):
         read_own_data(tmp_path)
 
 

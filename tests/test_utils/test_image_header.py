@@ -94,7 +94,7 @@ def test_sixteen_bits_are_refused_where_they_would_be_cut_off(tmp_path):
     file = tmp_path / 'deep.png'
     Image.fromarray(np.full((4, 4), 3000, np.uint16)).save(file)
     with pytest.raises(InvalidInputError, match=r'deep\.png: .*more than 8 bits'):
-        LoadInstImage()(dict(img_path=str(file)))
+        LoadInstImage(color_type='grayscale')(dict(img_path=str(file)))
 
 
 def test_a_mask_of_fractions_is_refused(tmp_path):

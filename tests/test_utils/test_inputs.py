@@ -80,11 +80,20 @@ def test_of_a_moving_picture_the_first_frame_counts(tmp_path):
 
 
 @pytest.mark.parametrize('dtype', [np.uint16, np.int32, np.float32])
-def test_deep_grey_images_are_refused_with_a_sentence(tmp_path, dtype):
-    path = tmp_path / 'deep.tif'
-    Image.fromarray(picture()[..., 0].astype(dtype)).save(path)
-    with pytest.raises(ValueError, match=r'deep.tif: a grey image of more than 8 bits'):
-        load_all(path)
+def test_deep_grey_images_are_stretched(tmp_path, dtype):
+    path, values = tmp_path / 'deep.tif', np.full((100, 100), 1500)
+    values[:50], values[0, 0], values[-1, -1] = 1100, 0, 9999  # single pixels do not count
+    values[-1, :50], values[0, 50:] = 2000, 1000
+    Image.fromarray(values.astype(dtype)).save(path)
+    array, = load_all(path)
+    expected = ((values - 1000) / (2000 - 1000) * 255).clip(0, 255).round()
+    assert np.array_equal(array, expected[..., None].repeat(3, axis=2))
+    assert np.array_equal(array, LoadInstImage()(dict(img_path=str(path)))['img'])
+
+
+def test_a_deep_image_of_one_value_is_black(tmp_path):
+    Image.fromarray(np.full((4, 4), 3000, np.uint16)).save(tmp_path / 'flat.png')
+    assert not load_all(tmp_path / 'flat.png')[0].any()
 
 
 def test_arrays():

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from ...errors import InstBoxError
 from ...utils.file_names import check_inside
 from ...utils.foreign_errors import convert_errors, reason
-from ...utils.image_header import DEEP_MODES, IMAGE_SUFFIXES, open_image, orientation
+from ...utils.image_header import IMAGE_SUFFIXES, open_image, orientation
 from ...utils.limits import limit
 from .annotated_images import Annotations, id_key, list_files, number
 
@@ -72,14 +72,14 @@ class ImageFinder:
 
         return max(found, key=rank, default=None)
 
-    def _info(self, file: str) -> tuple[int, int, int, bool]:
-        """Width and height of an image as shown, its EXIF orientation, and whether it is grey of
-        more than 8 bits a pixel; raises ValueError if it cannot be read."""
+    def _info(self, file: str) -> tuple[int, int, int]:
+        """Width and height of an image as shown, and its EXIF orientation; raises ValueError if it
+        cannot be read."""
         with convert_errors(f'{file}: the image is broken'), open_image(
                 os.path.join(self.root, file), file) as image:
             turn = orientation(image)
             width, height = image.size[::-1] if turn in TURNED else image.size
-            return width, height, turn, image.mode in DEEP_MODES
+            return width, height, turn
 
     def find_broken(self, files: list[str]) -> dict[str, str]:
         """Decode images, at a fraction of their size where the format can, and give the reason for
@@ -183,13 +183,9 @@ def _find_image(row: dict, source: str, part: Annotations, finder: ImageFinder |
             return {}
         return image
     try:
-        width, height, turn, deep = finder.info(file)
+        width, height, turn = finder.info(file)
     except (InstBoxError, OSError) as error:
         part.report('unreadable image', file, f'{reason(error)}; left out.')
-        return {}
-    if deep and need_images:
-        part.report('unreadable image', file, 'a grey image of more than 8 bits a pixel, which '
-                    'cannot be trained on; left out. Scale its values to 0 to 255.')
         return {}
     given = (image['width'], image['height']) if known else None
     image |= dict(file_name=file, width=width, height=height)

@@ -98,10 +98,12 @@ class LoadInstImage(LoadImageFromFile):
         image = None
         if self.imdecode_backend == 'tifffile':
             check_tiff_size(content, path)
-        elif (image := open_image(content, path)).mode in DEEP_MODES:
-            raise InvalidInputError(f'{path}: a grey image of more than 8 bits a pixel, which '
-                                    'pillow would cut off at 255. Scale its values to 0 to 255, or '
-                                    "use imdecode_backend='tifffile'.")
+        else:
+            image = open_image(content, path)
+            if image.mode in DEEP_MODES and self.color_type != 'color':
+                raise InvalidInputError(f'{path}: a grey image of more than 8 bits a pixel, which '
+                                        "pillow would cut off at 255. Use color_type='color' or "
+                                        "imdecode_backend='tifffile'.")
         with convert_errors(f'{path}: the image is broken or truncated; replace it, or leave it '
                             "out with on_error='skip' of the data set"):
             if image is not None and self.color_type == 'color':

@@ -27,7 +27,7 @@ def test_links_are_followed_and_hidden_files_are_not_seen(tmp_path, picture):
 
 def test_sizes_are_those_of_the_image_as_shown(tmp_path, picture):
     picture('a.jpg', orientation=6)
-    assert ImageFinder(tmp_path).info('a.jpg') == (40, 60, 6, False)
+    assert ImageFinder(tmp_path).info('a.jpg') == (40, 60, 6)
 
 
 def test_truncated_images_are_found(tmp_path, picture):

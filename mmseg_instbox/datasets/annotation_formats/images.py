@@ -1,6 +1,7 @@
 """Find and measure the images that annotations name."""
 import os
 import re
+import unicodedata
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -29,7 +30,7 @@ class ImageFinder:
         self.files = list_files(root, IMAGE_SUFFIXES)
         self._names, self._stems = defaultdict(list), defaultdict(list)
         for file in self.files:
-            name = file.lower().rpartition('/')[2]
+            name = _fold(file).rpartition('/')[2]
             self._names[name].append(file)
             self._stems[os.path.splitext(name)[0]].append(file)
         self.info = lru_cache(None)(self._info)
@@ -38,10 +39,10 @@ class ImageFinder:
         """The file that a name means.
 
         The name may be an address, a path of another machine, have backslashes, codes as %20,
-        another case or suffix, or no suffix. Of several files, the one with the most equal folders
-        is meant, then the one that shares the most folders with ``near``, a folder or an annotation
-        file, then one in a folder that the name of ``near`` ends with, as ``images/val`` for
-        ``instances_val.json``, then the least deep. Returns None without any.
+        another case, form of Unicode or suffix, or no suffix. Of several files, the one with the
+        most equal folders is meant, then the one that shares the most folders with ``near``, a
+        folder or an annotation file, then one in a folder that the name of ``near`` ends with, as
+        ``images/val`` for ``instances_val.json``, then the least deep. Returns None without any.
         """
         if '://' in name:
             name = name.partition('?')[0]
@@ -51,7 +52,7 @@ class ImageFinder:
     def _find(self, name: str, near: str) -> str | None:
         parts = [part.strip() for part in SEPARATOR.split(name) if part not in ('', '.', '..')]
         last = parts[-1] if parts else ''
-        lower = last.lower()
+        lower = _fold(last)
         stem, suffix = os.path.splitext(lower)
         found = (self._names.get(lower)
                  or self._stems.get(lower)
@@ -59,16 +60,15 @@ class ImageFinder:
                  or self._names.get(UPLOAD_PREFIX.sub('', lower), ()))
         if len(found) == 1:
             return found[0]
-        given = [part.lower() for part in parts[-2::-1]]
-        nearby = near.lower().split('/')
+        given = [_fold(part) for part in parts[-2::-1]]
+        nearby = _fold(near).split('/')
         subset = os.path.splitext(nearby[-1])[0]
 
         def rank(file: str) -> tuple:
-            *folders, own = file.split('/')
-            folders = [folder.lower() for folder in folders]
+            *folders, _ = _fold(file).split('/')
             return (_count_equal(folders[::-1], given), _count_equal(folders, nearby),
                     any(subset.endswith(folder) for folder in folders),
-                    own == last, -len(folders))
+                    file.endswith(last), -len(folders))
 
         return max(found, key=rank, default=None)
 
@@ -97,6 +97,11 @@ class ImageFinder:
         with ThreadPoolExecutor() as pool:
             reasons = zip(files, pool.map(find_fault, files), strict=True)
             return {file: why for file, why in reasons if why}
+
+
+def _fold(name: str) -> str:
+    """A name without what systems change: its case, and whether an accent is a character."""
+    return unicodedata.normalize('NFC', name).lower()
 
 
 def _count_equal(ones: list[str], others: list[str]) -> int:

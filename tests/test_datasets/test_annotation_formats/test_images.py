@@ -1,4 +1,5 @@
 import os
+import unicodedata
 
 from mmseg_instbox.datasets.annotation_formats.images import ImageFinder
 
@@ -45,3 +46,13 @@ def test_addresses_lead_to_images_and_folders_of_archives_do_not(tmp_path, pictu
     for name in ('https://host/x/a%20b.jpg?token=1', 'file:///home/me/a%20b.JPG', 'a%20b.jpg',
                  '/data/local-files/?d=a%20b.jpg', 'C:\\data\\a b.jpg'):
         assert finder.find(name) == 'images/a b.jpg'
+
+
+def test_letters_with_accents_are_one_character_or_two(tmp_path, picture):
+    """Archives of a Mac hold other names than the annotations in them."""
+    forms = [unicodedata.normalize(form, 'Bär/한국 é.jpg') for form in ('NFC', 'NFD')]
+    for stored, asked in (forms, forms[::-1]):
+        picture(f'{len(stored)}/{stored}')
+        picture(f'{len(stored)}/other/{stored[4:]}')
+        finder = ImageFinder(tmp_path / str(len(stored)))
+        assert finder.find(asked) == stored != asked

@@ -91,12 +91,11 @@ def read_polygons(segmentation: list, where: str) -> list[list[float]]:
 
 
 def _flatten(polygon: Any) -> list[float]:
-    """The numbers of nested lists; nan for other things."""
+    """The numbers of nested lists, which may be text; nan for other things."""
     try:
-        values = np.asarray(polygon)
-    except ValueError:  # lists of several lengths
-        values = np.array('')
-    return values.ravel().tolist() if values.dtype.kind in 'iuf' else [math.nan, math.nan]
+        return np.asarray(polygon, dtype=float).ravel().tolist()
+    except (TypeError, ValueError, OverflowError):
+        return [math.nan, math.nan]
 
 
 def ellipse(x: float, y: float, radius_x: float, radius_y: float, angle: float = 0) -> list[float]:

@@ -117,7 +117,7 @@ SIZE = list(SHAPE)
     ([[1, 1, 5, 5]], 'fewer than three points'),
     ([rectangle(1, 1, 5, 5), [1, 1, 5, 1, 5, 5, 2]], '7 coordinates'),
     ([[1, 1, 5, 1, math.nan, 5]], 'no finite numbers'),
-    ([[1, 1, 5, 1, '5', 5]], 'no finite numbers'),
+    ([[1, 1, 5, 1, 'x', 5]], 'no finite numbers'),
     ([7], '1 coordinates'),
     ([{}], 'no finite numbers'),
     ([[[1, 1], [5]]], 'no finite numbers'),

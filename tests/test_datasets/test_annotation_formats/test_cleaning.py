@@ -277,15 +277,17 @@ def test_frames_keep_their_video_and_objects_their_track(read):
 
 @pytest.mark.parametrize('change', [
     dict(iscrowd=True), dict(iscrowd='1'), dict(image_id=1.0), dict(category_id=3.0),
-    dict(segmentation=[[2, 2], [[12, 2, 12, 12]]]), dict(segmentation=[[2, 2, 12, '2', 12, 12]])])
+    dict(area='35'), dict(segmentation=[['20', '2.0', 30, 2, 30, '9e0']]),
+    dict(segmentation=[[2, 2], [[12, 2, 12, 12]]]), dict(segmentation=[[2, 2, 12, 'x', 12, 12]])])
 def test_values_of_other_types_are_taken_for_what_they_mean_or_left_out(read, change):
     content = table(dict(segmentation=SQUARE), dict(segmentation=[[20, 2, 30, 2, 30, 9]]) | change)
     content['images'][0].update(width=60.0, height='40')
     found = read(content)
-    if 'segmentation' in change:
+    if change.get('segmentation', [[]])[0][:1] == [2]:
         assert len(found.coco['annotations']) == 1 and len(found.problems) == 1
     else:
         each = found.coco['annotations'][1]
+        assert each['area'] == 35 and each['segmentation'] == [[20, 2, 30, 2, 30, 9]]
         assert kinds(found) == ['crowd'] * ('iscrowd' in change)
         assert each['iscrowd'] == int('iscrowd' in change)
         assert isinstance(each['image_id'], int)

@@ -22,11 +22,18 @@ def is_labelme(content: object) -> bool:
 
 def read_labelme(content: dict, file: str, part: Annotations, finder: ImageFinder) -> None:
     """Add the image and the objects of one ``file``, relative to the root. The image is the one
-    that the file names, else the one of its own name."""
-    folder, stem = str(PurePosixPath(file).parent), PurePosixPath(file).stem
-    name = content.get('imagePath')
-    name = name if isinstance(name, str) and finder.find(name, folder) else (
-        finder.find(stem, folder) or name or stem)
+    that the file names, or the one of its own name if there is none or that lies beside it: scripts
+    that copy files leave in them the name of another image."""
+    path = PurePosixPath(file)
+    folder, stem, name = str(path.parent), path.stem, content.get('imagePath')
+    own = finder.find(stem, folder)
+    given = finder.find(name, folder) if isinstance(name, str) else None
+    if given is None:
+        name = own or name or stem
+    elif own and PurePosixPath(own).parent == path.parent and PurePosixPath(given).stem != (
+            PurePosixPath(own).stem):
+        part.report('file name', file, f'{name!r} is another image; {own} is taken.', own)
+        name = own
     size = {key: number(content.get(f'image{key.title()}')) for key in ('width', 'height')}
     image = part.add_image(name, file, near=folder, **size)
     objects: dict[Any, tuple[str, int, list]] = {}

@@ -84,3 +84,15 @@ def test_images_of_equal_names_are_those_beside_their_file(tmp_path, picture, wr
     found = read_annotations(tmp_path)['all']
     assert [row['file_name'] for row in found.coco['images']] == ['clip 1/a.jpg', 'clip 2/a.jpg']
     assert not found.problems
+
+
+def test_an_image_beside_the_file_comes_before_another_of_the_path(tmp_path, picture, write_json):
+    """Scripts that augment or rename images leave the path as it was."""
+    for name in ('a.jpg', 'a_flipped.jpg', 'a.png'):
+        picture(name)
+    write_json('a.json', content(shape()))
+    write_json('a_flipped.json', content(shape()))
+    found = read_annotations(tmp_path)['all']
+    assert [row['file_name'] for row in found.coco['images']] == ['a.jpg', 'a_flipped.jpg']
+    assert [(each.kind, each.file) for each in found.problems] == [
+        ('file name', 'a_flipped.json'), ('not annotated', 'a.png')]

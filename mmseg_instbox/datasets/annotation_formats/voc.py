@@ -12,7 +12,7 @@ from .annotated_images import BACKGROUND, SPLITS, Annotations, find_split, list_
 from .images import ImageFinder
 from .mask_values import colour_code, find_objects, read_name_lines, try_values
 
-MASKS = re.compile(r'(.*/|)(SegmentationClass|SegmentationObject)/(.+)\.\w+')
+MASKS = re.compile(r'(.*/|)(SegmentationClass|SegmentationObject)(?:PNG)?/(.+)\.\w+')
 
 
 def read_voc(root: Path, finder: ImageFinder) -> list[Annotations]:

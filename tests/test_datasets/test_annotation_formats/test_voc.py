@@ -42,6 +42,17 @@ def test_the_layout_of_voc(tmp_path, picture, kind):
     assert found['val'].problems == []
 
 
+def test_folders_of_older_versions_of_labelme2voc(tmp_path, picture):
+    picture('JPEGImages/a.jpg')
+    write_mask(tmp_path / 'SegmentationClassPNG' / 'a.png', LABELS)
+    write_mask(tmp_path / 'SegmentationObjectPNG' / 'a.png', IDS)
+    (tmp_path / 'class_names.txt').write_text('_background_\na\nb\nc\nd\ne\nf\ng\n')
+    for kind in ('Class', 'Object'):
+        picture(f'Segmentation{kind}Visualization/a.jpg')
+    found = read_annotations(tmp_path)['all']
+    assert names(found) == ['c', 'g'] and not found.problems
+
+
 def test_folders_of_voc_are_splits_without_lists(tmp_path, picture):
     for split in ('train', 'val'):
         picture(f'{split}/JPEGImages/a.jpg')

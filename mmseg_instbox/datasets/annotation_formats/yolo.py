@@ -1,6 +1,8 @@
 """YOLO's segmentation labels: one text file an image, with or without ``data.yaml``."""
 import re
 from collections import Counter
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -9,7 +11,7 @@ import yaml
 from ...errors import InstBoxError, InvalidInputError
 from ..coco_masks import fill_outlines
 from .annotated_images import SPLITS, Annotations, find_split, list_files, read_text
-from .images import ImageFinder
+from .images import UPLOAD_PREFIX, ImageFinder
 from .mask_values import read_name_lines
 
 YAML_SUFFIXES = ('.yaml', '.yml')
@@ -21,40 +23,48 @@ MAX_FRACTION = 2  # of the image's side; what is larger is no fraction
 
 def read_yaml(file: Path) -> dict | None:
     """The content of a YAML file that names categories; None if it does not."""
-    try:
-        content = yaml.safe_load(read_text(file))
-    except yaml.YAMLError:
-        return None
-    return content if isinstance(content, dict) and 'names' in content else None
+    text = read_text(file)
+    for each in (text, text.replace('\\', '/')):  # YAML has no "C:\Users" in quotes
+        with suppress(yaml.YAMLError):
+            content = yaml.safe_load(each)
+            return content if isinstance(content, dict) and 'names' in content else None
+    return None
 
 
 def read_yolo(root: Path, finder: ImageFinder, config: dict | None) -> list[Annotations]:
     """Read all label files below a folder: a part for each split, none without label files.
 
     Splits and names are those of ``config``, the content of ``data.yaml``; without it splits are
-    those of folders, and names those of ``classes.txt``, ``obj.names`` or a YAML file below.
+    those of folders, and names those of ``classes.txt`` or ``obj.names``, which may lie beside the
+    labels, or of a YAML file below.
     """
     files = [file for file in list_files(root, ('.txt',))
              if PurePosixPath(file).stem.lower() not in NO_LABELS]
-    names = _read_names((config or {}).get('names'), root)
+    folders = dict.fromkeys([root, *((root / file).parent for file in files)])
+    names = _read_names((config or {}).get('names'), folders)
     if not names:
         found = (read_yaml(root / file) for file in list_files(root, YAML_SUFFIXES))
-        names = _read_names(next(filter(None, found), {}).get('names'), root)
+        names = _read_names(next(filter(None, found), {}).get('names'), folders)
     labels = _find_labels(files, finder, finder.root != root)
     splits = _find_splits(config or {}, root, finder)
     parts: dict[str, Annotations] = {}
-    used = set()
+    used, unlisted = set(), []
     for image in finder.files:
         label = labels.get(image)
         folder = PurePosixPath(label if label and finder.root != root else image).parent
         split = find_split(folder.parts) if splits is None else splits.get(image)
         if split is None or label is None and config is None:
+            unlisted += [label] if label else []
             continue
         part = parts.setdefault(split, Annotations('data.yaml' if config else 'labels', split))
         number = part.add_image(image, label or image)
         if label is not None:
             used.add(label)
             _read_labels(root, label, image, number, part, names, finder)
+    if unlisted and parts:
+        next(iter(parts.values())).report(
+            'in no part', unlisted[0], f'{len(unlisted)} images with labels are in no folder or '
+            'list of the YAML file; left out.')
     for part in parts.values():
         known = names or {each: f'category {each}' for each in sorted(
             {each['category_id'] - 1 for each in part.annotations})}
@@ -73,12 +83,13 @@ def read_yolo(root: Path, finder: ImageFinder, config: dict | None) -> list[Anno
     return [*parts.values()] if used else []
 
 
-def _read_names(given: object, root: Path) -> dict[int, str]:
-    """Names of the categories by number."""
+def _read_names(given: object, folders: Iterable[Path]) -> dict[int, str]:
+    """Names of the categories by number: those given, else those in a file of a folder."""
     if isinstance(given, dict):
         return {int(key): str(name) for key, name in given.items() if str(key).isdigit()}
     names = given if isinstance(given, list) else [
-        line.split(':')[0].strip() for line in read_name_lines(root)]
+        line.split(':')[0].strip()
+        for line in next(filter(None, map(read_name_lines, folders)), ())]
     return {number: str(name) for number, name in enumerate(names)}
 
 
@@ -123,7 +134,9 @@ def _find_labels(files: list[str], finder: ImageFinder, apart: bool) -> dict[str
     If images and labels lie ``apart``, their folders may differ: a label without image is that of
     the image of its name, if no other label file has the name.
     """
-    known = {file.lower(): file for file in files} | {file: file for file in files}
+    known = {str(path.with_name(UPLOAD_PREFIX.sub('', path.name))): file for file in files
+             for path in [PurePosixPath(file.lower())]}
+    known |= {file.lower(): file for file in files} | {file: file for file in files}
     labels = {image: known[name] for image in finder.files for each in reversed(
         _label_places(image)) for name in (each.lower(), each) if name in known}
     if apart:

@@ -49,7 +49,7 @@ def test_a_list_of_images_is_a_split(tmp_path, picture, write):
         train='images/a.jpg', val='images/b.jpg')
 
 
-@pytest.mark.parametrize('file', ['classes.txt', 'obj.names', None])
+@pytest.mark.parametrize('file', ['classes.txt', 'obj.names', 'labels/classes.txt', None])
 def test_without_yaml_names_are_in_a_text_file_or_numbers(tmp_path, picture, write, file):
     picture('images/a.jpg')
     picture('images/new.jpg')
@@ -183,3 +183,36 @@ def test_names_are_also_in_a_yaml_file_of_a_folder_below(tmp_path, picture, writ
         write(f'{split}/data.yaml', 'train: images\nval: images\nnames: [dust, cell]\n')
     found = read_annotations(tmp_path)
     assert [names(found[split]) for split in ('train', 'val')] == [['cell'], ['cell']]
+
+
+def test_labels_of_label_studio_without_its_images(tmp_path, picture, write):
+    """It puts eight digits before the names of uploads."""
+    picture('images/a.jpg')
+    picture('images/0123abcd-b.jpg')
+    for name in 'ab':
+        write(f'labels/0123abcd-{name}.txt', LINE)
+    write('classes.txt', 'dust\ncell\n')
+    write('notes.json', '{"categories": [{"id": 0, "name": "dust"}], "info": {"year": 2024}}')
+    found = read_annotations(tmp_path)['all']
+    assert names(found) == ['cell', 'cell']
+    assert [each.kind for each in found.problems] == ['empty category']
+
+
+def test_paths_of_windows_in_quotes(tmp_path, picture, write):
+    for split in ('train', 'val'):
+        picture(f'images/{split}/a.jpg')
+        write(f'labels/{split}/a.txt', LINE)
+    write('data.yaml', '\r\n'.join(f'{split}: "C:\\Users\\me\\images\\{split}"'
+                                    for split in ('train', 'val')) + '\r\nnames: [dust, "c\xe9ll"]')
+    assert [names(part) for part in read_annotations(tmp_path).values()] == [['c\xe9ll']] * 2
+
+
+def test_labelled_images_in_no_folder_of_the_yaml_file_are_reported(tmp_path, picture, write):
+    for split in ('train', 'valid'):
+        picture(f'{split}/images/a.jpg')
+        write(f'{split}/labels/a.txt', LINE)
+    write('data.yaml', 'train: ../train/images\nval: ../val/images\nnames: [dust, cell]\n')
+    found = read_annotations(tmp_path)
+    assert [*found] == ['train'] and [(each.kind, each.file) for each in found['train'].problems
+                                      if each.kind != 'empty category'] == [
+        ('in no part', 'valid/labels/a.txt')]

@@ -84,8 +84,8 @@ def read_annotations(path: str | Path, images: str | Path | None = None,
         raise InvalidInputError(
             f'{path}: no annotations of a known format are found here. Give a folder with images '
             'and COCO JSON, LabelMe or VIA JSON, YOLO labels (data.yaml), the layout of VOC, or '
-            'masks of instance ids; or an annotation file. Tools with another format (XML, CSV, a '
-            'JSON of their own) mostly export COCO, too.')
+            'masks of instance ids (PNG, TIFF); or an annotation file. Tools with another format '
+            '(XML, CSV, a JSON of their own) mostly export COCO, too.')
     order = [split for split in ('train', 'val', 'test', 'all') if split in splits]
     return clean([_merge(splits.pop(split)) for split in order], finder, need_images)
 
@@ -105,15 +105,29 @@ def _read_parts(path: Path, root: Path, config: dict | None,
     if path.is_file():
         return _read_json_files([path], root, finder) if config is None else (
             read_yolo(root, finder, config))
-    for file in sorted(path.iterdir()):
-        config = read_yaml(file) if file.suffix.lower() in YAML_SUFFIXES else None
-        if config is not None:
-            return read_yolo(root, finder, config)
+    yamls = (read_yaml(file) for file in sorted(path.iterdir())
+             if file.suffix.lower() in YAML_SUFFIXES)
+    config = next(filter(None, yamls), None)
     files = [path / file for file in list_files(path, ('.json',))]
-    readers: tuple[Callable[[], list[Annotations]], ...] = (
+    readers: list[Callable[[], list[Annotations]]] = [
         lambda: _read_json_files(files, root, finder), lambda: read_voc(root, finder),
-        lambda: read_yolo(root, finder, None), lambda: read_masks(root, finder))
-    return next(filter(None, (read() for read in readers)), [])
+        lambda: read_yolo(root, finder, config), lambda: read_masks(root, finder)]
+    if config is not None:
+        readers.insert(0, readers.pop(2))
+    empty, faults = [], []  # images with boxes alone may have objects in another format
+    for read in readers:
+        try:
+            found = read()
+        except InvalidInputError as error:
+            faults.append(error)
+            continue
+        if any(isinstance(row, dict) and row.get('segmentation') for part in found
+               for row in part.annotations):
+            return found
+        empty = empty or found
+    if faults and not empty:
+        raise faults[0]
+    return empty
 
 
 def _read_json_files(files: list[Path], root: Path, finder: ImageFinder) -> list[Annotations]:

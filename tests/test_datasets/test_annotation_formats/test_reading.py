@@ -212,3 +212,27 @@ def test_the_lists_of_a_training_in_the_folder_are_no_annotations(tmp_path, pict
         categories=[dict(id=1, name='before')]))
     found = read_annotations(tmp_path)['all']
     assert [row['name'] for row in found.coco['categories']] == ['corrected']
+
+
+@pytest.mark.parametrize('boxes', ['YOLO', 'COCO', 'a YAML file', 'a broken JSON'])
+def test_boxes_do_not_hide_masks_in_another_format(tmp_path, picture, write_json, boxes):
+    picture('images/a.jpg')
+    write_mask(tmp_path / 'masks' / 'a.png', np.ones((40, 60), np.uint8))
+    content = coco()
+    content['annotations'][0].update(segmentation=[], bbox=[2, 2, 10, 10])
+    name, text = {'YOLO': ('labels/a.txt', '0 0.5 0.5 0.1 0.1'),
+                  'COCO': ('coco.json', json.dumps(content)),
+                  'a YAML file': ('data.yaml', 'train: images\nnames: [cell]'),
+                  'a broken JSON': ('tsconfig.json', '// no JSON')}[boxes]
+    for there in (True, False):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+        if there:
+            assert counts(read_annotations(tmp_path)) == dict(all=(1, 1))
+            (tmp_path / 'masks' / 'a.png').unlink()
+        elif boxes in ('YOLO', 'COCO'):
+            found = read_annotations(tmp_path)['all']
+            assert found.fatal and 'box only' in {each.kind for each in found.problems}
+        else:
+            with pytest.raises(ValueError, match='describes YOLO data|no JSON'):
+                read_annotations(tmp_path)

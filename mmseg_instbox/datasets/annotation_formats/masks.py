@@ -3,6 +3,7 @@ import csv
 import os
 import re
 from collections import Counter, defaultdict
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 import cv2
@@ -23,11 +24,15 @@ from .images import ImageFinder
 from .mask_values import find_objects, read_name_lines, try_values
 
 MASK_SUFFIXES = ('.png', '.tif', '.tiff', '.bmp', '.gif')
-MASK_ENDING = re.compile(r'[_.-]?((cp_)?masks?([_-]?\d+)?|inst(ances?)?(ids)?|labels?|seg|gt)$',
+MASK_ENDING = re.compile(r'([_.-]?((cp_)?masks?([_-]?\d+)?|inst(ances?)?(ids)?|labels?|seg|gt|'
+                         r'(ground_?)?truth)|[_.-](inst(ance)?|label|seg|gt)[_-]?\d+)$',
                          re.IGNORECASE)
 MASK_START = re.compile(r'^(mask|inst|label|seg|gt)[_.-]?(?=\d)')
-IMAGE_NAME = re.compile(r'^(image|img|im)[_.-]?(?=\d)|[_.-](image|img|im|rgb)$')
-MASK_FOLDER = re.compile('mask|annot|label|inst|seg|gt', re.IGNORECASE)
+IMAGE_NAME = re.compile(r'^(image|img|im)[_.-]?(?=\d)|[_.-](image|img|im|rgb|colou?r)$')
+NUMBER = re.compile(r'[_-]\d+$')
+MASK_FOLDER = re.compile('mask|annot|label|inst|seg|gt|truth', re.IGNORECASE)
+TABLE = ['mask', 'value', 'category']  # the columns of a table of categories
+MAX_INDEX = 1 << 16  # values from it on are colours
 ID_DIVISOR = 1000  # of masks whose values are category * 1000 + number, as in Cityscapes
 SOFT_VALUES = 16  # from so many values below 255 on,
 SOFT_SHARE = 0.5  # of fewer pixels than this share of those of 255, they are soft edges of it
@@ -37,36 +42,33 @@ def read_masks(root: Path, finder: ImageFinder) -> list[Annotations]:
     """Read images beside masks of instance ids: ``X.png`` and ``X_mask.png``, or two folders.
 
     Values are instances, 0 background, 255 void where there are others. An image may have several
-    masks: ``X_mask_1.png`` and so on, or ``X/masks/*.png`` for the only image in ``X/images``, as
-    in the Data Science Bowl of 2018. Categories are those of a CSV file of the root with the
-    columns mask, value and category; or those of ``classes.txt``, if it has one name, or if values
-    are ``category * 1000 + number``; else there is one category.
+    masks: ``X_mask_1.png`` and so on, ``masks/X/*.png``, or ``X/masks/*.png`` for the only image in
+    ``X/images``, as in the Data Science Bowl of 2018. Categories are those of a CSV file of the
+    root with the columns mask, value and category; or those of ``classes.txt``, if it has one name,
+    or if values are ``category * 1000 + number``; else there is one category.
     Returns a part for each split, none if there are no such masks; raises ValueError if there are
     only masks of categories, those of VOC or of Roboflow.
     """
     parts: dict[str, Annotations] = {}
     names = [line.split(':')[0].strip() for line in read_name_lines(root)]
     names = [name for name in names if name.lower() not in BACKGROUND]
-    rows = [row for file in sorted(root.glob('[!.]*.csv'))
-            for row in csv.reader(read_text(file).splitlines())]
-    table = {(PurePosixPath(row[0].strip().replace('\\', '/')).stem.lower(), int(row[1])):
-             row[2].strip() for row in rows if len(row) == 3 and row[1].strip().isdigit()}
+    table = _read_table(root)
     pairs, images = _pair_masks(root, finder)
     semantic = [file for file in pairs if _has_categories(root / file)]
-    numbers: dict[tuple[str, PurePosixPath], int] = {}
-    for file in semantic:
-        del pairs[file]
-    for file, image in pairs.items():
+    by_image: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for file in pairs.keys() - {*semantic}:
+        by_image[pairs[file]][os.path.dirname(file)].append(file)
+    for image, folders in sorted(by_image.items()):
         split = find_split(PurePosixPath(image).parent.parts)
         part = parts.setdefault(split, Annotations('masks', split))
-        values = try_values(root / file, file, image, part)
-        if values is None:
-            continue
-        key = image, PurePosixPath(file).parent  # masks in another folder are reported
-        if key not in numbers:
-            numbers[key] = part.add_image(image, file, height=values.shape[0],
-                                          width=values.shape[1])
-        _add_mask(file, image, numbers[key], values, names, table, part)
+        number = None
+        for file in _choose_masks(root, image, folders, part):
+            values = try_values(root / file, file, image, part)
+            if values is None:
+                continue
+            number = number or part.add_image(image, file, height=values.shape[0],
+                                              width=values.shape[1])
+            _add_mask(file, image, number, values, names, table, part)
     if semantic and not parts:
         raise InvalidInputError(
             f'{root / semantic[0]}: the mask holds the category of each pixel, not the object. '
@@ -77,6 +79,42 @@ def read_masks(root: Path, finder: ImageFinder) -> list[Annotations]:
         next(iter(parts.values())).report('not annotated', image, 'there is no mask of this image; '
                                           'left out.')
     return [*parts.values()]
+
+
+def _read_table(root: Path) -> dict[tuple[str, int], str]:
+    """The category by the stem of a mask and a value in it, of all CSV files of such a table."""
+    table = {}
+    for file in sorted(root.glob('[!.]*.csv')):
+        with suppress(csv.Error):  # run lengths of another format are longer than a field may be
+            rows = [[cell.strip() for cell in row]
+                    for row in csv.reader(read_text(file).splitlines())]
+            if rows and [cell.lower() for cell in rows[0]] == TABLE:
+                table |= {(PurePosixPath(row[0].replace('\\', '/')).stem.lower(), int(row[1])):
+                          row[2] for row in rows if len(row) == 3 and row[1].isdigit()}
+    return table
+
+
+def _choose_masks(root: Path, image: str, folders: dict[str, list[str]],
+                  part: Annotations) -> list[str]:
+    """The masks of an image: of folders that show the same pixels, as labels and a drawing of them
+    do, only those of the folder that tells the most objects apart."""
+    shown = []
+    for folder, files in sorted(folders.items() if len(folders) > 1 else ()):
+        masks = [values for file in files if (
+            values := try_values(root / file, file, image, Annotations(''))) is not None]
+        shown.append((all(each.max(initial=0) < MAX_INDEX for each in masks),
+                      sum(len(np.unique(each)) for each in masks), folder,
+                      [*map(np.flatnonzero, masks)]))
+    taken, chosen = np.array([], np.int64), []
+    for _, _, folder, pixels in sorted(shown, key=lambda each: each[:2], reverse=True):
+        own = np.unique(np.concatenate([[], *pixels]))
+        if not chosen or 2 * len(np.intersect1d(own, taken)) < min(len(own), len(taken)):
+            chosen.append(folder)
+            taken = np.union1d(taken, own)
+        elif len(own):
+            part.report('duplicate file', image, f'it has masks in {folder}, too, of the same '
+                        f'pixels as in {", ".join(chosen)}; left out.', image)
+    return sorted(file for folder in chosen or folders for file in folders[folder])
 
 
 def _pair_masks(root: Path, finder: ImageFinder) -> tuple[dict[str, str], list[str]]:
@@ -99,12 +137,14 @@ def _pair_masks(root: Path, finder: ImageFinder) -> tuple[dict[str, str], list[s
     pairs = {}
     for file in masks:
         path = PurePosixPath(file)
-        stem = path.stem.lower()
+        stem, folder = path.stem.lower(), path.parent.name.lower()
         found = next((named[name] for name in (
-            MASK_ENDING.sub('', stem), stem, MASK_START.sub('', stem)) if name in named), ())
-        if not found and MASK_FOLDER.search(path.parent.name):
+            MASK_ENDING.sub('', stem), stem, MASK_START.sub('', stem), NUMBER.sub('', stem))
+            if name in named), ())
+        if folder in named and not any(f'/{folder}/' in f'/{each.lower()}' for each in found):
+            found = named[folder]  # a folder for each image
+        elif MASK_FOLDER.search(folder) and len(inside[path.parent.parent]) == 1:
             found = inside[path.parent.parent]
-            found = found if len(found) == 1 else ()
         if found:
             pairs[file] = max(found, key=lambda each: _likeness(each, file))
     return pairs, images
@@ -134,10 +174,12 @@ def _is_mask(file: str) -> bool:
                 or any(MASK_FOLDER.search(each) for each in path.parts[:-1]))
 
 
-def _likeness(one: str, other: str) -> int:
-    """How many names of folders two files share, less those that one of them alone has."""
-    ones, others = ({*file.split('/')[:-1]} for file in (one, other))
-    return len(ones & others) - len(ones ^ others)
+def _likeness(one: str, other: str) -> tuple[bool, int]:
+    """Whether two files are of one split, and how many names of folders they share, less those that
+    one of them alone has."""
+    ones, others = (file.split('/')[:-1] for file in (one, other))
+    return (find_split(ones) == find_split(others),
+            len({*ones} & {*others}) - len({*ones} ^ {*others}))
 
 
 def _add_mask(file: str, image: str, number: int, values: np.ndarray, names: list[str],

@@ -43,7 +43,8 @@ def test_instance_masks_of_odd_modes(tmp_path, picture, mode):
     ('PNGImages/a.png', 'PedMasks/a_mask.png'), ('a.jpg', 'a_mask.png'),
     ('a.jpg', 'a_cp_masks.png'), ('007_img.png', '007_masks.png'),  # Cellpose
     ('A1/plant001_rgb.png', 'A1/plant001_label.png'),  # CVPPP
-    ('images/image_7.png', 'masks/mask_7.png'),
+    ('images/image_7.png', 'masks/mask_7.png'), ('7-color.png', '7-label.png'),
+    ('Original/a.tif', 'Ground Truth/a.tif'), ('rgb/a.png', 'rgb/a_ground_truth.png'),
     ('Data_with_GT/benign/b (1).png', 'Data_with_GT/benign/b (1)_mask.png'),  # BUSI
     ('images/a.jpg', 'masks/a.png'), ('train/images/a.jpg', 'train/instances/a.png')])
 @pytest.mark.parametrize('kind', [np.uint8, np.uint16, np.int32])
@@ -55,22 +56,28 @@ def test_masks_of_instance_ids(tmp_path, picture, image, mask, kind):
     assert found.coco['images'][0]['file_name'] == image and not found.problems
 
 
-def test_masks_of_equal_names_belong_to_the_image_of_their_part(tmp_path, picture):
+@pytest.mark.parametrize('image, mask', [
+    ('images/{}/a.jpg', 'masks/{}/a.png'), ('{}_images/a.png', '{}_masks/a.png'),
+    ('{}/a.png', '{}_masks/a_mask.png')])
+def test_masks_of_equal_names_belong_to_the_image_of_their_part(tmp_path, picture, image, mask):
     for part in ('train', 'val'):
-        picture(f'images/{part}/a.jpg')
-        save(tmp_path / 'masks' / part / 'a.png', IDS if part == 'val' else IDS[::-1].copy())
+        picture(image.format(part))
+        save(tmp_path / mask.format(part), IDS if part == 'val' else IDS[::-1].copy())
     picture('a.jpg')
     found = read_annotations(tmp_path)
     assert [found[part].coco['images'][0]['file_name'] for part in ('train', 'val')] == [
-        'images/train/a.jpg', 'images/val/a.jpg']
+        image.format(part) for part in ('train', 'val')]
     assert same(found['val']) and same(found['train'], IDS[::-1])
 
 
 @pytest.mark.parametrize('image, mask', [
     ('stage1_train/{0}/images/{0}.png', 'stage1_train/{0}/masks/{1}.png'),  # nuclei of 2018
-    ('{0}.png', '{0}_mask_{1}.png'), ('{0}.png', '{0}_mask{1}.png')])
-def test_an_image_may_have_a_mask_for_each_object(tmp_path, picture, image, mask):
-    for name in ('0af', '1be'):
+    ('{0}.png', '{0}_mask_{1}.png'), ('{0}.png', '{0}_mask{1}.png'), ('{0}.jpg', '{0}_seg{1}.png'),
+    ('images/{0}.jpg', 'masks/{0}_{1}.png'), ('images/{0}.jpg', 'masks/{0}/{1}.png'),
+    ('left/{0}.png', 'ground_truth/{1}_labels/{0}.png')])  # EndoVis
+@pytest.mark.parametrize('names', [('0af', '1be'), ('1', '2')])
+def test_an_image_may_have_a_mask_for_each_object(tmp_path, picture, image, mask, names):
+    for name in names:
         picture(image.format(name))
         for value in (1, 2):
             save(tmp_path / mask.format(name, value), 255 * (IDS == value).astype(np.uint8))
@@ -80,11 +87,34 @@ def test_an_image_may_have_a_mask_for_each_object(tmp_path, picture, image, mask
     assert not found.problems
 
 
-def test_other_masks_of_an_image_in_another_folder_are_reported(tmp_path, picture):
+def test_other_masks_of_the_same_objects_are_left_out_and_reported(tmp_path, picture):
     picture('images/a.jpg')
-    for folder in ('masks', 'masks_in_colour'):
-        save(tmp_path / folder / 'a.png', IDS)
-    assert 'duplicate file' in {each.kind for each in read_annotations(tmp_path)['all'].problems}
+    drawing = np.random.default_rng(0).integers(1, 255, (40, 60, 3), np.uint8)
+    for folder, values in (('annotated', drawing), ('binary_masks', 255 * np.uint8(IDS % 255 > 0)),
+                           ('masks', IDS)):
+        save(tmp_path / folder / 'a.png', values)
+    found = read_annotations(tmp_path)['all']
+    assert same(found) and len(found.coco['annotations']) == 2
+    assert [each.kind for each in found.problems] == ['duplicate file'] * 2
+    assert all('same pixels as in masks;' in each.message for each in found.problems)
+
+
+def test_clips_and_frames_may_have_the_same_numbers(tmp_path, picture):
+    for clip, frame in ('11', '12', '21', '22'):
+        picture(f'images/{clip}/{frame}.png')
+        save(tmp_path / 'masks' / clip / f'{frame}.png', IDS)
+    found = read_annotations(tmp_path)['all']
+    assert len(found.coco['images']) == 4 and len(found.coco['annotations']) == 8
+    assert not found.problems
+
+
+@pytest.mark.parametrize('text', [
+    'image,width,height\na.png,60,40\n', 'ImageId,EncodedPixels\na,' + '1 2 ' * 40000])
+def test_tables_of_other_things_give_no_categories(tmp_path, picture, text):
+    picture('images/a.jpg')
+    save(tmp_path / 'masks' / 'a.png', IDS)
+    (tmp_path / 'train.csv').write_text(text)
+    assert names(read_annotations(tmp_path)['all']) == ['object'] * 2
 
 
 def test_soft_edges_are_no_objects(tmp_path, picture):

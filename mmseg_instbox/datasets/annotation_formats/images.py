@@ -14,7 +14,7 @@ from ...utils.file_names import check_inside
 from ...utils.foreign_errors import convert_errors, reason
 from ...utils.image_header import IMAGE_SUFFIXES, open_image, orientation
 from ...utils.limits import limit
-from .annotated_images import Annotations, id_key, list_files, number
+from .annotated_images import Annotations, find_split, id_key, list_files, number
 
 UPLOAD_PREFIX = re.compile('^[0-9a-f]{8}-')  # Label Studio puts it before the names of uploads
 SEPARATOR = re.compile(r'[\\/]+|\?d=')  # Label Studio: /data/local-files/?d=folder/a.jpg
@@ -41,8 +41,9 @@ class ImageFinder:
         The name may be an address, a path of another machine, have backslashes, codes as %20,
         another case, form of Unicode or suffix, or no suffix. Of several files, the one with the
         most equal folders is meant, then the one that shares the most folders with ``near``, a
-        folder or an annotation file, then one in a folder that the name of ``near`` ends with, as
-        ``images/val`` for ``instances_val.json``, then the least deep. Returns None without any.
+        folder or an annotation file, then one of its split, then one in a folder that the name of
+        ``near`` ends with, as ``images/Batch 2`` for ``instances_Batch 2.json``, then the least
+        deep. Returns None without any.
         """
         if '://' in name:
             name = name.partition('?')[0]
@@ -62,11 +63,12 @@ class ImageFinder:
             return found[0]
         given = [_fold(part) for part in parts[-2::-1]]
         nearby = _fold(near).split('/')
-        subset = os.path.splitext(nearby[-1])[0]
+        split, subset = find_split(nearby), os.path.splitext(nearby[-1])[0]
 
         def rank(file: str) -> tuple:
             *folders, _ = _fold(file).split('/')
             return (_count_equal(folders[::-1], given), _count_equal(folders, nearby),
+                    find_split(folders) == split,
                     any(subset.endswith(folder) for folder in folders),
                     file.endswith(last), -len(folders))
 

@@ -155,7 +155,7 @@ def _read_json_files(files: list[Path], root: Path, finder: ImageFinder) -> list
             split = find_split(PurePosixPath(name).parts[:-1])
             part = labelme.setdefault(split, Annotations('LabelMe files', split))
             read_labelme(content, name, part, finder)
-    named = [part for part in coco if PurePosixPath(part.file).name.startswith('instances')]
+    named = [part for part in coco if 'instances' in PurePosixPath(part.file).name]
     found = named or coco or via or [*labelme.values()]
     if labelme and not (coco or via):
         _report_without_json(labelme, finder)

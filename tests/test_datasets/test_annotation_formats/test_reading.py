@@ -82,6 +82,8 @@ def test_images_of_equal_names_are_those_of_their_split(tmp_path, picture, write
      'annotations/instances_Batch 2.json': 'images/Batch 2/a.jpg'},
     {'ds0/annotations/instances.json': 'ds0/images/a.jpg',  # Supervisely
      'ds1/annotations/instances.json': 'ds1/images/a.jpg'},
+    {'annotations/val_instances_default.json': 'images/val/a.jpg',
+     'annotations/instances_default.json': 'images/train/a.jpg'},
     {'annotations/instances_train2017.json': 'train2017/a.jpg',  # COCO
      'annotations/instances_val2017.json': 'val2017/a.jpg'}])
 def test_images_of_equal_names_are_those_of_their_file(tmp_path, picture, write_json, files):

@@ -263,7 +263,7 @@ class _Cleaner:
             self._report('outside image', row, f'{name} reaches beyond its image and is cut at the '
                          'border.')
         if area < SMALL and not mask_tools.area(segmentation_rle(polygons, (height, width), name)):
-            raise Fault('no area', f'{name} covers no pixel; left out.')
+            raise Fault('no area', f'{name} covers no pixel (coordinates are in pixels); left out.')
 
     def _check_counts(self) -> None:
         """Report images with no or too many objects."""

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from ...errors import InvalidInputError
+from ...utils.limits import limit
 from ...utils.run_lengths import decode_crop, encode_crop
 from ..instance_maps import VOID
 from .annotated_images import (
@@ -185,6 +186,12 @@ def _likeness(one: str, other: str) -> tuple[bool, int]:
 def _add_mask(file: str, image: str, number: int, values: np.ndarray, names: list[str],
               table: dict[tuple[str, int], str], part: Annotations) -> None:
     """Add the objects of a mask to the image ``image``, which has a ``number``."""
+    largest = limit('objects')
+    if values.max(initial=0) > largest and (count := len(np.unique(values))) > largest:
+        part.report('too many objects', file, f'the mask has {count:,} values, as photographs and '
+                    f'drawings on them have; the limit is {largest:,} (INSTBOX_MAX_OBJECTS). Left '
+                    'out.')
+        return
     if values.max(initial=0) == VOID:
         counts = np.bincount(values.ravel())
         if (np.count_nonzero(counts[1:VOID]) >= SOFT_VALUES

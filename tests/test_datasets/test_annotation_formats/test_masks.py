@@ -186,3 +186,12 @@ def test_masks_of_one_value_may_hold_several_objects(tmp_path, picture, values, 
     found = read_annotations(tmp_path)['all']
     assert [problem.kind for problem in found.problems] == expected
     assert 'up to 2' in str(found.problems) or not expected
+
+
+def test_drawings_on_photographs_are_no_masks(tmp_path, picture):
+    """Each colour would be an object as large as the image."""
+    picture('images/a.jpg', size=(150, 150))
+    save(tmp_path / 'labelled' / 'a.png', np.random.default_rng(0).integers(
+        0, 255, (150, 150, 3), np.uint8))
+    found = read_annotations(tmp_path)['all']
+    assert found.fatal and found.problems[0].kind == 'too many objects'

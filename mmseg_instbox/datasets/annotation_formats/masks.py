@@ -25,9 +25,9 @@ from .images import ImageFinder
 from .mask_values import find_objects, read_name_lines, try_values
 
 MASK_SUFFIXES = ('.png', '.tif', '.tiff', '.bmp', '.gif')
-MASK_ENDING = re.compile(r'([_.-]?((cp_)?masks?([_-]?\d+)?|inst(ances?)?(ids)?|labels?|seg|gt|'
-                         r'(ground_?)?truth)|[_.-](inst(ance)?|label|seg|gt)[_-]?\d+)$',
-                         re.IGNORECASE)
+MASK_ENDING = re.compile(r'([_.-]?((cp_)?masks?([_-]?\d+)?|inst(ances?)?(ids)?|labels?|gt|'
+                         r'seg(mentation)?|annotation|(ground_?)?truth)|'
+                         r'[_.-](inst(ance)?|label|seg|gt)[_-]?\d+)$', re.IGNORECASE)
 MASK_START = re.compile(r'^(mask|inst|label|seg|gt)[_.-]?(?=\d)')
 IMAGE_NAME = re.compile(r'^(image|img|im)[_.-]?(?=\d)|[_.-](image|img|im|rgb|colou?r)$')
 NUMBER = re.compile(r'[_-]\d+$')
@@ -152,15 +152,19 @@ def _pair_masks(root: Path, finder: ImageFinder) -> tuple[dict[str, str], list[s
 
 
 def _report_single_values(part: Annotations) -> None:
-    """Report masks that all have one value, but separate regions, which may be objects."""
-    if max(Counter(row['image_id'] for row in part.annotations).values(), default=2) > 1:
-        return
+    """Report values of separate regions, which may be objects: of masks that all have one value, or
+    more than half of the values."""
     regions = [cv2.connectedComponents(decode_crop(row['segmentation']).pixels.astype(np.uint8))[0]
                - 1 for row in part.annotations]
-    if max(regions) > 1:
+    counts = Counter(row['image_id'] for row in part.annotations)
+    if max(counts.values(), default=2) == 1 < max(regions):
         part.report('single values', part.file, 'each mask has one value, so each image has one '
                     f'object, of up to {max(regions)} separate regions. If these are objects, give '
                     'each a value of its own, as scipy.ndimage.label does.')
+    elif regions and np.median(regions) >= 2:
+        part.report('several regions', part.file, 'most values of the masks have several separate '
+                    f'regions, {np.median(regions):.0f} in the middle. If the values are '
+                    'categories, export each object with a value of its own.')
 
 
 def _has_categories(file: Path) -> bool:

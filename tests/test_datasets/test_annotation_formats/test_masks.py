@@ -45,6 +45,7 @@ def test_instance_masks_of_odd_modes(tmp_path, picture, mode):
     ('A1/plant001_rgb.png', 'A1/plant001_label.png'),  # CVPPP
     ('images/image_7.png', 'masks/mask_7.png'), ('7-color.png', '7-label.png'),
     ('Original/a.tif', 'Ground Truth/a.tif'), ('rgb/a.png', 'rgb/a_ground_truth.png'),
+    ('photos/a.jpg', 'photos/a_segmentation.png'),
     ('Data_with_GT/benign/b (1).png', 'Data_with_GT/benign/b (1)_mask.png'),  # BUSI
     ('images/a.jpg', 'masks/a.png'), ('train/images/a.jpg', 'train/instances/a.png')])
 @pytest.mark.parametrize('kind', [np.uint8, np.uint16, np.int32])
@@ -186,6 +187,14 @@ def test_masks_of_one_value_may_hold_several_objects(tmp_path, picture, values, 
     found = read_annotations(tmp_path)['all']
     assert [problem.kind for problem in found.problems] == expected
     assert 'up to 2' in str(found.problems) or not expected
+
+
+@pytest.mark.parametrize('repeated, expected', [(2, ['several regions']), (1, [])])
+def test_values_of_several_regions_may_be_categories(tmp_path, picture, repeated, expected):
+    picture('images/a.jpg', size=(180, 40))
+    values = np.hstack([*[IDS % 255] * repeated, *[np.where(IDS == 1, 3, 0)] * (3 - repeated)])
+    save(tmp_path / 'masks' / 'a.png', values.astype(np.uint8))
+    assert [each.kind for each in read_annotations(tmp_path)['all'].problems] == expected
 
 
 def test_drawings_on_photographs_are_no_masks(tmp_path, picture):

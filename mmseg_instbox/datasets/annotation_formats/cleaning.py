@@ -23,6 +23,7 @@ from .outlines import Outline, measure_outlines, take_measured, turn_polygon
 
 SMALL = 16  # square pixels: whether a polygon below covers a pixel at all is computed
 BEYOND = 2  # pixels that an outline may leave the image by without mention
+ALIKE = 20  # objects from which on it is reported that all are rectangles
 MAX_CATEGORIES = VOID - 1  # beside background
 KEPT = ('score', 'track_id')  # of an annotation, beside what COCO's format needs
 
@@ -81,6 +82,7 @@ class _Cleaner:
         self.part = part
         self.categories = self._read_categories()
         self.images, self.rows = read_images(part, finder, need_images)
+        self.rectangles = True  # whether all objects fill their boxes
         self.objects = self._read_objects()
         self._check_counts()
         self.used = {each['category_id'] for each in self.objects}
@@ -179,6 +181,9 @@ class _Cleaner:
             self.part.report('crowd', self.part.file, f'{crowds} of {len(objects)} annotations '
                              'have iscrowd=1 and are ignored as groups of objects. If they are '
                              'single objects, set it to 0.')
+        if self.rectangles and len(objects) >= ALIKE:
+            self.part.report('rectangles', self.part.file, f'all {len(objects)} objects are '
+                             'upright rectangles, as if made from boxes; a model learns them.')
         if brushed:
             self.part.report('crowd', self.part.file, f'{brushed} annotations have iscrowd=1, as '
                              'CVAT writes all masks of its brush; they are read as single objects.')
@@ -213,6 +218,7 @@ class _Cleaner:
             self._report('box disagrees', row, f'the box of {name} is {[*map(round, box)]} (x, y, '
                          f'width, height), but its mask is at {[*map(round, (x1, y1, x2, y2))]} '
                          '(x1, y1, x2, y2); the mask is used.')
+        self.rectangles &= area > 0.99 * (x2 - x1) * (y2 - y1)
         given = row.get('area')
         x1, y1, x2, y2 = max(x1, 0), max(y1, 0), min(x2, image['width']), min(y2, image['height'])
         found = dict(id=number(row.get('id')), image_id=image['id'], category_id=category,

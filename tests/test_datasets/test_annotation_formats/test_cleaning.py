@@ -305,3 +305,10 @@ def test_deep_grey_images_are_trained_on(tmp_path, write_json):
     write_json('coco.json', table(dict(segmentation=SQUARE)))
     found = read_annotations(tmp_path)['all']
     assert kinds(found) == ['file name'] and len(found.coco['annotations']) == 1
+
+
+@pytest.mark.parametrize('last, expected', [
+    ([20, 2, 30, 2, 30, 9, 20, 9], ['rectangles']), ([20, 2, 30, 2, 30, 9], [])])
+def test_outlines_made_of_boxes_are_reported(read, last, expected):
+    boxes = [dict(segmentation=[[x, 20, x + 2, 20, x + 2, 30, x, 30]]) for x in range(19)]
+    assert kinds(read(table(*boxes, dict(segmentation=[last])))) == expected

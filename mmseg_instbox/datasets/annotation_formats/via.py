@@ -36,6 +36,10 @@ def read_via(rows: list[dict], file: Path, root: Path) -> Annotations:
     for (image, its_regions), row in zip(regions.items(), rows, strict=True):
         for position, (shape, attributes) in enumerate(its_regions, 1):
             outline = _outline(shape)
+            if outline and attribute and attribute not in attributes:
+                part.report('unknown category', part.file, f'region {position} of '
+                            f'{row["filename"]} has no {attribute!r}; it gets the category '
+                            f'{DEFAULT_CATEGORY!r}.')
             if outline:
                 part.add(image, attributes.get(attribute, DEFAULT_CATEGORY), [outline],
                          number=position)

@@ -40,6 +40,16 @@ def test_the_category_is_an_attribute(tmp_path, picture, write_json, attributes,
     assert names(read_annotations(tmp_path)['all']) == [expected]
 
 
+def test_a_region_without_the_attribute_of_the_others_is_reported(tmp_path, picture, write_json):
+    picture('a.jpg')
+    other = dict(POLYGON, all_points_x=[22, 32, 32])
+    write_json('via.json', entry(region(kind='cell'), region(other, kind=''), name='a.jpg'))
+    found = read_annotations(tmp_path)['all']
+    assert names(found) == ['cell', 'object']
+    [problem] = found.problems
+    assert problem.kind == 'unknown category' and "region 2 of a.jpg has no 'kind'" in str(problem)
+
+
 def test_other_shapes(tmp_path, picture, write_json):
     picture('a.jpg')
     write_json('via.json', entry(

@@ -110,7 +110,7 @@ def _choose_masks(root: Path, image: str, folders: dict[str, list[str]],
     taken, chosen = np.array([], np.int64), []
     for _, _, folder, pixels in sorted(shown, key=lambda each: each[:2], reverse=True):
         own = np.unique(np.concatenate([[], *pixels]))
-        if not chosen or 2 * len(np.intersect1d(own, taken)) < min(len(own), len(taken)):
+        if not len(taken) or 2 * len(np.intersect1d(own, taken)) < min(len(own), len(taken)):
             chosen.append(folder)
             taken = np.union1d(taken, own)
         elif len(own):

@@ -8,8 +8,8 @@ have no category map, so their mean IoU is not reported. ``tools/benchmarks/READ
 peers are set up and which environment the script needs. Each call with a model trains it, in a
 folder of its own; the last one measures all whose training has ended:
 
-    PYTHONPATH=. peers/bin/python tools/benchmarks/peer_accuracy.py mask-rcnn --iters 5000
-    PYTHONPATH=. peers/bin/python tools/benchmarks/peer_accuracy.py rtmdet-ins --minutes 240
+    PYTHONPATH=. peers/bin/python tools/benchmarks/peer_accuracy.py mask-rcnn --iters 2000
+    PYTHONPATH=. peers/bin/python tools/benchmarks/peer_accuracy.py rtmdet-ins --minutes 720
     PYTHONPATH=. peers/bin/python tools/benchmarks/peer_accuracy.py
 
 A training ends after --iters, after --minutes (validations counted, as `BudgetTrainLoop` does), or

@@ -4,6 +4,7 @@ What does not depend on them is in ``configs/_base_/own_data.py``.
 """
 import math
 import os
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from .own_data import OwnData, objects_of
 
 # input
 CELLS = 40  # pixels that the smaller objects should have in the network's input: five cells of 8
-SMALLER = 0.25  # the share of objects that are smaller than the size that decides
+SMALLER = 0.25  # the share of objects that are smaller than the size that decides; each category
+# counts alike, as in mean AP: many small objects of one category do not cut large ones to pieces
 LARGEST = dict(cpu=800, gpu=1024)  # the input has at most the pixels of a square of this side
 SMALLEST = 512
 MAGNIFIED = 1.5  # input at most this much larger than the images
@@ -77,11 +79,14 @@ def choose_recipe(train: AnnotatedImages, minutes: float, epochs: int | None = N
     longer = {row['id']: max(row['width'], row['height']) for row in train.coco['images']}
     sizes = [math.sqrt(each['bbox'][2] * each['bbox'][3]) / longer[each['image_id']]
              for each in objects_of(train)]
-    smaller = max(float(np.quantile(sizes, SMALLER)), 1e-3)
+    labels = [each['category_id'] for each in objects_of(train)]
+    counts = Counter(labels)
+    smaller = float(np.quantile(sizes, SMALLER, method='inverted_cdf',
+                                weights=[1 / counts[label] for label in labels]))
     pixels = float(np.median([row['width'] * row['height'] for row in train.coco['images']]))
     usual = float(np.median([*longer.values()]))
     aspect = max(usual**2 / pixels, 1.)
-    side = min(max(CELLS / smaller, SMALLEST), LARGEST[device] * math.sqrt(aspect),
+    side = min(max(CELLS / max(smaller, 1e-3), SMALLEST), LARGEST[device] * math.sqrt(aspect),
                MAGNIFIED * usual)
     side = max(32 * round(side / 32), 64)
     work = side**2 / aspect / SMALLEST**2 + pixels / 1e6  # of validating an image

@@ -46,6 +46,15 @@ def test_large_inputs_and_images_are_validated_in_smaller_numbers(monkeypatch):
     assert choose_recipe(part(4000, 2000), 10).max_validated == round(200 / 8.5)
 
 
+def test_each_category_counts_alike_for_the_input(monkeypatch):
+    monkeypatch.setattr('mmseg_instbox.apis.training_recipe.get_device', lambda: 'cpu')
+    images = part(1000, 60)
+    assert choose_recipe(images, 10).side == 672
+    for category in (2, 3, 4, 5):
+        add_object(images.coco, 0, category, (0, 0, 300, 300))
+    assert choose_recipe(images, 10).side == 512
+
+
 def test_panoramas_get_as_many_pixels_as_other_images(monkeypatch):
     monkeypatch.setattr('mmseg_instbox.apis.training_recipe.get_device', lambda: 'cpu')
     wide = part(8000, 100)

@@ -114,25 +114,28 @@ def _read_parts(path: Path, root: Path, config: dict | None,
         lambda: read_yolo(root, finder, config), lambda: read_masks(root, finder)]
     if config is not None:
         readers.insert(0, readers.pop(2))
-    empty, faults = [], []  # images with boxes alone may have objects in another format
+    found, faults = [], []
     for read in readers:
         try:
-            found = read()
+            parts = read()
         except InvalidInputError as error:
             faults.append(error)
             continue
-        if any(isinstance(row, dict) and row.get('segmentation') for part in found
+        if any(isinstance(row, dict) and row.get('segmentation') for part in parts
                for row in part.annotations):
-            return found
-        empty = empty or found
-    if faults and not empty:
+            found = parts
+            break
+        found = found or parts  # images with boxes alone may have objects in another format
+    if faults and not found:
         raise faults[0]
-    return empty
+    for fault in faults:
+        found[0].report('broken annotation', '', str(fault))
+    return found
 
 
 def _read_json_files(files: list[Path], root: Path, finder: ImageFinder) -> list[Annotations]:
     """All COCO files; without any all of VIA; without any all of LabelMe."""
-    coco, via, labelme, problems = [], [], {}, []
+    coco, via, labelme, problems, broken = [], [], {}, [], []
     for file in files:
         name = file.relative_to(root).as_posix()
         with file.open('rb') as stream:
@@ -142,8 +145,7 @@ def _read_json_files(files: list[Path], root: Path, finder: ImageFinder) -> list
         try:
             content = parse_json(read_text(file), file)
         except InvalidInputError as error:
-            if len(files) == 1 and file.suffix.lower() == '.json':
-                raise
+            broken.append(error)
             problems.append(Problem('broken annotation', name, f'{error} Left out.'))
             continue
         if is_coco(content):
@@ -161,6 +163,8 @@ def _read_json_files(files: list[Path], root: Path, finder: ImageFinder) -> list
         _report_without_json(labelme, finder)
     if found:
         found[0].problems += problems
+    elif broken and file.suffix.lower() == '.json':
+        raise broken[0]
     return found
 
 

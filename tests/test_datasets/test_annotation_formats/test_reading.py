@@ -142,9 +142,10 @@ def test_what_is_not_recognised_is_told(tmp_path, picture):
         read_annotations(tmp_path)
     with pytest.raises(FileNotFoundError, match='gone'):
         read_annotations(tmp_path / 'gone')
-    (tmp_path / 'x.json').write_text('{"images": [')
-    with pytest.raises(ValueError, match='x.json: the annotation file is no JSON or was cut off'):
-        read_annotations(tmp_path)
+    for name in ('x.json', 'y.json'):
+        (tmp_path / name).write_text('{"images": [')
+        with pytest.raises(ValueError, match='x.json: .* is no JSON or was cut off'):
+            read_annotations(tmp_path)
 
 
 def test_files_of_one_split_keep_their_ids_and_tell_their_videos_apart(
@@ -230,7 +231,10 @@ def test_boxes_do_not_hide_masks_in_another_format(tmp_path, picture, write_json
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
         if there:
-            assert counts(read_annotations(tmp_path)) == dict(all=(1, 1))
+            found = read_annotations(tmp_path)
+            assert counts(found) == dict(all=(1, 1))
+            assert [each.kind for each in found['all'].problems] == (
+                [] if boxes in ('YOLO', 'COCO') else ['broken annotation'])
             (tmp_path / 'masks' / 'a.png').unlink()
         elif boxes in ('YOLO', 'COCO'):
             found = read_annotations(tmp_path)['all']

@@ -12,7 +12,7 @@ import numpy as np
 from ...errors import InvalidInputError
 from ...utils.limits import limit
 from ...utils.run_lengths import decode_crop, encode_crop
-from ..instance_maps import VOID
+from ..instance_maps import VOID, object_boxes
 from .annotated_images import (
     BACKGROUND,
     DEFAULT_CATEGORY,
@@ -102,18 +102,20 @@ def _choose_masks(root: Path, image: str, folders: dict[str, list[str]],
     do, only those of the folder that tells the most objects apart."""
     shown = []
     for folder, files in sorted(folders.items() if len(folders) > 1 else ()):
-        masks = [values for file in files if (
-            values := try_values(root / file, file, image, Annotations(''))) is not None]
-        shown.append((all(each.max(initial=0) < MAX_INDEX for each in masks),
-                      sum(len(np.unique(each)) for each in masks), folder,
-                      [*map(np.flatnonzero, masks)]))
+        indexed, count, own = True, 0, np.array([], np.int64)
+        for file in files:
+            values = try_values(root / file, file, image, Annotations(''))
+            if values is not None:
+                indexed &= bool(values.max(initial=0) < MAX_INDEX)
+                count += len(object_boxes(values, void=0)[0])
+                own = np.union1d(own, np.flatnonzero(values))
+        shown.append((indexed, count, folder, own))
     taken, chosen = np.array([], np.int64), []
-    for _, _, folder, pixels in sorted(shown, key=lambda each: each[:2], reverse=True):
-        own = np.unique(np.concatenate([[], *pixels]))
-        if not len(taken) or 2 * len(np.intersect1d(own, taken)) < min(len(own), len(taken)):
+    for _, _, folder, own in sorted(shown, key=lambda each: each[:2], reverse=True):
+        if 2 * np.isin(own, taken).sum() <= min(len(own), len(taken)):
             chosen.append(folder)
             taken = np.union1d(taken, own)
-        elif len(own):
+        else:
             part.report('duplicate file', image, f'it has masks in {folder}, too, of the same '
                         f'pixels as in {", ".join(chosen)}; left out.', image)
     return sorted(file for folder in chosen or folders for file in folders[folder])

@@ -100,6 +100,26 @@ def test_other_masks_of_the_same_objects_are_left_out_and_reported(tmp_path, pic
     assert all('same pixels as in masks;' in each.message for each in found.problems)
 
 
+def test_a_mask_of_another_folder_that_cannot_be_read_is_reported(tmp_path, picture):
+    picture('images/a.jpg')
+    save(tmp_path / 'masks' / 'cats' / 'a.png', IDS)
+    (tmp_path / 'masks' / 'dogs').mkdir()
+    (tmp_path / 'masks' / 'dogs' / 'a.png').write_bytes(b'no image')
+    found = read_annotations(tmp_path)['all']
+    assert same(found) and [(each.kind, each.file) for each in found.problems] == [
+        ('unreadable mask', 'masks/dogs/a.png')]
+
+
+def test_background_is_no_object_that_masks_tell_apart(tmp_path, picture):
+    """Two masks of an object each hold four values, as does one mask of three objects."""
+    picture('images/a.jpg')
+    ids = np.repeat(np.uint8([0, 1, 2, 3]), 10)[:, None].repeat(60, axis=1)
+    save(tmp_path / 'labels' / 'a.png', ids)
+    for value in (1, 2):
+        save(tmp_path / 'binary_masks' / f'a_{value}.png', 255 * np.uint8(ids == value))
+    assert len(read_annotations(tmp_path)['all'].coco['annotations']) == 3
+
+
 def test_clips_and_frames_may_have_the_same_numbers(tmp_path, picture):
     for clip, frame in ('11', '12', '21', '22'):
         picture(f'images/{clip}/{frame}.png')

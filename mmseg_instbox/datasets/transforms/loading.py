@@ -207,12 +207,12 @@ class CachedLoading(Compose):
         self.max_side = max_side
         self._room = max_bytes
         self._reduce = Resize(scale=(max_side, max_side), keep_ratio=True)
-        self._known: dict[str, dict] = {}
+        self._known: dict[tuple, dict] = {}
 
     def transform(self, results: dict) -> dict | None:
-        """Load the image named by ``results['img_path']``, or give what was loaded before."""
-        path = results['img_path']
-        known = self._known.get(path)
+        """Load a sample, or give what was loaded before."""
+        sample = results['img_path'], results.get('sample_idx')  # several may have one image
+        known = self._known.get(sample)
         if known is None:
             known = super().transform(results)
             if known is None:
@@ -225,8 +225,8 @@ class CachedLoading(Compose):
             size = sum(each.nbytes for each in arrays)
             if size <= self._room:
                 self._room -= size
-                self._known[path] = known
-        return dict(known, seg_fields=[*known['seg_fields']])
+                self._known[sample] = known
+        return {key: [*value] if isinstance(value, list) else value for key, value in known.items()}
 
 
 def _paint_objects(results: dict) -> tuple[np.ndarray, np.ndarray]:

@@ -224,3 +224,17 @@ def test_images_beyond_the_memory_are_loaded_each_time(photo, tmp_path):
     photo.unlink()
     with pytest.raises(FileNotFoundError):
         cached(dict(results, seg_fields=[]))
+
+
+def test_samples_of_one_image_are_kept_apart(photo, tmp_path):
+    results = annotated(photo, tmp_path)
+    cached = CachedLoading([LoadInstImage(), LoadInstAnnotations()], max_side=80)
+    cached(dict(results, seg_fields=[], sample_idx=0))
+    save(tmp_path, np.zeros((60, 80), np.uint8), np.zeros((60, 80), np.uint8))
+    assert not cached(dict(results, seg_fields=[], sample_idx=1))['gt_inst_map'].any()
+    assert cached(dict(results, seg_fields=[], sample_idx=0))['gt_inst_map'].any()
+
+
+def test_images_alone_are_kept(photo):
+    found = CachedLoading([LoadInstImage()], max_side=40)(dict(img_path=str(photo)))
+    assert found['img'].shape == (30, 40, 3)

@@ -30,7 +30,7 @@ def read_image(path: str | Path) -> np.ndarray:
 
     Raises:
         MissingFileError: There is no such file; the message has names like it.
-        InvalidInputError: A file that cannot be read, is no image, is truncated, has too many
+        InvalidInputError: A file that cannot be read, is no image, is truncated or has too many
             pixels.
     """
     try:
@@ -67,7 +67,7 @@ def upright_bgr(image: Image.Image) -> np.ndarray:
     if turn := _TURNS.get(orientation(image)):
         image = image.transpose(turn)
     if image.mode in DEEP_MODES:  # pillow would cut it off at 255
-        values = np.nan_to_num(np.asarray(image, np.float32))
+        values = np.nan_to_num(np.asarray(image, np.float32), posinf=0, neginf=0)
         low, high = np.percentile(values, (0.1, 99.9))
         values = (values - low) * (255 / max(high - low, 1e-9))
         return cv2.cvtColor(values.clip(0, 255).round().astype(np.uint8), cv2.COLOR_GRAY2BGR)

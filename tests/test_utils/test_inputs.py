@@ -96,6 +96,13 @@ def test_a_deep_image_of_one_value_is_black(tmp_path):
     assert not load_all(tmp_path / 'flat.png')[0].any()
 
 
+def test_what_is_no_number_leaves_the_rest_of_a_deep_image_visible(tmp_path):
+    values = np.repeat(np.float32([0, 1, 2, 4]), 25).reshape(10, 10)
+    values[0, :3] = np.inf, -np.inf, np.nan
+    Image.fromarray(values).save(tmp_path / 'distances.tif')
+    assert np.unique(load_all(tmp_path / 'distances.tif')[0]).tolist() == [0, 64, 128, 255]
+
+
 def test_arrays():
     array = picture()
     same, grey, thin, clear = load_all([array, array[..., 0], array[..., :1],

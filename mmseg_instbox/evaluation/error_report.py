@@ -3,9 +3,8 @@
 The errors of an image are what JSON can hold: ``img_path``; its ``cost``, the number of objects
 that are not found and the sum of the scores of false predictions; ``objects``, each with ``id``,
 ``category``, ``area`` (pixels), ``fill`` (its share of its box), ``kind``, and the ``prediction``
-that found or spoilt it; and
-``predictions``, each with ``category``, ``score``, ``kind``, and the ``object`` that it found or
-failed at. Partners are indices in the other list, or None.
+that found or spoilt it; and ``predictions``, each with ``category``, ``score``, ``kind``, and the
+``object`` that it found or failed at. Partners are indices in the other list, or None.
 """
 import re
 import zlib

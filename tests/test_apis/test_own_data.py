@@ -48,7 +48,8 @@ def test_two_images_are_one_to_train_on_and_one_to_validate_on():
 
 def test_unsplit_data_are_split_and_written(tmp_path):
     own = read_own_data(write_images(tmp_path / 'data', 10))
-    assert own.categories == ['disc', 'star'] and not own.notes
+    assert own.categories == ['disc', 'star']
+    assert [note.split(',')[0] for note in own.notes] == ['1 x rectangles']
     counts = {name: len(each.coco['images']) for name, each in own.parts.items()}
     assert counts == dict(train=8, val=2)
     own.write(tmp_path / 'annotations')

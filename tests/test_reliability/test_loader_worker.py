@@ -6,7 +6,7 @@ LINES = """
 custom_hooks = [dict(type='Touch', flag='{flag}', after=2)]
 train_dataloader['timeout'] = {timeout}
 """
-KILLED = r'A DataLoader worker (pid '
+KILLED = 'A DataLoader worker (pid'  # or pid(s): torch notices it in two ways
 HANGS = "No data came from the data loader's workers for "
 
 

@@ -1,4 +1,4 @@
-"""Every command of docs/own_data.md runs, in the order of the page, on tiny images."""
+"""The commands of pages for beginners run, in the order of each page, on tiny images."""
 import json
 import re
 import shlex
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmseg.registry import DATASETS, MODELS
@@ -16,21 +16,26 @@ from mmseg_instbox.apis import own_data_training
 from mmseg_instbox.cli.main import cli
 from mmseg_instbox.engine import build_network, config_to_json, load_config
 
-PAGE = Path(__file__).resolve().parents[2] / 'docs' / 'own_data.md'
+REPO = Path(__file__).resolve().parents[2]
+PAGE = REPO / 'docs' / 'own_data.md'
+PAGES = (PAGE, REPO / 'README.md', *(REPO / 'docs' / f'{name}.md' for name in (
+    'quickstart', 'formats', 'bulk')))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'test_apis'))  # own_pictures
 QUICK = ['--epochs', '1', '--cfg-options', *(
     f'{part}_dataloader.{setting}' for part in ('train', 'val', 'test')
     for setting in ('num_workers=0', 'persistent_workers=False'))]
 
 
-def commands() -> list[str]:
-    """The commands of the page, without comments."""
-    blocks = re.findall(r'```bash\n(.*?)```', PAGE.read_text(), re.S)
-    return [line.split('  #')[0].strip() for block in blocks for line in block.splitlines()]
+def commands(page: Path) -> list[str]:
+    """The commands of a page, without comments; not those that go on, or need a server."""
+    blocks = re.findall(r'```bash\n(.*?)```', page.read_text(), re.S)
+    lines = [line.split('  #')[0].strip() for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line.startswith(('instbox ', 'labelme '))
+            and not re.search('^instbox serve|s3://|--engine ray', line)]
 
 
 @pytest.fixture(scope='module')
-def results(tmp_path_factory, tiny_config) -> dict[str, object]:
+def results(tmp_path_factory, tiny_config) -> dict[str, Result]:
     """What each command of ``instbox`` gave."""
     from own_pictures import write_images
     MMLogger.get_current_instance()
@@ -45,24 +50,32 @@ def results(tmp_path_factory, tiny_config) -> dict[str, object]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr(own_data_training, 'default_weights', lambda: base)
-        for name in ('my_data/images', 'first_images', 'photos'):
-            write_images(folder / name, 4)
-        (folder / 'photos' / '_annotations.coco.json').unlink()
         given = {}
-        for command in commands():
-            if command.startswith('labelme '):
-                correct(Path(command.split()[1]))
-            if not command.startswith('instbox'):
-                continue
-            found = sorted(Path('work_dirs').glob('*/best_*.pth'))
-            words = [str(next(file for file in found if file.parent.name == Path(word).parent.name))
-                     if 'best_' in word else word for word in shlex.split(command)[1:]]
-            if words[0] == 'train':
-                words += QUICK + [f'experiment_name={folder.name}{len(given)}']
-            elif words[0] == 'predict':
-                words += ['--score-thr', '0']
-            given[command] = CliRunner().invoke(cli, words)
+        for page in PAGES:
+            (folder / page.stem).mkdir()
+            patch.chdir(folder / page.stem)
+            for name in ('my_data/images', 'first_images', 'photos'):
+                write_images(Path(name), 4)
+            Path('photos/_annotations.coco.json').unlink()
+            Path('demo').symlink_to(REPO / 'demo')
+            for command in commands(page):
+                if command.startswith('labelme '):
+                    correct(Path(command.split()[1]))
+                elif command not in given:
+                    given[command] = run(shlex.split(command)[1:], len(given))
     return given
+
+
+def run(words: list[str], number: int) -> Result:
+    """Run a command of ``instbox`` for a short time, with the checkpoint that is there."""
+    found = sorted(Path('work_dirs').glob('*/best_*.pth'))
+    words = [str(next(file for file in found if file.parent.name == Path(word).parent.name))
+             if 'best_' in word else word for word in words]
+    if words[0] == 'train':
+        words += QUICK + [f'experiment_name=page{number}']
+    elif words[0] == 'predict':
+        words += ['--score-thr', '0']
+    return CliRunner().invoke(cli, words)
 
 
 def correct(folder: Path) -> None:
@@ -76,7 +89,7 @@ def correct(folder: Path) -> None:
 
 
 def test_each_command_runs(results):
-    assert len(results) >= 6
+    assert len(results) >= 11
     for command, result in results.items():
         assert result.exit_code == 0, f'{command}\n{result.output[-3000:]}'
 

@@ -163,7 +163,7 @@ def _read_json_files(files: list[Path], root: Path, finder: ImageFinder) -> list
         _report_without_json(labelme, finder)
     if found:
         found[0].problems += problems
-    elif broken and file.suffix.lower() == '.json':
+    elif broken and files[0].suffix.lower() == '.json':
         raise broken[0]
     return found
 

@@ -1,5 +1,6 @@
 """Find and measure the images that annotations name."""
 import os
+import posixpath
 import re
 import unicodedata
 from collections import defaultdict
@@ -28,6 +29,7 @@ class ImageFinder:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.files = list_files(root, IMAGE_SUFFIXES)
+        self.known = frozenset(self.files)
         self._names, self._stems = defaultdict(list), defaultdict(list)
         for file in self.files:
             name = _fold(file).rpartition('/')[2]
@@ -35,8 +37,8 @@ class ImageFinder:
             self._stems[os.path.splitext(name)[0]].append(file)
         self.info = lru_cache(None)(self._info)
 
-    def find(self, name: str, near: str = '') -> str | None:
-        """The file that a name means.
+    def find(self, name: str, near: str = '', folder: str | None = None) -> str | None:
+        """The file that a name means, first of all the one of the name in ``folder``.
 
         The name may be an address, a path of another machine, have backslashes, codes as %20,
         another case, form of Unicode or suffix, or no suffix. Of several files, the one with the
@@ -45,6 +47,8 @@ class ImageFinder:
         ``near`` ends with, as ``images/Batch 2`` for ``instances_Batch 2.json``, then the least
         deep. Returns None without any.
         """
+        if folder is not None and (place := join_path(folder, name)) in self.known:
+            return place
         if '://' in name:
             name = name.partition('?')[0]
         found = self._find(name, near)
@@ -101,6 +105,11 @@ class ImageFinder:
             return {file: why for file, why in reasons if why}
 
 
+def join_path(folder: str, name: str) -> str:
+    """The path of a name in a folder, which may be '' or '.'."""
+    return posixpath.normpath(f'{folder}/{name}').lstrip('/')
+
+
 def _fold(name: str) -> str:
     """A name without what systems change: its case, and whether an accent is a character."""
     return unicodedata.normalize('NFC', name).lower()
@@ -140,14 +149,14 @@ def read_images(part: Annotations, finder: ImageFinder | None,
         if key in images:
             part.report('duplicate id', source, f'image {key} is there twice; {name} is left out.')
             continue
-        image = _find_image(row, source, part, finder, need_images)
+        image = _find_image(row, source, near, part, finder, need_images)
         file = image.get('file_name')
         if file in files:
             part.report('duplicate file', source, f'{file} is listed twice; its objects are '
                         'joined.', file)
         images[key] = files.setdefault(file, image) if file else {}
         keys.setdefault(file, key)
-        if finder and file and file != f'{near}/{name}'.removeprefix('./').lstrip('/'):
+        if finder and file and file != join_path(near, name):
             away.append((source, name, file))
     for source, name, file in away:
         if not f'/{file}'.endswith(f'/{name}'):
@@ -155,7 +164,7 @@ def read_images(part: Annotations, finder: ImageFinder | None,
         elif len(away) * 2 < len(files):  # most images are where the names lead
             part.report('moved file', source, f'{name} is found as {file}.')
     if finder and len(files) <= MAX_DECODED:
-        there = [*files.keys() & {*finder.files}]
+        there = [*files.keys() & finder.known]
         for file, why in sorted(finder.find_broken(there).items()):
             part.report('unreadable image', file, f'the image is broken or truncated ({why}); left '
                         'out.')
@@ -167,7 +176,7 @@ def read_images(part: Annotations, finder: ImageFinder | None,
     return images, rows
 
 
-def _find_image(row: dict, source: str, part: Annotations, finder: ImageFinder | None,
+def _find_image(row: dict, source: str, near: str, part: Annotations, finder: ImageFinder | None,
                 need_images: bool) -> dict:
     """The image of a row; empty if it cannot be used, which is reported."""
     name, width, height = row['file_name'], number(row.get('width')), number(row.get('height'))
@@ -183,7 +192,7 @@ def _find_image(row: dict, source: str, part: Annotations, finder: ImageFinder |
         if not known:
             part.report('image size', source, f'{name} has the size {width} x {height}; left out.')
         return image if known else {}
-    file = finder.find(name, source)
+    file = finder.find(name, source, near)
     if file is None:
         if need_images or not known:
             part.report('missing file', source, f'there is no image {name}; left out.')

@@ -26,14 +26,14 @@ def read_labelme(content: dict, file: str, part: Annotations, finder: ImageFinde
     that copy files leave in them the name of another image."""
     path = PurePosixPath(file)
     folder, stem, name = str(path.parent), path.stem, content.get('imagePath')
-    own = finder.find(stem, folder)
-    given = finder.find(name, folder) if isinstance(name, str) else None
-    if given is None:
-        name = own or name or stem
-    elif own and PurePosixPath(own).parent == path.parent and PurePosixPath(given).stem != (
-            PurePosixPath(own).stem):
-        part.report('file name', file, f'{name!r} is another image; {own} is taken.', own)
-        name = own
+    given = finder.find(name, folder, folder) if isinstance(name, str) else None
+    if given is None or PurePosixPath(given).stem != stem:
+        own = finder.find(stem, folder)
+        if given is None:
+            name = own or name or stem
+        elif own not in (None, given) and PurePosixPath(own).parent == path.parent:
+            part.report('file name', file, f'{name!r} is another image; {own} is taken.', own)
+            name = own
     size = {key: number(content.get(f'image{key.title()}')) for key in ('width', 'height')}
     image = part.add_image(name, file, near=folder, **size)
     objects: dict[Any, tuple[str, int, list]] = {}

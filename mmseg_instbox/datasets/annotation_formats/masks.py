@@ -1,5 +1,6 @@
 """One or more masks of instance ids an image, in files beside it."""
 import csv
+import math
 import os
 import re
 from collections import Counter, defaultdict
@@ -121,6 +122,49 @@ def _choose_masks(root: Path, image: str, folders: dict[str, list[str]],
     return sorted(file for folder in chosen or folders for file in folders[folder])
 
 
+class _Namesakes:
+    """Images of one name in several folders."""
+
+    def __init__(self) -> None:
+        # by their split and by a folder that they lie in, None for any
+        self._inside: dict[tuple, list[tuple[str, list[str]]]] = defaultdict(list)
+
+    def add(self, image: str) -> None:
+        """Add an image, none of which lies less deep than those before."""
+        *folders, _ = image.lower().split('/')
+        for split in (find_split(folders), None):
+            for folder in {*folders, None}:
+                self._inside[split, folder].append((image, folders))
+
+    def has_folder(self, name: str) -> bool:
+        """Whether an image lies in a folder of this name, in lower case, or below it."""
+        return (None, name) in self._inside
+
+    def closest(self, mask: str) -> str:
+        """The image that shares the most names of folders with a mask, less those that one of the
+        two alone has; one of the same split, if there is any.
+
+        Few images are looked at: those in the folders with the fewest of them come first, and the
+        search ends where too few names are left for a better one.
+        """
+        *folders, _ = mask.lower().split('/')
+        split, own = find_split(folders), {*folders}
+        if (split, None) not in self._inside:
+            split = None
+        lists = sorted((self._inside[split, each] for each in own
+                        if (split, each) in self._inside), key=len)
+        lists.append(self._inside[split, None])
+        best, highest = '', -math.inf
+        for shared, images in zip(reversed(range(len(lists))), lists, strict=True):
+            for image, others in images:
+                if 3 * shared - len(others) <= highest:  # and no later one is less deep
+                    break
+                likeness = 3 * len(own.intersection(others)) - len(others)
+                if likeness > highest:
+                    best, highest = image, likeness
+        return best
+
+
 def _pair_masks(root: Path, finder: ImageFinder) -> tuple[dict[str, str], list[str]]:
     """The image of each mask that has one, and all images."""
     apart = finder.root != root  # then the name of the folder of the masks counts, too
@@ -130,12 +174,13 @@ def _pair_masks(root: Path, finder: ImageFinder) -> tuple[dict[str, str], list[s
     masks = dict.fromkeys(file for file in list_files(root, MASK_SUFFIXES)
                           if _is_mask(f'{root.name}/{file}' if apart else file[common:]))
     images = [file for file in finder.files if apart or file not in masks]
-    named, inside = defaultdict(list), defaultdict(list)
-    for file in images:
+    named: dict[str, _Namesakes] = defaultdict(_Namesakes)
+    inside: dict[PurePosixPath, list[str]] = defaultdict(list)
+    for file in sorted(images, key=lambda image: image.count('/')):
         path = PurePosixPath(file)
         stem = path.stem.lower()
         for name in {stem, IMAGE_NAME.sub('', stem)}:
-            named[name].append(file)
+            named[name].add(file)
         for folder in {path.parent, path.parent.parent}:
             inside[folder].append(file)
     pairs = {}
@@ -144,13 +189,13 @@ def _pair_masks(root: Path, finder: ImageFinder) -> tuple[dict[str, str], list[s
         stem, folder = path.stem.lower(), path.parent.name.lower()
         found = next((named[name] for name in (
             MASK_ENDING.sub('', stem), stem, MASK_START.sub('', stem), NUMBER.sub('', stem))
-            if name in named), ())
-        if folder in named and not any(f'/{folder}/' in f'/{each.lower()}' for each in found):
-            found = named[folder]  # a folder for each image
+            if name in named), None)
+        if folder in named and not (found and found.has_folder(folder)):  # a folder for each image
+            pairs[file] = named[folder].closest(file)
         elif MASK_FOLDER.search(folder) and len(inside[path.parent.parent]) == 1:
-            found = inside[path.parent.parent]
-        if found:
-            pairs[file] = max(found, key=lambda each: _likeness(each, file))
+            pairs[file], = inside[path.parent.parent]
+        elif found:
+            pairs[file] = found.closest(file)
     return pairs, images
 
 
@@ -181,14 +226,6 @@ def _is_mask(file: str) -> bool:
     path = PurePosixPath(file)
     return bool(MASK_ENDING.search(path.stem)
                 or any(MASK_FOLDER.search(each) for each in path.parts[:-1]))
-
-
-def _likeness(one: str, other: str) -> tuple[bool, int]:
-    """Whether two files are of one split, and how many names of folders they share, less those that
-    one of them alone has."""
-    ones, others = (file.split('/')[:-1] for file in (one, other))
-    return (find_split(ones) == find_split(others),
-            len({*ones} & {*others}) - len({*ones} ^ {*others}))
 
 
 def _add_mask(file: str, image: str, number: int, values: np.ndarray, names: list[str],

@@ -190,7 +190,7 @@ def read_coco(content: dict, file: Path, root: Path) -> Annotations:
 
 def _report_without_json(parts: dict[str, Annotations], finder: ImageFinder) -> None:
     """Report images in a folder with LabelMe files that have none of their own."""
-    known = {finder.find(image['file_name'], image['source'])
+    known = {finder.find(image['file_name'], image['source'], image['near'])
              for part in parts.values() for image in part.images} - {None}
     folders = {PurePosixPath(file).parent for file in known}
     for file in finder.files:

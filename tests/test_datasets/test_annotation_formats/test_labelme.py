@@ -96,3 +96,13 @@ def test_an_image_beside_the_file_comes_before_another_of_the_path(tmp_path, pic
     assert [row['file_name'] for row in found.coco['images']] == ['a.jpg', 'a_flipped.jpg']
     assert [(each.kind, each.file) for each in found.problems] == [
         ('file name', 'a_flipped.json'), ('not annotated', 'a.png')]
+
+
+def test_the_path_leads_from_the_folder_of_the_file_to_the_image(tmp_path, picture, write_json):
+    for clip in '12':
+        picture(f'images/{clip}/a.jpg')
+        write_json(f'labels/{clip}/a.json', content(shape(), name=f'../../images/{clip}/a.jpg'))
+    found = read_annotations(tmp_path)['all']
+    assert [row['file_name'] for row in found.coco['images']] == ['images/1/a.jpg',
+                                                                  'images/2/a.jpg']
+    assert not found.problems

@@ -1,11 +1,14 @@
 import gc
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import mmseg_instbox
 from mmseg_instbox.datasets import read_annotations
 from mmseg_instbox.datasets.voc_layout import write_mask
 from mmseg_instbox.errors import InvalidInputError
@@ -242,3 +245,44 @@ def test_boxes_do_not_hide_masks_in_another_format(tmp_path, picture, write_json
         else:
             with pytest.raises(ValueError, match='describes YOLO data|no JSON'):
                 read_annotations(tmp_path)
+
+
+def count_lines(run):
+    """How many lines of the package are executed: work that no busy machine changes."""
+    count, package = 0, str(Path(mmseg_instbox.__file__).parent)
+
+    def trace(frame, *_):
+        nonlocal count
+        count += 1
+        return trace if frame.f_code.co_filename.startswith(package) else None
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        run()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+@pytest.mark.parametrize('image, annotation', [
+    ('images/{}/a.jpg', 'masks/{}/a.png'), ('{}/a.jpg', '{}/a_mask.png'),
+    ('data/{0}/images/{0}/a.jpg', 'data/{0}/masks/a.png'),
+    ('{}/a.jpg', '{}/a.json'), ('images/{}/a.jpg', 'json/{}/a.json')])
+def test_work_is_proportional_to_images_of_one_name(tmp_path, picture, write_json, image,
+                                                    annotation):
+    work, found = [], {}
+    for number in (30, 60):
+        for folder in range(number):
+            file = f'{number}/{annotation.format(folder)}'
+            picture(f'{number}/{image.format(folder)}')
+            if file.endswith('.json'):
+                path = os.path.relpath(f'{number}/{image.format(folder)}', os.path.dirname(file))
+                write_json(file, dict(imagePath=path, imageWidth=60, imageHeight=40, shapes=[
+                    dict(label='cell', points=[[2, 2], [22, 2], [22, 32]])]))
+            else:
+                write_mask(tmp_path / file, np.ones((40, 60), np.uint8))
+        work.append(count_lines(
+            lambda root=tmp_path / str(number): found.update(read_annotations(root))))
+        assert counts(found) == dict(all=(number, number))
+    assert work[1] < 2.2 * work[0]

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...errors import InvalidInputError
 from ...utils.foreign_errors import reason
-from ...utils.limits import check_limit
+from ...utils.limits import check_limit, limit
 
 SPLITS = dict(train='train', training='train', val='val', valid='val', validation='val',
               dev='val', test='test', testing='test')
@@ -174,6 +174,11 @@ def number(value: Any) -> int | None:
         return None if isinstance(value, bool) or int(value) != float(value) else int(value)
     except (TypeError, ValueError, OverflowError):
         return None
+
+
+def is_size(width: int | None, height: int | None) -> bool:
+    """Whether two numbers of a file can be the size of an image."""
+    return bool(width and height) and min(width, height) > 0 and width * height <= limit('pixels')
 
 
 def id_key(value: Any) -> Any:

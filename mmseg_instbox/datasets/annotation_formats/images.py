@@ -14,8 +14,7 @@ from ...errors import InstBoxError
 from ...utils.file_names import check_inside
 from ...utils.foreign_errors import convert_errors, reason
 from ...utils.image_header import IMAGE_SUFFIXES, open_image, orientation
-from ...utils.limits import limit
-from .annotated_images import Annotations, find_split, id_key, list_files, number
+from .annotated_images import Annotations, find_split, id_key, is_size, list_files, number
 
 UPLOAD_PREFIX = re.compile('^[0-9a-f]{8}-')  # Label Studio puts it before the names of uploads
 SEPARATOR = re.compile(r'[\\/]+|\?d=')  # Label Studio: /data/local-files/?d=folder/a.jpg
@@ -180,7 +179,7 @@ def _find_image(row: dict, source: str, near: str, part: Annotations, finder: Im
                 need_images: bool) -> dict:
     """The image of a row; empty if it cannot be used, which is reported."""
     name, width, height = row['file_name'], number(row.get('width')), number(row.get('height'))
-    known = bool(width and height) and min(width, height) > 0 and width * height <= limit('pixels')
+    known = is_size(width, height)
     image = dict(file_name=name.replace('\\', '/'), width=width, height=height, source=source,
                  **{key: row[key] for key in ('video_id', 'frame_id') if key in row})
     if finder is None:

@@ -1,15 +1,18 @@
 """LabelMe's JSON files, one an image; shapes that share label and group id are one object."""
 import base64
 import io
+from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
 from PIL import Image
+from pycocotools import mask as mask_tools
 
+from ...errors import InvalidInputError
 from ...utils.run_lengths import Crop, encode_crop
-from ..coco_masks import ellipse, fill_outlines
-from .annotated_images import Annotations, number
+from ..coco_masks import ellipse, fill_outlines, segmentation_rle
+from .annotated_images import Annotations, is_size, number
 from .images import ImageFinder
 
 PIXEL_CENTRE = 0.5  # where the points of our own LabelMe files lie
@@ -34,8 +37,9 @@ def read_labelme(content: dict, file: str, part: Annotations, finder: ImageFinde
         elif own not in (None, given) and PurePosixPath(own).parent == path.parent:
             part.report('file name', file, f'{name!r} is another image; {own} is taken.', own)
             name = own
-    size = {key: number(content.get(f'image{key.title()}')) for key in ('width', 'height')}
-    image = part.add_image(name, file, near=folder, **size)
+    height, width = (number(content.get(key)) for key in ('imageHeight', 'imageWidth'))
+    image = part.add_image(name, file, near=folder, height=height, width=width)
+    size = (height, width) if is_size(width, height) else None
     objects: dict[Any, tuple[str, int, list]] = {}
     for position, shape in enumerate(content['shapes'], 1):
         shape = shape if isinstance(shape, dict) else {}
@@ -50,14 +54,12 @@ def read_labelme(content: dict, file: str, part: Annotations, finder: ImageFinde
         key = position if group is None else (str(label), str(group))
         objects.setdefault(key, (str(label), position, []))[2].append(outline)
     for label, position, outlines in objects.values():
-        code = next((each for each in reversed(outlines) if isinstance(each, dict)), None)
-        if code is None and all(size.values()):
-            code = fill_outlines(outlines, PIXEL_CENTRE, (size['width'], size['height']))
-        part.add(image, label, code or outlines, number=position)
+        part.add(image, label, _join(outlines, size), number=position)
 
 
-def _outline(shape: dict, kind: str, size: dict[str, int]) -> list | dict | None:
-    """A polygon or a run-length encoding; None if the shape is neither."""
+def _outline(shape: dict, kind: str, size: tuple[int, int] | None) -> list | dict | None:
+    """A polygon, or the run lengths of a mask in an image of a size (H, W); None if the shape is
+    neither."""
     points = shape.get('points')
     try:
         if kind == 'circle':
@@ -67,9 +69,22 @@ def _outline(shape: dict, kind: str, size: dict[str, int]) -> list | dict | None
             with Image.open(io.BytesIO(base64.b64decode(shape['mask'])), formats=['PNG']) as image:
                 crop = np.asarray(image) > 0
             left, top = (round(each) for each in points[0])
-            shape = size['height'], size['width']
-            fits = 0 <= left <= shape[1] - crop.shape[1] and 0 <= top <= shape[0] - crop.shape[0]
-            return encode_crop(Crop(crop, left, top), shape) if fits else None
+            fits = 0 <= left <= size[1] - crop.shape[1] and 0 <= top <= size[0] - crop.shape[0]
+            return encode_crop(Crop(crop, left, top), size) if fits else None
     except Exception:  # a broken PNG or a mask that does not fit raise many types
         return None
     return points if kind in ('polygon', 'linestrip') and isinstance(points, list) else None
+
+
+def _join(outlines: list, size: tuple[int, int] | None) -> list | dict:
+    """The polygons and masks of an object as one segmentation."""
+    polygons = [each for each in outlines if isinstance(each, list)]
+    masks = [each for each in outlines if isinstance(each, dict)]
+    if not masks:
+        code = fill_outlines(polygons, PIXEL_CENTRE, size[::-1]) if size else None
+        return code or polygons
+    for each in polygons:
+        with suppress(InvalidInputError):  # a broken polygon beside a mask
+            masks.append(fill_outlines([each], PIXEL_CENTRE, size[::-1])
+                         or segmentation_rle([each], size, ''))
+    return dict(size=[*size], counts=mask_tools.merge(masks)['counts'].decode())

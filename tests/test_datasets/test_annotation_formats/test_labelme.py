@@ -2,6 +2,7 @@ import base64
 import io
 
 import numpy as np
+import pytest
 from PIL import Image
 from pycocotools import mask as mask_tools
 
@@ -106,3 +107,30 @@ def test_the_path_leads_from_the_folder_of_the_file_to_the_image(tmp_path, pictu
     assert [row['file_name'] for row in found.coco['images']] == ['images/1/a.jpg',
                                                                   'images/2/a.jpg']
     assert not found.problems
+
+
+def test_masks_and_polygons_of_a_group_are_one_object(tmp_path, picture, write_json):
+    picture('a.jpg')
+    buffer = io.BytesIO()
+    Image.fromarray(np.ones((5, 8), bool)).save(buffer, format='PNG')
+    mask = base64.b64encode(buffer.getvalue()).decode()
+    write_json('a.json', content(
+        *[shape(points=[[x, 4], [x + 8, 9]], kind='mask', mask=mask, group_id=1) for x in (3, 40)],
+        shape(points=[[20, 4], [30, 4], [30, 9], [20, 9]], group_id=1),
+        shape(points=[[1, 1]], group_id=1)))
+    [each] = read_annotations(tmp_path)['all'].coco['annotations']
+    expected = np.zeros((40, 60), np.uint8)
+    expected[4:9, 3:11] = expected[4:9, 40:48] = expected[4:9, 20:30] = 1
+    assert np.array_equal(mask_tools.decode(each['segmentation']), expected)
+
+
+@pytest.mark.parametrize('size', [(10**6, 10**6), (-60, -40)])
+def test_a_size_that_no_image_has_is_passed_over(tmp_path, picture, write_json, size):
+    """An outline through pixels would be a mask of a terabyte."""
+    picture('a.jpg')
+    far = size[0] - 0.5
+    table = content(shape(points=[[0.5, 0.5], [far, 0.5], [far, far]]))
+    write_json('a.json', table | dict(imageWidth=size[0], imageHeight=size[1]))
+    found = read_annotations(tmp_path)['all']
+    assert (found.coco['images'][0]['width'], found.coco['images'][0]['height']) == (60, 40)
+    assert len(found.coco['annotations']) == 1

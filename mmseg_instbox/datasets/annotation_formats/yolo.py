@@ -22,11 +22,11 @@ MAX_FRACTION = 2  # of the image's side; what is larger is no fraction
 
 
 def read_yaml(file: Path) -> dict | None:
-    """The content of a YAML file that names categories; None if it does not."""
+    """The content of a YAML file that names categories, all values as text; None if it does not."""
     text = read_text(file)
     for each in (text, text.replace('\\', '/')):  # YAML has no "C:\Users" in quotes
-        with suppress(yaml.YAMLError):
-            content = yaml.safe_load(each)
+        with suppress(yaml.YAMLError, RecursionError):
+            content = yaml.load(each, yaml.BaseLoader)  # others read `no` as False
             return content if isinstance(content, dict) and 'names' in content else None
     return None
 
@@ -86,7 +86,7 @@ def read_yolo(root: Path, finder: ImageFinder, config: dict | None) -> list[Anno
 def _read_names(given: object, folders: Iterable[Path]) -> dict[int, str]:
     """Names of the categories by number: those given, else those in a file of a folder."""
     if isinstance(given, dict):
-        return {int(key): str(name) for key, name in given.items() if str(key).isdigit()}
+        return {int(key): str(name) for key, name in given.items() if key.isdecimal()}
     names = given if isinstance(given, list) else [
         line.split(':')[0].strip()
         for line in next(filter(None, map(read_name_lines, folders)), ())]

@@ -216,3 +216,12 @@ def test_labelled_images_in_no_folder_of_the_yaml_file_are_reported(tmp_path, pi
     assert [*found] == ['train'] and [(each.kind, each.file) for each in found['train'].problems
                                       if each.kind != 'empty category'] == [
         ('in no part', 'valid/labels/a.txt')]
+
+
+@pytest.mark.parametrize('text', ['names: [yes, no]', 'names:\n  0: yes\n  1: no\n  \u00b2: x',
+                                  'names: [yes, no]\ndate: 2024-02-30'])
+def test_values_of_the_yaml_file_are_text(tmp_path, picture, write, text):
+    picture('images/a.jpg')
+    write('labels/a.txt', LINE)
+    write('data.yaml', f'train: images\nval:\n{text}\n')
+    assert names(read_annotations(tmp_path)['train']) == ['no']

@@ -26,8 +26,9 @@ def read_name_lines(root: Path) -> list[str]:
 def read_values(path: Path, colours: Mapping[int, int] = {}) -> np.ndarray:
     """The values of a mask, an indexed, grey (1 to 32 bits) or RGB image: (H, W) int64.
 
-    These are indices; of an RGB image that is not grey, without ``colours``, they are colours,
-    ``red << 16 | green << 8 | blue``. Raises ValueError if it cannot be read or holds fractions.
+    These are indices, with 0 for negative ones; of an RGB image that is not grey, without
+    ``colours``, they are colours, ``red << 16 | green << 8 | blue``. Raises ValueError if it cannot
+    be read or holds fractions.
 
     Args:
         path: The image.
@@ -47,7 +48,7 @@ def read_values(path: Path, colours: Mapping[int, int] = {}) -> np.ndarray:
             indices = [colours.get(code, -code - 1) for code in found.tolist()]
             return np.array(indices)[places.reshape(codes.shape)] if colours else codes
         several = len(image.getbands()) > 1  # grey or indices, and transparency
-        values = np.asarray(image.getchannel(0) if several else image).astype(np.int64)
+        values = np.asarray(image.getchannel(0) if several else image).astype(np.int64).clip(0)
         palette = image.getpalette() if image.mode == 'P' else []
     codes = [colour_code(palette[i:i + 3]) for i in range(0, len(palette) - 2, 3)]
     used = np.bincount(values.ravel()).nonzero()[0].tolist() if codes else [0]

@@ -5,6 +5,7 @@ import os
 import re
 from collections import Counter, defaultdict
 from contextlib import suppress
+from itertools import product
 from pathlib import Path, PurePosixPath
 
 import cv2
@@ -39,6 +40,9 @@ MAX_INDEX = 1 << 16  # values from it on are colours
 ID_DIVISOR = 1000  # of masks whose values are category * 1000 + number, as in Cityscapes
 SOFT_VALUES = 16  # from so many values below 255 on,
 SOFT_SHARE = 0.5  # of fewer pixels than this share of those of 255, they are soft edges of it
+# images of one name with the folders that they lie in, the least deep first; by their split and one
+# of the folders, or by None for any
+_ByFolder = dict[tuple[str | None, str | None], list[tuple[str, list[str]]]]
 
 
 def read_masks(root: Path, finder: ImageFinder) -> list[Annotations]:
@@ -93,7 +97,7 @@ def _read_table(root: Path) -> dict[tuple[str, int], str]:
                     for row in csv.reader(read_text(file).splitlines())]
             if rows and [cell.lower() for cell in rows[0]] == TABLE:
                 table |= {(PurePosixPath(row[0].replace('\\', '/')).stem.lower(), int(row[1])):
-                          row[2] for row in rows if len(row) == 3 and row[1].isdigit()}
+                          row[2] for row in rows if len(row) == 3 and row[1].isdecimal()}
     return table
 
 
@@ -122,49 +126,6 @@ def _choose_masks(root: Path, image: str, folders: dict[str, list[str]],
     return sorted(file for folder in chosen or folders for file in folders[folder])
 
 
-class _Namesakes:
-    """Images of one name in several folders."""
-
-    def __init__(self) -> None:
-        # by their split and by a folder that they lie in, None for any
-        self._inside: dict[tuple, list[tuple[str, list[str]]]] = defaultdict(list)
-
-    def add(self, image: str) -> None:
-        """Add an image, none of which lies less deep than those before."""
-        *folders, _ = image.lower().split('/')
-        for split in (find_split(folders), None):
-            for folder in {*folders, None}:
-                self._inside[split, folder].append((image, folders))
-
-    def has_folder(self, name: str) -> bool:
-        """Whether an image lies in a folder of this name, in lower case, or below it."""
-        return (None, name) in self._inside
-
-    def closest(self, mask: str) -> str:
-        """The image that shares the most names of folders with a mask, less those that one of the
-        two alone has; one of the same split, if there is any.
-
-        Few images are looked at: those in the folders with the fewest of them come first, and the
-        search ends where too few names are left for a better one.
-        """
-        *folders, _ = mask.lower().split('/')
-        split, own = find_split(folders), {*folders}
-        if (split, None) not in self._inside:
-            split = None
-        lists = sorted((self._inside[split, each] for each in own
-                        if (split, each) in self._inside), key=len)
-        lists.append(self._inside[split, None])
-        best, highest = '', -math.inf
-        for shared, images in zip(reversed(range(len(lists))), lists, strict=True):
-            for image, others in images:
-                if 3 * shared - len(others) <= highest:  # and no later one is less deep
-                    break
-                likeness = 3 * len(own.intersection(others)) - len(others)
-                if likeness > highest:
-                    best, highest = image, likeness
-        return best
-
-
 def _pair_masks(root: Path, finder: ImageFinder) -> tuple[dict[str, str], list[str]]:
     """The image of each mask that has one, and all images."""
     apart = finder.root != root  # then the name of the folder of the masks counts, too
@@ -174,13 +135,14 @@ def _pair_masks(root: Path, finder: ImageFinder) -> tuple[dict[str, str], list[s
     masks = dict.fromkeys(file for file in list_files(root, MASK_SUFFIXES)
                           if _is_mask(f'{root.name}/{file}' if apart else file[common:]))
     images = [file for file in finder.files if apart or file not in masks]
-    named: dict[str, _Namesakes] = defaultdict(_Namesakes)
+    named: dict[str, _ByFolder] = defaultdict(lambda: defaultdict(list))
     inside: dict[PurePosixPath, list[str]] = defaultdict(list)
     for file in sorted(images, key=lambda image: image.count('/')):
-        path = PurePosixPath(file)
+        path, folders = PurePosixPath(file), file.lower().split('/')[:-1]
         stem = path.stem.lower()
         for name in {stem, IMAGE_NAME.sub('', stem)}:
-            named[name].add(file)
+            for key in product((find_split(folders), None), {*folders, None}):
+                named[name][key].append((file, folders))
         for folder in {path.parent, path.parent.parent}:
             inside[folder].append(file)
     pairs = {}
@@ -189,14 +151,38 @@ def _pair_masks(root: Path, finder: ImageFinder) -> tuple[dict[str, str], list[s
         stem, folder = path.stem.lower(), path.parent.name.lower()
         found = next((named[name] for name in (
             MASK_ENDING.sub('', stem), stem, MASK_START.sub('', stem), NUMBER.sub('', stem))
-            if name in named), None)
-        if folder in named and not (found and found.has_folder(folder)):  # a folder for each image
-            pairs[file] = named[folder].closest(file)
+            if name in named), {})
+        if folder in named and (None, folder) not in found:  # a folder for each image
+            pairs[file] = _closest(named[folder], file)
         elif MASK_FOLDER.search(folder) and len(inside[path.parent.parent]) == 1:
             pairs[file], = inside[path.parent.parent]
         elif found:
-            pairs[file] = found.closest(file)
+            pairs[file] = _closest(found, file)
     return pairs, images
+
+
+def _closest(images: _ByFolder, mask: str) -> str:
+    """The image that shares the most names of folders with a mask, less those that one of the two
+    alone has; one of the same split, if there is any.
+
+    Few images are looked at: those in the folders with the fewest of them come first, and the
+    search ends where too few names are left for a better one.
+    """
+    *folders, _ = mask.lower().split('/')
+    split, own = find_split(folders), {*folders}
+    if (split, None) not in images:
+        split = None
+    lists = sorted((images[split, each] for each in own if (split, each) in images), key=len)
+    lists.append(images[split, None])
+    best, highest = '', -math.inf
+    for shared, files in zip(reversed(range(len(lists))), lists, strict=True):
+        for file, others in files:
+            if 3 * shared - len(others) <= highest:  # and no later one is less deep
+                break
+            likeness = 3 * len(own.intersection(others)) - len(others)
+            if likeness > highest:
+                best, highest = file, likeness
+    return best
 
 
 def _report_single_values(part: Annotations) -> None:

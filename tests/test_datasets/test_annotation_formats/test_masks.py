@@ -224,3 +224,19 @@ def test_drawings_on_photographs_are_no_masks(tmp_path, picture):
         0, 255, (150, 150, 3), np.uint8))
     found = read_annotations(tmp_path)['all']
     assert found.fatal and found.problems[0].kind == 'too many objects'
+
+
+def test_negative_values_are_background(tmp_path, picture):
+    picture('images/a.jpg')
+    values = np.where(IDS == 0, -1, IDS.astype(np.int32))
+    (tmp_path / 'masks').mkdir()
+    Image.fromarray(values).save(tmp_path / 'masks' / 'a.tif')
+    found = read_annotations(tmp_path)['all']
+    assert same(found) and len(found.coco['annotations']) == 2
+
+
+def test_a_value_of_the_table_that_is_no_number_is_passed_over(tmp_path, picture):
+    picture('images/a.jpg')
+    save(tmp_path / 'masks' / 'a.png', IDS)
+    (tmp_path / 'table.csv').write_text('mask,value,category\na,1,cell\na,\u00b2,dust\n')
+    assert names(read_annotations(tmp_path)['all']) == ['cell']

@@ -29,7 +29,11 @@ KEPT = ('score', 'track_id')  # of an annotation, beside what COCO's format need
 
 
 class Fault(Exception):
-    """Why an annotation is left out: the kind of the problem and a message."""
+    """Why an annotation is left out: a message, and the kind of the problem."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 def clean(parts: list[Annotations], finder: ImageFinder | None,
@@ -83,6 +87,7 @@ class _Cleaner:
         self.categories = self._read_categories()
         self.images, self.rows = read_images(part, finder, need_images)
         self.rectangles = True  # whether all objects fill their boxes
+        self.brushed = 0  # masks of CVAT's brush, which it calls crowds
         self.objects = self._read_objects()
         self._check_counts()
         self.used = {each['category_id'] for each in self.objects}
@@ -137,7 +142,7 @@ class _Cleaner:
                          image.get('file_name', ''))
 
     def _read_objects(self) -> list[dict]:
-        objects, crowds, brushed, renumber = [], 0, 0, False
+        objects, renumber = [], False
         ids: set[int | None] = set()
         seen: set[tuple] = set()
         for position, (row, outline) in enumerate(take_measured(self.part.annotations), 1):
@@ -147,31 +152,36 @@ class _Cleaner:
                 each = self._read_object(row, name, outline)
                 if each is None:
                     continue
-                same = (each['image_id'], each['category_id'], each['area'], *each['bbox'])
-                if same in seen:
-                    raise Fault('duplicate object', f'{name} is there twice; the second is left '
-                                'out.')
-                seen.add(same)
-            except (Fault, InvalidInputError) as fault:
-                kind, message = (fault.args if isinstance(fault, Fault) else
-                                 ('broken annotation', f'{fault} Left out.'))
-                self._report(kind, row, message)
+            except Fault as fault:
+                self._report(fault.kind, row, f'{fault}; left out.')
                 continue
-            own = each['id']
-            if 'id' in row and (own is None or own in ids):
+            except InvalidInputError as error:
+                self._report('broken annotation', row, f'{error} Left out.')
+                continue
+            same = (each['image_id'], each['category_id'], each['area'], *each['bbox'])
+            if same in seen:
+                self._report('duplicate object', row, f'{name} is there twice; the second is left '
+                             'out.')
+                continue
+            seen.add(same)
+            if 'id' in row and (each['id'] is None or each['id'] in ids):
                 renumber = True
                 self._report('duplicate id', row, f'{name} has no id of its own; all are numbered '
                              'anew.')
-            ids.add(own)
-            more = row.get('attributes')
-            if each['iscrowd'] and isinstance(more, dict) and 'occluded' in more:
-                each['iscrowd'] = 0
-                brushed += 1
-            crowds += each['iscrowd']
+            ids.add(each['id'])
             objects.append(each)
         if renumber or None in ids:
             for new, each in enumerate(objects, 1):
                 each['id'] = new
+        self._settle_crowds(objects)
+        if self.rectangles and len(objects) >= ALIKE:
+            self.part.report('rectangles', self.part.file, f'all {len(objects)} objects are '
+                             'upright rectangles, as if made from boxes; a model learns them.')
+        return objects
+
+    def _settle_crowds(self, objects: list[dict]) -> None:
+        """Report crowds; if all objects are crowds, none of them is meant to be one."""
+        crowds = sum(each['iscrowd'] for each in objects)
         if objects and crowds == len(objects):
             self.part.report('all crowd', self.part.file, f'all {crowds} annotations have '
                              'iscrowd=1; they are read as single objects.')
@@ -181,32 +191,30 @@ class _Cleaner:
             self.part.report('crowd', self.part.file, f'{crowds} of {len(objects)} annotations '
                              'have iscrowd=1 and are ignored as groups of objects. If they are '
                              'single objects, set it to 0.')
-        if self.rectangles and len(objects) >= ALIKE:
-            self.part.report('rectangles', self.part.file, f'all {len(objects)} objects are '
-                             'upright rectangles, as if made from boxes; a model learns them.')
-        if brushed:
-            self.part.report('crowd', self.part.file, f'{brushed} annotations have iscrowd=1, as '
-                             'CVAT writes all masks of its brush; they are read as single objects.')
-        return objects
+        if self.brushed:
+            self.part.report('crowd', self.part.file, f'{self.brushed} annotations have iscrowd=1, '
+                             'as CVAT writes all masks of its brush; they are read as single '
+                             'objects.')
 
     def _read_object(self, row: Any, name: str, outline: Outline | None) -> dict | None:
         """An annotation with the name of its category; None if the image is lost."""
         if not isinstance(row, dict):
-            raise Fault('broken annotation', f'{name} is {str(row)[:100]}; left out.')
+            raise Fault('broken annotation', f'{name} is {str(row)[:100]}')
         image = self.images.get(id_key(row.get('image_id')))
         if image is None:
             raise Fault('unknown image', f'{name} is of image {row.get("image_id")!r}, which is '
-                        'not listed; left out.')
+                        'not listed')
         category = self.categories.get(id_key(row.get('category_id')))
         if not image:
             return None
         if category is None:
             raise Fault('unknown category', f'{name} has the category {row.get("category_id")!r}, '
-                        'which is not listed; left out.')
+                        'which is not listed')
         segmentation, box = row.get('segmentation'), row.get('bbox')
         if not isinstance(segmentation, list | dict) or not segmentation:
-            raise Fault(*(('box only', f'{name} has a box and no mask; left out.') if box else
-                          ('no mask', f'{name} has no segmentation; left out.')))
+            if box:
+                raise Fault('box only', f'{name} has a box and no mask')
+            raise Fault('no mask', f'{name} has no segmentation')
         if isinstance(segmentation, dict):
             segmentation, (x1, y1, x2, y2), area = self._read_runs(segmentation, image, name)
         else:
@@ -225,10 +233,11 @@ class _Cleaner:
                      segmentation=segmentation, bbox=[x1, y1, x2 - x1, y2 - y1],
                      area=float(given) if isinstance(given, int | float) and given > 0 else area,
                      iscrowd=int(row.get('iscrowd') in (1, '1')))
-        for key in KEPT:
-            if key in row:
-                found[key] = row[key]
-        return found
+        more = row.get('attributes')
+        if found['iscrowd'] and isinstance(more, dict) and 'occluded' in more:
+            found['iscrowd'] = 0
+            self.brushed += 1
+        return found | {key: row[key] for key in KEPT if key in row}
 
     def _read_runs(self, code: dict, image: dict, name: str) -> tuple[dict, list[float], float]:
         """A compressed run-length encoding, its box (x1, y1, x2, y2) and its area."""
@@ -241,7 +250,7 @@ class _Cleaner:
             rle = mask_tools.encode(np.asfortranarray(mask))
         area = float(mask_tools.area(rle))
         if not area:
-            raise Fault('no area', f'{name} covers no pixel; left out.')
+            raise Fault('no area', f'{name} covers no pixel')
         x, y, width, height = mask_tools.toBbox(rle).tolist()
         text = dict(size=[*map(int, rle['size'])], counts=rle['counts'].decode())
         return text, [x, y, x + width, y + height], area
@@ -251,7 +260,7 @@ class _Cleaner:
         outlines = read_polygons(segmentation, name)
         kept = [each for each in outlines if len(each) >= 6]
         if not kept:
-            raise Fault('few points', f'{name} has a polygon of fewer than 3 points; left out.')
+            raise Fault('few points', f'{name} has a polygon of fewer than 3 points')
         if len(kept) < len(outlines):
             self._report('few points', row, f'{name} has {len(outlines) - len(kept)} polygons of '
                          'fewer than 3 points, which are left out, and others.')
@@ -264,12 +273,12 @@ class _Cleaner:
         """Check that polygons cover a pixel of the image, and report those that lie beyond it."""
         (polygons, (x1, y1, x2, y2), area), width, height = outline, image['width'], image['height']
         if x2 <= 0 or y2 <= 0 or x1 >= width or y1 >= height:
-            raise Fault('outside image', f'{name} lies outside its image; left out.')
+            raise Fault('outside image', f'{name} lies outside its image')
         if min(x1, y1) < -BEYOND or x2 > width + BEYOND or y2 > height + BEYOND:
             self._report('outside image', row, f'{name} reaches beyond its image and is cut at the '
                          'border.')
         if area < SMALL and not mask_tools.area(segmentation_rle(polygons, (height, width), name)):
-            raise Fault('no area', f'{name} covers no pixel (coordinates are in pixels); left out.')
+            raise Fault('no area', f'{name} covers no pixel (coordinates are in pixels)')
 
     def _check_counts(self) -> None:
         """Report images with no or too many objects."""

@@ -1,7 +1,8 @@
 """Recognise the format of annotated images and read them."""
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from ...errors import InvalidInputError, MissingFileError
@@ -74,7 +75,7 @@ def read_annotations(path: str | Path, images: str | Path | None = None,
         raise MissingFileError(f'{path}: no such file or folder.')
     if path.is_file() and path.suffix.lower() in ARCHIVES:
         raise InvalidInputError(f'{path} is an archive: unpack it, and give the folder.')
-    config = read_yaml(path) if path.suffix.lower() in YAML_SUFFIXES else None
+    config = _find_config(path)
     root = _find_root(path, config)
     finder = ImageFinder(Path(images) if images else root)
     splits: dict[str, list[Annotations]] = {}
@@ -90,12 +91,19 @@ def read_annotations(path: str | Path, images: str | Path | None = None,
     return clean([_merge(splits.pop(split)) for split in order], finder, need_images)
 
 
+def _find_config(path: Path) -> dict | None:
+    """The content of the first YAML file, given or in a folder, that names categories."""
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    contents = (read_yaml(file) for file in files if file.suffix.lower() in YAML_SUFFIXES)
+    return next(filter(None, contents), None)
+
+
 def _find_root(path: Path, config: dict | None) -> Path:
     """The folder that holds annotations and images."""
     if path.is_dir():
         return path
-    inside = path.parent / str((config or {}).get('path') or '')
     if config is not None:
+        inside = path.parent / str(config.get('path', ''))
         return inside if inside.is_dir() else path.parent
     return path.parent.parent if path.parent.name.lower() in ANNOTATION_FOLDERS else path.parent
 
@@ -105,15 +113,10 @@ def _read_parts(path: Path, root: Path, config: dict | None,
     if path.is_file():
         return _read_json_files([path], root, finder) if config is None else (
             read_yolo(root, finder, config))
-    yamls = (read_yaml(file) for file in sorted(path.iterdir())
-             if file.suffix.lower() in YAML_SUFFIXES)
-    config = next(filter(None, yamls), None)
     files = [path / file for file in list_files(path, ('.json',))]
-    readers: list[Callable[[], list[Annotations]]] = [
-        lambda: _read_json_files(files, root, finder), lambda: read_voc(root, finder),
-        lambda: read_yolo(root, finder, config), lambda: read_masks(root, finder)]
-    if config is not None:
-        readers.insert(0, readers.pop(2))
+    readers = [partial(_read_json_files, files, root, finder), partial(read_voc, root, finder),
+               partial(read_masks, root, finder)]
+    readers.insert(2 if config is None else 0, partial(read_yolo, root, finder, config))
     found, faults = [], []
     for read in readers:
         try:

@@ -35,18 +35,17 @@ def read_via(rows: list[dict], file: Path, root: Path) -> Annotations:
     attribute = max(usual or counts, key=counts.get, default=None)
     for (image, its_regions), row in zip(regions.items(), rows, strict=True):
         for position, (shape, attributes) in enumerate(its_regions, 1):
-            outline = _outline(shape)
-            if outline and attribute and attribute not in attributes:
-                part.report('unknown category', part.file, f'region {position} of '
-                            f'{row["filename"]} has no {attribute!r}; it gets the category '
-                            f'{DEFAULT_CATEGORY!r}.')
-            if outline:
-                part.add(image, attributes.get(attribute, DEFAULT_CATEGORY), [outline],
-                         number=position)
-            else:
+            region, outline = f'region {position} of {row["filename"]}', _outline(shape)
+            if not outline:
                 kind = shape.get('name')
-                part.report('box only' if kind == 'rect' else 'no mask', part.file, f'region '
-                            f'{position} of {row["filename"]} has no outline ({kind}); left out.')
+                part.report('box only' if kind == 'rect' else 'no mask', part.file,
+                            f'{region} has no outline ({kind}); left out.')
+                continue
+            if attribute and attribute not in attributes:
+                part.report('unknown category', part.file, f'{region} has no {attribute!r}; it '
+                            f'gets the category {DEFAULT_CATEGORY!r}.')
+            part.add(image, attributes.get(attribute, DEFAULT_CATEGORY), [outline],
+                     number=position)
     return part
 
 

@@ -1,4 +1,5 @@
 import logging
+import os.path as osp
 from pathlib import Path
 
 from mmengine.logging import print_log
@@ -47,7 +48,7 @@ class CocoInstDataset(InstBoxDataset):
         **kwargs: See ``InstBoxDataset``.
 
     Raises:
-        ValueError: If the arguments or the JSON are wrong.
+        ValueError: If the arguments or the JSON are wrong, or no image is left.
         FileNotFoundError: If the JSON or the folder is missing.
     """
     METAINFO = dict(
@@ -107,12 +108,7 @@ class CocoInstDataset(InstBoxDataset):
     def load_data_list(self) -> list[dict]:
         """List the images of the JSON: ``img_path``, ``img_id``, ``ann_file``, ``coco_shape``
         (height and width in the JSON), ``coco_objects`` as :func:`~.coco_masks.paint_objects` takes
-        them, and what ``LoadInstAnnotations`` needs.
-
-        Raises:
-            FileNotFoundError: If the JSON or the folder is missing.
-            ValueError: If the JSON is wrong or does not fit the classes, or has no image.
-        """
+        them, and what ``LoadInstAnnotations`` needs."""
         self._check_folders()
         content = self._read_file()
         if not content['images']:
@@ -128,14 +124,12 @@ class CocoInstDataset(InstBoxDataset):
                 objects[each['image_id']].append(dict(
                     id=each['id'], category=category, crowd=bool(each.get('iscrowd', 0)),
                     segmentation=each['segmentation']))
-        classes, folder = list(self._metainfo['classes']), self.data_prefix['img_path']
         common = dict(
-            ann_file=self.ann_file, background=classes.index('background'),
-            num_classes=len(classes), thing_ids=things, label_map=None,
-            reduce_zero_label=self.reduce_zero_label)
-        folder = f'{folder.rstrip("/")}/' if folder else ''
-        return [dict(img_path=folder + image['file_name'].replace('\\', '/'), img_id=image['id'],
-                     coco_shape=(image['height'], image['width']),
+            ann_file=self.ann_file, background=self._metainfo['classes'].index('background'),
+            thing_ids=things, reduce_zero_label=self.reduce_zero_label)
+        folder = self.data_prefix['img_path']
+        return [dict(img_path=osp.join(folder, image['file_name'].replace('\\', '/')),
+                     img_id=image['id'], coco_shape=(image['height'], image['width']),
                      coco_objects=objects[image['id']], seg_fields=[], **common)
                 for image in content['images']]
 
@@ -169,10 +163,7 @@ class CocoInstDataset(InstBoxDataset):
                 for number, name in names.items()}
 
     def filter_data(self) -> list[dict]:
-        """Leave out images without an object (``filter_cfg``) and faulty ones (``on_error``).
-
-        Raises ValueError if none remains.
-        """
+        """Leave out images without an object (``filter_cfg``) and faulty ones (``on_error``)."""
         if (self.filter_cfg or {}).get('filter_empty_gt'):
             self.data_list = [info for info in self.data_list if any(
                 not each['crowd'] and each['category'] != VOID for each in info['coco_objects'])]

@@ -39,8 +39,9 @@ class InstBoxDataset(BaseSegDataset):
         **kwargs: See ``BaseSegDataset``; ``seg_map_suffix`` is the suffix of both masks.
 
     Raises:
-        ValueError: If the arguments contradict each other, the list is empty, no sample can be
-            used, or the pipeline holds a transform that does not carry the instance map.
+        ValueError: If the arguments contradict each other, the list is empty or names a file
+            outside of the folder, no sample can be used, or the pipeline holds a transform that
+            does not carry the instance map.
         FileNotFoundError: If the list or a folder is missing.
     """
 
@@ -97,8 +98,7 @@ class InstBoxDataset(BaseSegDataset):
     @property
     def thing_ids(self) -> list[int]:
         """Index in ``classes`` of each thing class, in the order of ``thing_classes``."""
-        classes = list(self._metainfo['classes'])
-        return [classes.index(name) for name in self._metainfo['thing_classes']]
+        return [self._metainfo['classes'].index(name) for name in self._metainfo['thing_classes']]
 
     def get_cat_ids(self, idx: int) -> list[int]:
         """Indices in ``classes`` of an image, for mmengine's ``ClassBalancedDataset``."""
@@ -108,12 +108,7 @@ class InstBoxDataset(BaseSegDataset):
 
     def load_data_list(self) -> list[dict]:
         """List the samples: as of ``BaseSegDataset``, with ``inst_map_path``, ``num_classes`` and
-        ``thing_ids``.
-
-        Raises:
-            FileNotFoundError: If the list or a folder is missing.
-            ValueError: If there is no image, or one outside of the folder.
-        """
+        ``thing_ids``."""
         self._check_folders()
         info = dict(num_classes=len(self._metainfo['classes']), thing_ids=self.thing_ids,
                     label_map=self.label_map, reduce_zero_label=self.reduce_zero_label)
@@ -150,10 +145,7 @@ class InstBoxDataset(BaseSegDataset):
                                        f"data_prefix['{key}'].")
 
     def filter_data(self) -> list[dict]:
-        """Leave out the samples that cannot be loaded, if ``on_error='skip'``.
-
-        Raises ValueError if none remains.
-        """
+        """Leave out the samples that cannot be loaded, if ``on_error='skip'``."""
         if self.on_error == 'raise':
             return self.data_list
         kept = []

@@ -152,16 +152,14 @@ class _Cleaner:
                 each = self._read_object(row, name, outline)
                 if each is None:
                     continue
+                same = (each['image_id'], each['category_id'], each['area'], *each['bbox'])
+                if same in seen:
+                    raise Fault('duplicate object', f'{name} is there a second time')
             except Fault as fault:
                 self._report(fault.kind, row, f'{fault}; left out.')
                 continue
             except InvalidInputError as error:
                 self._report('broken annotation', row, f'{error} Left out.')
-                continue
-            same = (each['image_id'], each['category_id'], each['area'], *each['bbox'])
-            if same in seen:
-                self._report('duplicate object', row, f'{name} is there twice; the second is left '
-                             'out.')
                 continue
             seen.add(same)
             if 'id' in row and (each['id'] is None or each['id'] in ids):

@@ -31,8 +31,9 @@ class ImageFinder:
         self.known = frozenset(self.files)
         self._names, self._stems = defaultdict(list), defaultdict(list)
         for file in self.files:
-            name = _fold(file).rpartition('/')[2]
-            self._names[name].append(file)
+            *folders, name = _fold(file).split('/')
+            for key in {name, '/'.join([*folders[-1:], name])}:
+                self._names[key].append(file)
             self._stems[os.path.splitext(name)[0]].append(file)
         self.info = lru_cache(None)(self._info)
 
@@ -58,7 +59,8 @@ class ImageFinder:
         last = parts[-1] if parts else ''
         lower = _fold(last)
         stem, suffix = os.path.splitext(lower)
-        found = (self._names.get(lower)
+        found = (self._names.get('/'.join(map(_fold, parts[-2:])))
+                 or self._names.get(lower)
                  or self._stems.get(lower)
                  or self._stems.get(stem if suffix in IMAGE_SUFFIXES else lower)
                  or self._names.get(UPLOAD_PREFIX.sub('', lower), ()))

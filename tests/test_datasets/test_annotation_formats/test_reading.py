@@ -247,8 +247,9 @@ def test_boxes_do_not_hide_masks_in_another_format(tmp_path, picture, write_json
                 read_annotations(tmp_path)
 
 
-def count_lines(run):
-    """How many lines of the package are executed: work that no busy machine changes."""
+def count_lines(run, *arguments):
+    """How many lines of the package a call executes, work that no busy machine changes; and its
+    result."""
     count, package = 0, str(Path(mmseg_instbox.__file__).parent)
 
     def trace(frame, *_):
@@ -259,30 +260,37 @@ def count_lines(run):
     before = sys.gettrace()
     sys.settrace(trace)
     try:
-        run()
+        result = run(*arguments)
     finally:
         sys.settrace(before)
-    return count
+    return count, result
 
 
 @pytest.mark.parametrize('image, annotation', [
     ('images/{}/a.jpg', 'masks/{}/a.png'), ('{}/a.jpg', '{}/a_mask.png'),
     ('data/{0}/images/{0}/a.jpg', 'data/{0}/masks/a.png'),
-    ('{}/a.jpg', '{}/a.json'), ('images/{}/a.jpg', 'json/{}/a.json')])
+    ('{}/a.jpg', '{}/a.json'), ('images/{}/a.jpg', 'json/{}/a.json'),
+    ('images/{}/a.jpg', 'annotations/instances.json')])
 def test_work_is_proportional_to_images_of_one_name(tmp_path, picture, write_json, image,
                                                     annotation):
-    work, found = [], {}
+    work = []
     for number in (30, 60):
         for folder in range(number):
             file = f'{number}/{annotation.format(folder)}'
             picture(f'{number}/{image.format(folder)}')
-            if file.endswith('.json'):
+            if file.endswith('.png'):
+                write_mask(tmp_path / file, np.ones((40, 60), np.uint8))
+            else:  # a JSON of LabelMe
                 path = os.path.relpath(f'{number}/{image.format(folder)}', os.path.dirname(file))
                 write_json(file, dict(imagePath=path, imageWidth=60, imageHeight=40, shapes=[
                     dict(label='cell', points=[[2, 2], [22, 2], [22, 32]])]))
-            else:
-                write_mask(tmp_path / file, np.ones((40, 60), np.uint8))
-        work.append(count_lines(
-            lambda root=tmp_path / str(number): found.update(read_annotations(root))))
+        if 'instances' in annotation:
+            rows = coco() | dict(
+                images=[dict(id=i, file_name=f'{i}/a.jpg') for i in range(number)],
+                annotations=[dict(image_id=i, category_id=1, segmentation=SQUARE)
+                             for i in range(number)])
+            write_json(file, rows)
+        lines, found = count_lines(read_annotations, tmp_path / str(number))
         assert counts(found) == dict(all=(number, number))
+        work.append(lines)
     assert work[1] < 2.2 * work[0]

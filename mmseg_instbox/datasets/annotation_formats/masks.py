@@ -179,6 +179,7 @@ def _closest(images: _ByFolder, mask: str) -> str:
         for file, others in files:
             if 3 * shared - len(others) <= highest:  # and no later one is less deep
                 break
+            # shared - (own - shared) - (others - shared), but for the same own
             likeness = 3 * len(own.intersection(others)) - len(others)
             if likeness > highest:
                 best, highest = file, likeness

@@ -14,7 +14,7 @@ from mmseg.registry import DATASETS
 from PIL import Image
 
 from mmseg_instbox.engine import load_config
-from mmseg_instbox.evaluation.oracle import true_boxes, true_category_scores
+from mmseg_instbox.evaluation.oracle import true_boxes, true_category_probs
 from mmseg_instbox.evaluation.prediction_dump import image_file, write_image, write_index
 
 REPO = Path(__file__).resolve().parents[1]
@@ -166,13 +166,13 @@ def tiny_dump(tmp_path_factory, tiny_config) -> Path:
     dataset = DATASETS.build(load_config(str(tiny_config)).test_dataloader.dataset)
     random, paths = torch.Generator().manual_seed(0), []
     for sample in (each['data_samples'] for each in dataset):
-        scores = true_category_scores(sample.gt_sem_seg.data[0], (16, 16), (64, 64), 3)
-        scores = (4 * scores + torch.randn(scores.shape, generator=random)).softmax(0)
+        probs = true_category_probs(sample.gt_sem_seg.data[0], (16, 16), (64, 64), 3)
+        probs = (4 * probs + torch.randn(probs.shape, generator=random)).softmax(0)
         boxes = true_boxes(sample.gt_inst_map.data[0], sample.gt_instances, (16, 16), (64, 64))
         elsewhere = torch.tensor([20., 20, 44, 44])[:, None, None]
         boxes = torch.where(boxes.isnan(), elsewhere, boxes)
         boxes = boxes + 3 * torch.randn(boxes.shape, generator=random)
-        write_image(folder / image_file(sample.img_path), scores, boxes, (64, 64))
+        write_image(folder / image_file(sample.img_path), probs, boxes, (64, 64))
         paths.append(sample.img_path)
     write_index(folder, paths, config='tiny.py', checkpoint='tiny.pth',
                 classes=TINY_CLASSES, thing_classes=TINY_CLASSES[1:])

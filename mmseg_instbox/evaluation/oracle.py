@@ -18,13 +18,13 @@ def use_truth(sample: dict, categories: bool = True, boxes: bool = True) -> dict
     has the true box of the object at its centre; where there is none it keeps the predicted one.
     The sample, of ``DumpedSamples``, stays as it is.
     """
-    scores, predicted = sample['pred_probs']['data'], sample['pred_boxes']['data']
-    grid, extent = tuple(scores.shape[1:]), sample['grid_extent']
+    probs, predicted = sample['pred_probs']['data'], sample['pred_boxes']['data']
+    grid, extent = tuple(probs.shape[1:]), sample['grid_extent']
     sample = dict(sample)
     if categories:
         truth = true_category_map(sample)
-        scores = true_category_scores(truth, grid, extent, len(scores))
-        sample.update(pred_sem_seg=dict(data=truth[None]), pred_probs=dict(data=scores))
+        probs = true_category_probs(truth, grid, extent, len(probs))
+        sample.update(pred_sem_seg=dict(data=truth[None]), pred_probs=dict(data=probs))
     if boxes:
         truth = true_boxes(sample['gt_inst_map']['data'][0], sample['gt_instances'], grid, extent)
         sample['pred_boxes'] = dict(data=torch.where(truth.isnan(), predicted, truth))
@@ -41,11 +41,11 @@ def use_truth_on_grid(sample: dict, stride: int) -> dict:
     truth = true_category_map(sample)
     shape = tuple(truth.shape)
     grid = tuple(math.ceil(size / stride) for size in shape)
-    scores = true_category_scores(truth, grid, shape, len(sample['pred_probs']['data']))
+    probs = true_category_probs(truth, grid, shape, len(sample['pred_probs']['data']))
     boxes = true_boxes(sample['gt_inst_map']['data'][0], sample['gt_instances'], grid, shape)
-    return dict(sample, grid_extent=shape, pred_probs=dict(data=scores),
+    return dict(sample, grid_extent=shape, pred_probs=dict(data=probs),
                 pred_boxes=dict(data=boxes),
-                pred_sem_seg=dict(data=category_map(scores, shape, shape)[None]))
+                pred_sem_seg=dict(data=category_map(probs, shape, shape)[None]))
 
 
 def true_category_map(sample: dict) -> Tensor:
@@ -54,8 +54,8 @@ def true_category_map(sample: dict) -> Tensor:
     return truth.masked_fill(truth == VOID, 0)
 
 
-def true_category_scores(seg_map: Tensor, grid_shape: tuple[int, int],
-                         extent: tuple[float, float], num_classes: int) -> Tensor:
+def true_category_probs(seg_map: Tensor, grid_shape: tuple[int, int],
+                        extent: tuple[float, float], num_classes: int) -> Tensor:
     """Sample one-hot category probabilities, (C, h, w) float32, at the centres of feature cells.
 
     ``seg_map`` (H, W) int64 has no void; the grid (h, w) covers ``extent``, height and width in its
@@ -70,7 +70,7 @@ def true_boxes(inst_map: Tensor, objects: Mapping[str, Tensor], grid_shape: tupl
     """Give each feature cell the box of the object at its centre: (4, h, w) float32, nan for none.
 
     ``inst_map`` (H, W) int has the ids of the N ``objects``: ``ids`` (N,) int and ``bboxes`` (N, 4)
-    float. Grid and extent are those of :func:`true_category_scores`.
+    float. Grid and extent are those of :func:`true_category_probs`.
     """
     cell_ids = _sample_map(inst_map, grid_shape, extent)
     boxes = torch.full((4, *grid_shape), torch.nan, device=inst_map.device)

@@ -61,7 +61,7 @@ def write_index(folder: Path, images: list[str], **meta: object) -> Path:
 class PredictionDump:
     """What ``tools/test.py --out`` wrote.
 
-    ``dump[i]`` is a dict of an image: ``img_path``, ``scores`` (C, h, w) float32 category
+    ``dump[i]`` is a dict of an image: ``img_path``, ``probs`` (C, h, w) float32 category
     probabilities, ``boxes`` (4, h, w) float32 in image coordinates, and ``extent``, the height and
     width in pixels of the area that the grid covers.
 
@@ -103,7 +103,7 @@ class PredictionDump:
                 logs, boxes = (
                     torch.from_numpy(arrays[key]).float() for key in ('log_scores', 'boxes'))
                 extent = tuple(arrays['extent'].tolist())
-        return dict(img_path=img_path, scores=logs.softmax(dim=0), boxes=boxes, extent=extent)
+        return dict(img_path=img_path, probs=logs.softmax(dim=0), boxes=boxes, extent=extent)
 
 
 @METRICS.register_module()
@@ -128,14 +128,14 @@ class DumpPixelBoxes(BaseMetric):
         self.origin = dict(config=config, checkpoint=checkpoint)
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
-        """Write the images of a batch; ValueError if one lacks scores, boxes or ``grid_extent``."""
+        """Write the images of a batch; ValueError if one lacks what is dumped."""
         if not self.results:
             (self.out_dir / INDEX).unlink(missing_ok=True)
         for sample in data_samples:
-            scores, boxes, extent = (sample_field(sample, key, KEEP_BOXES)
-                                     for key in ('pred_probs', 'pred_boxes', 'grid_extent'))
+            probs, boxes, extent = (sample_field(sample, key, KEEP_BOXES)
+                                    for key in ('pred_probs', 'pred_boxes', 'grid_extent'))
             img_path = str(sample_field(sample, 'img_path', 'pack it in the test pipeline'))
-            write_image(self.out_dir / image_file(img_path), scores['data'], boxes['data'], extent)
+            write_image(self.out_dir / image_file(img_path), probs['data'], boxes['data'], extent)
             self.results.append(img_path)
 
     def compute_metrics(self, results: list[str]) -> dict[str, float]:

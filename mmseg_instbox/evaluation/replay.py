@@ -86,10 +86,10 @@ class DumpedSamples:
     def __getitem__(self, index: int) -> dict:
         predicted = self.dump[index]
         sample = self.dataset[index]['data_samples'].to_dict()
-        scores, extent = predicted['scores'], predicted['extent']
-        seg_map = category_map(scores, tuple(read_map(sample, 'gt_sem_seg').shape), extent)
+        probs, extent = predicted['probs'], predicted['extent']
+        seg_map = category_map(probs, tuple(read_map(sample, 'gt_sem_seg').shape), extent)
         sample.update(
-            pred_probs=dict(data=scores),
+            pred_probs=dict(data=probs),
             pred_boxes=dict(data=predicted['boxes']),
             pred_sem_seg=dict(data=seg_map[None]),
             grid_extent=extent)
@@ -109,9 +109,9 @@ class Regroup:
     def __call__(self, sample: dict) -> dict:
         """Return the sample with ``pred_instances``."""
         sample = sample if self.prepare is None else self.prepare(sample)
-        scores, boxes, seg_map = (sample[key]['data']
-                                  for key in ('pred_probs', 'pred_boxes', 'pred_sem_seg'))
-        instances = self.grouper(scores, boxes, tuple(seg_map.shape[1:]), self.thing_ids,
+        probs, boxes, seg_map = (sample[key]['data']
+                                 for key in ('pred_probs', 'pred_boxes', 'pred_sem_seg'))
+        instances = self.grouper(probs, boxes, tuple(seg_map.shape[1:]), self.thing_ids,
                                  sample['grid_extent'], seg_map[0])
         return dict(sample, pred_instances=instances.to_dict())
 

@@ -21,10 +21,10 @@ from mmseg_instbox.evaluation.prediction_dump import (
 def predicted():
     """Probabilities from 1 down to 1e-15 and boxes, of which one is not a number."""
     random = torch.Generator().manual_seed(3)
-    scores = (8 * torch.randn(5, 6, 7, generator=random)).softmax(0)
+    probs = (8 * torch.randn(5, 6, 7, generator=random)).softmax(0)
     boxes = 300 * torch.randn(4, 6, 7, generator=random)
     boxes[0, 0, 0], boxes[2, 1, 1] = torch.nan, torch.inf
-    return scores, boxes, (50.5, 61.25)
+    return probs, boxes, (50.5, 61.25)
 
 
 @pytest.fixture
@@ -42,26 +42,26 @@ def write_and_read(folder, *predicted):
     write_image(folder / image_file('picture.jpg'), *predicted)
     write_index(folder, ['picture.jpg'])
     image = PredictionDump(folder)[0]
-    return image['scores'], image['boxes'], image['extent']
+    return image['probs'], image['boxes'], image['extent']
 
 
 def test_nothing_that_matters_is_lost(predicted, tmp_path):
-    scores, boxes, extent = write_and_read(tmp_path, *predicted)
+    probs, boxes, extent = write_and_read(tmp_path, *predicted)
     assert extent == (50.5, 61.25)
     assert torch.equal(boxes.nan_to_num(), predicted[1].nan_to_num())
     assert boxes.isfinite().equal(predicted[1].isfinite())
-    assert scores.numpy() == pytest.approx(predicted[0].numpy(), abs=2e-4)
-    assert scores.sum(0).numpy() == pytest.approx(1)
-    logs = [each.clamp(min=1e-12).log() for each in (predicted[0], scores)]
+    assert probs.numpy() == pytest.approx(predicted[0].numpy(), abs=2e-4)
+    assert probs.sum(0).numpy() == pytest.approx(1)
+    logs = [each.clamp(min=1e-12).log() for each in (predicted[0], probs)]
     expected, given = (log - log.amax(0) for log in logs)
     assert (given - expected).abs().le(expected.abs() / 2048 + 1e-6).all()
 
 
 def test_the_best_category_stays_the_best_however_close(tmp_path):
-    scores = torch.full((3, 1, 2), 1 / 3)
-    scores[:, 0, 0] += torch.tensor([-1e-6, 0, 1e-6])
-    scores[:, 0, 1] += torch.tensor([1e-6, -1e-6, 0])
-    read = write_and_read(tmp_path, scores, torch.zeros(4, 1, 2), (8, 16))
+    probs = torch.full((3, 1, 2), 1 / 3)
+    probs[:, 0, 0] += torch.tensor([-1e-6, 0, 1e-6])
+    probs[:, 0, 1] += torch.tensor([1e-6, -1e-6, 0])
+    read = write_and_read(tmp_path, probs, torch.zeros(4, 1, 2), (8, 16))
     assert read[0].argmax(0).tolist() == [[2, 0]]
 
 
@@ -77,7 +77,7 @@ def test_images_come_in_the_order_of_the_index(dump_dir):
     assert len(dump) == 2 and dump.meta == dict(
         version=1, classes=['background', 'cat'], thing_classes=['cat'])
     assert [dump[i]['img_path'] for i in range(2)] == ['data/b/picture.jpg', 'data/a/picture.jpg']
-    assert dump[0]['scores'].shape == (5, 6, 7) and dump[0]['boxes'].shape == (4, 6, 7)
+    assert dump[0]['probs'].shape == (5, 6, 7) and dump[0]['boxes'].shape == (4, 6, 7)
     assert len(list((dump_dir / 'images').iterdir())) == 2  # folders are told apart
 
 

@@ -46,12 +46,12 @@ def test_figures_are_those_of_the_metric(samples):
 def test_figures_survive_the_dump(samples, tmp_path):
     random, exact = torch.Generator().manual_seed(5), []
     for sample in map(samples.__getitem__, range(4)):
-        scores, boxes = sample['pred_probs']['data'], sample['pred_boxes']['data']
-        scores = (scores.log() + 0.3 * torch.randn(scores.shape, generator=random)).softmax(0)
+        probs, boxes = sample['pred_probs']['data'], sample['pred_boxes']['data']
+        probs = (probs.log() + 0.3 * torch.randn(probs.shape, generator=random)).softmax(0)
         boxes = boxes + torch.randn(boxes.shape, generator=random)
-        write_image(tmp_path / image_file(sample['img_path']), scores, boxes, (64, 64))
-        seg_map = category_map(scores, (64, 64), (64, 64))[None]
-        exact.append(dict(sample, pred_probs=dict(data=scores), pred_boxes=dict(data=boxes),
+        write_image(tmp_path / image_file(sample['img_path']), probs, boxes, (64, 64))
+        seg_map = category_map(probs, (64, 64), (64, 64))[None]
+        exact.append(dict(sample, pred_probs=dict(data=probs), pred_boxes=dict(data=boxes),
                           pred_sem_seg=dict(data=seg_map)))
     write_index(tmp_path, samples.dump.img_paths, classes=TINY, thing_classes=TINY[1:])
     dumped = DumpedSamples(samples.dataset, PredictionDump(tmp_path))
@@ -112,10 +112,10 @@ def test_a_sample_holds_truth_and_prediction(cfg, tiny_dump):
         sample, predicted = samples[index], dump[index]
         assert sample['img_path'] == predicted['img_path']
         assert sample['img_path'].endswith(f'{index + 4:03d}.jpg')
-        assert torch.equal(sample['pred_probs']['data'], predicted['scores'])
+        assert torch.equal(sample['pred_probs']['data'], predicted['probs'])
         assert torch.equal(sample['pred_boxes']['data'], predicted['boxes'])
         assert sample['grid_extent'] == (64, 64)
-        expected = category_map(predicted['scores'], (64, 64), (64, 64))
+        expected = category_map(predicted['probs'], (64, 64), (64, 64))
         assert torch.equal(sample['pred_sem_seg']['data'], expected[None])
         assert sample['gt_sem_seg']['data'].shape == sample['gt_inst_map']['data'].shape
         assert sample['gt_instances']['ids'].tolist() == [1, 2, 3]

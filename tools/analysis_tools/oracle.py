@@ -1,7 +1,7 @@
 """What the truth in place of each prediction would give, from a dump of tools/test.py --out.
 
 Rows of the table: the prediction itself; true categories; true boxes; both; and both on grids of
-other feature strides, the ceiling of what scores and boxes on such a grid can express. The
+other feature strides, the ceiling of what probabilities and boxes on such a grid can express. The
 difference between two rows is what a part of the network, or the grid, costs.
 """
 from collections.abc import Sequence

@@ -61,7 +61,8 @@ class InstBoxMetric(InstMetric):
         num_invalid = sum(result['num_invalid'] for result in results)
         if num_invalid:
             print_log(f'{num_invalid} cells of the {len(results)} images were left out of the '
-                      'grouping: their boxes or scores are not finite, or their boxes have no area',
+                      'grouping: their probabilities are nan, or their boxes are not finite or '
+                      'have no area',
                       logger='current', level=logging.WARNING)
         if not any(len(result['labels']) for result in results):
             print_log(f'the model predicted no instance in any of the {len(results)} images; every '

@@ -9,14 +9,16 @@ that found or spoilt it; and ``predictions``, each with ``category``, ``score``,
 import re
 import zlib
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
-from mmseg_instbox.core.feature_grid import VOID
+from mmseg_instbox.core import VOID
+from mmseg_instbox.core.instances import InstanceMasks
 from mmseg_instbox.datasets.transforms.loading import LoadInstImage
 from mmseg_instbox.visualization.drawing import draw_objects, hatch_void, to_canvas
 from mmseg_instbox.visualization.predictions import MIN_SIZE, on_canvas
@@ -25,10 +27,9 @@ from mmseg_instbox.visualization.utils import write_image
 from ..errors import InvalidInputError
 from .functional.average_precision import average_precision_table
 from .functional.error_analysis import CORRECT, ERROR_KINDS, classify_errors
-from .functional.pixel_counts import region_overlap
 from .metrics.base_metric import category_rows
 from .replay import Regroup
-from .sample_reader import read_objects, sample_name
+from .sample_reader import decode_image, sample_name
 
 ALPHA = 0.35
 # title and colour of each kind; colours are far apart in hue, and on a photograph
@@ -52,12 +53,12 @@ class ErrorFinder:
 
     Args:
         regroup: Makes the predictions.
-        things: Names of the thing categories.
+        dataset_meta: With ``classes`` and ``thing_classes``.
         threshold: IoU above which an object is found.
         background: IoU up to which a prediction has nothing to do with an object.
     """
     regroup: Regroup
-    things: Sequence[str]
+    dataset_meta: Mapping[str, Any]
     threshold: float = 0.5
     background: float = 0.1
 
@@ -75,14 +76,12 @@ class ErrorFinder:
         objects, predictions = errors['objects'], errors['predictions']
         image = LoadInstImage().transform(dict(img_path=errors['img_path']))['img'][..., ::-1]
         image = np.ascontiguousarray(image)
-        inst_map = np.asarray(sample['gt_inst_map']['data'][0])
-        ids = np.array([each['id'] for each in objects], int)
+        inst_map, truth = sample['gt_inst_map']['data'][0], sample['gt_instances']
         texts = [f'{each["category"]} {each["score"]:.2f}' for each in predictions]
         drawn = dict(
-            truth=draw_kinds(image, inst_map == ids[:, None, None],
-                             np.asarray(sample['gt_instances']['bboxes']),
-                             [each['category'] for each in objects],
-                             [each['kind'] for each in objects], void=inst_map == VOID),
+            truth=draw_kinds(image, InstanceMasks(inst_map, truth['ids']),
+                             np.asarray(truth['bboxes']), [each['category'] for each in objects],
+                             [each['kind'] for each in objects], np.asarray(inst_map) == VOID),
             prediction=draw_kinds(image, masks, bboxes, texts,
                                   [each['kind'] for each in predictions]))
         files = {side: image_name(errors['img_path'], side) for side in drawn}
@@ -91,33 +90,32 @@ class ErrorFinder:
         height, width = drawn['truth'].shape[:2]
         return dict(files, width=width, height=height)
 
-    def _examine(self, sample: dict) -> tuple[dict, np.ndarray, np.ndarray]:
+    def _examine(self, sample: dict) -> tuple[dict, Tensor, np.ndarray]:
         """The errors of a sample, and the masks and boxes of its predictions."""
-        inst_map, ids, object_labels = read_objects(sample, len(self.things))
-        instances = self.regroup(sample)['pred_instances']
-        overlap = region_overlap(np.asarray(instances['masks']), inst_map, ids)
-        masks, bboxes, labels, scores = (
-            np.asarray(instances[key])[overlap.kept] for key in ('masks', 'bboxes', 'labels',
-                                                               'scores'))
-        scores = scores.astype(np.float64)
-        found = classify_errors(overlap.select(overlap.kept), labels, object_labels, scores,
+        sample, things = self.regroup(sample), self.dataset_meta['thing_classes']
+        image = decode_image(sample, self.dataset_meta)
+        kept = image.overlap.kept
+        labels, scores = image.labels[kept], image.scores[kept].astype(np.float64)
+        found = classify_errors(image.overlap.select(kept), labels, image.gt_labels, scores,
                                 self.threshold, self.background)
+        areas = image.overlap.object_areas
         sizes = np.diff(np.reshape(sample['gt_instances']['bboxes'], (-1, 2, 2)), axis=1)
-        fills = overlap.object_areas / sizes.prod(axis=(1, 2))
         objects = [
-            dict(id=number, category=self.things[label], area=area, fill=fill, kind=kind,
+            dict(id=number, category=things[label], area=area, fill=fill, kind=kind,
                  prediction=culprit if culprit >= 0 else None)
             for number, label, area, fill, kind, culprit in _rows(
-                ids, object_labels, overlap.object_areas, fills, found.object_kinds, found.culprits)
+                image.ids, image.gt_labels, areas, areas / sizes.prod(axis=(1, 2)),
+                found.object_kinds, found.culprits)
         ]
         predictions = [
-            dict(category=self.things[label], score=score, kind=kind,
+            dict(category=things[label], score=score, kind=kind,
                  object=partner if partner >= 0 else None)
             for label, score, kind, partner in _rows(labels, scores, found.kinds, found.partners)
         ]
+        masks, bboxes = (sample['pred_instances'][key][kept] for key in ('masks', 'bboxes'))
         cost = (found.object_kinds != CORRECT).sum() + scores[found.kinds != CORRECT].sum()
         return dict(img_path=sample_name(sample), cost=float(cost), objects=objects,
-                    predictions=predictions), masks, bboxes
+                    predictions=predictions), masks, np.asarray(bboxes)
 
 
 def draw_kinds(image: np.ndarray, masks: Any, bboxes: np.ndarray, names: Sequence[str],

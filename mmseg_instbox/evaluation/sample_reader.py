@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
-from mmseg_instbox.core.feature_grid import VOID
+from mmseg_instbox.core import VOID
 
 from ..errors import InvalidInputError
 from .functional.pixel_counts import RegionOverlap, find_runs, region_overlap
@@ -122,10 +122,8 @@ def ranked_labels(sample: dict, image_labels: np.ndarray, image_scores: np.ndarr
 
 def read_objects(sample: dict, num_things: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Read the instance map (H, W) int32, the ids (G,) and the labels (G,) of the true objects."""
-    inst_map = read_map(sample, 'gt_inst_map')
-    _check_size(sample, 'gt_inst_map', inst_map.shape, read_map(sample, 'gt_sem_seg').shape)
-    instances = sample_field(sample, 'gt_instances')
-    ids, labels = instances['ids'], instances['labels']
+    inst_map, objects = read_map(sample, 'gt_inst_map'), sample_field(sample, 'gt_instances')
+    ids, labels = objects['ids'], objects['labels']
     _check_range(sample, 'gt_instances.labels', labels, num_things, 'thing_classes')
     return tuple(each.detach().cpu().numpy() for each in (inst_map, ids, labels))
 
@@ -133,15 +131,16 @@ def read_objects(sample: dict, num_things: int) -> tuple[np.ndarray, np.ndarray,
 def read_category_map(sample: dict, key: str, num_classes: int) -> np.ndarray:
     """Read a category map (H, W) in a small type, which makes counting faster."""
     category_map = read_map(sample, key)
-    _check_size(sample, key, category_map.shape, read_map(sample, 'gt_sem_seg').shape)
     _check_range(sample, key, category_map, num_classes, 'classes', has_void=key == 'gt_sem_seg')
     small = np.min_scalar_type(max(num_classes, VOID))
     return category_map.detach().cpu().numpy().astype(small)
 
 
 def read_map(sample: dict, key: str) -> Tensor:
-    """Get the pixel map (H, W) of a field of shape (1, H, W)."""
-    return sample_field(sample, key)['data'][0]
+    """Get the pixel map (H, W) of a field of shape (1, H, W), as large as ``gt_sem_seg``."""
+    pixels, truth = (sample_field(sample, each)['data'][0] for each in (key, 'gt_sem_seg'))
+    _check_size(sample, key, pixels.shape, truth.shape)
+    return pixels
 
 
 def sample_field(sample: dict, key: str, hint: str = '') -> dict:

@@ -58,7 +58,7 @@ def nothing(num_objects=0, num_predictions=0):
 
 @pytest.mark.parametrize('threshold', [0.5, 0.9])
 def test_average_precision_is_the_metrics(samples, regroup, threshold):
-    finder = ErrorFinder(regroup, THINGS, threshold)
+    finder = ErrorFinder(regroup, samples.dataset_meta, threshold)
     report = summarise([finder.find(samples[index]) for index in range(4)], THINGS)
     figures, = replay(samples, [regroup])
     assert report['AP'] == figures[f'APr_{threshold}']
@@ -67,7 +67,8 @@ def test_average_precision_is_the_metrics(samples, regroup, threshold):
 
 
 def test_every_object_and_every_prediction_is_told(samples, regroup):
-    found = [ErrorFinder(regroup, THINGS, 0.9).find(samples[index]) for index in range(4)]
+    finder = ErrorFinder(regroup, samples.dataset_meta, 0.9)
+    found = [finder.find(samples[index]) for index in range(4)]
     report = json.loads(json.dumps(summarise(found, THINGS)))
     assert [image['cost'] for image in report['images']] == sorted(
         (image['cost'] for image in report['images']), reverse=True)
@@ -113,7 +114,7 @@ def test_no_objects_and_no_predictions_are_said():
 
 
 def test_pictures_show_truth_and_prediction(samples, regroup, tmp_path):
-    finder = ErrorFinder(regroup, THINGS, 0.9)
+    finder = ErrorFinder(regroup, samples.dataset_meta, 0.9)
     found = finder.find(samples[1])
     drawn = finder.draw(samples[1], tmp_path)
     pictures = {side: cv2.imread(str(tmp_path / drawn[side]))[..., ::-1].astype(int)
@@ -128,7 +129,7 @@ def test_pictures_show_truth_and_prediction(samples, regroup, tmp_path):
 
 
 def test_work_can_be_sent_to_processes(samples, regroup):
-    finder = ErrorFinder(regroup, THINGS)
+    finder = ErrorFinder(regroup, samples.dataset_meta)
     expected, found = finder.find(samples[0]), pickle.loads(pickle.dumps(finder.find))(samples[0])
     assert expected == found and len(found['objects']) == 3
 

@@ -42,8 +42,8 @@ def make_report(args: argparse.Namespace) -> dict:
     folder.mkdir(parents=True, exist_ok=True)
     things = samples.dataset_meta['thing_classes']
     prepare = partial(use_truth, **{name: name in args.truth for name in PREDICTED})
-    finder = ErrorFinder(Regroup(build_grouper(grouper), samples.thing_ids, prepare), things,
-                         args.threshold, args.background)
+    finder = ErrorFinder(Regroup(build_grouper(grouper), samples.thing_ids, prepare),
+                         samples.dataset_meta, args.threshold, args.background)
     settings = dict(
         config=args.config, dump=str(args.dump), grouper=grouper, threshold=args.threshold,
         background=args.background, truth=args.truth, num_images=len(samples))

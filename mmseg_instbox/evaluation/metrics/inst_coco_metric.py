@@ -11,7 +11,7 @@ from mmengine.fileio import dump, load
 from mmseg.registry import METRICS
 from pycocotools import mask as mask_api
 
-from mmseg_instbox.core.feature_grid import VOID
+from mmseg_instbox.core import VOID
 from mmseg_instbox.datasets.coco_masks import describe_objects
 from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.utils.run_lengths import encode_crop, mask_crops

@@ -4,31 +4,19 @@ from torch import Tensor
 
 
 def box_iou(boxes: Tensor, others: Tensor) -> Tensor:
-    """IoU of boxes with the boxes at the same index, after broadcasting.
-
-    Args:
-        boxes: ``(..., 4)``; ``boxes[:, None]`` against ``others[None]`` gives all pairs.
-        others: ``(..., 4)``.
-
-    Returns:
-        Tensor: ``(...)`` in [0, 1]; 0 for a box without area.
+    """IoU ``(...)``, in [0, 1], of boxes with the boxes at the same index after broadcasting:
+    ``boxes[:, None]`` against ``others[None]`` gives all pairs. A box without area has an IoU of 0.
     """
     inter, union = _inter_and_union(boxes, others)
     return inter / union.clamp(min=1e-9)
 
 
 def box_giou(boxes: Tensor, others: Tensor) -> Tensor:
-    """Generalised IoU (arXiv 1902.09630) of boxes with the boxes at the same index.
+    """Generalised IoU ``(...)`` (arXiv 1902.09630), in (-1, 1], of boxes with the boxes at the same
+    index, which have an area.
 
     IoU less the share of the smallest enclosing box that neither covers, which has a gradient also
     where the boxes do not meet.
-
-    Args:
-        boxes: ``(..., 4)``.
-        others: ``(..., 4)``, with area.
-
-    Returns:
-        Tensor: ``(...)`` in (-1, 1].
     """
     inter, union = _inter_and_union(boxes, others)
     low = torch.minimum(boxes[..., :2], others[..., :2])

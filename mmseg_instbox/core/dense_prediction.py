@@ -51,7 +51,7 @@ class DensePredictor:
         raise NotImplementedError(f'{type(self).__name__} must implement forward_dense')
 
     def predict_cells(self, inputs: Tensor, metainfos: list[dict]) -> list[DensePrediction]:
-        """Categories and boxes of each cell, without grouping.
+        """Categories and boxes of each cell, as ``test_cfg`` says, without grouping.
 
         Args:
             inputs: ``(N, 3, H, W)``, padded at the right and bottom only.
@@ -59,9 +59,12 @@ class DensePredictor:
                 ``ori_shape``, ``flip`` and ``flip_direction`` of each; missing sizes mean that of
                 ``inputs``.
 
+        Returns:
+            list[DensePrediction]: In pixels of the original images, mirror images mapped back.
+
         Raises:
-            ValueError: Tiles or shifts and a network whose feature stride does not allow them, or
-                an unknown direction of flipping.
+            ValueError: ``test_cfg.shifts`` or ``mode='slide'`` and a network whose feature stride
+                does not allow it, or an unknown direction of flipping.
         """
         sizes = [tuple((meta.get('pad_shape') or inputs.shape[-2:])[:2]) for meta in metainfos]
         if len(set(sizes)) < 2:
@@ -175,8 +178,8 @@ def crop_to_image(grid: Tensor, input_shape: tuple[int, int], img_shape: tuple[i
 def to_original(logits: Tensor, boxes: Tensor, input_shape: tuple[int, int],
                 metainfo: dict) -> DensePrediction:
     """Maps logits ``(C, h, w)`` and boxes ``(4, h', w')`` of an input of ``input_shape`` to its
-    original image; ``metainfo`` as of :meth:`DensePredictor.predict_cells`."""
-    img_shape = tuple(metainfo.get('img_shape', input_shape)[:2])
+    original image; ``metainfo`` as of :meth:`DensePredictor.predict_cells`, with ``img_shape``."""
+    img_shape = tuple(metainfo['img_shape'][:2])
     ori_shape = tuple(metainfo.get('ori_shape', img_shape)[:2])
     shapes = (input_shape, img_shape, ori_shape)
     dims = flipped_dims(metainfo)

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_CHUNK = 1 << 19  # pixels that are looked at together
+_CHUNK = 1 << 19  # pixels, or logits of them, that are looked at together
 
 
 class Between(NamedTuple):
@@ -37,8 +37,8 @@ def between_cells(size: int, cells: int, extent: float, device: torch.device) ->
     return Between(low, (low + 1).clamp(max=cells - 1), position - low)
 
 
-def best_categories(logits: Tensor, extent: tuple[float, float], img_shape: tuple[int, int],
-                    chunk: int = _CHUNK) -> Tensor:
+def best_categories(logits: Tensor, extent: tuple[float, float],
+                    img_shape: tuple[int, int]) -> Tensor:
     """The best category of each pixel, as ``resize_to_extent(...).argmax(dim=0)`` gives it.
 
     Where the four cells around a pixel have the same best category, no other can be best between
@@ -50,7 +50,6 @@ def best_categories(logits: Tensor, extent: tuple[float, float], img_shape: tupl
         logits: ``(C, h, w)`` float.
         extent: ``(H', W')`` pixels that the grid covers, at least the image.
         img_shape: ``(H, W)``.
-        chunk: How many logits are interpolated together.
 
     Returns:
         Tensor: ``(H, W)`` int64; of categories that are equal but for rounding, any.
@@ -63,7 +62,7 @@ def best_categories(logits: Tensor, extent: tuple[float, float], img_shape: tupl
     rivals, values = _rivals(logits, mixed)
     number = mixed.flatten().cumsum(0) - 1  # of each mixed place
     pixels = _spread(mixed, rows, cols).flatten().nonzero()[:, 0]
-    for each in pixels.split(max(chunk // len(rivals), 1)):
+    for each in pixels.split(max(_CHUNK // len(rivals), 1)):
         place, y, x = _between(each, rows, cols, logits.shape[2])
         place = number.index_select(0, place)
         around = values.index_select(1, place).view(2, 2, len(rivals), -1)

@@ -93,12 +93,14 @@ def test_paint_of_a_picture_smaller_than_its_grid():
     ((32, 32), (9, 9), (9, 9)), ((1, 1), (8, 8), (7, 8)), ((20, 30), (160, 240), (150, 239))])
 @pytest.mark.parametrize('chunk', [999, 2**18])
 @pytest.mark.parametrize('smooth', [False, True])
-def test_best_categories_are_those_of_the_interpolated_logits(grid, extent, size, chunk, smooth):
+def test_best_categories_are_those_of_the_interpolated_logits(grid, extent, size, chunk, smooth,
+                                                              monkeypatch):
+    monkeypatch.setattr(painting, '_CHUNK', chunk)
     logits = torch.randn(5, *grid)
     if smooth:  # regions of one category, as a network gives them
         logits = F.interpolate(torch.randn(1, 5, 3, 3), grid, mode='bilinear')[0]
     full = resize_to_extent(logits, extent, size)
-    best = painting.best_categories(logits, extent, size, chunk)
+    best = painting.best_categories(logits, extent, size)
     assert best.dtype == torch.int64 and best.shape == size
     chosen = full.gather(0, best[None])[0]
     assert torch.allclose(chosen, full.amax(dim=0), atol=1e-5)

@@ -18,27 +18,13 @@ class CellPredictor(DensePredictor):
 
     def predict_dense(self, inputs: Tensor,
                       data_samples: OptSampleList = None) -> list[DensePrediction]:
-        """Categories and boxes of each cell, as ``test_cfg`` says, without grouping.
-
-        Args:
-            inputs: ``(N, 3, H, W)``, padded at the right and bottom only.
-            data_samples: Their ``img_shape`` (without padding), ``pad_shape`` (that the network
-                sees), ``ori_shape``, ``flip`` and ``flip_direction`` are read; missing sizes mean
-                that of ``inputs``.
-
-        Returns:
-            list[DensePrediction]: In pixels of the original images, mirror images mapped back.
-
-        Raises:
-            ValueError: ``test_cfg.shifts`` or ``mode='slide'`` and a network whose feature stride
-                does not allow it, or an unknown direction of flipping.
-        """
+        """As :meth:`~.DensePredictor.predict_cells`, with the metainfo of data samples."""
         metainfos = [sample.metainfo for sample in data_samples or []] or [{}] * len(inputs)
         return self.predict_cells(inputs, metainfos)
 
     def predict(self, inputs: Tensor, data_samples: OptSampleList = None) -> SampleList:
-        """The samples of a batch with ``seg_logits``, ``pred_sem_seg`` and ``pred_instances`` at
-        original size; arguments and errors as of :meth:`predict_dense`."""
+        """The samples of a batch ``(N, 3, H, W)`` with ``seg_logits``, ``pred_sem_seg`` and
+        ``pred_instances`` at original size; errors as of :meth:`~.DensePredictor.predict_cells`."""
         dense = self.predict_dense(inputs, data_samples)
         del inputs  # the largest tensor, if the caller holds it no longer
         data_samples = data_samples or [SegDataSample() for _ in dense]

@@ -106,8 +106,7 @@ class InstBoxSegmentor(CellPredictor, EncoderDecoder):
         return feats
 
     def forward_dense(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits ``(N, C, h, w)``, and boxes ``(N, 4, h', w')`` in pixels of ``inputs``, from
-        normalised images ``(N, 3, H, W)``: one pass of the network."""
+        """Logits and boxes of one pass of the network, as :class:`.DensePredictor` has them."""
         feats = self.extract_feat(inputs)
         boxes = self.box_head.predict(self.extract_box_feat(inputs, feats), inputs.shape[-2:])
         return category_logits(self.decode_head, feats).float(), boxes
@@ -127,11 +126,13 @@ def check_decode_head(decode_head: ConfigType) -> None:
     if kind is None:
         return  # the registry says that it is unknown
     if issubclass(kind, BaseCascadeDecodeHead):
-        raise InvalidInputError(f'{kind.__name__} refines what another head of a cascade gives; '
-                                f'{hint}.')
-    if not issubclass(kind, BaseDecodeHead) or kind.__name__ in _OTHER_OUTPUT:
-        reason = _OTHER_OUTPUT.get(kind.__name__, 'classifies masks, not pixels')
-        raise InvalidInputError(f'{kind.__name__} {reason}; {hint}.')
+        problem = 'refines what another head of a cascade gives'
+    elif issubclass(kind, BaseDecodeHead):
+        problem = _OTHER_OUTPUT.get(kind.__name__)
+    else:
+        problem = 'classifies masks, not pixels'
+    if problem:
+        raise InvalidInputError(f'{kind.__name__} {problem}; {hint}.')
 
 
 def with_instance_maps(data_preprocessor: OptConfigType) -> OptConfigType:

@@ -7,7 +7,6 @@ that found or spoilt it; and ``predictions``, each with ``category``, ``score``,
 ``object`` that it found or failed at. Partners are indices in the other list, or None.
 """
 import re
-import zlib
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from ..errors import InvalidInputError
 from .functional.average_precision import average_precision_table
 from .functional.error_analysis import CORRECT, ERROR_KINDS, classify_errors
 from .metrics.base_metric import category_rows
+from .prediction_dump import image_file
 from .replay import Regroup
 from .sample_reader import decode_image, sample_name
 
@@ -141,9 +141,9 @@ def _rows(*columns: np.ndarray) -> zip:
 
 
 def image_name(img_path: str, side: str) -> str:
-    """A file name that is safe everywhere and tells images of one name apart by their folder."""
-    stem = re.sub(r'[^A-Za-z0-9_.-]', '_', Path(img_path).stem)
-    return f'{stem}-{zlib.crc32(img_path.encode()):08x}_{side}.jpg'
+    """The name of an image's file in the dump, with characters that are safe in addresses only."""
+    stem = re.sub(r'[^A-Za-z0-9_.-]', '_', Path(image_file(img_path)).stem)
+    return f'{stem}_{side}.jpg'
 
 
 def summarise(images: Sequence[dict], things: Sequence[str]) -> dict:

@@ -4,6 +4,7 @@ A dump is a directory with a small file an image and an index.
 """
 import io
 import json
+import os
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from torch import Tensor
 from mmseg_instbox.utils import atomic_write, write_json
 
 from ..errors import InvalidInputError, MissingFileError
+from ..utils.file_names import file_name
 from ..utils.foreign_errors import convert_errors
 from .sample_reader import category_names, sample_field
 
@@ -31,7 +33,8 @@ WRITE_AGAIN = 'write the dump again with tools/test.py --out'
 
 def image_file(img_path: str) -> str:
     """Name of an image's file in a dump: its own name, and a number that tells folders apart."""
-    return f'{FOLDER}/{Path(img_path).stem}-{zlib.crc32(str(img_path).encode()):08x}.npz'
+    stem = file_name(Path(img_path).stem)
+    return f'{FOLDER}/{stem}-{zlib.crc32(os.fsencode(img_path)):08x}.npz'
 
 
 def write_image(file: Path, probabilities: Tensor, boxes: Tensor,

@@ -81,6 +81,14 @@ def test_images_come_in_the_order_of_the_index(dump_dir):
     assert len(list((dump_dir / 'images').iterdir())) == 2  # folders are told apart
 
 
+@pytest.mark.parametrize('name', ['x' * 251, 'picture-\udcff'])
+def test_any_name_of_an_image_can_be_dumped(predicted, tmp_path, name):
+    """As long as file systems allow it, and bytes that are no UTF-8."""
+    write_image(tmp_path / image_file(f'{name}.jpg'), *predicted)
+    write_index(tmp_path, [f'{name}.jpg'])
+    assert PredictionDump(tmp_path)[0]['img_path'] == f'{name}.jpg'
+
+
 def test_a_dump_that_is_missing_or_unfinished_is_named(dump_dir):
     with pytest.raises(FileNotFoundError, match='gone: there is no index.json: it is no directory'):
         PredictionDump(dump_dir / 'gone')

@@ -244,7 +244,9 @@ def test_set_dataset_meta_as_mmseg_inferencer_calls_it():
     visualizer.set_dataset_meta(**META)
     assert visualizer.dataset_meta == META
     visualizer.set_dataset_meta(dataset_name='voc')
-    assert len(visualizer.dataset_meta['classes']) == 21
+    assert len(visualizer.dataset_meta['classes']) == len(visualizer.dataset_meta['palette']) == 21
+    visualizer.set_dataset_meta(palette=[[1, 2, 3]] * 21, dataset_name='voc')
+    assert visualizer.dataset_meta['palette'] == [[1, 2, 3]] * 21
 
 
 @pytest.mark.usefixtures('exact_canvas')

@@ -16,7 +16,6 @@ from ..engine.samplers.seeded_samplers import SeededIndex, seeded
 from ..errors import InvalidIndexError, InvalidInputError
 from ..utils.foreign_errors import convert_errors
 from ..visualization import PixelBoxVisualizer, add_box_targets
-from ..visualization.box_targets import delta_names
 from ..visualization.utils import check_display, write_image
 
 PADDING_GREY = (128, 128, 128)
@@ -106,8 +105,7 @@ class DatasetBrowser:
                 self._grids[shape] = tuple(self.model.forward_dense(batch['inputs'])[1].shape[-2:])
         add_box_targets(sample, self.model.box_head, self._grids[shape])
         padded = mmcv.impad(image, shape=sample.gt_inst_map.shape[-2:], pad_val=PADDING_GREY)
-        return self.visualizer.draw_training_sample(padded, sample, caption,
-                                                    delta_names(self.model.box_head.coder))
+        return self.visualizer.draw_training_sample(padded, sample, caption)
 
 
 def browse_dataset(config: str,

@@ -22,7 +22,7 @@ def add_box_targets(sample: SegDataSample, box_head: PixelBoxHead,
 
     The sample gets ``gt_deltas``, the numbers of the head's coder, and ``gt_boxes``, the boxes in
     pixels of the input that the coder makes of them again: both ``(4, h, w)`` float32, nan in cells
-    that carry no loss.
+    that carry no loss. Its metainfo gets ``delta_names``, what the four numbers mean.
 
     Args:
         sample: With ``gt_inst_map`` ``(1, H, W)`` and ``gt_instances`` of the network's input;
@@ -41,6 +41,7 @@ def add_box_targets(sample: SegDataSample, box_head: PixelBoxHead,
         grid = torch.full((4, *grid_shape), torch.nan)
         grid[:, valid] = values.T
         sample.set_field(PixelData(data=grid), name, dtype=PixelData)
+    sample.set_metainfo(dict(delta_names=delta_names(box_head.coder)))
 
 
 def draw_target_boxes(image: np.ndarray, sample: SegDataSample) -> np.ndarray:

@@ -97,14 +97,8 @@ def canvas_crops(masks: Any, shape: tuple[int, int]) -> list[Crop]:
 
 def draw_objects(canvas: np.ndarray, objects: DrawnObjects, alpha: float,
                  with_boxes: bool = True) -> np.ndarray:
-    """Draw masks with contours, then boxes, then labels.
-
-    Args:
-        canvas: ``(H, W, 3)`` uint8 RGB.
-        objects: Instances in pixels of the canvas, the most important first.
-        alpha: Opacity of the masks, 0 to 1.
-        with_boxes: Whether to draw the boxes, too; labels go to their place either way.
-    """
+    """Draw objects, the most important first: masks of an opacity ``alpha``, 0 to 1, with contours,
+    then boxes, then labels, which go to the place of their box also where none is drawn."""
     canvas = canvas.copy()
     boxes, width = np.rint(objects.boxes).astype(int), line_width(canvas)
     drawn = list(zip(objects.crops, boxes, objects.colors.tolist(), strict=True))[::-1]
@@ -183,16 +177,10 @@ def _overlap(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 def contact_sheet(images: Sequence[np.ndarray], columns: int = 2, width: int = 900,
                   gap: int = 8) -> np.ndarray:
-    """Put images of any sizes into rows on a white sheet.
+    """Put images ``(H, W, 3)`` uint8 of any sizes, at least one, into rows of ``columns`` on a
+    white sheet ``(H', W', 3)``.
 
-    Args:
-        images: RGB, ``(H, W, 3)`` uint8 each, at least one.
-        columns: Images side by side.
-        width: Of a column in pixels; wider images are reduced to it.
-        gap: White pixels around each.
-
-    Returns:
-        np.ndarray: The sheet, ``(H', W', 3)`` uint8.
+    Images wider than ``width`` pixels are reduced to it; each has a margin of ``gap`` pixels.
     """
     factors = [min(1., width / image.shape[1]) for image in images]
     images = [cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)

@@ -12,7 +12,7 @@ from ..core.box_iou import box_iou
 from ..core.grouping import Candidates
 from ..core.pixel_box_grouper import PixelBoxGrouper
 from ..errors import InvalidInputError
-from .box_targets import PIXEL_BOX_NAMES, draw_deltas, draw_target_boxes
+from .box_targets import draw_deltas, draw_target_boxes
 from .drawing import DrawnObjects, draw_labels, draw_objects, join_panels, line_width, to_canvas
 from .inst_box_local_visualizer import InstBoxLocalVisualizer
 from .predictions import shown_indices
@@ -69,8 +69,7 @@ class PixelBoxVisualizer(InstBoxLocalVisualizer):
     def draw_training_sample(self,
                              image: np.ndarray,
                              data_sample: SegDataSample,
-                             caption: str = 'image',
-                             delta_names: Sequence[str] = PIXEL_BOX_NAMES) -> np.ndarray:
+                             caption: str = 'image') -> np.ndarray:
         """Draw a training sample: the image, masks and boxes, and the box targets if it has them.
 
         Args:
@@ -78,7 +77,6 @@ class PixelBoxVisualizer(InstBoxLocalVisualizer):
             data_sample (SegDataSample): With ground truth in pixels of ``image``, and box targets
                 if :func:`~mmseg_instbox.visualization.add_box_targets` wrote them.
             caption (str): What is written above the image.
-            delta_names (Sequence[str]): Names of the four numbers of a box target.
 
         Raises:
             ValueError: The image is not (H, W, 3) uint8, or the ground truth has another size.
@@ -93,7 +91,7 @@ class PixelBoxVisualizer(InstBoxLocalVisualizer):
             panels[f'box targets of {size} cells: lines lead to the centre'] = draw_target_boxes(
                 canvas, data_sample)
             panels['box targets as the numbers to learn'] = draw_deltas(
-                canvas, deltas, delta_names)
+                canvas, deltas, data_sample.delta_names)
         return join_panels({name: each for name, each in panels.items() if each is not None},
                            self.columns)
 
@@ -163,14 +161,11 @@ def match_candidates(candidates: Candidates, bboxes: np.ndarray,
 
 def draw_candidates(image: np.ndarray, candidates: Candidates, owners: np.ndarray,
                     colors: np.ndarray, with_labels: bool = True) -> np.ndarray:
-    """Draw candidates as boxes with a dot at the centre, the larger the more votes.
+    """Draw candidates, most votes first, as boxes on an RGB image ``(H, W, 3)`` uint8, with a dot
+    at the centre, the larger the more votes.
 
-    Args:
-        image: RGB image, ``(H, W, 3)`` uint8.
-        candidates: K of them in pixels of the image, those with most votes first.
-        owners: ``(K,)`` int, the instance that each became, -1 for none: drawn grey.
-        colors: ``(N, 3)`` uint8, the colours of the instances.
-        with_labels: Whether to write on the first candidate of each instance how many votes it got.
+    ``owners`` ``(K,)`` is the instance that each became, which has a colour of ``colors``
+    ``(N, 3)`` uint8, or -1, drawn grey. A label on the first of an instance says its votes.
     """
     canvas = dim(image)
     boxes = np.rint(np.asarray(candidates.boxes)[:MAX_DRAWN]).astype(int)

@@ -25,7 +25,7 @@ from ..errors import InvalidInputError
 from ..utils.foreign_errors import convert_errors
 from .metrics import InstBoxMetric
 from .prediction_dump import PredictionDump
-from .sample_reader import category_names, read_map
+from .sample_reader import category_names, decode_image, read_map
 
 T = TypeVar('T')
 Variant = Callable[[dict], dict]  # from a dumped sample to one with pred_instances
@@ -146,10 +146,8 @@ def _metric(samples: DumpedSamples, **metric_args) -> InstBoxMetric:
 
 
 def _match(sample: dict, variants: Sequence[Variant], metric: InstBoxMetric) -> list[dict]:
-    metric.results = []
-    for variant in variants:  # one by one, because masks take room
-        metric.process({}, [variant(sample)])
-    return metric.results
+    changed = (variant(sample) for variant in variants)  # one by one, because masks take room
+    return [metric.measure(each, decode_image(each, metric.dataset_meta)) for each in changed]
 
 
 def map_samples(work: Callable[[dict], T], samples: DumpedSamples, workers: int = 1) -> list[T]:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from .box_iou import box_iou
-from .grouping import Candidates, laid_out
+from .grouping import Candidates, expand_ranges
 
 _ONE = 1 << 30  # IoU as whole numbers, whose sums do not depend on the order
 _CODE_BITS = 20
@@ -75,7 +75,7 @@ def find_agreement(boxes: Tensor, candidates: Candidates, patches: Patches) -> A
     rows, parts = boxes.T, []
     for patch, other in zip(*(each.split(_ROWS) for each in near.nonzero(as_tuple=True)),
                             strict=True):
-        which, place = laid_out(patches.starts.take(patch), patches.counts.take(patch))
+        which, place = expand_ranges(patches.starts.take(patch), patches.counts.take(patch))
         cell, other = patches.cells.index_select(0, place), other.index_select(0, which)
         iou = box_iou(rows.index_select(1, cell).T, candidates.boxes.T.index_select(1, other).T)
         some = (iou > 0).nonzero()[:, 0]

@@ -129,7 +129,7 @@ def merge(candidates: Candidates, iou_thr: float) -> Candidates:
     last = torch.searchsorted(start, (end + shift).take(order), right=True)
     beats = []
     for rows in torch.arange(len(labels), device=labels.device).split(_ROWS):
-        one, other = laid_out(rows + 1, last[rows] - rows - 1)
+        one, other = expand_ranges(rows + 1, last[rows] - rows - 1)
         one, other = order.take(rows.take(one)), order.take(other)
         overlap = box_iou(boxes.index_select(0, one), boxes.index_select(0, other)) > iou_thr
         pairs = torch.stack([one, other])[:, overlap & (labels.take(one) == labels.take(other))]
@@ -137,7 +137,7 @@ def merge(candidates: Candidates, iou_thr: float) -> Candidates:
     return candidates.select(greedy_keep(*torch.cat(beats, dim=1), len(labels)).nonzero()[:, 0])
 
 
-def laid_out(starts: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
+def expand_ranges(starts: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
     """The numbers of ranges ``(R,)`` of ``counts`` numbers from ``starts`` on, one range after the
     other: the range of each, and the number itself."""
     which = torch.arange(len(counts), device=counts.device).repeat_interleave(counts)

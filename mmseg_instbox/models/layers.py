@@ -110,7 +110,7 @@ class ImageMean(nn.Module):
         super().__init__()
         self.shares: Tensor | None = None
 
-    def look_at(self, data_samples: SampleList) -> None:
+    def remember_padding(self, data_samples: SampleList) -> None:
         """Remembers which part of each input is image, for the next forward passes in training:
         its ``img_shape`` of the shape of ``gt_sem_seg``; all where there is no ``img_shape``."""
         self.shares = torch.tensor([

@@ -172,7 +172,7 @@ def make_sample(img_shape: tuple[int, int] | None) -> SegDataSample:
 
 def test_padding_does_not_count_in_training():
     mean, feats = ImageMean(), torch.rand(3, 5, 4, 6)
-    mean.look_at([make_sample((64, 96)), make_sample((32, 48)), make_sample(None)])
+    mean.remember_padding([make_sample((64, 96)), make_sample((32, 48)), make_sample(None)])
     result = mean(feats)
     assert result.shape == (3, 5, 1, 1)
     expected = [feats[0], feats[1, :, :2, :3], feats[2]]
@@ -183,7 +183,7 @@ def test_padding_does_not_count_in_training():
 
 def test_a_thin_image_has_a_mean():
     mean, feats = ImageMean(), torch.rand(1, 5, 4, 6)
-    mean.look_at([make_sample((1, 96))])
+    mean.remember_padding([make_sample((1, 96))])
     assert torch.allclose(mean(feats)[0, :, 0, 0], feats[0, :, 0].mean(dim=1))
 
 

@@ -46,7 +46,7 @@ class ContextPixelBoxHead(PixelBoxHead):
     def loss(self, inputs: tuple[Tensor, ...], batch_data_samples: SampleList,
              train_cfg: ConfigType) -> dict:
         """The parent's losses; padding does not count in the image's mean."""
-        self.mean.look_at(batch_data_samples)
+        self.mean.remember_padding(batch_data_samples)
         return super().loss(inputs, batch_data_samples, train_cfg)
 
     def _transform_inputs(self, inputs: tuple[Tensor, ...]) -> Tensor:

@@ -65,7 +65,7 @@ class RefinedASPPHead(CellLossMixin, FoldedNormMixin, ASPPHead):
     def loss(self, inputs: tuple[Tensor, ...], batch_data_samples: SampleList,
              train_cfg: ConfigType) -> dict:
         """The parent's losses; padding does not count in the image's mean."""
-        self.image_pool[0].look_at(batch_data_samples)
+        self.image_pool[0].remember_padding(batch_data_samples)
         return super().loss(inputs, batch_data_samples, train_cfg)
 
     def forward(self, inputs: tuple[Tensor, ...]) -> Tensor:

@@ -61,7 +61,7 @@ def text_color(background: np.ndarray) -> tuple[int, int, int]:
 
 
 def to_canvas(image: np.ndarray, min_size: int, max_size: int | None = None) -> np.ndarray:
-    """Copies an image (H, W, 3) uint8 to a canvas whose longer side has at least ``min_size``
+    """Copy an image (H, W, 3) uint8 to a canvas whose longer side has at least ``min_size``
     pixels, enlarged by a whole factor, and at most ``max_size``."""
     longer = max(image.shape[:2])
     if max_size and longer > max_size:
@@ -75,7 +75,7 @@ def to_canvas(image: np.ndarray, min_size: int, max_size: int | None = None) -> 
 
 
 def resize_map(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Resizes a map (H, W) of any type to ``shape`` (h, w), by the nearest pixel centre."""
+    """Resize a map (H, W) of any type to ``shape`` (h, w), by the nearest pixel centre."""
     if values.shape == tuple(shape):
         return values
     places = [((np.arange(new) + 0.5) * (old / new)).astype(int)
@@ -84,7 +84,7 @@ def resize_map(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 
 def canvas_crops(masks: Any, shape: tuple[int, int]) -> list[Crop]:
-    """Crops of masks on a canvas of ``shape`` (h, w), which may be larger or smaller than they.
+    """Crop masks on a canvas of ``shape`` (h, w), which may be larger or smaller than they.
 
     ``masks`` are what :func:`~mmseg_instbox.utils.run_lengths.mask_crops` reads.
     """

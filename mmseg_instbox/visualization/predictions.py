@@ -16,7 +16,7 @@ ALPHA = 0.45  # opacity of masks
 def draw_prediction(image: np.ndarray, instances: Any, names: Sequence[str],
                      score_thr: float = DEFAULT_SCORE_THR,
                      draw_size: int | None = DRAW_SIZE) -> np.ndarray:
-    """Draws predicted instances as :class:`.InstBoxLocalVisualizer` does by default.
+    """Draw predicted instances as :class:`.InstBoxLocalVisualizer` does by default.
 
     Args:
         image: ``(H, W, 3)`` uint8 RGB.
@@ -42,7 +42,7 @@ def draw_prediction(image: np.ndarray, instances: Any, names: Sequence[str],
 def predicted_objects(instances: Any, names: Sequence[str], size: tuple[int, int],
                       canvas: np.ndarray, score_thr: float,
                       with_labels: bool = True) -> DrawnObjects:
-    """Collects the instances of an image of a ``size`` (H, W) from a score on, best first, in
+    """Collect the instances of an image of a ``size`` (H, W) from a score on, best first, in
     pixels of the canvas; other arguments as of :func:`draw_prediction`."""
     masks, keep = instances.masks, shown_indices(instances, score_thr)
     if not isinstance(masks, list):  # of run lengths
@@ -64,7 +64,7 @@ def shown_indices(instances: Any, score_thr: float) -> np.ndarray:
 
 
 def label_names(labels: np.ndarray, names: Sequence[str]) -> list[str]:
-    """Gives the name of each label (N,); without any names, 'class 3'."""
+    """Give the name of each label (N,); without any names, 'class 3'."""
     outside = [label for label in labels.tolist() if not 0 <= label < len(names)]
     if len(names) and outside:
         raise InvalidInputError(f'Label {outside[0]} of an instance is outside thing_classes, '
@@ -75,7 +75,7 @@ def label_names(labels: np.ndarray, names: Sequence[str]) -> list[str]:
 
 def on_canvas(masks: Any, boxes: np.ndarray, texts: list[str] | None, size: tuple[int, int],
               canvas: np.ndarray) -> DrawnObjects:
-    """Brings masks and boxes (N, 4) of an image of a ``size`` (H, W) to a canvas."""
+    """Bring masks and boxes (N, 4) of an image of a ``size`` (H, W) to a canvas."""
     shape = canvas.shape[:2]
     scale = np.tile(np.array(shape[::-1]) / size[::-1], 2)
     return DrawnObjects(canvas_crops(masks, shape), boxes * scale, texts,

@@ -5,9 +5,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from pycocotools import mask as mask_tools
 
 from mmseg_instbox.utils import atomic_write
-from mmseg_instbox.utils.run_lengths import Crop
+from mmseg_instbox.utils.run_lengths import Crop, encode_crop
 
 from ..errors import InvalidInputError
 
@@ -60,22 +61,17 @@ def match_ids(crops: Sequence[Crop], true_crops: Sequence[Crop],
     """Number N predicted masks, ``(N,)`` int64, all different: the index of the true mask of best
     IoU where that is above 0.5 and the index is free, else the next number after the true masks.
 
-    The first predicted mask is served first; true ones do not overlap. All are crops of an image
-    of ``shape`` (H, W).
+    The first predicted mask is served first. All are crops of an image of ``shape`` (H, W).
     """
-    following = len(true_crops)
-    true_map = np.full(shape, following)
-    for index, crop in enumerate(true_crops):
-        true_map[crop.window][crop.pixels] = index
-    areas = np.bincount(true_map.ravel(), minlength=following + 1)[:-1]
-    ids, free = np.zeros(len(crops), dtype=np.int64), np.ones(len(areas), dtype=bool)
-    for i, crop in enumerate(crops):
-        own = true_map[crop.window][crop.pixels]
-        shared = np.bincount(own, minlength=len(areas) + 1)[:-1]
-        iou = shared / np.maximum(areas + len(own) - shared, 1) * free
-        if iou.max(initial=0) > 0.5:
-            ids[i] = iou.argmax()
-            free[ids[i]] = False
-        else:
-            ids[i], following = following, following + 1
+    codes, true_codes = ([encode_crop(crop, shape) for crop in each]
+                         for each in (crops, true_crops))
+    ious = np.reshape(mask_tools.iou(codes, true_codes, [False] * len(true_codes)),
+                      (len(codes), len(true_codes)))
+    ids = np.full(len(crops), -1)
+    for i, row in enumerate(ious):
+        if row.max(initial=0) > 0.5:
+            ids[i] = row.argmax()
+            ious[:, ids[i]] = 0  # taken
+    new = ids < 0
+    ids[new] = len(true_crops) + np.arange(new.sum())
     return ids

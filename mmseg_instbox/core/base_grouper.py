@@ -137,8 +137,8 @@ class BaseGrouper:
     def group_cells(self, probs: Tensor, boxes: Tensor, img_shape: tuple[int, int],
                     thing_ids: Sequence[int] | Tensor,
                     extent: tuple[float, float]) -> CellGroups:
-        """What is done on the feature grid; arguments and errors as of the call. Results are
-        tensors of ``torch.inference_mode``."""
+        """Groups the cells on the feature grid, the part of a call before masks are drawn; same
+        arguments and errors. Results are tensors of ``torch.inference_mode``."""
         cells, num_invalid = find_cells(probs, boxes, img_shape, thing_ids, extent)
         if len(cells.index):
             candidates, owner, iou = self._group(cells)
@@ -146,8 +146,8 @@ class BaseGrouper:
             candidates, owner, iou = Candidates(*cells[:3]), cells.labels, cells.prob
         score = self._score(cells, candidates.boxes, owner, iou)
         # in proportion to the mean probability of each thing category
-        each = probs.flatten(1).index_select(1, cells.index).float().T
-        mean = owned_mean(each, owner, len(score))
+        cell_probs = probs.flatten(1).index_select(1, cells.index).float().T
+        mean = owned_mean(cell_probs, owner, len(score))
         own = mean.gather(1, candidates.labels[:, None]).clamp(min=1e-9)
         label_scores = (score[:, None] * mean[:, torch.as_tensor(thing_ids)] / own).clamp(max=1)
         if self.calibration is not None:

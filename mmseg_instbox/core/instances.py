@@ -128,7 +128,7 @@ class Instances:
     What MMEngine's ``InstanceData`` is to MMSegmentation, without MMEngine.
 
     Args:
-        metainfo: Facts about all of them together; each entry becomes an attribute.
+        metainfo: What holds for all of them together; each entry becomes an attribute.
         **fields: Tensors ``(N, ...)``; each becomes an attribute.
     """
 

@@ -20,7 +20,7 @@ class BoxNMSGrouper(BaseGrouper):
     that survives is an instance, the cells that it suppresses are its region. Regions may share
     cells; of those that overlap much only the first is kept (region NMS), and a cell goes to the
     first region left that has it, or to none. With noisy boxes many survive:
-    :class:`.PixelBoxGrouper` is faster and sturdier.
+    :class:`.PixelBoxGrouper` is faster and more robust.
 
     Args:
         box_iou_thr: IoU above which a box suppresses another.

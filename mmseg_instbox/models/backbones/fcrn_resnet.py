@@ -40,7 +40,7 @@ class FCRNResNet(ResNet):
             ``norm_eval=True`` freezes the statistics of batch normalisation.
 
     Raises:
-        ValueError: Another ``output_stride``, or a rate that is none.
+        ValueError: Another ``output_stride``, or a rate of dropout outside [0, 1).
     """
 
     _LAST_STAGES = {8: ((1, 1), (2, 4)), 16: ((2, 1), (1, 2)), 32: ((2, 2), (1, 1))}

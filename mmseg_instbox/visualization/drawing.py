@@ -13,11 +13,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from mmseg_instbox.core.instances import InstanceMasks
-from mmseg_instbox.utils.run_lengths import Crop, crop_mask, decode_mask, mask_crops
+from mmseg_instbox.utils.run_lengths import Crop, mask_crops
 
 VOID_GREY = 128
 HATCH_GREY = 225
@@ -78,21 +76,29 @@ def resize_map(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Resize a map (H, W) of any type to ``shape`` (h, w), by the nearest pixel centre."""
     if values.shape == tuple(shape):
         return values
-    places = [((np.arange(new) + 0.5) * (old / new)).astype(int)
-              for old, new in zip(values.shape, shape, strict=True)]
-    return values[np.ix_(*places)]
+    return values[np.ix_(*map(nearest_pixels, values.shape, shape))]
 
 
-def canvas_crops(masks: Any, shape: tuple[int, int]) -> list[Crop]:
-    """Crop masks on a canvas of ``shape`` (h, w), which may be larger or smaller than they.
+def nearest_pixels(old: int, new: int) -> np.ndarray:
+    """Which of ``old`` pixels along a side lie under the centres of ``new`` ones, (new,) int64."""
+    return ((np.arange(new) + 0.5) * (old / new)).astype(int)
 
-    ``masks`` are what :func:`~mmseg_instbox.utils.run_lengths.mask_crops` reads.
+
+def canvas_crops(masks: Any, size: tuple[int, int], shape: tuple[int, int]) -> list[Crop]:
+    """Crop masks of an image of a ``size`` (H, W) on a canvas of ``shape`` (h, w).
+
+    ``masks`` are what :func:`~mmseg_instbox.utils.run_lengths.mask_crops` reads. The crops are
+    those of the image, resized as by :func:`resize_map`; no mask of the whole image is made.
     """
-    if getattr(masks, 'inst_map', None) is not None:
-        small = torch.from_numpy(resize_map(masks.inst_map.numpy(), shape))
-        return list(mask_crops(InstanceMasks(small, masks.numbers)))
-    planes = (decode_mask(mask) if isinstance(mask, dict) else np.asarray(mask) for mask in masks)
-    return [crop_mask(resize_map(plane, shape)) for plane in planes]
+    places, crops = [*map(nearest_pixels, size, shape)], []
+    for crop in mask_crops(masks):
+        (top, bottom), (left, right) = (
+            np.searchsorted(each, (side.start, side.stop)).tolist()
+            for each, side in zip(places, crop.window, strict=True))
+        pixels = crop.pixels[np.ix_(places[0][top:bottom] - crop.top,
+                                    places[1][left:right] - crop.left)]
+        crops.append(Crop(pixels, left, top))
+    return crops
 
 
 def draw_objects(canvas: np.ndarray, objects: DrawnObjects, alpha: float,

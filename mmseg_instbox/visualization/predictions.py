@@ -78,5 +78,5 @@ def on_canvas(masks: Any, boxes: np.ndarray, texts: list[str] | None, size: tupl
     """Bring masks and boxes (N, 4) of an image of a ``size`` (H, W) to a canvas."""
     shape = canvas.shape[:2]
     scale = np.tile(np.array(shape[::-1]) / size[::-1], 2)
-    return DrawnObjects(canvas_crops(masks, shape), boxes * scale, texts,
+    return DrawnObjects(canvas_crops(masks, size, shape), boxes * scale, texts,
                         instance_colors(len(boxes)))

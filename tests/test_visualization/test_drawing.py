@@ -12,6 +12,7 @@ from mmseg_instbox.visualization.drawing import (
     draw_objects,
     instance_colors,
     place_label,
+    resize_map,
     text_color,
     to_canvas,
 )
@@ -64,7 +65,7 @@ def test_boxes_can_be_left_out():
     mask, canvas = np.zeros((1, 40, 60), dtype=bool), np.full((40, 60, 3), 100, dtype=np.uint8)
     mask[0, 15:20, 15:20] = True
     box, color = np.array([[5., 5., 50., 30.]]), np.array([[10, 20, 250]], dtype=np.uint8)
-    objects = DrawnObjects(canvas_crops(mask, (40, 60)), box, None, color)
+    objects = DrawnObjects(canvas_crops(mask, (40, 60), (40, 60)), box, None, color)
     with_box, without = (draw_objects(canvas, objects, .5, with_boxes=its) for its in (1, 0))
     edge = np.zeros((40, 60), dtype=bool)
     edge[5:30, 5:50], edge[6:29, 6:49] = True, False
@@ -120,10 +121,22 @@ def test_crops_on_a_canvas_are_those_of_the_resized_map():
     codes = [encode_mask(mask) for mask in planes]
     for shape in ((2, 3), (8, 12), (24, 36)):
         for given in (masks, planes, codes):
-            one, other = canvas_crops(given, shape)
+            one, other = canvas_crops(given, (8, 12), shape)
             assert other.pixels.shape == (shape[0], shape[1] // 3 * 2) and one.pixels.all()
             assert (other.left, one.left) == (0, shape[1] // 3 * 2)
             assert other.pixels.sum() == shape[0] * shape[1] // 2
+
+
+@pytest.mark.parametrize('shape', [(20, 31), (37, 53), (91, 77), (1, 2)])
+def test_crops_on_a_canvas_are_those_of_the_resized_planes(shape):
+    random = np.random.default_rng(0)
+    planes = np.zeros((4, 37, 53), bool)  # the last is empty
+    planes[0], planes[1, 5:9, 50:], planes[2, 36, 7] = random.random((37, 53)) < 0.3, True, True
+    for given in (planes, torch.from_numpy(planes), [encode_mask(mask) for mask in planes]):
+        for crop, plane in zip(canvas_crops(given, (37, 53), shape), planes, strict=True):
+            canvas = np.zeros(shape, bool)
+            canvas[crop.window] = crop.pixels
+            assert np.array_equal(canvas, resize_map(plane, shape))
 
 
 def test_images_stand_in_rows_and_large_ones_shrink():

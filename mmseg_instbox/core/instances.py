@@ -157,18 +157,8 @@ class Instances:
 
 def draw_instances(groups: CellGroups, seg_map: Tensor, thing_ids: Sequence[int] | Tensor,
                    extent: tuple[float, float], max_mask_bytes: int | None = None) -> Instances:
-    """Masks of the instances that have pixels, best score first.
-
-    Args:
-        groups: K instances on the feature grid.
-        seg_map: ``(H, W)`` int64 category of each pixel.
-        thing_ids: ``(T,)`` indices of the thing categories.
-        extent: ``(H', W')`` image pixels that the grid covers.
-        max_mask_bytes: Memory that the masks may take when they are read.
-
-    Returns:
-        Instances: As of a call of :class:`~mmseg_instbox.core.base_grouper.BaseGrouper`.
-    """
+    """Masks of the groups that have pixels, best score first; result and further arguments as of a
+    call of :class:`~mmseg_instbox.core.base_grouper.BaseGrouper`, which draws them by this."""
     order = groups.scores.sort(descending=True, stable=True).indices
     rank = torch.cat([order.argsort(), order.new_tensor([-1])])
     categories = groups.categories[order]

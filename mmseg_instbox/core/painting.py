@@ -39,20 +39,13 @@ def between_cells(size: int, cells: int, extent: float, device: torch.device) ->
 
 def best_categories(logits: Tensor, extent: tuple[float, float],
                     img_shape: tuple[int, int]) -> Tensor:
-    """The best category of each pixel, as ``resize_to_extent(...).argmax(dim=0)`` gives it.
+    """The best category ``(H, W)`` int64 of each pixel by logits ``(C, h, w)`` float, as
+    ``resize_to_extent(...).argmax(dim=0)`` gives it; any of those that differ by rounding alone.
 
     Where the four cells around a pixel have the same best category, no other can be best between
     them, as each weighs the same for all categories. So logits are interpolated only at the borders
     of categories, and only those of categories that can be best there; some pixels at a time to
     bound memory.
-
-    Args:
-        logits: ``(C, h, w)`` float.
-        extent: ``(H', W')`` pixels that the grid covers, at least the image.
-        img_shape: ``(H, W)``.
-
-    Returns:
-        Tensor: ``(H, W)`` int64; of categories that are equal but for rounding, any.
     """
     full = [max(round(whole), part) for whole, part in zip(extent, img_shape, strict=True)]
     rows, cols = (between_cells(size, cells, whole, logits.device)
@@ -94,14 +87,9 @@ def paint(owners: Tensor, labels: Tensor, seg_map: Tensor, extent: tuple[float, 
     The weights of the four cells around a pixel are computed only where these belong to several
     instances; the twelve around them count only at the rim of thin parts.
 
-    Args:
-        owners: ``(h, w)`` int64, -1 for none.
-        labels: ``(K,)`` category of each instance, as in ``seg_map``.
-        seg_map: ``(H, W)`` category of each pixel.
-        extent: Pixels that the grid covers.
-
-    Returns:
-        Tensor: ``(H, W)`` int16 or int32, the instance of each pixel; K for none.
+    ``owners`` ``(h, w)`` int64 are -1 for none, on a grid that covers ``extent`` pixels; ``labels``
+    ``(K,)`` are the category of each instance, as in ``seg_map`` ``(H, W)``. The result ``(H, W)``,
+    int16 or int32, has the instance of each pixel, K for none.
     """
     (h, w), (height, width), num = owners.shape, seg_map.shape, len(labels)
     rows = between_cells(height, h, extent[0], owners.device)

@@ -74,12 +74,9 @@ class PixelBoxGrouper(BaseGrouper):
         self._warned = False
 
     def vote(self, cells: Cells) -> tuple[Tensor, Candidates]:
-        """The first part of grouping: candidates before any are merged.
-
-        Returns:
-            tuple: The boxes ``(n, 4)`` of the cells, at least one, averaged with those around them,
-                and the local maxima of their votes that have ``min_votes``, most votes first.
-        """
+        """The first part of grouping, before candidates are merged: the boxes ``(n, 4)`` of the
+        cells, at least one, averaged with those around them, and the local maxima of their votes
+        that have ``min_votes``, most votes first."""
         boxes, labels = cells.boxes, cells.labels
         around = grouping.neighbours(cells.index, cells.grid_shape)
         for _ in range(self.num_smooth):

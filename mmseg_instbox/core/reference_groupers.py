@@ -54,12 +54,8 @@ class BoxNMSGrouper(BaseGrouper):
 def suppress_boxes(boxes: Tensor, labels: Tensor, prob: Tensor,
                    iou_thr: float) -> tuple[Tensor, Tensor]:
     """Greedy non-maximum suppression among the boxes ``(n, 4)`` of each category, most probable
-    first.
-
-    Returns:
-        tuple: Indices ``(K,)`` of the survivors, and their regions ``(K, n)`` bool: all boxes of
-            the category whose IoU with the survivor is above ``iou_thr``, and itself.
-    """
+    first: the indices ``(K,)`` of the survivors, and their regions ``(K, n)`` bool, all boxes of
+    the category whose IoU with the survivor is above ``iou_thr``, and itself."""
     order = prob.sort(descending=True, stable=True).indices
     boxes, labels = boxes[order], labels[order]
     survivors, regions = [], []

@@ -22,13 +22,9 @@ def add_box_targets(sample: SegDataSample, box_head: PixelBoxHead,
 
     The sample gets ``gt_deltas``, the numbers of the head's coder, and ``gt_boxes``, the boxes in
     pixels of the input that the coder makes of them again: both ``(4, h, w)`` float32, nan in cells
-    that carry no loss. Its metainfo gets ``delta_names``, what the four numbers mean.
-
-    Args:
-        sample: With ``gt_inst_map`` ``(1, H, W)`` and ``gt_instances`` of the network's input;
-            changed in place.
-        box_head: Its coder is used.
-        grid_shape: ``(h, w)`` of the head's output.
+    that carry no loss. Its metainfo gets ``delta_names``, what the four numbers mean. It has
+    ``gt_inst_map`` ``(1, H, W)`` and ``gt_instances`` of the network's input; ``grid_shape`` is the
+    ``(h, w)`` of the head's output.
 
     Raises:
         ValueError: The map holds an instance that ``gt_instances`` does not list.

@@ -45,16 +45,11 @@ class InstBoxTTAModel(SegTTAModel):
         self.box_merge = box_merge
 
     def test_step(self, data: dict) -> SampleList:
-        """Predicts a batch of augmented images.
+        """Predicts a batch of augmented images: gives the samples of the first view the fields that
+        ``InstBoxSegmentor.predict`` writes; ``seg_logits`` are logarithms of mean probabilities.
 
-        Args:
-            data: ``inputs`` and ``data_samples`` as ``TestTimeAug`` and the loader give them: a
-                list of views, each a list of ``(3, H, W)`` images or of samples.
-
-        Returns:
-            list[SegDataSample]: The samples of the first view, with the fields that
-            ``InstBoxSegmentor.predict`` writes; ``seg_logits`` are logarithms of the mean
-            probabilities.
+        ``data`` has ``inputs`` and ``data_samples`` as ``TestTimeAug`` and the loader give them: a
+        list of views, each a list of ``(3, H, W)`` images or of samples.
         """
         predictions = []
         for inputs, samples in zip(data['inputs'], data['data_samples'], strict=True):

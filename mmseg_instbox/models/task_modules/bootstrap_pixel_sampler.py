@@ -14,16 +14,12 @@ from mmseg_instbox.errors import InvalidInputError
 
 def hard_pixels(loss: Tensor, valid: Tensor, min_kept: int | float, min_loss: float | None,
                 easy_share: float = 0.) -> Tensor:
-    """The valid pixels whose loss is at least ``min_loss``, and never fewer than the hardest K.
+    """The pixels ``(P,)`` bool that carry loss: those of ``valid`` whose ``loss`` ``(P,)`` is at
+    least ``min_loss`` (None: no such), and never fewer than the K hardest.
 
-    Pixels that tie with the K-th hardest are all kept, so the pixels' order does not matter.
-
-    Args:
-        loss: ``(P,)`` float, the loss of each pixel.
-        valid: ``(P,)`` bool.
-        min_kept: K as a count (int) or as a share of the valid pixels (float).
-        min_loss: Loss from which a pixel is kept in any case; None for no other than the K hardest.
-        easy_share: How many of the other pixels K grows by, as a share of them.
+    K is ``min_kept``, a count (int) or a share of the valid pixels (float), and a share
+    ``easy_share`` of the others. Pixels that tie with the K-th hardest are all kept, so the pixels'
+    order does not matter.
     """
     num_valid = int(valid.sum())
     k = math.ceil(min_kept * num_valid) if isinstance(min_kept, float) else min_kept
@@ -40,13 +36,11 @@ def hard_pixels(loss: Tensor, valid: Tensor, min_kept: int | float, min_loss: fl
 
 def mean_weights(kept: Tensor, scope: str = 'image') -> Tensor:
     """Weights ``(N, H, W)`` float32 under which a plain mean over all pixels is the bootstrapped
-    loss.
+    loss of the pixels ``kept`` ``(N, H, W)`` bool.
 
-    Args:
-        kept: ``(N, H, W)`` bool.
-        scope: ``'image'``: the mean over the N images of each image's mean over its kept pixels, an
-            image without any counting as 0. ``'batch'``: the mean over all kept pixels of all
-            images on all processes.
+    That is, with the scope 'image', the mean over the N images of each image's mean over its kept
+    pixels, an image without any counting as 0; with 'batch' the mean over all kept pixels of all
+    images on all processes.
     """
     weights = kept.float()
     if scope == 'image':

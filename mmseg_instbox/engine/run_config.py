@@ -28,11 +28,8 @@ def read_run_config(config: str, work_dir: str | None = None, cfg_options: dict 
                     launcher: str = 'none') -> Config:
     """Read the config of a run, as :func:`load_config` does, and settle its categories.
 
-    Args:
-        config: A config file, or a name in the model index.
-        work_dir: Where the run writes; None: as the config says, else ``work_dirs/CONFIG_NAME``.
-        cfg_options: Dotted keys with their values.
-        launcher: ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
+    The run writes to ``work_dir``, by default that of the config, else ``work_dirs/CONFIG_NAME``;
+    ``launcher`` is 'none', 'pytorch', 'slurm' or 'mpi'.
     """
     cfg = load_config(config, cfg_options)
     settle_categories(cfg)
@@ -45,11 +42,10 @@ def read_run_config(config: str, work_dir: str | None = None, cfg_options: dict 
 def check_save_best(cfg: Config) -> None:
     """Raise InvalidInputError if no metric reports the figure of ``save_best``.
 
-    Nothing is checked if the figures of a metric are not known. A figure of ours is better when it
-    is greater, which MMEngine cannot tell from all their names: ``rule`` is set to that.
+    Nothing is checked if the figures of a metric are not known. ``rule`` is set to 'greater', which
+    holds for all our figures and MMEngine cannot tell from their names.
     """
-    evaluator = cfg.get('val_evaluator') or []
-    figures = []
+    evaluator, figures = cfg.get('val_evaluator') or [], []
     for metric in evaluator if isinstance(evaluator, list | tuple) else [evaluator]:
         with quiet_imports():  # of MMDetection
             kind = METRICS.get(metric['type']) if isinstance(metric.get('type'), str) else None
@@ -57,14 +53,15 @@ def check_save_best(cfg: Config) -> None:
             return
         prefix = f'{metric["prefix"]}/' if metric.get('prefix') else ''
         figures += [f'{prefix}{figure}' for figure in kind.figures]
-    for place, _, hook in walk(cfg.get('default_hooks'), 'default_hooks'):
-        names = hook.get('save_best') if isinstance(hook, dict) and figures else None
+    for place, hook in (cfg.get('default_hooks') or {}).items():
+        names = hook.get('save_best') if hook and figures else None
         for name in [names] if isinstance(names, str) else names or ():
             if name not in ('auto', *figures):
                 near = get_close_matches(str(name), figures, 1)
                 hint = f' Did you mean {near[0]!r}?' if near else ''
-                raise InvalidInputError(f'{place}.save_best is {name!r}, but the metrics of '
-                                        f'val_evaluator report {", ".join(figures)}.{hint}')
+                raise InvalidInputError(f'default_hooks.{place}.save_best is {name!r}, but the '
+                                        f'metrics of val_evaluator report {", ".join(figures)}.'
+                                        f'{hint}')
             hook.setdefault('rule', 'greater')
 
 
@@ -112,6 +109,7 @@ def adapt_to_cpu(cfg: Config) -> None:
 
 class BriefRunner(Runner):
     """A runner that logs environment, config and table of hooks to the log file only."""
+    terminal_level = logging.NOTSET
 
     def build_logger(self, *args, **kwargs) -> MMLogger:
         """The parent's logger, with a filter on the terminal."""
@@ -121,7 +119,13 @@ class BriefRunner(Runner):
                 logger.info(f'The full log is written to {handler.baseFilename}')
             else:
                 handler.addFilter(_is_brief)
+                handler.setLevel(max(handler.level, self.terminal_level))
         return logger
+
+
+class QuietRunner(BriefRunner):
+    """A runner that shows only errors on the terminal."""
+    terminal_level = logging.ERROR
 
 
 def _is_brief(record: logging.LogRecord) -> bool:
@@ -131,8 +135,8 @@ def _is_brief(record: logging.LogRecord) -> bool:
                 or by_runner and message.count('\n') > TERMINAL_LINES)
 
 
-def start_runner(cfg: Config) -> Runner:
-    """The runner of a config; with ``runner_type`` in it, of that class.
+def start_runner(cfg: Config, quiet: bool = False) -> Runner:
+    """The runner of a config; with ``runner_type`` in it, of that class, which is never quiet.
 
     Raises:
         InvalidInputError: The config names an unregistered class, or arguments that it lacks.
@@ -140,4 +144,6 @@ def start_runner(cfg: Config) -> Runner:
     with convert_errors('The config describes no run that can be built', KeyError, TypeError):
         with quiet_imports():
             METRICS.import_from_location()  # imports MMDetection
-        return RUNNERS.build(cfg) if 'runner_type' in cfg else BriefRunner.from_cfg(cfg)
+        if 'runner_type' in cfg:
+            return RUNNERS.build(cfg)
+        return (QuietRunner if quiet else BriefRunner).from_cfg(cfg)

@@ -1,11 +1,8 @@
 """Trains: prepares the config, and reports expected failures as ``TrainingError``."""
-import io
 import logging
 import re
-import sys
 import tempfile
 from collections.abc import Sequence
-from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 
 import torch.distributed
@@ -26,8 +23,6 @@ KILLED_LOADER = re.compile(r'DataLoader worker \(pid.*')
 HANGING_LOADER = re.compile(r'DataLoader timed out after (\d+) seconds')
 LOST_PROCESS = re.compile(
     r'Connection (closed|reset) by|Broken pipe|[Tt]imed out|[Tt]imeout|NCCL|gloo|rendezvous')
-# hooks that every training gets unless its config has one of the name
-DEFAULT_HOOKS = dict(plain_checkpoint='PlainCheckpointHook', loss_guard='LossGuardHook')
 
 
 def training_config(config: str, *, resume: str | None = None, amp: bool = False,
@@ -77,12 +72,13 @@ def set_resume(cfg: Config, resume: str | None) -> None:
 
 
 def add_safeguards(cfg: Config) -> None:
-    """Add the hooks of ``DEFAULT_HOOKS``, and a timeout to data loaders with workers.
+    """Add ``PlainCheckpointHook``, ``LossGuardHook``, and a timeout to data loaders with workers.
 
-    What the config sets stays (a ``timeout`` of 0 waits for ever).
+    Settings of the config are kept (a ``timeout`` of 0 waits for ever).
     """
-    cfg.default_hooks = {name: dict(type=kind) for name, kind in DEFAULT_HOOKS.items()} | (
-        cfg.get('default_hooks') or {})
+    cfg.default_hooks = dict(
+        plain_checkpoint=dict(type='PlainCheckpointHook'),
+        loss_guard=dict(type='LossGuardHook')) | (cfg.get('default_hooks') or {})
     for name in ('train_dataloader', 'val_dataloader'):
         loader = cfg.get(name)
         if isinstance(loader, dict) and loader.get('num_workers'):
@@ -94,7 +90,7 @@ def run_training(cfg: Config, hooks: Sequence[Hook] = (), quiet: bool = False) -
 
     Args:
         hooks: Hooks besides those of the config.
-        quiet: Show nothing but errors; the log file has everything.
+        quiet: Show only errors on the terminal; the log file has everything.
 
     Returns:
         Runner: The runner, after the training.
@@ -105,12 +101,7 @@ def run_training(cfg: Config, hooks: Sequence[Hook] = (), quiet: bool = False) -
         FileAccessError: The work directory cannot be written.
     """
     check_work_dir(cfg.work_dir)
-    with redirect_stdout(io.StringIO()) if quiet else nullcontext():
-        runner = start_runner(cfg)
-    for handler in runner.logger.handlers if quiet else ():
-        if type(handler) is logging.StreamHandler:
-            handler.setStream(sys.stdout)
-            handler.setLevel(logging.ERROR)
+    runner = start_runner(cfg, quiet)
     for hook in hooks:
         runner.register_hook(hook)
     try:
@@ -139,7 +130,7 @@ def check_work_dir(work_dir: str | Path) -> None:
             file.flush()
     except OSError as error:
         raise FileAccessError(f'The work directory {work_dir} cannot be written '
-                              f'({error.strerror}): mend that, or give another one with '
+                              f'({error.strerror}): correct that, or give another one with '
                               '--work-dir.') from error
 
 

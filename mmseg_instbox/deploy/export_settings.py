@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..core.dense_prediction import check_test_cfg
 from ..core.groupers import build_grouper
-from ..errors import BrokenExportError, InvalidInputError
+from ..errors import BrokenExportError
 from ..utils.foreign_errors import convert_errors, reason
 
 VERSION = 1
@@ -62,20 +62,22 @@ class ExportSettings:
             if content.pop('version') != VERSION:
                 raise BrokenExportError(f'{problem}: they are of another version than {VERSION}.')
             settings = cls(**content)
-        settings.check(source)
+        if invalid := settings.find_invalid():
+            raise BrokenExportError(f'{source}: its settings are invalid ({invalid}); export the '
+                                    'model again.')
         return settings
 
-    def check(self, source: str) -> None:
-        """Raises a BrokenExportError that names ``source`` if a value is invalid."""
+    def find_invalid(self) -> str | None:
+        """Returns which value is invalid, or why; None if all are valid."""
         try:
             for name, holds in self._conditions():
                 if not holds:
-                    raise InvalidInputError(f'invalid {name}')
+                    return f'invalid {name}'
             check_test_cfg(self.test_cfg)
             build_grouper(self.grouper)
         except Exception as error:
-            raise BrokenExportError(f'{source}: its settings are invalid ({reason(error)}); export '
-                                    'the model again.') from error
+            return reason(error)
+        return None
 
     def _conditions(self) -> Iterator[tuple[str, bool]]:
         """Names of values, and whether these are valid; values of other types raise any error."""

@@ -71,18 +71,17 @@ def export_model(model: nn.Module, path: str | Path,
                           'about 100 typical ones.')
     settings = settings_of(model)
     network = dense_network(model)
-    images = calibration and [normalise([resize_image(each, settings)], settings)
-                              for each in calibration]
+    images = [normalise([resize_image(each, settings)], settings) for each in calibration or ()]
     with torch.no_grad(), tempfile.TemporaryDirectory() as folder:
         check_repeatable(network, settings)
         graph = trace(network, settings)
-        if images is not None:
+        if images:
             graph = quantize(graph, images)
         written = write_files(graph, settings, Path(folder) / f'model{path.suffix}')
-        if images is None:
-            check_fidelity(Session(written), network, settings)
-        else:
+        if images:
             check_agreement(Session(written), network, images[:16])
+        else:
+            check_fidelity(Session(written), network, settings)
         if path.suffix == '.xml':
             path.unlink(missing_ok=True)  # the old one does not fit the new weights
             atomic_write(written.with_suffix('.bin').read_bytes(), path.with_suffix('.bin'))
@@ -100,8 +99,8 @@ def settings_of(model: nn.Module) -> ExportSettings:
     """Collects the settings of a model, as ``load_model`` returns it, from its config.
 
     Raises:
-        ExportError: The model finds no instances, its grouper is not one of ours, or its test
-            pipeline has a step that exported models do not support.
+        ExportError: The model finds no instances, its grouper is not one of ours, its test
+            pipeline has a step that exported models do not support, or a setting is invalid.
     """
     if not hasattr(model, 'forward_dense'):
         raise ExportError(f'{type(model).__name__} finds no instances: only an InstBoxSegmentor '
@@ -114,7 +113,9 @@ def settings_of(model: nn.Module) -> ExportSettings:
     settings = ExportSettings(
         dataset_meta=meta, thing_ids=list(model.thing_ids), resize=_resize(model.cfg),
         test_cfg=test_cfg, grouper=_grouper(model.cfg), **_preprocessing(model.data_preprocessor))
-    settings.check('This model')
+    if invalid := settings.find_invalid():
+        raise ExportError(f'This model cannot be exported with its settings ({invalid}): correct '
+                          'its config.')
     return settings
 
 
@@ -204,10 +205,9 @@ def check_repeatable(network: nn.Module, settings: ExportSettings) -> None:
     """Raises an ExportError if the network is not deterministic."""
     inputs = noise(settings, *CELLS[0])
     for first, second in zip(network(inputs), network(inputs), strict=True):
-        if not torch.allclose(first, second, rtol=0, atol=TOLERANCE * float(first.abs().max())):
-            raise ExportError('The network gives other outputs each time it sees an image, as one '
-                              'that draws random numbers (the hamburger head of SegNeXt with '
-                              'rand_init=True): no exported model can be compared with it.')
+        _check_close(second, first, 'The network gives other outputs each time it sees an image, '
+                     'as one that draws random numbers (the hamburger head of SegNeXt with '
+                     'rand_init=True): no exported model can be compared with it')
 
 
 def check_fidelity(session: Session, network: nn.Module, settings: ExportSettings) -> None:
@@ -215,13 +215,16 @@ def check_fidelity(session: Session, network: nn.Module, settings: ExportSetting
     several batch sizes and image sizes."""
     for num, cells in CELLS:
         inputs = noise(settings, num, cells)
-        for name, mine, its in zip(('scores', 'boxes'), network(inputs), _run(session, inputs),
-                                   strict=True):
-            problem = (f'The exported model gives other {name} than the network for a batch of '
-                       f'{tuple(inputs.shape)}. {NOT_WRITTEN}')
-            with convert_errors(problem, AssertionError, to=ExportError):
-                torch.testing.assert_close(
-                    its, mine, rtol=0, atol=TOLERANCE * max(float(mine.abs().max()), 1))
+        for name, mine, its in zip(OUTPUTS, network(inputs), _run(session, inputs), strict=True):
+            _check_close(its, mine, f'The exported model gives other {name} than the network for a '
+                         f'batch of {tuple(inputs.shape)}. {NOT_WRITTEN}')
+
+
+def _check_close(found: Tensor, expected: Tensor, problem: str) -> None:
+    """Raises an ExportError if two outputs differ by more than ``TOLERANCE``."""
+    atol = TOLERANCE * max(float(expected.abs().max()), 1)
+    with convert_errors(problem, AssertionError, to=ExportError):
+        torch.testing.assert_close(found, expected, rtol=0, atol=atol)
 
 
 def _run(session: Session, inputs: Tensor) -> list[Tensor]:

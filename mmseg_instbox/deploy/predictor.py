@@ -1,13 +1,11 @@
 """What all predictors share: reading images, batches, failures and grouping again.
 
-Two classes extend :class:`Predictor`: :class:`~mmseg_instbox.apis.InstBoxInferencer` runs models of
-MMSegmentation, :class:`~mmseg_instbox.deploy.ExportedModel` runs exported files. Nothing here
-imports OpenMMLab.
+Nothing here imports OpenMMLab.
 """
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,12 +16,20 @@ from ..utils.inputs import InputImage, read_inputs
 from ..utils.run_lengths import encode_crop, mask_crops
 
 
+class LoadedImage(NamedTuple):
+    """An image, its pixels, and what :meth:`Predictor._prepare` makes of them."""
+    image: InputImage
+    array: np.ndarray
+    size: tuple[int, ...]
+    prepared: Any
+
+
 class Predictor(ABC):
     """Turns images into predictions, a batch at a time.
 
-    A prediction is a ``SegDataSample`` or has the same attributes, see :meth:`stream`. A subclass
-    says how an image becomes input of the network, what the network does with a batch, and which
-    grouper the model has.
+    :class:`~mmseg_instbox.apis.InstBoxInferencer` runs models of MMSegmentation,
+    :class:`~mmseg_instbox.deploy.ExportedModel` exported files. A subclass prepares images, runs
+    the network on a batch, and says which grouper the model has.
 
     Attributes:
         dataset_meta: ``classes``, ``thing_classes`` and ``palette``.
@@ -78,17 +84,16 @@ class Predictor(ABC):
         skip = on_error == 'skip'
         return self._predict(self._load(read_inputs(inputs), skip), batch_size, keep_boxes, skip)
 
-    def _load(self, images: Iterable[InputImage],
-              skip: bool) -> Iterator[tuple[InputImage, np.ndarray, tuple]]:
-        """Gives each image, its array and what :meth:`_prepare` makes of it."""
+    def _load(self, images: Iterable[InputImage], skip: bool) -> Iterator[LoadedImage]:
+        """Loads and prepares each image."""
         for image in images:
             try:
                 array = image.load()
-                prepared = self._prepare(array)
+                loaded = LoadedImage(image, array, *self._prepare(array))
             except Exception as error:
                 self._handle(error, image, skip)
-                continue
-            yield image, array, prepared
+            else:
+                yield loaded
 
     def _handle(self, error: Exception, image: InputImage, skip: bool) -> None:
         """Lists a failed image, or raises the error."""
@@ -96,34 +101,34 @@ class Predictor(ABC):
             raise error
         self.failures.append((image.name, describe(error, image.path or image.name)))
 
-    def _predict(self, loaded: Iterator[tuple[InputImage, np.ndarray, tuple]], batch_size: int,
-                 keep_boxes: bool, skip: bool) -> Iterator[tuple[np.ndarray, Any]]:
+    def _predict(self, loaded: Iterator[LoadedImage], batch_size: int, keep_boxes: bool,
+                 skip: bool) -> Iterator[tuple[np.ndarray, Any]]:
         while batch := list(islice(loaded, batch_size)):
             found = self._predict_sizes(batch, keep_boxes, skip)
             pairs = []
-            for (image, array, _), prediction in zip(batch, found, strict=True):
+            for each, prediction in zip(batch, found, strict=True):
                 if prediction is not None:
-                    prediction.set_metainfo(dict(name=image.name, img_path=image.path))
-                    pairs.append((array, prediction))
-            del batch, found, image, array, prediction  # so that only the caller keeps predictions
+                    prediction.set_metainfo(dict(name=each.image.name, img_path=each.image.path))
+                    pairs.append((each.array, prediction))
+            del batch, found, each, prediction  # so that only the caller keeps predictions
             yield from pairs
             del pairs
 
-    def _predict_sizes(self, batch: Sequence[tuple[InputImage, np.ndarray, tuple]],
-                       keep_boxes: bool, skip: bool) -> list[Any]:
+    def _predict_sizes(self, batch: Sequence[LoadedImage], keep_boxes: bool,
+                       skip: bool) -> list[Any]:
         """Predicts images of equal size together; padding would change what the network sees. If
         that fails, each is tried alone; None stands for those that fail then."""
         predictions: list[Any] = [None] * len(batch)
-        sizes = [size for _, _, (size, _) in batch]
+        sizes = [each.size for each in batch]
         groups = [[i for i, each in enumerate(sizes) if each == size]
                   for size in dict.fromkeys(sizes)]
         while groups:
             members = groups.pop(0)
             try:
-                found = self._predict_batch([batch[i][2][1] for i in members], keep_boxes)
+                found = self._predict_batch([batch[i].prepared for i in members], keep_boxes)
             except Exception as error:
                 if len(members) == 1 or not skip:
-                    self._handle(error, batch[members[0]][0], skip)
+                    self._handle(error, batch[members[0]].image, skip)
                 else:
                     groups += [[i] for i in members]
                 continue
@@ -200,7 +205,7 @@ def tile_test_cfg(tile: int | tuple[int, int] | None) -> dict[str, Any]:
     """
     if tile is None:
         return {}
-    size = (tile, tile) if isinstance(tile, int) else tuple(tile)
+    size = tuple(tile) if isinstance(tile, tuple | list) else (tile, tile)
     if len(size) != 2 or not all(isinstance(side, int) and side >= 64 for side in size):
         raise InvalidInputError('tile is the side of a tile in pixels, or its (height, width), 64 '
                                 f'or more; got {tile!r}.')

@@ -136,6 +136,13 @@ def test_a_grouper_of_ones_own_is_refused(network, tmp_path):
         export_model(network, tmp_path / 'model.onnx')
 
 
+def test_settings_that_no_exported_model_can_have_are_named(network):
+    network = copy.copy(network)
+    network.thing_ids = []
+    with pytest.raises(ExportError, match='invalid thing_ids'):
+        settings_of(network)
+
+
 def test_another_ending_is_refused(network, tmp_path):
     with pytest.raises(ExportError, match=r'ends in .onnx or .xml'):
         export_model(network, tmp_path / 'model.pb')

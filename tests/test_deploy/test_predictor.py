@@ -77,3 +77,6 @@ def test_predictions_without_boxes_cannot_be_grouped_again():
 def test_tiles_overlap_by_half():
     assert tile_test_cfg(None) == {}
     assert tile_test_cfg((64, 130)) == dict(mode='slide', crop_size=(64, 130), stride=(32, 65))
+    for tile in (32, 512., (64, 64, 64), 'large'):
+        with pytest.raises(InvalidInputError, match='tile is the side of a tile'):
+            tile_test_cfg(tile)

@@ -1,5 +1,5 @@
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ class PlainCheckpointHook(Hook):
 
     MMEngine pickles the histories of its logger into a checkpoint, and adds the config as Python.
     This hook writes both as plain data, the resolved config as JSON in ``meta['config_json']``, and
-    undoes that when a run is resumed. It runs last, so that it sees what others add::
+    restores the histories when a run is resumed. It runs last, so that it sees what others add::
 
         default_hooks = dict(plain_checkpoint=dict(type='PlainCheckpointHook'))
 
@@ -61,42 +61,31 @@ class PlainCheckpointHook(Hook):
                       'current', logging.WARNING)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Give the runner back what it saved, in place."""
-        if 'message_hub' in checkpoint:
-            checkpoint['message_hub'] = from_plain(checkpoint['message_hub'])
+        """Restore the histories of the logger, in place."""
+        histories = checkpoint.get('message_hub', {}).get('log_scalars', {})
+        for name, value in histories.items():
+            if isinstance(value, dict):  # MMEngine's own checkpoints hold the histories themselves
+                log, count, max_length = value['$history']
+                histories[name] = HistoryBuffer(log.cpu().numpy(), count.cpu().numpy(), max_length)
 
 
 def to_plain(value: Any) -> Any:
-    """Express histories, arrays, NumPy's numbers and paths by dictionaries, tensors and numbers.
+    """Express histories as dictionaries, arrays as lists, NumPy's numbers as Python's, and paths as
+    strings, wherever they are in dictionaries, lists and tuples.
 
     Other objects stay as they are (see :func:`not_plain`).
     """
     if isinstance(value, HistoryBuffer):
         log, count = value.data
         return {'$history': [torch.tensor(log), torch.tensor(count), value.max_length]}
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, np.ndarray) and value.dtype.kind in 'biufc':
-        return {'$array': torch.tensor(value)}
-    return str(value) if isinstance(value, Path) else _rebuilt(value, to_plain)
-
-
-def from_plain(value: Any) -> Any:
-    """The histories and arrays that :func:`to_plain` was given; the rest as it is."""
-    if isinstance(value, dict) and value.keys() == {'$history'}:
-        log, count, max_length = value['$history']
-        return HistoryBuffer(log.cpu().numpy(), count.cpu().numpy(), max_length)
-    if isinstance(value, dict) and value.keys() == {'$array'}:
-        return value['$array'].cpu().numpy()
-    return _rebuilt(value, from_plain)
-
-
-def _rebuilt(value: Any, change: Callable[[Any], Any]) -> Any:
-    """A dictionary, list or tuple of changed items; another value as it is."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, Path):
+        return str(value)
     if isinstance(value, dict):
-        return {change(key): change(item) for key, item in value.items()}
+        return {to_plain(key): to_plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple) and not isinstance(value, torch.Size):
-        return (list if isinstance(value, list) else tuple)(map(change, value))
+        return (list if isinstance(value, list) else tuple)(map(to_plain, value))
     return value
 
 

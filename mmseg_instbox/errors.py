@@ -1,12 +1,12 @@
-"""The exceptions that the package raises where its user can mend something.
+"""The exceptions that the package raises for what a user can fix.
 
-Each is also the builtin exception that Python programs expect, so that ``except ValueError`` goes
-on working; ``except InstBoxError`` catches them and nothing that is a bug.
+Each is also the builtin exception that Python programs expect, so that ``except ValueError`` works;
+``except InstBoxError`` catches all of them, and no bug.
 """
 
 
 class InstBoxError(Exception):
-    """The family: its message says what was given, what was expected and how to mend it."""
+    """Base class: the message says what was given, what was expected and how to fix it."""
 
 
 class InvalidInputError(InstBoxError, ValueError):
@@ -14,15 +14,15 @@ class InvalidInputError(InstBoxError, ValueError):
 
 
 class BrokenCheckpointError(InvalidInputError):
-    """A file that is no checkpoint, or no longer one."""
+    """A file that is not a checkpoint, or a damaged one."""
 
 
 class BrokenExportError(InvalidInputError):
-    """A file that is no exported model, or no longer one."""
+    """A file that is not an exported model, or a damaged one."""
 
 
 class ExportError(InvalidInputError):
-    """A model that cannot be exported, or whose exported form says something else."""
+    """A model that cannot be exported, or whose exported form gives other outputs."""
 
 
 class TooLargeError(InvalidInputError):
@@ -34,7 +34,7 @@ class InvalidTypeError(InstBoxError, TypeError):
 
 
 class InvalidIndexError(InstBoxError, IndexError):
-    """A number of something that there are fewer of."""
+    """An index that is too large."""
 
 
 class MissingFileError(InstBoxError, FileNotFoundError):
@@ -42,12 +42,12 @@ class MissingFileError(InstBoxError, FileNotFoundError):
 
 
 class FileAccessError(InstBoxError, OSError):
-    """A file, directory, port or device that is there and cannot be used."""
+    """A file, directory, port or device that exists and cannot be used."""
 
 
 class TrainingError(InstBoxError, RuntimeError):
-    """A training that cannot go on, for a reason outside its code."""
+    """A training that cannot continue, for a reason outside its code."""
 
 
 class MissingPackageError(InstBoxError, ImportError):
-    """A package that only a part of this one needs, and that is not installed."""
+    """An optional dependency that is not installed."""

@@ -64,7 +64,7 @@ def orientation(image: Image.Image) -> int:
 
 def check_tiff_size(content: bytes, name: str) -> None:
     """Checks the size of a TIFF as :func:`open_image`, also of a kind that Pillow does not read."""
-    import tifffile  # mmcv asks for it, only who reads TIFF with it has it
+    import tifffile  # optional: mmcv's imdecode_backend='tifffile' needs it
     with convert_errors(f'{name}: not a TIFF image that can be read'):
         with tifffile.TiffFile(io.BytesIO(content)) as file:
             page = file.pages[0]

@@ -1,4 +1,4 @@
-"""Hooks of a training: checkpoints, losses, seeds, pictures and progress."""
+"""Hooks of a training: checkpoints, losses, seeds, drawings and progress."""
 from .durable_checkpoint_hook import DurableBackend, DurableCheckpointHook
 from .loss_guard_hook import LossGuardHook
 from .pixel_box_visualization_hook import PixelBoxVisualizationHook

@@ -67,7 +67,7 @@ class SeededInfiniteSampler(InfiniteSampler):
 
     Args:
         dataset: The data set; its loader loads each sample under the sample's seed from now on.
-        shuffle: Whether each pass has an order of its own.
+        shuffle: Whether to shuffle the indices of each pass.
         seed: The run's seed; the ``Runner`` fills it in.
     """
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..errors import InvalidInputError
 from ..utils import walk
+from .checkpoints import weights_of
 from .model_loading import build_network, read_model
 
 
@@ -19,9 +20,9 @@ def start_from(base: str, classes: Sequence[str], allow_pickle: bool = False,
     All categories but the first, the background, become things.
 
     Args:
-        base: What :func:`~mmseg_instbox.engine.model_loading.load_model` takes as ``model``.
+        base: The trained model, as :func:`.load_model` takes ``model``.
         classes: Names of the new categories, the background first.
-        allow_pickle: As of :func:`~mmseg_instbox.engine.model_loading.load_model`.
+        allow_pickle: Trust the checkpoint, see :func:`.load_model`.
         alike: As of :func:`transfer_weights`.
 
     Returns:
@@ -29,8 +30,7 @@ def start_from(base: str, classes: Sequence[str], allow_pickle: bool = False,
         by name of a new category that of the old one whose weights it got.
 
     Raises:
-        ValueError: ``base`` is no segmentor of ours, or see
-            :func:`~mmseg_instbox.engine.model_loading.load_model`.
+        ValueError: ``base`` is no segmentor of ours or cannot be loaded.
     """
     cfg, checkpoint, source = read_model(base, None, allow_pickle)
     model = copy.deepcopy(cfg.get('model') or {})
@@ -48,8 +48,8 @@ def start_from(base: str, classes: Sequence[str], allow_pickle: bool = False,
         names = ['background', *[''] * (before - 1)]
     fresh, wider = (build_network(Config(dict(model=each))).state_dict()
                     for each in (model, wider))
-    weights, kept = transfer_weights(checkpoint.get('state_dict', checkpoint), fresh, wider, names,
-                                     classes, source, alike)
+    weights, kept = transfer_weights(weights_of(checkpoint, source), fresh, wider, names, classes,
+                                     source, alike)
     return model, weights, kept
 
 
@@ -70,22 +70,21 @@ def transfer_weights(state: dict[str, Tensor], fresh: dict[str, Tensor], wider: 
 
     A weight depends on the categories if its shape does. They are then the last entries of one of
     its dimensions: the rows of a classifier, or the inputs of a layer that reads logits. Entries of
-    categories that both models name, whatever the capitals, are copied, and so are those of other
+    categories that both models name, in upper or lower case, are copied, and so are those of other
     inputs. A category that only the new model names gets those of one that it is ``alike``. The
     rest stays as it is in ``fresh``.
 
     Args:
-        state: The weights of the old model.
+        state: The weights of the old model, which the error calls ``source``.
         fresh: Those that the new model has before training.
         wider: Those of a model with one category more; only their shapes count.
-        old: Names of the old model's categories.
+        old: Names of the old model's categories; '' where unknown.
         new: Names of the new ones.
-        source: What the error calls the old model.
         alike: Name of an old category by name of a new one.
 
     Returns:
-        tuple[dict[str, Tensor], dict[str, str]]: Weights of the new model in the types of
-        ``fresh``; and by name of a new category that of the old one whose weights it got.
+        tuple: Weights of the new model in the types of ``fresh``; and by name of a new category
+        that of the old one whose weights it got.
 
     Raises:
         ValueError: A weight has another shape in the old model.

@@ -4,7 +4,6 @@ import os
 import pickle
 import re
 import zipfile
-from collections.abc import Iterable
 from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import urlparse
@@ -17,14 +16,13 @@ from mmengine.utils import import_modules_from_strings
 
 from ..errors import BrokenCheckpointError, InvalidInputError, MissingFileError
 from ..utils import atomic_write
-from ..utils.file_names import near_files
-from ..utils.foreign_errors import reason
-from .config_check import check_config_is_data
+from ..utils.file_names import is_http, near_files
+from ..utils.foreign_errors import first_few, reason
+from .config_check import EVALUATORS, check_config_is_data
 from .config_io import config_from_json
 
 TRUST = ('if you trust where it comes from, pass allow_pickle=True (--allow-pickle on the command '
          'line)')
-HTTP = ('http://', 'https://')
 
 
 def read_checkpoint(path: str | Path, allow_pickle: bool = False) -> dict:
@@ -59,28 +57,38 @@ def read_checkpoint(path: str | Path, allow_pickle: bool = False) -> dict:
                                 f'could run code: {TRUST}.') from error
     parts = [checkpoint]
     if isinstance(checkpoint, dict):
-        parts = [checkpoint.get('state_dict'), checkpoint.get('meta')]
+        parts = [checkpoint.get('state_dict', {}), checkpoint.get('meta') or {}]
     for part in parts:
-        if not isinstance(part, dict | None):
+        if not isinstance(part, dict):
             raise BrokenCheckpointError(
                 f'{file} holds a {type(part).__name__} where a checkpoint has a dictionary: it is '
                 'no checkpoint of a model.')
     return checkpoint
 
 
-def local_checkpoint(path: str | Path, hint: str = '') -> Path:
-    """The file of a checkpoint; an address is downloaded once, into PyTorch's cache.
+def weights_of(checkpoint: dict, source: str) -> dict[str, torch.Tensor]:
+    """The weights by name in ``state_dict`` of a checkpoint, or in all of it; without the prefix
+    ``module.`` of distributed models.
 
-    Args:
-        path: A path, or an http or https address.
-        hint: What else can be done without the network, for the error message.
+    Raises:
+        InvalidInputError: They are no tensors; the message calls the checkpoint ``source``.
+    """
+    state = {str(key).removeprefix('module.'): value
+             for key, value in checkpoint.get('state_dict', checkpoint).items()}
+    if not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise InvalidInputError(f'{source} has no weights: its entries are {first_few(state)}.')
+    return state
+
+
+def local_checkpoint(path: str | Path, hint: str = '') -> Path:
+    """The file of a checkpoint, given by its path or its http(s) address, which is downloaded once.
 
     Raises:
         MissingFileError: There is no such file.
-        InvalidInputError: ``path`` is a folder, or an address that does not answer.
+        InvalidInputError: ``path`` is a folder, or see :func:`download`.
     """
     address = str(path)
-    if address.startswith(HTTP):
+    if is_http(address):
         digest = hashlib.sha256(address.encode()).hexdigest()[:8]  # file names may be the same
         return download(address, f'{digest}-', hint)
     if '://' in address:
@@ -97,10 +105,11 @@ def local_checkpoint(path: str | Path, hint: str = '') -> Path:
 
 
 def download(address: str, prefix: str = '', hint: str = '') -> Path:
-    """Download an address to PyTorch's cache, unless it is there; the file has the address' name.
+    """Download an address to PyTorch's cache, unless it is there, under ``prefix`` and its name.
 
     Raises:
-        InvalidInputError: It does not answer; the message has the file, and ends with ``hint``.
+        InvalidInputError: It does not answer. The message says where to put the file, and ends with
+            ``hint``, which says what else can be done.
     """
     name = os.path.basename(urlparse(address).path) or 'checkpoint.pth'
     file = Path(torch.hub.get_dir()) / 'checkpoints' / f'{prefix}{name}'
@@ -119,20 +128,14 @@ def download(address: str, prefix: str = '', hint: str = '') -> Path:
     return file
 
 
-def checkpoint_config(checkpoint: dict, allow_pickle: bool = False,
-                      without: Iterable[str] = ()) -> Config | None:
+def checkpoint_config(checkpoint: dict, allow_pickle: bool = False) -> Config | None:
     """The resolved config that a checkpoint carries as JSON in ``meta['config_json']``.
 
-    The config as Python that MMEngine writes (``meta['cfg']``) is never executed.
+    It comes without evaluators, whose check would import MMDetection. The config as Python that
+    MMEngine writes (``meta['cfg']``) is never executed.
 
-    Args:
-        checkpoint: What :func:`read_checkpoint` gives.
-        allow_pickle: Trust the checkpoint: import what its config asks for, and let it name any
-            type. Otherwise it may name registered types alone.
-        without: Keys of the config that are left out.
-
-    Returns:
-        Config | None: None if the checkpoint carries no config as JSON.
+    With ``allow_pickle`` the checkpoint is trusted: what its config asks for is imported, and it
+    may name any type. Otherwise it may name registered types alone. None if there is no JSON.
 
     Raises:
         InvalidInputError: The JSON is broken, or the config is not data alone.
@@ -141,7 +144,7 @@ def checkpoint_config(checkpoint: dict, allow_pickle: bool = False,
     if text is None:
         return None
     cfg = config_from_json(text)
-    for key in without:
+    for key in EVALUATORS:
         cfg.pop(key, None)
     if allow_pickle:
         import_modules_from_strings(**cfg.get('custom_imports') or dict(imports=None))

@@ -24,13 +24,10 @@ UNSAFE_SUFFIXES = ('.pickle', '.pkl', '.yaml', '.yml')
 def check_config_is_data(cfg: dict, source: str = 'The config') -> None:
     """Raise InvalidInputError if MMEngine would import or call anything but registered types.
 
-    Allowed are the types in the registries of MMEngine, MMSegmentation and this package, by name or
-    as ``scope.Name``, except ``UNSAFE_TYPES``; these scopes; and ``custom_imports`` of this
-    package. Files whose reading runs code (``UNSAFE_SUFFIXES``) are refused.
-
-    Args:
-        cfg: The resolved config.
-        source: What the error message calls it.
+    A resolved config may name the types in the registries of MMEngine, MMSegmentation and this
+    package (``Name`` or ``scope.Name``), except ``UNSAFE_TYPES``; these scopes; and modules of this
+    package in ``custom_imports``. Files whose reading runs code (``UNSAFE_SUFFIXES``) are refused.
+    The error calls the config ``source``.
     """
     # metrics import mmdet, which takes a second
     names = registered_names(() if EVALUATORS & cfg.keys() else ('metric', ))

@@ -21,14 +21,16 @@ from ..utils.file_names import near_files
 from ..utils.foreign_errors import convert_errors
 from .model_index import find_model
 
+DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 # first keys that a config may have although this one does not
 RUN_KEYS = (*inspect.signature(Runner).parameters, 'custom_imports', 'find_unused_parameters',
             'model_wrapper_cfg', 'runner_type', 'strategy', 'sync_bn', 'test_pipeline',
             'train_pipeline', 'tta_model', 'tta_pipeline')
 
 
-def find_config(name: str) -> str:
-    """The path of a config, given by its path or by its name in the model index.
+def find_config(name: str) -> tuple[str, str | None]:
+    """The path of a config, given by its path or by its name in the model index, and the path or
+    address of its weights where the index has some.
 
     Raises:
         MissingFileError: ``name`` is a path and there is no such file.
@@ -36,16 +38,16 @@ def find_config(name: str) -> str:
     """
     path = Path(name)
     if path.is_file():
-        return name
+        return name, None
     if path.suffix == '.py' or len(path.parts) > 1:
         raise MissingFileError(f'There is no config file {name!r}{near_files(path)}')
-    return find_model(name)[0]
+    return find_model(name)
 
 
 def load_config(name: str, options: dict | None = None) -> Config:
     """Read a config and merge ``--cfg-options`` into it.
 
-    Settings of data loaders that only workers have are dropped where ``num_workers`` is 0.
+    Data loaders without workers lose the settings that need some.
 
     Args:
         name: The config file, or a name in the model index.
@@ -55,12 +57,12 @@ def load_config(name: str, options: dict | None = None) -> Config:
         MissingFileError: There is no such file.
         InvalidInputError: It is no config, or the options do not fit it.
     """
-    path = find_config(name)
+    path, _ = find_config(name)
     with convert_errors(f'The config {path} cannot be read'):
         cfg = Config.fromfile(path)
     merge_options(cfg, options)
-    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
-        loader = cfg.get(name)
+    for each in DATALOADERS:
+        loader = cfg.get(each)
         if isinstance(loader, dict) and not loader.get('num_workers'):
             for key in ('persistent_workers', 'prefetch_factor', 'timeout'):
                 loader.pop(key, None)

@@ -73,9 +73,7 @@ class BudgetTrainLoop(IterBasedTrainLoop):
 
     def run(self) -> None:
         """Train."""
-        hub = self.runner.message_hub
-        before = hub.get_info('trained_seconds') if 'trained_seconds' in hub.runtime_info else 0.
-        self._start = monotonic() - before
+        self._start = monotonic() - self.runner.message_hub.get_info('trained_seconds', 0.)
         for group in self.runner.optim_wrapper.param_groups:
             group.setdefault('initial_lr', group['lr'])
         self._read_clock()

@@ -15,12 +15,10 @@ from ..deploy.exported_segmentor import ExportedSegmentor
 from ..deploy.sessions import is_exported
 from ..errors import InvalidInputError
 from ..utils import walk
-from ..utils.foreign_errors import convert_errors
+from ..utils.foreign_errors import convert_errors, first_few
 from .categories import complete_dataset_meta
-from .checkpoints import checkpoint_config, read_checkpoint
-from .config_check import EVALUATORS
-from .config_io import load_config, merge_options
-from .model_index import find_model
+from .checkpoints import checkpoint_config, read_checkpoint, weights_of
+from .config_io import find_config, load_config, merge_options
 
 CHECKPOINT_SUFFIXES = ('.pth', '.pt', '.ckpt', '.bin')
 
@@ -86,21 +84,19 @@ def read_model(model: str | Path | Config, weights: str | Path | None = None,
             raise InvalidInputError(f'{model} and {weights} are checkpoints both: give the config '
                                     'as model, or one of them alone.')
         checkpoint, weights = read_checkpoint(model, allow_pickle), model
-        cfg = checkpoint_config(checkpoint, allow_pickle, without=EVALUATORS)
+        cfg = checkpoint_config(checkpoint, allow_pickle)
         if cfg is None:
             python = ('its config only as Python, which is not run'
                       if 'cfg' in (checkpoint.get('meta') or {}) else 'no config')
             raise InvalidInputError(f'{model} carries {python}: give the config, or its name in '
                                     'the model index, as model and this file as weights.')
     else:
-        name = str(model)
-        if not (Path(name).is_file() or Path(name).suffix == '.py' or len(Path(name).parts) > 1):
-            name, known = find_model(name)
-            weights = weights or known
-            if weights is None:
-                raise InvalidInputError(f'The model index has no weights for {model}: train it, '
-                                        'and give the checkpoint as weights.')
-        cfg = load_config(name)
+        file, known = find_config(str(model))
+        weights = weights or known
+        if weights is None and file != str(model):
+            raise InvalidInputError(f'The model index has no weights for {model}: train it, and '
+                                    'give the checkpoint as weights.')
+        cfg = load_config(file)
     if checkpoint is None and weights is not None:
         checkpoint = read_checkpoint(weights, allow_pickle)
     if cfg.get('data_preprocessor') and 'model' in cfg:  # as MMEngine's runner
@@ -131,36 +127,25 @@ def build_network(cfg: Config) -> nn.Module:
 def load_weights(network: nn.Module, checkpoint: dict, source: str) -> None:
     """Load all weights of a model, half-precision ones as what the model computes in.
 
-    The checkpoint has them in ``state_dict``, or is the weights themselves; errors call it
-    ``source``.
-
     Raises:
-        InvalidInputError: Names or shapes of the weights differ from the model's, or they are no
-            tensors.
+        InvalidInputError: Names or shapes of the weights differ from the model's, or see
+            :func:`.weights_of`.
     """
-    state = checkpoint.get('state_dict', checkpoint)
-    state = {key.removeprefix('module.'): value for key, value in state.items()}
-    if not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise InvalidInputError(f'{source} has no weights: its entries are {_some(list(state))}.')
-    own = network.state_dict()
-    other = {key for key, value in own.items() if key in state and state[key].shape != value.shape}
-    fitting = {key: value for key, value in state.items() if key not in other}
+    state, own = weights_of(checkpoint, source), network.state_dict()
+    misfits = {key: f'{key} {tuple(state[key].shape)} instead of {tuple(value.shape)}'
+               for key, value in own.items()
+               if key in state and state[key].shape != value.shape}
+    fitting = {key: value for key, value in state.items() if key not in misfits}
     with convert_errors(f'{source} has weights that cannot be loaded'):
         missing, unexpected = network.load_state_dict(fitting, strict=False)
     missing = [key for key in missing
                if key not in state and not key.endswith('num_batches_tracked')]
-    shapes = [f'{key} {tuple(state[key].shape)} instead of {tuple(own[key].shape)}'
-              for key in own if key in other]
-    problems = {'missing': missing, 'unexpected': unexpected, 'of another shape': shapes}
-    found = [f'{len(keys)} {what} ({_some(keys)})' for what, keys in problems.items() if keys]
+    problems = {'missing': missing, 'unexpected': unexpected,
+                'of another shape': misfits.values()}
+    found = [f'{len(keys)} {what} ({first_few(keys)})' for what, keys in problems.items() if keys]
     if found:
         raise InvalidInputError(f'{source} is of another architecture than the config ({len(own)} '
                                 f'weights): {"; ".join(found)}.')
-
-
-def _some(keys: list[str], count: int = 3) -> str:
-    """The first few keys."""
-    return ', '.join(keys[:count]) + (', ...' if len(keys) > count else '')
 
 
 def choose_device(device: str | torch.device | None) -> torch.device:

@@ -1,4 +1,4 @@
-"""Finds and checks the weights that a run starts from: pretrained, given, or its own last ones."""
+"""Finds and checks the weights that a run starts from: pretrained, given, or its last ones."""
 import contextlib
 import logging
 import re
@@ -12,7 +12,8 @@ from mmengine.runner import find_latest_checkpoint
 
 from ..errors import BrokenCheckpointError, InvalidInputError
 from ..utils import walk
-from .checkpoints import HTTP, download, local_checkpoint, read_checkpoint
+from ..utils.file_names import is_http
+from .checkpoints import download, local_checkpoint, read_checkpoint
 from .model_loading import build_network, load_weights
 
 # the addresses of MMEngine's model zoos, by the scheme of their names
@@ -48,9 +49,9 @@ def check_weights(cfg: Config, allow_pickle: bool = False) -> None:
 def check_pretrained(cfg: Config, allow_pickle: bool = False) -> None:
     """Read the weights that ``init_cfg`` and ``pretrained`` of a model name, as data.
 
-    Addresses in the config become the files that were read. Names of MMEngine's model zoos
-    (``open-mmlab://...``) are only downloaded, so that a missing network is reported at once: who
-    runs MMEngine trusts its authors.
+    Addresses in the config become the files that were read. Weights of MMEngine's model zoos
+    (``open-mmlab://...``) are trusted and only downloaded, so that a missing network is reported at
+    once.
 
     Raises:
         MissingFileError: There is no such file.
@@ -66,11 +67,11 @@ def check_pretrained(cfg: Config, allow_pickle: bool = False) -> None:
         setting = re.sub(r'\[\d+\]$', '', place) if is_init else f'{place}.pretrained'
         option = re.sub(r'\[(\d+)\]', r'.\1', setting)
         hint = f', or leave it out with --cfg-options {option}=None'
-        if '://' in source and not source.startswith(HTTP):
+        if '://' in source and not is_http(source):
             scheme, name = source.split('://', 1)
             name = zoo.get_deprecated_model_names().get(name, name)
             address = ZOOS[scheme]().get(name, '') if scheme in ZOOS else ''
-            if address.startswith(HTTP):
+            if is_http(address):
                 download(address, hint=hint)
         elif not allow_pickle:
             file = local_checkpoint(source, hint)

@@ -14,6 +14,11 @@ _UNDECODED = re.compile('[\udc80-\udcff]')  # bytes of a file's name that are no
 _UNFIT = re.compile(r'[\x00-\x1f/\\:*?"<>|]')  # in names of files, on one system or another
 
 
+def is_http(name: str) -> bool:
+    """Whether this is an http or https address."""
+    return name.startswith(('http://', 'https://'))
+
+
 def check_inside(name: str, source: str) -> str:
     """Checks that the name of a file stays below the folder that it is relative to.
 

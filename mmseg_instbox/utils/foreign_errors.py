@@ -1,5 +1,5 @@
-"""Turns exceptions that other packages raise on bad input into errors of this package."""
-from collections.abc import Iterator
+"""Messages of errors, and errors of this package for what others raise on bad input."""
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from ..errors import InstBoxError, InvalidInputError
@@ -37,6 +37,12 @@ def reason(error: Exception) -> str:
     if not text or isinstance(error, KeyError | IndexError | AssertionError | SyntaxError):
         text = f'{type(error).__name__}: {text}'.rstrip(': ')
     return text if len(text) <= MAX_REASON else f'{text[:MAX_REASON]} ...'
+
+
+def first_few(names: Iterable, count: int = 3) -> str:
+    """The first names of many, with dots if there are more than ``count``."""
+    names = [*map(str, names)]
+    return ', '.join([*names[:count], *(['...'] if len(names) > count else [])])
 
 
 def describe(error: Exception, name: str) -> str:

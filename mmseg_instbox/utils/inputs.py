@@ -2,7 +2,6 @@
 import glob
 import logging
 import os
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from PIL import Image
 
 from ..errors import InstBoxError, InvalidTypeError, MissingFileError
 from .decoding import VideoFrames, array_to_bgr, fetch_image, pil_to_bgr, read_image
-from .file_names import common_folder, distinct_name
+from .file_names import common_folder, distinct_name, is_http
 from .image_header import IMAGE_SUFFIXES
 
 VIDEO_SUFFIXES = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v', '.mpg', '.mpeg', '.wmv', '.3gp',
@@ -84,7 +83,7 @@ def read_inputs(inputs: Any) -> InputImages:
     """
     if isinstance(inputs, InputImages):
         return inputs
-    if isinstance(inputs, str | Path | np.ndarray | Image.Image | InputImage):
+    if not isinstance(inputs, Iterable) or isinstance(inputs, str | np.ndarray | dict | bytes):
         inputs = [inputs]
     if isinstance(inputs, list | tuple):
         sources = [source for item in inputs for source in expand(item)]
@@ -93,10 +92,8 @@ def read_inputs(inputs: Any) -> InputImages:
             len(sources) - len(videos) + sum(each.total for each in videos))
         files = [each.path for each in sources if each.path and not is_http(each.path)]
         return InputImages(sources, total, common_folder(files))
-    if isinstance(inputs, Iterable) and not isinstance(inputs, dict | bytes):
-        total = len(inputs) if hasattr(inputs, '__len__') else None
-        return InputImages((source for item in inputs for source in expand(item)), total)
-    return InputImages(expand(inputs), None)
+    total = len(inputs) if hasattr(inputs, '__len__') else None
+    return InputImages((source for item in inputs for source in expand(item)), total)
 
 
 def expand(item: Any) -> list[Source | InputImage]:
@@ -141,11 +138,6 @@ def _without_loops(files: list[Path]) -> list[Path]:
                          for each in (folder, *folder.parents))
              for folder in {file.parent for file in files}}
     return [file for file in files if not loops[file.parent]]
-
-
-def is_http(text: str) -> bool:
-    """Whether this is an http or https address."""
-    return re.match(r'https?://', text) is not None
 
 
 def select_files(files: Iterable[T], where: str,

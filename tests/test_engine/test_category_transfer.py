@@ -53,7 +53,8 @@ def test_weights_of_another_architecture_are_refused():
 
 def test_a_model_with_other_categories_loads_its_weights(tiny_config, tmp_path):
     cfg = load_config(str(tiny_config))
-    torch.save(dict(state_dict=build_network(cfg).state_dict(), meta=dict(
+    state = {f'module.{key}': value for key, value in build_network(cfg).state_dict().items()}
+    torch.save(dict(state_dict=state, meta=dict(
         config_json=config_to_json(cfg), dataset_meta=dict(classes=('background', 'a', 'b')))),
         tmp_path / 'base.pth')
     model, weights, kept = start_from(str(tmp_path / 'base.pth'), ('background', 'b', 'c', 'd'))

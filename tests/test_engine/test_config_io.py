@@ -67,9 +67,9 @@ def test_another_text_is_refused(text):
 
 
 def test_a_path_stands_for_itself_and_a_name_for_its_config(tiny_config):
-    assert find_config(str(tiny_config)) == str(tiny_config)
+    assert find_config(str(tiny_config)) == (str(tiny_config), None)
     name = list_models()[0]
-    assert find_config(name) == find_model(name)[0]
+    assert find_config(name) == find_model(name)
 
 
 def test_a_missing_file_names_those_near_it(tmp_path):

@@ -6,7 +6,13 @@ from mmengine.config import Config
 from mmseg.apis import inference_model
 from mmseg.registry import MODELS
 
-from mmseg_instbox.engine import build_network, config_to_json, load_config, load_model
+from mmseg_instbox.engine import (
+    build_network,
+    config_io,
+    config_to_json,
+    load_config,
+    load_model,
+)
 from mmseg_instbox.engine import model_loading as module
 from mmseg_instbox.errors import InstBoxError, InvalidInputError
 
@@ -75,9 +81,9 @@ def test_a_checkpoint_alone(alone, network, tiny_config):
 
 
 def test_a_name_of_the_index(monkeypatch, tiny_config, weights, network):
-    monkeypatch.setattr(module, 'find_model', lambda name: (str(tiny_config), str(weights)))
+    monkeypatch.setattr(config_io, 'find_model', lambda name: (str(tiny_config), str(weights)))
     assert same(load_model('tiny', device='cpu'), network)
-    monkeypatch.setattr(module, 'find_model', lambda name: (str(tiny_config), None))
+    monkeypatch.setattr(config_io, 'find_model', lambda name: (str(tiny_config), None))
     assert same(load_model('tiny', weights, device='cpu'), network)
     with pytest.raises(ValueError, match='no weights for tiny'):
         load_model('tiny')
@@ -147,6 +153,9 @@ def test_another_architecture_is_named(tiny_config, weights, alone, tmp_path):
     torch.save(dict(notes=['no weights']), tmp_path / 'none.pth')
     with pytest.raises(ValueError, match=r'none\.pth has no weights: its entries are notes'):
         load_model(tiny_config, tmp_path / 'none.pth', device='cpu')
+    torch.save({7: torch.ones(1)}, tmp_path / 'numbers.pth')
+    with pytest.raises(ValueError, match=r'numbers\.pth is of .* 1 unexpected \(7\)'):
+        load_model(tiny_config, tmp_path / 'numbers.pth', device='cpu')
 
 
 def test_what_carries_no_config_needs_one(weights, alone, tmp_path):

@@ -82,7 +82,7 @@ class LossGuardHook(Hook):
             return
         self._skipped = False
         iteration, hub = runner.iter + 1, runner.message_hub
-        count = 1 + (hub.get_info(COUNT) if COUNT in hub.runtime_info else 0)
+        count = hub.get_info(COUNT, 0) + 1
         hub.update_info(COUNT, count)
         found = '; '.join(filter(None, all_gather_object(_describe(outputs, data_batch))))
         if is_main_process():

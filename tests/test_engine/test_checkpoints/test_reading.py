@@ -99,9 +99,10 @@ def test_a_broken_file_is_answered_with_one_sentence(checkpoint, tmp_path, name,
 
 
 def test_something_else_than_a_dictionary_is_refused(tmp_path):
-    for content in ([1], dict(state_dict=[1]), dict(meta=[1], state_dict={})):
+    for content in ([1], dict(state_dict=[1]), dict(meta=[1], state_dict={}), None,
+                    dict(state_dict=None)):
         torch.save(content, tmp_path / 'list.pth')
-        with pytest.raises(ValueError, match=r'list\.pth holds a list'):
+        with pytest.raises(ValueError, match=r'list\.pth holds a (list|NoneType)'):
             read_checkpoint(tmp_path / 'list.pth')
 
 

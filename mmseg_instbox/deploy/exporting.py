@@ -141,9 +141,6 @@ def _resize(cfg: Config) -> dict[str, Any] | None:
 
 def _preprocessing(preprocessor: nn.Module) -> dict[str, Any]:
     """Returns normalisation and padding of mmseg's data preprocessor."""
-    if not hasattr(preprocessor, '_channel_conversion'):
-        raise ExportError(f'{type(preprocessor).__name__} is no SegDataPreProcessor, whose '
-                          'normalisation could be exported.')
     test_cfg = dict(preprocessor.test_cfg or {})
     padding = dict(size=list(test_cfg['size'])) if test_cfg.get('size') else dict(
         size_divisor=test_cfg.get('size_divisor') or 1)

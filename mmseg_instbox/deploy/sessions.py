@@ -5,7 +5,6 @@ an entry of ONNX's ``metadata_props``, or as an XML comment.
 """
 import hashlib
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -88,20 +87,17 @@ class Session:
         content = _read(self.path)
         weights = b'' if onnx else _read(self.path.with_suffix('.bin'))
         self.digest = check_checksum(content, '.onnx' if onnx else '.xml', str(path), weights)
-        with self._graph_errors():
+        # any error: the libraries have no common class of their exceptions
+        self._problem = f'{path}: its graph cannot be run; export the model again'
+        with convert_errors(self._problem, to=BrokenExportError):
             self._run, self.settings = (_open_onnx(content, device) if onnx else
                                         _open_openvino(content, weights, device))
 
     def __call__(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Returns logits ``(N, C, h, w)`` and boxes ``(N, 4, h', w')``, float32, of normalised
         images ``(N, 3, H, W)`` float32; raises BrokenExportError if the graph cannot be run."""
-        with self._graph_errors():
+        with convert_errors(self._problem, to=BrokenExportError):
             return tuple(self._run(images))
-
-    def _graph_errors(self) -> AbstractContextManager:
-        """Converts all errors: the libraries have no common class of their exceptions."""
-        return convert_errors(f'{self.path}: its graph cannot be run; export the model again',
-                              to=BrokenExportError)
 
 
 Run = Callable[[np.ndarray], Sequence[np.ndarray]]

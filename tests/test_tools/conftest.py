@@ -4,12 +4,15 @@ import os
 import runpy
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from functools import partial
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+import torch
 from click.testing import CliRunner, Result
 from mmengine.logging import MMLogger
 from programs import settings_apart
@@ -48,6 +51,28 @@ def run_main(repo) -> Callable[..., str]:
         return printed.getvalue()
 
     return run
+
+
+@pytest.fixture(scope='session')
+def load_tool(repo) -> Callable[[str], ModuleType]:
+    """A function that imports one of ``tools/`` as a module."""
+
+    def load(tool: str) -> ModuleType:
+        spec = spec_from_file_location(Path(tool).stem, repo / 'tools' / tool)
+        module = module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+@pytest.fixture
+def benchmarks(repo, monkeypatch) -> Iterator[Path]:
+    """The folder of the benchmarks, from which a test can import; they set the threads of torch."""
+    folder, threads = repo / 'tools' / 'benchmarks', torch.get_num_threads()
+    monkeypatch.syspath_prepend(str(folder))
+    yield folder
+    torch.set_num_threads(threads)
 
 
 def invoke(folder: Path, command: str, *arguments: object, options: tuple[str, ...] = ()) -> Result:

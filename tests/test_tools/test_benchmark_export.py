@@ -1,7 +1,6 @@
 """The benchmark of exported models: it runs at the smallest size, and compares masks rightly."""
 import json
 import sys
-from importlib import import_module
 from types import SimpleNamespace
 
 import pytest
@@ -11,11 +10,10 @@ from mmseg_instbox.engine import build_network, load_config
 
 
 @pytest.fixture
-def bench(repo, monkeypatch):
-    monkeypatch.syspath_prepend(str(repo / 'tools' / 'benchmarks'))
-    threads = torch.get_num_threads()
-    yield import_module('export')
-    torch.set_num_threads(threads)
+def bench(benchmarks):
+    """The script as a module."""
+    import export
+    return export
 
 
 @pytest.fixture

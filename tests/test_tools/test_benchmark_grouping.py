@@ -10,22 +10,10 @@ GROUPERS = [CentreGrouper(), PixelBoxGrouper(num_smooth=0)]
 
 
 @pytest.fixture
-def bench(repo, monkeypatch):
-    """The tool as a module."""
-    monkeypatch.syspath_prepend(str(repo / 'tools' / 'benchmarks'))
+def bench(benchmarks):
+    """The script as a module."""
     import grouping
     return grouping
-
-
-@pytest.fixture
-def main(bench, monkeypatch):
-    """The tool's main function, in this process."""
-
-    def run(*arguments):
-        monkeypatch.setattr('sys.argv', ['grouping.py', *map(str, arguments)])
-        bench.main()
-
-    return run
 
 
 def make_scene(bench, *rectangles, size=(64, 96), stride=8):
@@ -128,12 +116,12 @@ def test_the_same_images_and_noise_for_every_grouper_and_run(bench, tiny_voc):
     assert [row['F1'] for row in rows[1::2]] == [row['F1'] for row in again]
 
 
-def test_prints_a_table_and_writes_json(main, tiny_voc, tmp_path, capsys):
+def test_prints_a_table_and_writes_json(run_main, benchmarks, tiny_voc, tmp_path):
     out = tmp_path / 'new' / 'grouping.json'
-    main('--data-root', tiny_voc, '--lists', 'train', '--quick', '--out', out)
+    printed = run_main('benchmarks/grouping.py', '--data-root', tiny_voc, '--lists', 'train',
+                       '--quick', '--out', out)
     content = json.loads(out.read_text())
     assert content['note'] == '2 images.' and len(content['rows']) == 3 * 4
     quiet = {row['grouper']: row['F1'] for row in content['rows'] if row['noise'] == 0}
     assert quiet == dict(BoxNMSGrouper=1, CentreGrouper=1, PixelBoxGrouper=1)
-    printed = capsys.readouterr().out
     assert str(out) in printed and 'ms masks' in printed

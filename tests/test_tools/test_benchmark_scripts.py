@@ -12,10 +12,9 @@ from mmseg_instbox.cli.main import cli
 
 
 @pytest.fixture
-def run_benchmark(repo, monkeypatch, tmp_path):
+def run_benchmark(benchmarks, monkeypatch, tmp_path):
     """A function that runs a script's ``main`` here and returns what it wrote."""
-    monkeypatch.syspath_prepend(str(repo / 'tools' / 'benchmarks'))
-    threads, out = torch.get_num_threads(), tmp_path / 'figures.json'
+    out = tmp_path / 'figures.json'
 
     def run(name, *arguments):
         monkeypatch.setattr(sys, 'argv', [f'{name}.py', *map(str, arguments), '--quick', '--out',
@@ -23,8 +22,7 @@ def run_benchmark(repo, monkeypatch, tmp_path):
         import_module(name).main()
         return json.loads(out.read_text())
 
-    yield run
-    torch.set_num_threads(threads)
+    return run
 
 
 def fine(rows, key='ms'):
@@ -49,7 +47,7 @@ def test_training_step(run_benchmark, monkeypatch):
     assert [figure['ratio'] for figure in content['figures']] == [fcn['ours_over_it'], 125 / 150]
 
 
-def test_memory_of_a_training_step_is_that_of_a_process_of_its_own(run_benchmark, monkeypatch):
+def test_memory_of_a_training_step_is_that_of_a_process_of_its_own(benchmarks, monkeypatch):
     import common
     import training_step
     monkeypatch.setattr(sys, 'argv', ['training_step.py', '--quick', '--device', 'cpu'])
@@ -59,7 +57,7 @@ def test_memory_of_a_training_step_is_that_of_a_process_of_its_own(run_benchmark
     assert held.sum() > 0
 
 
-def test_both_sides_of_a_training_step_have_the_same_backbone(run_benchmark):
+def test_both_sides_of_a_training_step_have_the_same_backbone(benchmarks):
     import training_step
     for backbone in training_step.PAIRS:
         ours = training_step.our_config(backbone)['backbone']
@@ -79,7 +77,7 @@ def test_inference(run_benchmark):
         stages['all'])
 
 
-def test_category_networks_give_the_category_map_of_the_whole(run_benchmark, repo):
+def test_category_networks_give_the_category_map_of_the_whole(benchmarks, repo):
     """What is compared does the same work: the category maps are those of our predictions."""
     import inference
     inferencer = inference.InstBoxInferencer(device='cpu', show_progress=False)
@@ -104,7 +102,7 @@ def test_scaling(run_benchmark):
     assert '640 x 424' in call['what'] and call['ours'] > 0 and call['at_most'] == 10
 
 
-def test_evaluated_predictions_are_as_a_segmentor_gives_them(run_benchmark):
+def test_evaluated_predictions_are_as_a_segmentor_gives_them(benchmarks):
     import scaling
     for index in range(12):
         sample = scaling.make_prediction(index, 20)
@@ -118,7 +116,7 @@ def test_evaluated_predictions_are_as_a_segmentor_gives_them(run_benchmark):
         assert (masks.any(0) == (sample.pred_sem_seg.data[0] > 0)).all()
 
 
-def test_the_cost_of_evaluation(run_benchmark):
+def test_the_cost_of_evaluation(benchmarks):
     import scaling
     figures = scaling.measure_evaluation(3, 300)
     assert figures['images_s'] > 0 and figures['figures_s'] > 0
@@ -134,7 +132,7 @@ def test_large_image(run_benchmark):
 
 
 @pytest.mark.parametrize('growth, exponent', [(4, 1), (16, 2)])
-def test_exponents_are_of_the_two_largest_values(run_benchmark, growth, exponent):
+def test_exponents_are_of_the_two_largest_values(benchmarks, growth, exponent):
     import scaling
     axis = scaling.Axis('a', 'px', (1, 2, 4, 8), None, power=2)
     rows = [dict(at=f'{value} px', masks_ms=ms) for value, ms in ((1, 9.), (2, 1.), (4, growth))]
@@ -180,7 +178,7 @@ def test_bulk_leaves_the_start_out(run_benchmark, monkeypatch):
     assert ray['ratio'] == pytest.approx(1.2) and ray['start_s'] == pytest.approx(20)
 
 
-def test_peers_says_that_operators_are_missing(run_benchmark, monkeypatch):
+def test_peers_says_that_operators_are_missing(benchmarks, monkeypatch):
     import peers
     try:
         import mmcv.ops  # noqa: F401
@@ -192,14 +190,14 @@ def test_peers_says_that_operators_are_missing(run_benchmark, monkeypatch):
         pytest.skip('mmcv has its operators here')
 
 
-def test_the_highest_scores_pass_whatever_they_are(run_benchmark):
+def test_the_highest_scores_pass_whatever_they_are(benchmarks):
     import peers
     scores = torch.tensor([[0.2, 0.1], [0.4, 0.3]])
     assert torch.equal(scores > peers.Highest(2), torch.tensor([[False, False], [True, True]]))
     assert (scores > peers.Highest(9)).all()
 
 
-def test_our_r50_groups_what_the_trained_model_says(run_benchmark, monkeypatch, repo):
+def test_our_r50_groups_what_the_trained_model_says(benchmarks, monkeypatch, repo):
     import peers
     monkeypatch.setattr(sys, 'argv', ['peers.py', '--size', '96', '--device', 'cpu', '--images',
                                       str(repo / 'demo' / 'samples' / 'chelsea.jpg')])
@@ -211,7 +209,7 @@ def test_our_r50_groups_what_the_trained_model_says(run_benchmark, monkeypatch, 
 
 
 @pytest.mark.parametrize('name', ['CondInst, R50-FPN', 'RTMDet-Ins-m, CSPNeXt'])
-def test_peers_have_our_categories_and_random_weights(run_benchmark, name):
+def test_peers_have_our_categories_and_random_weights(benchmarks, name):
     import peers
     text = str(peers.peer_config(name))
     assert "'num_classes': 20" in text and "'num_classes': 80" not in text

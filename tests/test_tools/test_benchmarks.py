@@ -8,15 +8,7 @@ import torch
 
 
 @pytest.fixture
-def bench(repo, monkeypatch):
-    """The folder of the benchmarks, from which a test can import."""
-    folder = repo / 'tools' / 'benchmarks'
-    monkeypatch.syspath_prepend(str(folder))
-    return folder
-
-
-@pytest.fixture
-def common(bench):
+def common(benchmarks):
     import common
     return common
 
@@ -85,11 +77,9 @@ def test_quick_sets_defaults_that_other_options_override(common):
         parser.add_argument('--images', type=int, default=100)
         return common.parse(parser, dict(images=2), arguments)
 
-    threads = torch.get_num_threads()
     assert (parse().images, parse().repeats) == (100, 9)
     quick = parse('--quick', '--repeats', '3')
     assert (quick.images, quick.repeats, quick.threads) == (2, 3, 1)
-    torch.set_num_threads(threads)
 
 
 def test_contestants_are_compared_with_the_first(common):
@@ -109,7 +99,7 @@ def figures(device, ms):
                  dict(what='more', ours=ms, unit='ms')]))
 
 
-def test_a_section_has_command_machine_tables_goals_and_method_of_cpu_and_gpu(bench, tmp_path):
+def test_a_section_has_command_machine_tables_goals_and_method_of_cpu_and_gpu(benchmarks, tmp_path):
     import report
     assert report.page(tmp_path).count('| not measured |') == len(report.SECTIONS)
 
@@ -132,7 +122,7 @@ def test_a_section_has_command_machine_tables_goals_and_method_of_cpu_and_gpu(be
     assert 'Machine: a cpu. A note.' in text and 'Machine: a cuda. A note.' in text
 
 
-def test_the_page_in_the_repository_is_made_of_the_figures_in_it(bench):
+def test_the_page_in_the_repository_is_made_of_the_figures_in_it(benchmarks):
     import report
     if not report.PAGE.is_file():
         pytest.skip('no page yet')
@@ -140,13 +130,13 @@ def test_the_page_in_the_repository_is_made_of_the_figures_in_it(bench):
         'run python tools/benchmarks/report.py'
 
 
-def test_every_script_is_in_the_report(bench):
+def test_every_script_is_in_the_report(benchmarks):
     import report
     helpers = {'common', 'report', 'peer_models'}
-    assert {file.stem for file in bench.glob('*.py')} - helpers == set(report.SECTIONS)
+    assert {file.stem for file in benchmarks.glob('*.py')} - helpers == set(report.SECTIONS)
 
 
-def test_an_unknown_benchmark_is_answered_with_the_known_ones(bench, monkeypatch, capsys):
+def test_an_unknown_benchmark_is_answered_with_the_known_ones(benchmarks, monkeypatch, capsys):
     import report
     monkeypatch.setattr(sys, 'argv', ['report.py', '--run', 'nothing'])
     with pytest.raises(SystemExit, match='2'):

@@ -1,5 +1,5 @@
 import json
-import runpy
+from functools import partial
 from html.parser import HTMLParser
 from urllib.parse import unquote
 
@@ -16,16 +16,9 @@ CLASSES = ('background', '<b>square</b>', 'disc & co')
 
 
 @pytest.fixture(scope='module')
-def main(repo):
-    """The tool's main function, in this process."""
-
-    def run(*arguments):
-        file = repo / 'tools' / 'analysis_tools' / 'error_report.py'
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr('sys.argv', [file.name, *map(str, arguments), '--workers', '1'])
-            runpy.run_path(str(file), run_name='__main__')
-
-    return run
+def main(run_main):
+    """A function that runs the tool in this process and returns what it prints."""
+    return partial(run_main, 'analysis_tools/error_report.py', '--workers', 1)
 
 
 class Page(HTMLParser):
@@ -81,9 +74,9 @@ def odd(main, tmp_path_factory, tiny_config, tiny_voc):
     return tmp_path / 'report'
 
 
-def test_report_of_a_dump(main, tiny_config, tiny_dump, tmp_path, capsys):
+def test_report_of_a_dump(main, tiny_config, tiny_dump, tmp_path):
     out = tmp_path / 'new' / 'report'
-    main(tiny_config, tiny_dump, '--out-dir', out, '--threshold', 0.95)
+    printed = main(tiny_config, tiny_dump, '--out-dir', out, '--threshold', 0.95)
     report = json.loads((out / 'errors.json').read_text())
     assert report['settings']['threshold'] == 0.95 and report['AP_all_fixed'] == 1
     bad = [image for image in report['images'] if image['cost'] > 0]
@@ -94,15 +87,13 @@ def test_report_of_a_dump(main, tiny_config, tiny_dump, tmp_path, capsys):
         drawn = cv2.imread(str(out / unquote(picture['src'])))
         assert drawn.shape[:2] == (int(picture['height']), int(picture['width']))
         assert picture['alt'].startswith(('Ground truth of', 'Prediction of'))
-    printed = capsys.readouterr().out
     assert f'AP^r_0.95 is {report["AP"]:.3f}, with every kind fixed 1.000' in printed
     assert str(out / 'index.html') in printed and 'bad border' in printed
 
 
-def test_truth_leaves_the_errors_of_the_grouping(main, tiny_config, tiny_dump, tmp_path, capsys):
-    main(tiny_config, tiny_dump, '--out-dir', tmp_path, '--max-images', 0,
-         '--truth', 'categories', 'boxes')
-    printed = capsys.readouterr().out
+def test_truth_leaves_the_errors_of_the_grouping(main, tiny_config, tiny_dump, tmp_path):
+    printed = main(tiny_config, tiny_dump, '--out-dir', tmp_path, '--max-images', 0,
+                   '--truth', 'categories', 'boxes')
     assert 'AP^r_0.5 is 1.000' in printed
     assert 'Of 0 objects that fill under 15% of their box 0 are found' in printed
 

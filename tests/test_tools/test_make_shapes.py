@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -48,16 +50,9 @@ def test_files_hold_what_the_generator_gives(made):
 
 
 @pytest.fixture
-def main(repo, monkeypatch):
-    """The tool's main function, in this process."""
-    monkeypatch.syspath_prepend(str(repo / 'tools' / 'dataset_converters'))
-    import make_shapes
-
-    def run(*arguments):
-        monkeypatch.setattr('sys.argv', ['make_shapes.py', *map(str, arguments)])
-        make_shapes.main()
-
-    return run
+def main(run_main):
+    """A function that runs the tool in this process."""
+    return partial(run_main, TOOL)
 
 
 def test_a_smaller_run_gives_the_same_images_and_replaces_the_lists(made, main, tmp_path):

@@ -2,18 +2,11 @@ import json
 
 import pytest
 
-
-@pytest.fixture
-def oracle(repo, monkeypatch):
-    """The tool as a module."""
-    monkeypatch.syspath_prepend(str(repo / 'tools' / 'analysis_tools'))
-    import oracle
-    return oracle
-
+TOOL = 'analysis_tools/oracle.py'
 
 def test_the_table_is_printed_and_written(run_main, tiny_config, tiny_dump, tmp_path):
     out = tmp_path / 'oracle.json'
-    printed = run_main('analysis_tools/oracle.py', tiny_config, tiny_dump, '--workers', 1,
+    printed = run_main(TOOL, tiny_config, tiny_dump, '--workers', 1,
                        '--strides', 2, 16, '--out', out)
     content = json.loads(out.read_text())
     rows = content['rows']
@@ -30,12 +23,12 @@ def test_the_table_is_printed_and_written(run_main, tiny_config, tiny_dump, tmp_
 
 def test_mistakes_are_answered_with_one_sentence(run_main, tiny_config, tmp_path):
     with pytest.raises(SystemExit, match=f'oracle.py: {tmp_path}: there is no index.json'):
-        run_main('analysis_tools/oracle.py', tiny_config, tmp_path)
+        run_main(TOOL, tiny_config, tmp_path)
 
 
-def test_a_thing_at_category_0_is_refused(oracle):
+def test_a_thing_at_category_0_is_refused(load_tool):
     class Samples:
         thing_ids, dataset_meta = [0, 1], dict(classes=('cat', 'dog'))
 
     with pytest.raises(ValueError, match="void counts as category 0, but that is 'cat', a thing"):
-        oracle.oracle_table(Samples(), dict(type='PixelBoxGrouper'), [], 1)
+        load_tool(TOOL).oracle_table(Samples(), dict(type='PixelBoxGrouper'), [], 1)

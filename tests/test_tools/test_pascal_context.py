@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 from mmseg.registry import DATASETS
@@ -42,16 +44,9 @@ def label_map(name):
 
 
 @pytest.fixture
-def main(repo, monkeypatch):
-    """The tool's main function, in this process."""
-    monkeypatch.syspath_prepend(str(repo / 'tools' / 'dataset_converters'))
-    import pascal_context
-
-    def call(*arguments):
-        monkeypatch.setattr('sys.argv', ['tool', *map(str, arguments), '--workers', '1'])
-        pascal_context.main()
-
-    return call
+def main(run_main):
+    """A function that runs the tool in this process."""
+    return partial(run_main, TOOL, '--workers', 1)
 
 
 def test_masks_and_lists_are_those_that_mmseg_reads(sources, run_tool):

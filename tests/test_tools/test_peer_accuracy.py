@@ -10,17 +10,14 @@ from mmseg.structures import SegDataSample
 
 
 @pytest.fixture
-def tool(repo, monkeypatch):
+def tool(benchmarks):
     """The script as a module."""
-    monkeypatch.syspath_prepend(str(repo / 'tools' / 'benchmarks'))
-    threads = torch.get_num_threads()
     import peer_accuracy
-    yield peer_accuracy
-    torch.set_num_threads(threads)
+    return peer_accuracy
 
 
 @pytest.fixture
-def models(tool):
+def models(benchmarks):
     """The module with the peers."""
     import peer_models
     return peer_models

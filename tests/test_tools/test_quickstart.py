@@ -1,7 +1,4 @@
-import importlib.util
 import json
-from pathlib import Path
-from types import ModuleType
 
 import cv2
 from programs import settings_apart
@@ -31,16 +28,8 @@ def test_quickstart_ends_with_checkpoint_figures_and_pictures(run_main, tmp_path
     assert folder == f'pictures:   {work / "pictures"}'
 
 
-def load_quickstart(repo: Path) -> ModuleType:
-    """The tool as a module."""
-    spec = importlib.util.spec_from_file_location('quickstart', repo / 'tools' / 'quickstart.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_data_that_is_complete_is_used_again(repo, tmp_path, monkeypatch, capsys):
-    quickstart = load_quickstart(repo)
+def test_data_that_is_complete_is_used_again(load_tool, tmp_path, monkeypatch, capsys):
+    quickstart = load_tool('quickstart.py')
     calls = []
     monkeypatch.setattr(quickstart.subprocess, 'run', lambda command, check: calls.append(command))
     lists = tmp_path / 'ImageSets' / 'Segmentation'

@@ -12,11 +12,9 @@ PIXEL = dict(type='PixelBoxGrouper')
 
 
 @pytest.fixture
-def regroup(repo, monkeypatch):
+def regroup(load_tool):
     """The tool as a module."""
-    monkeypatch.syspath_prepend(str(repo / 'tools' / 'analysis_tools'))
-    import regroup
-    return regroup
+    return load_tool(TOOL)
 
 
 def test_every_setting_is_evaluated_and_the_best_are_named(run_main, tiny_config, tiny_dump,

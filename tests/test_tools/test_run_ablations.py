@@ -1,5 +1,4 @@
 import argparse
-import importlib.util
 import json
 import subprocess
 from pathlib import Path
@@ -10,12 +9,9 @@ from programs import Program
 
 
 @pytest.fixture(scope='module')
-def tool(repo):
+def tool(load_tool):
     """The script as a module."""
-    spec = importlib.util.spec_from_file_location('run_ablations', repo / 'tools/run_ablations.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_tool('run_ablations.py')
 
 
 @pytest.fixture

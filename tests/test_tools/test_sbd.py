@@ -1,4 +1,5 @@
 import shutil
+from functools import partial
 
 import numpy as np
 import pytest
@@ -71,16 +72,9 @@ def converted(sources, run_tool):
 
 
 @pytest.fixture
-def sbd_main(repo, monkeypatch):
-    """The tool's main function, in this process."""
-    monkeypatch.syspath_prepend(str(repo / 'tools' / 'dataset_converters'))
-    import sbd
-
-    def main(*arguments):
-        monkeypatch.setattr('sys.argv', ['sbd.py', *map(str, arguments), '--workers', '1'])
-        sbd.main()
-
-    return main
+def main(run_main):
+    """A function that runs the tool in this process."""
+    return partial(run_main, TOOL, '--workers', 1)
 
 
 def read(root, folder, name):
@@ -129,9 +123,9 @@ def test_the_data_set_reads_the_result(converted):
     assert labels == [[2], [2], [14, 6], [14, 6]]
 
 
-def test_it_can_be_run_again(converted, sources, sbd_main):
+def test_it_can_be_run_again(converted, sources, main):
     before = {file: file.read_bytes() for file in converted.rglob('*') if file.is_file()}
-    sbd_main(sources / 'sbd', converted)
+    main(sources / 'sbd', converted)
     assert before == {file: file.read_bytes() for file in converted.rglob('*') if file.is_file()}
 
 
@@ -182,13 +176,12 @@ def no_voc_mask(root):
     (no_image, 'JPEGImages/2008_000001.jpg: no such image'),
     (no_voc_mask, 'SegmentationObject/2007_000005.png: no such mask'),
 ])
-def test_faulty_files_are_named_and_no_list_is_written(sources, sbd_main, tmp_path, damage,
-                                                       message):
+def test_faulty_files_are_named_and_no_list_is_written(sources, main, tmp_path, damage, message):
     root = tmp_path / 'copy'
     shutil.copytree(sources, root)
     (root / 'VOC2012' / 'ImageSets' / 'Segmentation' / 'trainaug.txt').unlink(missing_ok=True)
     damage(root)
     with pytest.raises(SystemExit) as caught:
-        sbd_main(root / 'sbd', root / 'VOC2012')
+        main(root / 'sbd', root / 'VOC2012')
     assert message in str(caught.value)
     assert not (root / 'VOC2012' / 'ImageSets' / 'Segmentation' / 'trainaug.txt').exists()

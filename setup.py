@@ -3,9 +3,9 @@
 As in every OpenMMLab package, a wheel carries configs and tools in ``mmseg_instbox/.mim``; an
 editable install links them there. Benchmarks stay in the repository.
 """
-import re
 import shutil
 from pathlib import Path
+from runpy import run_path
 
 from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
@@ -20,48 +20,29 @@ class BuildWithMim(build_py):
 
     def run(self) -> None:
         super().run()
-        if self.editable_mode:
-            link_carried(ROOT / 'mmseg_instbox' / '.mim')
-        else:
-            copy_carried(Path(self.build_lib) / 'mmseg_instbox' / '.mim')
+        place = ROOT if self.editable_mode else Path(self.build_lib)
+        carry(place / 'mmseg_instbox' / '.mim', self.editable_mode)
 
 
-def link_carried(target: Path) -> None:
-    """Make ``target`` a directory of relative links to what the package carries."""
-    shutil.rmtree(target, ignore_errors=True)
-    target.mkdir()
-    for name in CARRIED:
-        (target / name).symlink_to(Path('..', '..', name))
-
-
-def copy_carried(target: Path) -> None:
-    """Make ``target`` a directory with copies of what the package carries."""
+def carry(target: Path, link: bool) -> None:
+    """Makes a directory of relative links to what the package carries, or of copies."""
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     for name in CARRIED:
         source = ROOT / name
-        if source.is_dir():
+        if link:
+            (target / name).symlink_to(Path('..', '..', name))
+        elif source.is_dir():
             shutil.copytree(source, target / name, ignore=shutil.ignore_patterns(*LEFT_OUT))
         else:
             shutil.copy2(source, target / name)
 
 
-def read_version() -> str:
-    """The version in ``mmseg_instbox/version.py``, without importing the package."""
-    text = (ROOT / 'mmseg_instbox' / 'version.py').read_text()
-    return re.search(r"__version__ = '([^']+)'", text).group(1)
-
-
-def read_readme() -> str:
-    """The page that a package index shows."""
-    return (ROOT / 'README.md').read_text()
-
-
 setup(
     name='mmseg_instbox',
-    version=read_version(),
+    version=run_path(str(ROOT / 'mmseg_instbox' / 'version.py'))['__version__'],
     description='Instance segmentation from pixel boxes, for MMSegmentation',
-    long_description=read_readme(),
+    long_description=(ROOT / 'README.md').read_text(),
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     license_files=['LICENSE'],

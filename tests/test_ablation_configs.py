@@ -63,8 +63,7 @@ ABLATIONS = {
              for key in ('no-bootstrapping', 'bootstrap-categories', 'bootstrap-boxes')},
 }
 DEPTH = {f'model.backbone.{key}' for key in ('depth', 'init_cfg.checkpoint')}
-STRIDE = {'model.data_preprocessor.size_divisor', 'data_preprocessor.size_divisor',
-          'model.backbone.output_stride',
+STRIDE = {'model.data_preprocessor.size_divisor', 'model.backbone.output_stride',
           'model.decode_head.classifier_dilation', 'model.box_head.dilation'}
 BESIDE = {
     LARGE.replace('r50', 'r18'): DEPTH | {'model.decode_head.in_channels',

@@ -7,8 +7,7 @@ _base_ = [
 # its boxes are clean, so little gain is enough to tell an object
 model = dict(decode_head=dict(num_classes=7), grouper=dict(min_gain=0.08))
 load_from = '{{ fileDirname }}/../../demo/instbox_mobilenet-v2_voc20.pth'
-optimizer = dict(lr=4e-4)
-optim_wrapper = dict(optimizer=optimizer)
+optim_wrapper = dict(optimizer=dict(lr=4e-4))
 param_scheduler = [
     dict(_base_.param_scheduler[0], start_factor=1e-2, end=30),
     dict(_base_.param_scheduler[1], begin=30, end=500)

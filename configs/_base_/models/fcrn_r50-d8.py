@@ -2,15 +2,14 @@
 # dropout, as in mmseg's FCN, so that the two differ in nothing else. The authors' later code
 # freezes the statistics and has dropout: `backbone=dict(norm_eval=True, dropout=(0.3, 0.5))`.
 norm_cfg = dict(type='SyncBN', requires_grad=True)
-data_preprocessor = dict(
-    type='InstBoxDataPreProcessor',
-    mean=[123.675, 116.28, 103.53],
-    std=[58.395, 57.12, 57.375],
-    bgr_to_rgb=True,
-    size_divisor=8)
 model = dict(
     type='EncoderDecoder',
-    data_preprocessor=data_preprocessor,
+    data_preprocessor=dict(
+        type='InstBoxDataPreProcessor',
+        mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375],
+        bgr_to_rgb=True,
+        size_divisor=8),
     backbone=dict(
         type='FCRNResNet',
         depth=50,

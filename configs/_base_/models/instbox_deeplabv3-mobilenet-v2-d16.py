@@ -1,9 +1,8 @@
 # DeepLabV3 with MobileNetV2, and a box head on its features at strides 8 and 16. The category
 # weights are the public DeepLab release's, made by tools/model_converters/deeplab_tflite.py.
 _base_ = './instbox_mobilenet-v2-d16.py'
-data_preprocessor = dict(mean=[127.5, 127.5, 127.5], std=[127.5, 127.5, 127.5])
 model = dict(
-    data_preprocessor=data_preprocessor,
+    data_preprocessor=dict(mean=[127.5, 127.5, 127.5], std=[127.5, 127.5, 127.5]),
     backbone=dict(
         _delete_=True,
         type='DilatedMobileNetV2',

@@ -3,9 +3,8 @@
 # backbone (docs/benchmarks.md)
 _base_ = './instbox_deeplabv3-mobilenet-v2-d16.py'
 norm_cfg = dict(type='SyncBN', requires_grad=True)
-data_preprocessor = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375])
 model = dict(
-    data_preprocessor=data_preprocessor,
+    data_preprocessor=dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375]),
     backbone=dict(
         _delete_=True,
         type='FCRNResNet',

@@ -1,10 +1,9 @@
 # a quarter of ResNet-18's width, trained from scratch
 _base_ = './instbox_fcrn-r50-d8.py'
 norm_cfg = dict(type='BN', requires_grad=True)
-data_preprocessor = dict(channels_last=True)
 head = dict(in_channels=128, channels=64, norm_cfg=norm_cfg)
 model = dict(
-    data_preprocessor=data_preprocessor,
+    data_preprocessor=dict(channels_last=True),
     backbone=dict(depth=18, stem_channels=16, base_channels=16, norm_cfg=norm_cfg, init_cfg=None),
     decode_head=dict(
         head,

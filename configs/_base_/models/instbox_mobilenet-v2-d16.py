@@ -1,13 +1,6 @@
 # The backbone has feature stride 16; the heads read its stages at strides 8 and 16 side by side at
 # stride 8, which costs far less than a backbone at stride 8: see docs/paper.md.
 norm_cfg = dict(type='BN', requires_grad=True)
-data_preprocessor = dict(
-    type='InstBoxDataPreProcessor',
-    mean=[123.675, 116.28, 103.53],
-    std=[58.395, 57.12, 57.375],
-    bgr_to_rgb=True,
-    size_divisor=16,
-    channels_last=True)
 head = dict(
     in_channels=(32, 96, 320),
     in_index=(1, 2, 3),
@@ -16,7 +9,13 @@ head = dict(
     norm_cfg=norm_cfg)
 model = dict(
     type='InstBoxSegmentor',
-    data_preprocessor=data_preprocessor,
+    data_preprocessor=dict(
+        type='InstBoxDataPreProcessor',
+        mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375],
+        bgr_to_rgb=True,
+        size_divisor=16,
+        channels_last=True),
     backbone=dict(
         type='MobileNetV2',
         widen_factor=1.0,

@@ -1,9 +1,8 @@
 # the backbone starts from ImageNet weights and learns at 1e-4, the heads at 5e-4
 _base_ = '../default_hooks.py'
-optimizer = dict(type='AdamW', lr=1e-4, betas=(0.9, 0.999), weight_decay=0.01)
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=optimizer,
+    optimizer=dict(type='AdamW', lr=1e-4, betas=(0.9, 0.999), weight_decay=0.01),
     clip_grad=None,
     paramwise_cfg=dict(custom_keys=dict(head=dict(lr_mult=5.0)), norm_decay_mult=0.0))
 # a config that changes `max_iters` gives its own `param_scheduler`, too

@@ -1,7 +1,9 @@
 # for 16 images an iteration (8 GPUs x 2)
 _base_ = '../default_hooks.py'
-optimizer = dict(type='SGD', lr=0.002, momentum=0.9, weight_decay=0.0005)
-optim_wrapper = dict(type='OptimWrapper', optimizer=optimizer, clip_grad=None)
+optim_wrapper = dict(
+    type='OptimWrapper',
+    optimizer=dict(type='SGD', lr=0.002, momentum=0.9, weight_decay=0.0005),
+    clip_grad=None)
 param_scheduler = [
     dict(type='PolyLR', eta_min=0.0, power=0.9, begin=0, end=20000, by_epoch=False)
 ]

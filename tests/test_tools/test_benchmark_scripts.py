@@ -72,9 +72,17 @@ def test_inference(run_benchmark):
     content = run_benchmark('inference', '--device', 'cpu')
     assert fine(content['rows']) and len(content['rows']) == 3
     stages = {row['stage']: row['ms'] for row in content['tables']['By stage, one image at a time']}
-    assert {'decode', 'backbone', 'box head', 'grouping', 'masks'} < set(stages)
+    assert set(stages) == {
+        'decode', 'resize', 'normalise and pad', 'backbone', 'category head', 'box head',
+        'category map', 'grouping', 'masks', 'between these', 'encoding (run lengths)', 'all'}
     assert sum(value for stage, value in stages.items() if stage != 'all') == pytest.approx(
         stages['all'])
+
+
+def test_images_are_of_the_whole_list(benchmarks):
+    import inference
+    chosen = inference.choose_images([Path(f'{number}.jpg') for number in range(59)])
+    assert len(chosen) == 30 and (chosen[0], chosen[-1]) == ('0.jpg', '57.jpg')
 
 
 def test_category_networks_give_the_category_map_of_the_whole(benchmarks, repo):

@@ -3,6 +3,7 @@ import argparse
 import json
 import sys
 
+import numpy as np
 import pytest
 import torch
 
@@ -90,6 +91,14 @@ def test_contestants_are_compared_with_the_first(common):
     assert [row['over_ours'] for row in rows] == [1, 2]
 
 
+@pytest.mark.parametrize('number', [0, 1, 30, 31, 59, 600])
+def test_items_are_spread_over_all(common, number):
+    chosen = common.spread(range(number), 30)
+    assert len(chosen) == min(number, 30)
+    steps = np.diff([*chosen, number]).tolist()
+    assert not steps or max(steps) - min(steps) <= 1
+
+
 def figures(device, ms):
     return json.dumps(dict(
         benchmark='bulk', machine=f'a {device}', command='python x.py', note='A note.',
@@ -134,6 +143,23 @@ def test_every_script_is_in_the_report(benchmarks):
     import report
     helpers = {'common', 'report', 'peer_models'}
     assert {file.stem for file in benchmarks.glob('*.py')} - helpers == set(report.SECTIONS)
+
+
+@pytest.mark.parametrize(('device', 'file', 'gpus'), [
+    ('cpu', 'bulk.json', ''), ('cuda', 'bulk-cuda.json', '0')])
+def test_cpu_figures_are_measured_without_gpus(benchmarks, monkeypatch, device, file, gpus):
+    import report
+    asked = []
+
+    def run(command, cwd, env):
+        asked.append((command, env['CUDA_VISIBLE_DEVICES']))
+        return argparse.Namespace(returncode=0)
+
+    monkeypatch.setattr(report.subprocess, 'run', run)
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '0')
+    assert report.measure('bulk', argparse.Namespace(device=device, peers_python=None))
+    (command, visible), = asked
+    assert command[3].name == file and visible == gpus
 
 
 def test_an_unknown_benchmark_is_answered_with_the_known_ones(benchmarks, monkeypatch, capsys):

@@ -49,31 +49,30 @@ class Figure(NamedTuple):
     at_least: float | None = None
 
     def row(self) -> dict[str, Any]:
-        value, goal = self.ours if self.ratio is None else self.ratio, None
-        for sense, limit, sign in (('most', self.at_most, 1), ('least', self.at_least, -1)):
-            if limit is not None:
-                goal = f'at {sense} {show(limit)}'
-                if value is not None:
-                    goal += f', {"" if value * sign <= limit * sign else "not "}met'
+        value = self.ours if self.ratio is None else self.ratio
+        sense, limit = ('most', self.at_most) if self.at_least is None else ('least', self.at_least)
+        goal = None if limit is None else f'at {sense} {show(limit)}'
+        if goal and value is not None:
+            met = value <= limit if sense == 'most' else value >= limit
+            goal += f', {"" if met else "not "}met'
         ours, peer = (each if each is None else f'{show(each)} {self.unit}'.rstrip()
                       for each in (self.ours, self.peer))
         return dict(what=self.what, ours=ours or 'not measured', peer=peer, ratio=self.ratio,
                     goal=goal)
 
 
-def make_parser(doc: str, name: str, repeats: int | None = 9, threads: int | None = None,
+def make_parser(doc: str, name: str, repeats: int | None = 9,
                 device: bool = True) -> argparse.ArgumentParser:
     """Makes a parser with the options that benchmarks share; ``doc`` is its help.
 
-    ``repeats`` and ``threads`` are defaults, None for a benchmark without ``--repeats`` and for two
-    threads; without ``device`` the benchmark runs on the CPU.
+    ``repeats`` is a default, None for a benchmark without ``--repeats``; without ``device`` the
+    benchmark runs on the CPU.
     """
     parser = argparse.ArgumentParser(
         description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--out', type=Path, default=Path(f'work_dirs/benchmarks/{name}.json'),
                         help='JSON file for the figures (default: %(default)s)')
-    parser.add_argument('--threads', type=int,
-                        default=threads or min(2, os.cpu_count() or 1),
+    parser.add_argument('--threads', type=int, default=min(2, os.cpu_count() or 1),
                         help='threads of torch (default: %(default)s)')
     parser.set_defaults(device='cpu')
     if device:
@@ -96,6 +95,12 @@ def parse(parser: argparse.ArgumentParser, quick: Mapping[str, Any],
     args = parser.parse_args(arguments)
     torch.set_num_threads(args.threads)
     return args
+
+
+def spread(items: Sequence[Any], count: int) -> list[Any]:
+    """Takes at most that many of some items, evenly spread."""
+    count = min(count, len(items))
+    return [items[index * len(items) // count] for index in range(count)]
 
 
 def plain(node: Any, **values: Any) -> Any:
@@ -212,17 +217,16 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def finish(name: str, args: argparse.Namespace, rows: Sequence[Mapping[str, Any]], *,
            figures: Sequence[Figure] = (), note: str = '',
-           tables: Mapping[str, Sequence[Mapping[str, Any]]] | None = None) -> None:
+           tables: Mapping[str, Sequence[Mapping[str, Any]]] = {}) -> None:
     """Prints the tables and writes the JSON file that ``report.py`` reads.
 
     ``rows`` are the main table, ``tables`` others by title. The first one of ``figures``, which are
     comparisons and goals, is in the page's first table; ``note`` are sentences for the page.
     """
-    tables = dict(tables or {})
     for title, more in {'': rows, **tables, 'Figures': [each.row() for each in figures]}.items():
         if more:
-            print(*filter(None, [title, markdown(more)]), sep='\n')
-    arguments = list(sys.argv[1:])
+            print(f'{title}\n{markdown(more)}')
+    arguments = sys.argv[1:]
     if '--out' in arguments:
         place = arguments.index('--out')
         del arguments[place:place + 2]

@@ -44,9 +44,8 @@ assert not {'mmseg', 'mmdet', 'mmengine', 'mmcv'} & set(sys.modules)
 
 def images_of(dataset: Any, count: int) -> list[str]:
     """Returns at most that many files of a data set, evenly spread."""
-    count = min(count, len(dataset))
-    return [dataset.get_data_info(index * len(dataset) // count)['img_path']
-            for index in range(count)]
+    return [dataset.get_data_info(index)['img_path']
+            for index in common.spread(range(len(dataset)), count)]
 
 
 @torch.no_grad()
@@ -94,10 +93,8 @@ def accuracy(model: nn.Module, dataset: Any, count: int) -> dict[str, float]:
     """Returns the metrics' figures of a model on the first images of a data set."""
     evaluator = Evaluator([InstBoxMetric(), InstCocoMetric()])
     evaluator.dataset_meta = dataset.metainfo
-    count = min(count, len(dataset))
-    for index in range(count):
-        evaluator.process(model.test_step(pseudo_collate([dataset[index]])))
-    return evaluator.evaluate(count)
+    batches = (pseudo_collate([dataset[i]]) for i in range(min(count, len(dataset))))
+    return evaluator.offline_evaluate(model.test_step(batch)[0] for batch in batches)
 
 
 def start(name: str, path: Path, image: str) -> dict[str, Any]:

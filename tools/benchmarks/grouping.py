@@ -108,9 +108,9 @@ def match(masks: Tensor, scene: Scene) -> tuple[int, float, int, int]:
     ids = scene.objects.unique()
     ids = ids[(ids != 0) & (ids != VOID)]
     overlap = region_overlap(*(each.numpy() for each in (masks, scene.objects, ids)))
-    ious, kept = overlap.ious, overlap.kept
-    hits = ious[kept][ious[kept] > MATCH_IOU]
-    return len(hits), float(hits.sum()), int(kept.sum()), len(ids)
+    ious = overlap.ious[overlap.kept]
+    hits = ious[ious > MATCH_IOU]
+    return len(hits), float(hits.sum()), len(ious), len(ids)
 
 
 def run_grouper(grouper: BaseGrouper, scenes: Sequence[Scene],
@@ -140,12 +140,12 @@ def benchmark(groupers: Sequence[BaseGrouper], scenes: Sequence[Scene]) -> Itera
 
 
 def main() -> None:
-    parser = common.make_parser(__doc__, 'grouping', repeats=None, threads=1, device=False)
+    parser = common.make_parser(__doc__, 'grouping', repeats=None, device=False)
     parser.add_argument('--data-root', type=Path, default=Path('data/voc_mini/VOCdevkit/VOC2012'),
                         help="a data set in VOC's layout (default: %(default)s)")
     parser.add_argument('--lists', nargs='+', default=['train_coco', 'val_coco'],
                         help='lists in ImageSets/Segmentation (default: %(default)s)')
-    parser.set_defaults(max_images=120, stride=8)
+    parser.set_defaults(threads=1, max_images=120, stride=8)
     args = common.parse(parser, quick=dict(max_images=2, stride=2))
     cv2.setNumThreads(0)
     scenes = load_scenes(args.data_root, args.lists, args.max_images, args.stride)

@@ -18,7 +18,7 @@ from unittest import mock
 import common
 import torch
 from inference import prepare
-from mmengine.config import Config, ConfigDict
+from mmengine.config import ConfigDict
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.hub import get_config
 from mmengine.registry import DefaultScope, init_default_scope
@@ -62,9 +62,9 @@ def parse_args() -> argparse.Namespace:
 
 def peer_config(name: str) -> ConfigDict:
     """Returns the model of mmdet's config of a peer with our number of categories."""
-    cfg = get_config(f'mmdet::{PEERS[name]}.py')
-    cfg.model.data_preprocessor.pad_size_divisor = 32
-    return Config(dict(model=common.plain(cfg.model, num_classes=NUM_CLASSES))).model
+    model = get_config(f'mmdet::{PEERS[name]}.py').model
+    model.data_preprocessor.pad_size_divisor = 32
+    return ConfigDict(common.plain(model, num_classes=NUM_CLASSES))
 
 
 def make_peer(name: str, counts: dict[str, int], args: argparse.Namespace) -> Callable[[str], Any]:

@@ -60,13 +60,16 @@ def parse_args() -> argparse.Namespace:
 def measure(name: str, args: argparse.Namespace) -> bool:
     """Runs a benchmark, its output to the terminal; returns whether it succeeded."""
     python = (name in WITH_OPERATORS and args.peers_python) or sys.executable
-    suffix = '' if args.device == 'cpu' else f'-{args.device}'
-    command = [python, str(HERE / f'{name}.py'), '--out', str(RESULTS / f'{name}{suffix}.json'),
-               *(('--device', args.device) if suffix else ())]
-    print(f'\n== {name}', flush=True)
     paths = os.pathsep.join([str(common.ROOT), os.environ.get('PYTHONPATH', '')])
-    return not subprocess.run(
-        command, cwd=common.ROOT, env=dict(os.environ, PYTHONPATH=paths)).returncode
+    variables = os.environ | dict(PYTHONPATH=paths)
+    if args.device == 'cuda':
+        out, options = RESULTS / f'{name}-cuda.json', ['--device', 'cuda']
+    else:
+        out, options = RESULTS / f'{name}.json', []
+        variables['CUDA_VISIBLE_DEVICES'] = ''  # by default the scripts take a GPU if there is one
+    print(f'\n== {name}', flush=True)
+    command = [python, HERE / f'{name}.py', '--out', out, *options]
+    return not subprocess.run(command, cwd=common.ROOT, env=variables).returncode
 
 
 def page(folder: Path) -> str:

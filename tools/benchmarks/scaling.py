@@ -178,11 +178,12 @@ def measure(work: Callable[[], Any], repeats: int) -> tuple[tuple[float, float],
 
 
 def make_axes(repeats: int) -> list[Axis]:
+    """Makes the axes, the one with the most important figures first."""
     return [
-        Axis('image size, 30 objects', 'px', SIZES,
-             lambda size: measure_grouping(size, 30, 21, repeats), 2),
         Axis(DENSE, 'px', SIZES, lambda size: measure_grouping(
             size, max(round(DENSITY * size**2), 1), 21, repeats), 2),
+        Axis('image size, 30 objects', 'px', SIZES,
+             lambda size: measure_grouping(size, 30, 21, repeats), 2),
         Axis('objects, 1,024 px', 'objects', (1, 3, 10, 30, 100, 300),
              lambda number: measure_grouping(1024, number, 21, repeats)),
         Axis('categories, 512 px', 'categories', CATEGORIES,
@@ -199,40 +200,38 @@ def exponents(axis: Axis, rows: Sequence[dict]) -> dict[str, Any]:
     """Makes a row with the exponent of each figure between the two largest values of an axis."""
     one, other = rows[-2:]
     step = math.log(axis.values[len(rows) - 1] / axis.values[len(rows) - 2]) * axis.power
-    figures = [key for key in rows[0] if key.endswith(('_ms', '_s', '_MiB'))]
     return dict(axis=axis.title, between=f'{one["at"]} and {other["at"]}') | {
         key: math.log(other[key] / one[key]) / step if one[key] and other[key] else None
-        for key in figures}
+        for key in one if key.endswith(('_ms', '_s', '_MiB'))}
 
 
 def figures(measured: Sequence[tuple[Axis, list[dict]]]) -> Iterator[common.Figure]:
-    """Yields figures of the masks of dense images, then exponents of grouping over each axis."""
+    """Yields figures of dense images and of reading, and exponents of grouping over each axis."""
     for axis, rows in measured:
+        last, growth = rows[-1], exponents(axis, rows)
         if axis.title == DENSE:
-            last = rows[-1]
             where = f'masks of a dense image, {last["at"]}, {last["objects"]} objects'
             yield common.Figure(where, last['masks_ms'], 'ms', at_most=1500.)
             yield common.Figure(f'{where}: memory', last['masks_MiB'], 'MiB',
                                 at_most=500e6 / common.MIB)
-            yield common.Figure('masks over dense images: exponent',
-                                exponents(axis, rows)['masks_ms'], at_most=1.1)
+            yield common.Figure('masks over dense images: exponent', growth['masks_ms'],
+                                at_most=1.1)
         if axis.title == READ:
-            where, last = f'reading the annotations of {rows[-1]["at"]}', rows[-1]
+            where = f'reading the annotations of {last["at"]}'
             yield common.Figure(where, last['read_s'], 's', at_most=60.)
             yield common.Figure(f'{where}: memory', last['read_MiB'], 'MiB',
                                 at_most=3e9 / common.MIB)
-    for axis, rows in measured:
-        if axis.unit in LIMITS and 'grid_ms' in rows[0]:
-            yield common.Figure(f'grouping over {axis.title}: exponent',
-                                exponents(axis, rows)['grid_ms'], at_most=LIMITS[axis.unit])
+        if 'grid_ms' in last:
+            yield common.Figure(f'grouping over {axis.title}: exponent', growth['grid_ms'],
+                                at_most=LIMITS[axis.unit])
 
 
 def main() -> None:
-    parser = common.make_parser(__doc__, 'scaling', repeats=5, threads=1, device=False)
-    parser.add_argument('--axes', nargs='+', metavar='NAME', help='those that begin with a NAME',
-                        default=['image', 'dense', 'objects', 'categories', 'evaluation',
-                                 READ])
+    parser = common.make_parser(__doc__, 'scaling', repeats=5, device=False)
+    parser.add_argument('--axes', nargs='+', metavar='NAME', default=[''],
+                        help='those that begin with a NAME; all by default')
     parser.add_argument('--limit', type=int, help='leave out values above')
+    parser.set_defaults(threads=1)
     args = common.parse(parser, quick=dict(axes=['dense'], limit=512))
     cv2.setNumThreads(0)
     measured = []

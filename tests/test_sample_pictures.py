@@ -37,4 +37,4 @@ def test_photographs_of_the_docs_are_drawn_and_have_a_licence(repo):
         assert licence.startswith(('CC0', '[CC BY 4.0](https:', 'public domain'))
         assert (folder / name).stat().st_size <= 100_000
         assert cv2.imread(str(folder / name)).shape[:2] == (int(height), int(width))
-        assert f"photos['{name.removesuffix('.jpg')}']" in script
+        assert f"'{name.removesuffix('.jpg')}'" in script

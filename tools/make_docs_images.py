@@ -5,10 +5,10 @@ in its README. The others come with scikit-image: chelsea, camera and coffee (CC
 public domain), motorcycle (Middlebury stereo data 2014; scikit-image takes CC0 and public domain
 alone). `cats` is chelsea beside its mirror image.
 
-Three images need more: the web page the extra "demo", playwright and Chromium; the generated
-shapes what `make quickstart` leaves in work_dirs/quickstart and data/shapes; the plot of the scores
-a dump of tools/test.py (docs/results.md), given with --dump. Those that cannot be made are named
-and stay as they are.
+Some need more: the web page the extra "demo", playwright and Chromium; the generated shapes what
+`make quickstart` leaves in work_dirs/quickstart and data/shapes; the plot of the scores a dump of
+tools/test.py (docs/results.md), given with --dump. Those that cannot be made are named and stay as
+they are.
 """
 import argparse
 import os
@@ -32,6 +32,12 @@ PHOTOGRAPHS = ROOT / 'docs/images/photographs'
 CONFIG = 'instbox_deeplabv3-mobilenet-v2-d16_1xb8-5k_voc-plus-416x416'
 SHAPES = 'instbox_fcrn-r18-d8_1xb8-2k_shapes-160x160'
 QUALITY = 80  # of JPEG
+# file -> width in pixels, and photographs in rows
+DRAWINGS = {
+    'demo.jpg': (1200, [('motorcycle', 'horses'), ('musicians', 'camera', 'astronaut')]),
+    'samples.jpg': (1000, [('astronaut', 'chelsea')]),
+    'failures.jpg': (1000, [('coffee', 'astronaut', 'street'), ('orchestra', 'wine')]),
+}
 
 
 def parse_args() -> argparse.Namespace:
@@ -63,7 +69,7 @@ def write(file: Path, image: np.ndarray, width: int = 1200) -> None:
 
 
 def draw_rows(inferencer: InstBoxInferencer, rows: list[list[np.ndarray]],
-              width: int = 1200) -> np.ndarray:
+              width: int) -> np.ndarray:
     """Predictions on RGB photographs, in rows of the same width."""
     return np.vstack([fit_width(inferencer(
         [photo[..., ::-1] for photo in row], return_vis=True)['visualization'], width)
@@ -88,14 +94,14 @@ def draw_grouping(inferencer: InstBoxInferencer, photo: np.ndarray) -> np.ndarra
     return visualizer.get_image()
 
 
-def shoot_web_page(inferencer: InstBoxInferencer, file: Path) -> None:
+def shoot_web_page(inferencer: InstBoxInferencer, chromium: str, file: Path) -> None:
     """Write a screenshot of the web page with the first sample image."""
     from playwright.sync_api import sync_playwright
 
     from mmseg_instbox.web import running
     with running(inferencer) as server, sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=chromium(), args=['--no-sandbox', '--disable-gpu'])
+            executable_path=chromium, args=['--no-sandbox', '--disable-gpu'])
         page = browser.new_page(viewport=dict(width=1280, height=900))
         page.set_default_timeout(90_000)
         page.goto(server.local_url)
@@ -105,10 +111,6 @@ def shoot_web_page(inferencer: InstBoxInferencer, file: Path) -> None:
         page.screenshot(path=file)
         browser.close()
     Image.open(file).quantize().save(file, optimize=True)
-
-
-def chromium() -> str | None:
-    return os.environ.get('CHROMIUM') or shutil.which('chromium') or shutil.which('google-chrome')
 
 
 def make_shapes_images(folder: Path, out: Path) -> None:
@@ -127,33 +129,26 @@ def main() -> None:
     args = parse_args()
     inferencer = InstBoxInferencer(show_progress=False)
     photos = photographs()
-    write(args.out / 'demo.jpg', draw_rows(inferencer, [
-        [photos['motorcycle'], photos['horses']],
-        [photos['musicians'], photos['camera'], photos['astronaut']]]))
-    write(args.out / 'samples.jpg',
-          draw_rows(inferencer, [[photos['astronaut'], photos['chelsea']]], 1000))
+    for name, (width, rows) in DRAWINGS.items():
+        chosen = [[photos[photo] for photo in row] for row in rows]
+        write(args.out / name, draw_rows(inferencer, chosen, width))
     write(args.out / 'votes.jpg', draw_grouping(inferencer, photos['cats']), 1000)
-    write(args.out / 'failures.jpg',
-          draw_rows(inferencer, [[photos['coffee'], photos['astronaut'], photos['street']],
-                                 [photos['orchestra'], photos['wine']]], 1000))
-    left = []
-    if find_spec('gradio') and find_spec('playwright') and chromium():
-        shoot_web_page(inferencer, args.out / 'web-page.png')
+    chromium = os.environ.get('CHROMIUM') or shutil.which('chromium') or shutil.which(
+        'google-chrome')
+    if chromium and find_spec('gradio') and find_spec('playwright'):
+        shoot_web_page(inferencer, chromium, args.out / 'web-page.png')
     else:
-        left.append('web-page.png')
+        print('Not made: web-page.png')
     if (args.quickstart / 'pictures').is_dir():
         make_shapes_images(args.quickstart, args.out)
     else:
-        left += ['quickstart.jpg', 'box-targets.jpg']
+        print('Not made: quickstart.jpg, box-targets.jpg')
     if args.dump:
         subprocess.run([
-            sys.executable, ROOT / 'tools/analysis_tools/calibrate.py',
-            ROOT / f'configs/instbox/{CONFIG}.py', args.dump, '--plot',
-            args.out / 'calibration.png'], check=True)
+            sys.executable, ROOT / 'tools/analysis_tools/calibrate.py', CONFIG, args.dump,
+            '--plot', args.out / 'calibration.png'], check=True)
     else:
-        left.append('calibration.png')
-    if left:
-        print(f'Not made: {", ".join(left)}')
+        print('Not made: calibration.png')
 
 
 if __name__ == '__main__':

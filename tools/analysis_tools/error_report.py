@@ -29,7 +29,6 @@ from mmseg_instbox.visualization.drawing import text_color
 
 TEMPLATE = Path(__file__).with_suffix('.html')
 PICTURES = 'pictures'
-PREDICTED = ('categories', 'boxes')
 THIN = 0.15  # share of its box that a thin object fills
 # kinds that objects, or predictions, cannot be of, so that their number is None
 IMPOSSIBLE = dict(objects=('background', 'duplicate'), predictions=('missed', ))
@@ -41,7 +40,8 @@ def make_report(args: argparse.Namespace) -> dict:
     folder = args.out_dir / PICTURES
     folder.mkdir(parents=True, exist_ok=True)
     things = samples.dataset_meta['thing_classes']
-    prepare = partial(use_truth, **{name: name in args.truth for name in PREDICTED})
+    prepare = partial(use_truth, categories='categories' in args.truth,
+                      boxes='boxes' in args.truth)
     finder = ErrorFinder(Regroup(build_grouper(grouper), samples.thing_ids, prepare),
                          samples.dataset_meta, args.threshold, args.background)
     settings = dict(
@@ -110,7 +110,7 @@ def main() -> None:
     parser.add_argument('--background', type=float, default=0.1,
                         help='IoU up to which a prediction has nothing to do with an object '
                         '(default: %(default)s)')
-    parser.add_argument('--truth', nargs='+', choices=PREDICTED, default=[],
+    parser.add_argument('--truth', nargs='+', choices=('categories', 'boxes'), default=[],
                         help='take these from the ground truth, not from the network')
     parser.add_argument('--max-images', type=int, default=50,
                         help='how many of the worst images are drawn (default: %(default)s)')

@@ -22,11 +22,7 @@ from mmseg_instbox.utils import write_json
 
 def oracle_table(samples: DumpedSamples, grouper: dict, strides: Sequence[int],
                  workers: int) -> list[dict]:
-    """A row of figures for each oracle; no mean IoU where every pixel has its true category.
-
-    Raises:
-        ValueError: Category 0, which stands for void in true categories, is a thing.
-    """
+    """A row of figures for each oracle; no mean IoU where every pixel has its true category."""
     if 0 in samples.thing_ids:
         name = samples.dataset_meta['classes'][0]
         raise InvalidInputError('with true categories void counts as category 0, but that is '

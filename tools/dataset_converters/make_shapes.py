@@ -35,8 +35,7 @@ def write_sample(task: tuple[int, int], root: Path, seed: int, size: int) -> str
 def clear_lists(lists: list[Path]) -> None:
     """Remove the lists of an earlier run: a list stands only beside the images that it names.
 
-    Raises:
-        ValueError: If a list names images that this tool did not make.
+    Raises InvalidInputError if a list names images that this tool did not make.
     """
     for file in filter(Path.is_file, lists):
         foreign = [name for name in file.read_text().split()

@@ -73,16 +73,26 @@ def dequantise(model, tensor, dtypes: dict[int, type]) -> Tensor:
     return torch.from_numpy(real.astype(np.float32).reshape(tensor.ShapeAsNumpy()))
 
 
+def module_state(name: str, weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
+    """Returns the state of mmseg's module for a convolution of the file.
+
+    The file has batch normalisation folded into the convolutions. mmseg's modules, but for the
+    last, have it, so it comes back as one that only adds the bias: mean 0, variance 1 less eps,
+    weight 1.
+    """
+    if name.endswith('conv_seg'):
+        return {f'{name}.weight': weight, f'{name}.bias': bias}
+    norm = nn.BatchNorm2d(len(bias))
+    norm.bias.data = bias
+    norm.running_var -= norm.eps
+    return {f'{name}.conv.weight': weight} | {
+        f'{name}.bn.{key}': value for key, value in norm.state_dict().items()}
+
+
 def convert(file: Path) -> dict:
     """Converts a published file to a checkpoint, ``state_dict`` in float32 and an empty ``meta``.
 
-    The file has batch normalisation folded into the convolutions. mmseg's modules have it, so it
-    comes back as one that only adds the bias: mean 0, variance 1 less eps, weight 1.
-
-    Raises:
-        ImportError: The package tflite is not installed.
-        OSError: The file cannot be read.
-        ValueError: It is broken, or not the expected network.
+    Raises InvalidInputError if it is not the expected network.
     """
     try:
         import tflite
@@ -104,14 +114,7 @@ def convert(file: Path) -> dict:
         if weight.shape != shape or bias.shape != shape[:1]:
             raise InvalidInputError(f'{wrong}: weights of shape {tuple(weight.shape)} and '
                                     f'{bias.numel()} biases stand where {name} has {shape}.')
-        if name.endswith('conv_seg'):
-            state |= {f'{name}.weight': weight, f'{name}.bias': bias}
-            continue
-        norm = nn.BatchNorm2d(len(bias))
-        norm.bias.data = bias
-        norm.running_var -= norm.eps
-        state |= {f'{name}.conv.weight': weight} | {
-            f'{name}.bn.{key}': value for key, value in norm.state_dict().items()}
+        state |= module_state(name, weight, bias)
     return dict(state_dict=state, meta={})
 
 

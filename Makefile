@@ -2,7 +2,7 @@
 # make lint         ruff, and import-linter for the layers
 # make test         lint and tests
 # make docs         the documentation site, in docs/_build/html
-# make docs-images  the pictures of the site, with the model in demo/
+# make docs-images  the images of the site, with the model in demo/
 # Each installs what it needs into .venv first; it is used again when it is there.
 
 VENV := .venv

@@ -4,7 +4,7 @@ _base_ = [
     '../_base_/datasets/shapes_160x160.py',
     '../_base_/schedules/schedule_adamw-poly-finetune_2k.py', '../_base_/default_runtime.py'
 ]
-# its boxes are clean, so little gain is enough to tell an object
+# its boxes are clean, so a smaller gain suffices to tell objects apart
 model = dict(decode_head=dict(num_classes=7), grouper=dict(min_gain=0.08))
 load_from = '{{ fileDirname }}/../../demo/instbox_mobilenet-v2_voc20.pth'
 optim_wrapper = dict(optimizer=dict(lr=4e-4))

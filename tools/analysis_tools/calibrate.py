@@ -3,9 +3,9 @@
     python tools/analysis_tools/calibrate.py CONFIG DUMP --plot reliability.png
 
 A score should be the share of instances with that score that are right, at IoU 0.5 with an object
-of their category. Prints how far off the scores are, the line for the config that mends it without
-changing the order of instances, and the threshold of the mended scores with the best F1. Fit on
-other images than those on which you report.
+of their category. Prints how far off the scores are, the line for the config that corrects them
+without changing the order of instances, and the threshold of the corrected scores with the best
+F1. Fit on other images than those on which you report.
 """
 from pathlib import Path
 

@@ -4,7 +4,7 @@ Every object and every prediction gets one kind: found, missed, on nothing, bad 
 category, wrong category and border, merged, split or duplicate, as defined in
 mmseg_instbox/evaluation/functional/error_analysis.py. Prints how many there are of each kind and
 how much AP^r is lost to it, and writes to the output directory errors.json with every object and
-every prediction, and index.html with pictures of the worst images, which a browser opens from disk.
+every prediction, and index.html with drawings of the worst images, which a browser opens from disk.
 No network is run: the dump is what tools/test.py --out wrote. With --truth categories boxes
 the errors are those of the grouping alone.
 """
@@ -28,7 +28,7 @@ from mmseg_instbox.utils import atomic_write, write_json
 from mmseg_instbox.visualization.drawing import text_color
 
 TEMPLATE = Path(__file__).with_suffix('.html')
-PICTURES = 'pictures'
+DRAWINGS = 'pictures'  # folder of the report
 THIN = 0.15  # share of its box that a thin object fills
 # kinds that objects, or predictions, cannot be of, so that their number is None
 IMPOSSIBLE = dict(objects=('background', 'duplicate'), predictions=('missed', ))
@@ -37,7 +37,7 @@ IMPOSSIBLE = dict(objects=('background', 'duplicate'), predictions=('missed', ))
 def make_report(args: argparse.Namespace) -> dict:
     """Write the report of a dump and return what ``errors.json`` holds."""
     samples, grouper = open_dump(args)
-    folder = args.out_dir / PICTURES
+    folder = args.out_dir / DRAWINGS
     folder.mkdir(parents=True, exist_ok=True)
     things = samples.dataset_meta['thing_classes']
     prepare = partial(use_truth, categories='categories' in args.truth,
@@ -52,16 +52,16 @@ def make_report(args: argparse.Namespace) -> dict:
     worst = [image for image in report['images'][:args.max_images] if image['cost'] > 0]
     chosen = Subset(samples, [image['index'] for image in worst])
     draw = partial(finder.draw, folder=folder)
-    pictures = map_samples(draw, chosen, args.workers) if worst else []
+    drawings = map_samples(draw, chosen, args.workers) if worst else []
     write_json(report, args.out_dir / 'errors.json')
-    atomic_write(render_page(report, worst, pictures).encode(), args.out_dir / 'index.html')
+    atomic_write(render_page(report, worst, drawings).encode(), args.out_dir / 'index.html')
     return report
 
 
-def render_page(report: dict, images: Sequence[dict], pictures: Sequence[dict]) -> str:
-    """The page as HTML; ``images`` are those shown, ``pictures`` what was drawn of each."""
+def render_page(report: dict, images: Sequence[dict], drawings: Sequence[dict]) -> str:
+    """The page as HTML; ``images`` are those shown, ``drawings`` what was drawn of each."""
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    cards = [_card(*pair) for pair in zip(images, pictures, strict=True)]
+    cards = [_card(*pair) for pair in zip(images, drawings, strict=True)]
     shown = Counter(kind['name'] for card in cards for kind in card['kinds'])
     kinds = [dict(row, images=shown[row['name']]) for row in kind_rows(report)]
     colors = {kind: ['#' + bytes(each).hex() for each in (color, text_color(color))]
@@ -82,7 +82,7 @@ def kind_rows(report: dict) -> list[dict]:
             for kind in kinds]
 
 
-def _card(image: dict, pictures: dict) -> dict:
+def _card(image: dict, drawings: dict) -> dict:
     """What the page says of an image."""
     name = Path(image['img_path']).name
     objects, predictions = (Counter(entry['kind'] for entry in image[side])
@@ -91,12 +91,12 @@ def _card(image: dict, pictures: dict) -> dict:
              for kind in KIND_TITLES if objects[kind] or predictions[kind]]
     alt = dict(truth=_alt_text(f'Ground truth of {name}', image['objects']),
                prediction=_alt_text(f'Prediction of {name}', image['predictions']))
-    files = {side: f'{PICTURES}/{pictures[side]}' for side in alt}
-    return pictures | files | dict(name=name, cost=image['cost'], kinds=kinds, alt=alt)
+    files = {side: f'{DRAWINGS}/{drawings[side]}' for side in alt}
+    return drawings | files | dict(name=name, cost=image['cost'], kinds=kinds, alt=alt)
 
 
 def _alt_text(caption: str, entries: Sequence[dict]) -> str:
-    """The picture in words: every object or prediction with its category and kind."""
+    """A drawing in words: every object or prediction with its category and kind."""
     counts = Counter(f'{entry["category"]} ({KIND_TITLES[entry["kind"]]})' for entry in entries)
     listed = ', '.join(f'{count} {name}' for name, count in counts.items()) or 'nothing'
     return f'{caption}: {listed}.'

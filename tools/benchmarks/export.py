@@ -72,7 +72,7 @@ def timings(models: dict[str, InstBoxInferencer], plain: nn.Module, files: list[
 
 
 def agreement(eager: Iterable, other: Iterable) -> dict[str, float]:
-    """Compares masks with the likest of their category in the other prediction.
+    """Compares masks with the most similar of their category in the other prediction.
 
     An object that only one of the two finds counts as 0.
     """

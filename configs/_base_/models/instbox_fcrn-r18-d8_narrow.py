@@ -13,5 +13,5 @@ model = dict(
         sampler=dict(thresh=0.7, min_kept=64)),
     box_head=dict(
         head, dilation=2, coder=dict(scale=32), loss_decode=dict(loss_weight=2.0)),
-    # its boxes are clean, so little gain is enough to tell an object
+    # its boxes are clean, so a smaller gain suffices to tell objects apart
     grouper=dict(min_gain=0.08))

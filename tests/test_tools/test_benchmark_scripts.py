@@ -60,11 +60,12 @@ def test_memory_of_a_training_step_is_that_of_a_process_of_its_own(benchmarks, m
 def test_both_sides_of_a_training_step_have_the_same_backbone(benchmarks):
     import training_step
     for backbone in training_step.PAIRS:
-        ours = training_step.our_config(backbone)['backbone']
-        theirs = training_step.their_config(backbone, auxiliary=True)
+        ours = training_step.model_config('ours', backbone)['backbone']
+        theirs = training_step.model_config('FCN and auxiliary head', backbone)
         activation = ours.pop('act_cfg', None)
         assert theirs['backbone'] == ours and activation in (None, dict(type='LeanReLU6'))
         assert {theirs[head]['type'] for head in ('decode_head', 'auxiliary_head')} == {'FCNHead'}
+        assert 'auxiliary_head' not in training_step.model_config('FCN', backbone)
         assert 'SyncBN' not in str(theirs) and 'Pretrained' not in str(theirs)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import common
 import numpy as np
 import torch
-from inference import prepare
+from inference import network_input
 from mmengine.dataset import pseudo_collate
 from mmengine.evaluator import Evaluator
 from mmseg.apis import inference_model
@@ -53,7 +53,7 @@ def timings(models: dict[str, InstBoxInferencer], plain: nn.Module, files: list[
             repeats: int) -> dict[str, dict]:
     """Returns milliseconds of each model, and how many times faster it is than eager and plain."""
     eager = models['eager']
-    inputs = eager.model.data_preprocessor(prepare(eager, files[0]))['inputs']
+    inputs = network_input(eager, files[0])
     plain.data_preprocessor.channels_last = False
     network = {name: partial(each.model.forward_dense, inputs) for name, each in models.items()}
     network[PLAIN] = partial(plain.forward_dense, inputs.contiguous())

@@ -108,6 +108,11 @@ def prepare(inferencer: InstBoxInferencer, file: str) -> dict:
     return inferencer.collate_fn([inferencer.pipeline(dict(img=image.load()))])
 
 
+def network_input(inferencer: InstBoxInferencer, file: str) -> Tensor:
+    """Makes what the network gets for a file, (1, 3, H, W)."""
+    return inferencer.model.data_preprocessor(prepare(inferencer, file))['inputs']
+
+
 def main() -> None:
     parser = common.make_parser(__doc__, 'inference', repeats=3)
     parser.add_argument('--images', type=Path, nargs='+',

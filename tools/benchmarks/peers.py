@@ -17,7 +17,7 @@ from unittest import mock
 
 import common
 import torch
-from inference import prepare
+from inference import network_input
 from mmengine.config import ConfigDict
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.hub import get_config
@@ -89,11 +89,6 @@ def make_peer(name: str, counts: dict[str, int], args: argparse.Namespace) -> Ca
         return found.pred_instances
 
     return predict
-
-
-def network_input(inferencer: InstBoxInferencer, file: str) -> Tensor:
-    """Returns the network's input for a file, (1, 3, H, W)."""
-    return inferencer.model.data_preprocessor(prepare(inferencer, file))['inputs']
 
 
 @torch.no_grad()

@@ -54,19 +54,19 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def our_config(backbone: str) -> dict:
-    """Returns the model of our config, without pretrained weights, for one process."""
-    return common.plain(load_config(PAIRS[backbone][0]).model)
+def model_config(side: str, backbone: str) -> dict:
+    """Returns the model of one of ``SIDES``, without pretrained weights, for one process.
 
-
-def their_config(backbone: str, auxiliary: bool) -> dict:
-    """Returns mmseg's EncoderDecoder with its published heads on our config's backbone."""
-    ours = our_config(backbone)
+    That of others than ours is mmseg's EncoderDecoder with its published heads on our backbone.
+    """
+    ours = common.plain(load_config(PAIRS[backbone][0]).model)
+    if side == 'ours':
+        return ours
     ours['backbone'].pop('act_cfg', None)  # mmseg's own ReLU6
-    theirs = common.plain(get_config(f'mmseg::{PAIRS[backbone][1]}.py').model)
+    published = common.plain(get_config(f'mmseg::{PAIRS[backbone][1]}.py').model)
     model = dict(type='EncoderDecoder', backbone=ours['backbone'], test_cfg=dict(mode='whole'))
-    for name in ('decode_head', 'auxiliary_head')[:1 + auxiliary]:
-        model[name] = theirs[name] | dict(num_classes=ours['decode_head']['num_classes'])
+    for name in ('decode_head', 'auxiliary_head')[:SIDES.index(side)]:
+        model[name] = published[name] | dict(num_classes=ours['decode_head']['num_classes'])
     return model
 
 
@@ -97,8 +97,7 @@ def batch_size(backbone: str, args: argparse.Namespace) -> int:
 
 def make_side(side: str, backbone: str, args: argparse.Namespace) -> Callable[[], None]:
     """Returns the step of one of ``SIDES``."""
-    config = our_config(backbone) if side == 'ours' else their_config(backbone, side != 'FCN')
-    return make_step(config, batch_size(backbone, args), args)
+    return make_step(model_config(side, backbone), batch_size(backbone, args), args)
 
 
 def memory(side: str, backbone: str, args: argparse.Namespace) -> dict[str, float]:
@@ -134,7 +133,7 @@ def measure(backbone: str, args: argparse.Namespace) -> list[dict]:
 
 def levers(args: argparse.Namespace) -> dict[str, Callable[[], None]]:
     """Returns our step and the same with one change each, by name."""
-    ours, batch = our_config(LEVERS), batch_size(LEVERS, args)
+    ours, batch = model_config('ours', LEVERS), batch_size(LEVERS, args)
     unsampled, mmsegs, relu6 = (copy.deepcopy(ours) for _ in range(3))
     for head in ('decode_head', 'box_head'):
         unsampled[head].pop('sampler', None)

@@ -12,7 +12,6 @@ import io
 import itertools
 import json
 import os
-import queue
 import signal
 import socket
 import statistics
@@ -24,6 +23,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,9 +33,10 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / 'tests' / 'fuzz')]
+sys.path[:0] = [str(ROOT), str(ROOT / 'tests'), str(ROOT / 'tests' / 'fuzz')]
 
 from page_client import PageClient, Refused  # noqa: E402
+from programs import free_port  # noqa: E402
 
 from mmseg_instbox.apis import InstBoxInferencer  # noqa: E402
 from mmseg_instbox.utils import DEFAULT_SCORE_THR  # noqa: E402
@@ -173,43 +174,32 @@ def visit(client: PageClient, case: Case, save: bool) -> Outcome:
 def put_load(address: str, cases: list[Case], clients: int,
              watch: Callable[[], None]) -> list[Outcome]:
     """Lets clients upload files until none is left; calls ``watch`` after each."""
-    waiting: queue.SimpleQueue[tuple[int, Case]] = queue.SimpleQueue()
-    for each in enumerate(cases):
-        waiting.put(each)
-    outcomes: list[Outcome] = []
+    own = threading.local()
 
-    def work() -> None:
-        client = PageClient(address)
-        while True:
-            try:
-                number, case = waiting.get_nowait()
-            except queue.Empty:
-                return
-            outcomes.append(visit(client, case, number % SAVED == 0 and case.expected is not None))
-            watch()
+    def connect() -> None:
+        own.client = PageClient(address)
 
-    threads = [threading.Thread(target=work) for _ in range(clients)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return outcomes
+    def upload(number: int, case: Case) -> Outcome:
+        outcome = visit(own.client, case, number % SAVED == 0 and case.expected is not None)
+        watch()
+        return outcome
+
+    with ThreadPoolExecutor(clients, initializer=connect) as pool:
+        return list(pool.map(upload, range(len(cases)), cases))
 
 
 @contextmanager
 def served(threads: int) -> Iterator[tuple[str, int]]:
     """Runs ``instbox serve`` within the block; gives its address and process id."""
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     environment = os.environ | dict(PYTHONPATH=str(ROOT), OMP_NUM_THREADS=str(threads))
     with tempfile.TemporaryFile('w+') as log:
         process = subprocess.Popen(
-            [sys.executable, '-m', 'mmseg_instbox.cli', 'serve', '--port', str(port), '--device',
+            [sys.executable, '-m', 'mmseg_instbox.cli', 'serve', '--port', port, '--device',
              'cpu', '--max-upload-mb', str(UPLOAD_MB)],
             env=environment, stdout=log, stderr=subprocess.STDOUT)
         try:
-            wait_for(port, process)
+            wait_for(int(port), process)
             yield f'http://127.0.0.1:{port}', process.pid
         except BaseException:
             log.seek(0)

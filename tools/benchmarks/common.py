@@ -61,7 +61,7 @@ class Figure(NamedTuple):
                     goal=goal)
 
 
-def make_parser(doc: str, name: str, repeats: int | None = 9,
+def make_parser(doc: str, name: str, repeats: int | None,
                 device: bool = True) -> argparse.ArgumentParser:
     """Makes a parser with the options that benchmarks share; ``doc`` is its help.
 

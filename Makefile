@@ -1,6 +1,7 @@
 # make quickstart   train, evaluate and predict on a small generated data set
-# make lint         ruff, and import-linter for the layers
+# make lint         ruff, import-linter for the layers, and hadolint for the Dockerfile
 # make test         lint and tests
+# make package      sdist and wheel in dist/, checked as a package index does
 # make docs         the documentation site, in docs/_build/html
 # make docs-images  the images of the site, with the model in demo/
 # Each installs what it needs into .venv first; it is used again when it is there.
@@ -16,7 +17,7 @@ PYTHON ?= $(shell for p in python3.11 python3; do \
 TORCH_INDEX ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: install quickstart test lint docs docs-images clean
+.PHONY: install quickstart test lint package docs docs-images clean
 
 install: $(ALL)
 
@@ -47,6 +48,12 @@ test: lint
 lint: $(ALL)
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
+	$(BIN)/hadolint Dockerfile
+
+package: $(ALL)
+	rm -rf build dist
+	$(BIN)/python -m build --no-isolation
+	$(BIN)/python -m twine check --strict dist/*
 
 $(DOCS): $(BASE) requirements-docs.txt
 	$(PIP) install -r requirements-docs.txt

@@ -59,7 +59,7 @@ $(DOCS): $(BASE) requirements-docs.txt
 	$(PIP) install -r requirements-docs.txt
 	touch $@
 
-docs: $(DOCS)
+docs: $(ALL) $(DOCS)  # the API reference imports the web page, which needs the extras
 	$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build/html
 
 docs-images: $(ALL) $(DOCS)

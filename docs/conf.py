@@ -2,6 +2,7 @@
 import os
 import sys
 from pathlib import Path
+from types import FunctionType
 
 DOCS = Path(__file__).resolve().parent
 sys.path[:0] = [str(DOCS), str(DOCS.parent)]
@@ -58,9 +59,11 @@ def setup(app):
     def of_include(app, path, parent, source):
         source[0] = point_links(source[0], DOCS / path, REPOSITORY)
 
-    def without_fields(app, what, name, value, skip, options):
-        return skip or type(value).__name__ == '_tuplegetter'  # of a NamedTuple: say nothing
+    def without_noise(app, what, name, value, skip, options):
+        is_field = type(value).__name__ == '_tuplegetter'  # of a NamedTuple: says nothing
+        module = value.__module__ if isinstance(value, FunctionType) else None
+        return skip or is_field or not (module or project).startswith(project)
 
-    app.connect('autodoc-skip-member', without_fields)
+    app.connect('autodoc-skip-member', without_noise)
     app.connect('source-read', of_page)
     app.connect('include-read', of_include)

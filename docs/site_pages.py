@@ -25,7 +25,7 @@ INCLUDED = {
     'demo/samples/README.md': 'zoo/samples.md',
 }
 API = ('apis', 'core', 'models', 'datasets', 'engine', 'evaluation', 'visualization', 'deploy',
-       'utils')
+       'utils', 'cli', 'web')
 TOOLS = ('tools', 'tools/analysis_tools', 'tools/dataset_converters', 'tools/model_converters')
 FIGURES = ('mIoU', 'APr_0.5', 'APr_0.7', 'APr_vol', 'AP50')
 

@@ -95,6 +95,17 @@ def test_the_zoo_has_the_figures_of_a_metafile(site_pages, tmp_path):
     assert '**[Family](../../a/README.md)**' in text and '- [`y`](../../a/y.py)' in text
 
 
+def test_the_api_reference_has_the_whole_package(site_pages):
+    package = REPO / 'mmseg_instbox'
+    assert set(site_pages.API) == {file.parent.name for file in package.glob('*/__init__.py')}
+    index = (DOCS / 'api' / 'index.md').read_text()
+    modules = {file.stem for file in package.glob('*.py')} - {'__init__', 'version'}
+    assert set(re.findall(r'automodule:: mmseg_instbox\.(\w+)', index)) == modules
+    for name in site_pages.API:
+        assert f'| [`{name}`]({name}.md) |' in index
+        assert f'_generated/api_{name}.md' in (DOCS / 'api' / f'{name}.md').read_text()
+
+
 def test_commands_have_their_help_and_scripts_their_summary(site_pages):
     text = site_pages.commands_page(REPO)
     assert re.findall(r'^## instbox (\w+)', text, re.M) == list(COMMANDS)

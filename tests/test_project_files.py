@@ -29,6 +29,18 @@ def test_the_docker_image_has_extras_that_exist(repo):
     assert set(extras.split(',')) <= set(declared)
 
 
+def test_optional_installs_that_texts_name_are_extras(repo):
+    declared = set(re.findall(r'^ {8}(\w+)=\[', (repo / 'setup.py').read_text(), re.M))
+    files = [repo / 'README.md', *(repo / 'docs').glob('*.md'), *(repo / 'docs').rglob('*.ipynb'),
+             *(repo / 'mmseg_instbox').rglob('*.py')]
+    named = {extra for file in files
+             for names in re.findall(r'mmseg_instbox\[([\w,]+)\]', file.read_text())
+             for extra in names.split(',')}
+    assert {'demo', 'export', 'ray'} <= named <= declared
+    table = (repo / 'docs/install.md').read_text().partition('## Optional parts')[2]
+    assert set(re.findall(r'^\| `(\w+)` \|', table, re.M)) == declared - {'dev'}
+
+
 def test_the_layers_are_the_folders_of_the_package(repo):
     contract = (repo / 'pyproject.toml').read_text().partition('layers = [')[2].partition(']')[0]
     named = set(re.findall(r'\w+', contract))

@@ -32,6 +32,8 @@ def test_it_is_short_and_its_config_builds(repo, tmp_path, on_meta):
 def test_its_three_lines_find_the_cat(repo, monkeypatch):
     monkeypatch.chdir(repo)
     names = {}
-    exec(re.search(r'```python\n(from mmseg_instbox.*?)```', (repo / 'README.md').read_text(),
-                   re.S).group(1), names)
+    lines = re.search(r'```python\n(from mmseg_instbox.*?)```', (repo / 'README.md').read_text(),
+                      re.S).group(1)
+    assert lines in (repo / 'docs' / 'quickstart.md').read_text()
+    exec(lines, names)
     assert 'cat' in names['found']['label_names']

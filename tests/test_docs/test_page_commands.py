@@ -35,11 +35,16 @@ def commands(page: Path) -> list[str]:
 
 
 @pytest.fixture(scope='module')
-def results(tmp_path_factory, tiny_config) -> dict[str, Result]:
+def folder(tmp_path_factory) -> Path:
+    """The folder in which each page has one of its own."""
+    return tmp_path_factory.mktemp('page')
+
+
+@pytest.fixture(scope='module')
+def results(folder, tiny_config) -> dict[str, Result]:
     """What each command of ``instbox`` gave."""
     from own_pictures import write_images
     MMLogger.get_current_instance()
-    folder = tmp_path_factory.mktemp('page')
     cfg = load_config(str(tiny_config))
     for part in (cfg.model.backbone, cfg.model.decode_head, cfg.model.box_head):
         part.norm_cfg.type = 'BN'
@@ -92,6 +97,14 @@ def test_each_command_runs(results):
     assert len(results) >= 11
     for command, result in results.items():
         assert result.exit_code == 0, f'{command}\n{result.output[-3000:]}'
+
+
+def test_records_of_bulk_prediction_are_read_as_the_page_does(results, folder, monkeypatch):
+    monkeypatch.chdir(folder / 'bulk')
+    names = {}
+    exec(re.search(r'```python\n(.*?)```', (REPO / 'docs' / 'bulk.md').read_text(), re.S)[1], names)
+    assert names['table'].column_names == ['image', 'categories', 'scores']
+    assert len(names['table']) == 4
 
 
 def test_the_first_command_says_what_to_do_next(results):

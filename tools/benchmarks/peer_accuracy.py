@@ -19,7 +19,7 @@ from the last checkpoint. The weights that are measured are the best on val_offi
 With --config, a peer is trained on other data, and its figures there are printed:
 
     instbox train my_data --work-dir ours
-    PYTHONPATH=. peers/bin/python tools/benchmarks/peer_accuracy.py mask-rcnn --minutes 10 \
+    PYTHONPATH=. peers/bin/python tools/benchmarks/peer_accuracy.py mask-rcnn --minutes 10 \\
         --config ours/config.py --work-dir theirs
 """
 import argparse

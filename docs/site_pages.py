@@ -71,7 +71,7 @@ def model_zoo(root: Path) -> str:
     """Markdown of the model zoo: a table of measured models, and lists of all configs."""
     metafiles = [root / name for name in _read(root / 'model-index.yml')['Import']]
     models = [(file, model) for file in metafiles for model in _read(file)['Models']]
-    head = ('config', 'parameters', 'ms an image', 'evaluated on', *FIGURES, 'checkpoint')
+    head = ('config', 'params', 'ms an image', 'evaluated on', *FIGURES, 'weights')
     lines = [f'| {" | ".join(head)} |', '| --- ' * len(head) + '|']
     lines += [row for _, model in models for row in _rows(root, model)]
     lines += ['', '## All configs', '']

@@ -1,8 +1,8 @@
 """Settings of the documentation site. ``make docs`` builds it."""
 import os
 import sys
+from inspect import isroutine
 from pathlib import Path
-from types import FunctionType
 
 DOCS = Path(__file__).resolve().parent
 sys.path[:0] = [str(DOCS), str(DOCS.parent)]
@@ -61,8 +61,8 @@ def setup(app):
 
     def without_noise(app, what, name, value, skip, options):
         is_field = type(value).__name__ == '_tuplegetter'  # of a NamedTuple: says nothing
-        module = value.__module__ if isinstance(value, FunctionType) else None
-        return skip or is_field or not (module or project).startswith(project)
+        foreign = isroutine(value) and project not in str(getattr(value, '__module__', ''))
+        return skip or is_field or foreign
 
     app.connect('autodoc-skip-member', without_noise)
     app.connect('source-read', of_page)

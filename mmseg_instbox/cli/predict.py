@@ -111,10 +111,11 @@ def predict(inputs: tuple[str, ...], out: str, overwrite: bool, batch_size: int,
             drawings = _predict_here(job, predictor, worker, score_thr, draw_size,
                                      not no_drawings, keep_colors)
         else:
-            from ..apis.jobs.ray_executor import RayExecutor
+            from ..apis.jobs.ray_executor import SHARDS_EACH, RayExecutor
             with (RayExecutor(model['device'], workers) as executor,
                   _bar('Predicting', len(images), job.num_done) as progress):
-                job.predict(partial(executor.execute, worker), executor.workers, progress)
+                job.predict(partial(executor.execute, worker), progress,
+                            SHARDS_EACH * executor.workers)
         with _bar('Writing', job.num_done) as progress:
             written = job.compile(formats, predictor.dataset_meta, score_thr, progress)
     except KeyboardInterrupt:
@@ -131,7 +132,7 @@ def _predict_here(job: 'PredictionJob', predictor: 'Predictor', worker: dict[str
     drawings = Drawings(job, predictor, score_thr, draw_size, draw)
     predict_shard = ShardWorker(**worker, predictor=predictor, draw=drawings.draw if draw else None)
     with _bar('Predicting', len(job.images), job.num_done) as progress:
-        job.predict(partial(map, predict_shard), 1, progress)
+        job.predict(partial(map, predict_shard), progress)
     drawings.annotate(keep_colors, worker['batch_size'])
     if not draw:
         return None

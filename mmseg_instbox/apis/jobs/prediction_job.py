@@ -103,24 +103,25 @@ class PredictionJob:
         """Number of images that are done."""
         return sum(each.image in self.done for each in self.images)
 
-    def waiting(self, workers: int) -> list[Shard]:
-        """Returns shards of the images that are not done, several for each worker."""
+    def waiting(self, number: int = 1) -> list[Shard]:
+        """Returns shards of the images that are not done, at least ``number`` if that many are."""
         left = [(place, image) for place, image in enumerate(self.images)
                 if image.image not in self.done]
-        size = max(1, min(self.shard_size, -(-len(left) // (4 * workers))))
+        size = max(1, min(self.shard_size, len(left) // number))
         parts = [left[start:start + size] for start in range(0, len(left), size)]
         return [_shard(f'{part[0][0]:09d}', [image for _, image in part]) for part in parts]
 
-    def predict(self, execute: Execute, workers: int,
-                tick: Callable[[int], Any] = lambda number: None) -> None:
+    def predict(self, execute: Execute, tick: Callable[[int], Any] = lambda number: None,
+                num_shards: int = 1) -> None:
         """Predicts the images that are not done; those that are not done then are in ``failed``.
 
         ``execute`` calls a ``ShardWorker`` with each shard and yields what it returns, in any order
-        and without shards that could not be done; ``tick`` gets the number of images since then.
+        and without shards that could not be done; ``tick`` gets the number of images since then;
+        for ``num_shards`` see :meth:`waiting`.
         """
         reasons: dict[str, str] = {}
         try:
-            for done, failures in execute(self.waiting(workers)):
+            for done, failures in execute(self.waiting(num_shards)):
                 reasons.update(failures)
                 tick(done + len(failures))
         finally:

@@ -16,6 +16,7 @@ from .worker import Failures, Shard, ShardWorker
 
 OBJECT_STORE = 128 * 2**20  # bytes; only names and numbers go through it
 RETRIES = 2  # of a shard whose worker died
+SHARDS_EACH = 4  # for a worker, so that all end at about the same time
 
 
 class RayExecutor(AbstractContextManager):

@@ -48,7 +48,7 @@ def in_order(content):
 
 def test_rows_are_the_predictions_of_one_process(make_job, execute, saved, folder, tmp_path):
     job = make_job()
-    job.predict(execute, workers=2)
+    job.predict(execute)
     assert job.failed == {}
     rows = {row['image']: row for row in rows_of(tmp_path / 'out')}
     samples = list(InstBoxInferencer(saved).stream(folder))
@@ -68,7 +68,7 @@ def test_rows_are_the_predictions_of_one_process(make_job, execute, saved, folde
 @pytest.mark.parametrize('share', [0, 0.5])
 def test_coco_json_is_that_of_one_process(share, make_job, execute, saved, folder, tmp_path):
     job, inferencer = make_job(shard_size=3), InstBoxInferencer(saved)
-    job.predict(execute, workers=1)
+    job.predict(execute)
     scores = np.sort([score for row in rows_of(tmp_path / 'out') for score in row['scores']])
     middle = int(len(scores) * share)
     score_thr = float(scores[middle - 1:middle + 1].mean()) if share else 0
@@ -84,25 +84,25 @@ def test_coco_json_is_that_of_one_process(share, make_job, execute, saved, folde
 
 
 def test_a_run_goes_on_with_what_is_missing(make_job, execute, folder, tmp_path):
-    first, *others = make_job(shard_size=3).waiting(1)
+    first, *others = make_job(shard_size=3).waiting()
     list(execute([first]))
     before = {file: file.read_bytes() for file in (tmp_path / 'out' / 'parquet').iterdir()}
     job = make_job(shard_size=3)
     assert job.num_done == len(first.images) > 0
     execute.images.clear()
     ticks = []
-    job.predict(execute, 1, ticks.append)
+    job.predict(execute, ticks.append)
     assert job.failed == {}
     assert execute.images == [image.image for shard in others for image in shard.images]
     assert sum(ticks) == 8 - len(first.images) and job.num_done == 8
     assert all(file.read_bytes() == content for file, content in before.items())
     execute.images.clear()
-    make_job().predict(execute, 1)
+    make_job().predict(execute)
     assert execute.images == []
 
 
 def test_changed_images_and_broken_shards_are_predicted_again(make_job, execute, folder, tmp_path):
-    make_job(shard_size=4).predict(execute, 1)
+    make_job(shard_size=4).predict(execute)
     os.utime(folder / '000.jpg', ns=(1, 1))
     *_, last = sorted((tmp_path / 'out' / 'parquet').iterdir())
     last.write_bytes(last.read_bytes()[:-20])
@@ -110,7 +110,7 @@ def test_changed_images_and_broken_shards_are_predicted_again(make_job, execute,
                if file != last)
     execute.images.clear()
     job = make_job()
-    job.predict(execute, 1)
+    job.predict(execute)
     assert job.failed == {}
     assert len(execute.images) == 8 - kept + 1 and str(folder / '000.jpg') in execute.images
     meta = dict(classes=('background', 'square', 'disc'), thing_classes=('square', 'disc'))
@@ -133,7 +133,7 @@ def test_images_that_fail_take_no_others_with_them(make_job, worker, execute, fo
     Image.new('RGB', (64, 80)).save(folder / '000.jpg')
     (folder / '001.jpg').write_bytes(b'no picture')
     job = make_job(shard_size=8)
-    job.predict(execute, 1)
+    job.predict(execute)
     assert [os.path.basename(each) for each in job.failed] == ['000.jpg', '001.jpg']
     first, second = job.failed.values()
     assert first == f'{folder}/000.jpg: unexpected RuntimeError: out of memory'
@@ -161,7 +161,7 @@ def test_images_that_cannot_be_drawn_or_written_take_no_others_with_them(
     monkeypatch.setattr(LabelMeWriter, '_write', write_or_fail)
     Image.new('RGB', (80, 64)).save(folder / '003.jpg')
     job = make_job()
-    job.predict(execute, 1)
+    job.predict(execute)
     meta = dict(classes=('background', 'square', 'disc'), thing_classes=('square', 'disc'))
     job.compile(['labelme'], meta, 0)
     assert job.failed == {
@@ -173,13 +173,13 @@ def test_images_that_cannot_be_drawn_or_written_take_no_others_with_them(
 
 def test_shards_that_no_worker_could_do_are_listed(make_job, execute):
     job = make_job(shard_size=3)
-    job.predict(lambda shards: execute(shards[1:]), 1)
-    assert list(job.failed) == [each.image for each in job.images[:2]]
+    job.predict(lambda shards: execute(shards[1:]))
+    assert list(job.failed) == [each.image for each in job.images[:3]]
     assert all('died' in each for each in job.failed.values())
 
 
 def test_results_of_other_settings_are_not_mixed(make_job, execute, expected, tmp_path):
-    make_job().predict(execute, 1)
+    make_job().predict(execute)
     other = dict(expected, precision='bf16')
     with pytest.raises(InvalidInputError, match='another precision.*--overwrite'):
         make_job(other)
@@ -196,9 +196,9 @@ def test_a_worker_with_another_model_does_not_start(saved, expected, tmp_path):
 
 
 def test_names_of_shards_tell_their_images_apart(make_job):
-    shards = make_job().waiting(2)
+    shards = make_job().waiting(8)
     assert len(shards) == 8 and len({shard.name for shard in shards}) == 8
-    assert [shard.name for shard in make_job().waiting(2)] == [shard.name for shard in shards]
+    assert [shard.name for shard in make_job().waiting(8)] == [shard.name for shard in shards]
 
 
 @pytest.mark.parametrize('kind', ['coco', 'png', 'labelme', 'yolo', 'panoptic'])
@@ -206,7 +206,7 @@ def test_every_format_is_written_to_a_store(kind, make_job, execute, expected, f
     """With the content that a local job writes."""
     meta = dict(classes=('background', 'square', 'disc'), thing_classes=('square', 'disc'))
     local = make_job()
-    local.predict(execute, 1)
+    local.predict(execute)
     local.compile([kind], meta, 0)
     store = Storage(f'memory://{tmp_path.name}')
     for file in (tmp_path / 'out' / 'parquet').iterdir():
@@ -238,7 +238,7 @@ def test_what_an_interrupted_worker_did_is_kept(make_job, worker, monkeypatch, t
     monkeypatch.setattr(worker.predictor, 'stream_with_images', interrupted)
     job = make_job()
     with pytest.raises(KeyboardInterrupt):
-        job.predict(lambda shards: map(worker, shards), 1)
+        job.predict(lambda shards: map(worker, shards))
     assert job.num_done == make_job().num_done == len(rows_of(tmp_path / 'out')) == 1
 
 
@@ -249,7 +249,7 @@ def test_errors_of_writing_end_the_job(make_job, worker, monkeypatch):
 
     worker._draw = full
     with pytest.raises(OSError, match='disk full'):
-        make_job().predict(lambda shards: map(worker, shards), 1)
+        make_job().predict(lambda shards: map(worker, shards))
 
 
 def test_a_video_is_done_until_it_changes(make_job, folder, random_sample, things):

@@ -147,7 +147,7 @@ def test_a_model_that_a_worker_cannot_use_is_told_in_a_sentence(cluster, picture
                   expected=dict(weights='of another one'), out=str(tmp_path))
     job = PredictionJob(Storage(str(tmp_path)), worker['expected'], *list_inputs([str(pictures)]))
     with RayExecutor('cpu', 1) as executor, pytest.raises(InstBoxError, match='another weights'):
-        job.predict(partial(executor.execute, worker), 1)
+        job.predict(partial(executor.execute, worker))
 
 
 def test_without_ray_the_extra_is_named(pictures, model, tmp_path, monkeypatch):

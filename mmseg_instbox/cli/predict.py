@@ -105,7 +105,7 @@ def predict(inputs: tuple[str, ...], out: str, overwrite: bool, batch_size: int,
                         **(dict(shard_size=batch_size) if local else {}))
     worker = dict(model=model, expected=settings, batch_size=batch_size,
                   out=storage.root if storage.is_local else out)  # workers have other directories
-    drawings = None
+    drawings: list[str] = []
     try:
         if local:
             drawings = _predict_here(job, predictor, worker, score_thr, draw_size,
@@ -121,11 +121,11 @@ def predict(inputs: tuple[str, ...], out: str, overwrite: bool, batch_size: int,
     except KeyboardInterrupt:
         raise Interrupted(f'{job.num_done} of {len(images)} images are done; the same command '
                           'resumes from there.') from None
-    _report(job, [*([drawings] if drawings else []), job.shards, *written])
+    _report(job, [*drawings, job.shards, *written])
 
 
 def _predict_here(job: 'PredictionJob', predictor: 'Predictor', worker: dict[str, Any],
-                  score_thr: float, draw_size: int, draw: bool, keep_colors: bool) -> str | None:
+                  score_thr: float, draw_size: int, draw: bool, keep_colors: bool) -> list[str]:
     """Predicts and draws in this process; returns the folder of the drawings, if there are any."""
     from ..apis.jobs.drawings import Drawings
     from ..apis.jobs.worker import ShardWorker
@@ -135,9 +135,9 @@ def _predict_here(job: 'PredictionJob', predictor: 'Predictor', worker: dict[str
         job.predict(partial(map, predict_shard), progress)
     drawings.annotate(keep_colors, worker['batch_size'])
     if not draw:
-        return None
+        return []
     drawings.draw_missing()
-    return str(drawings.folder)
+    return [str(drawings.folder)]
 
 
 @contextmanager

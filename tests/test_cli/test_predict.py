@@ -263,7 +263,7 @@ def test_results_go_to_a_store(succeed, checkpoint, few, tmp_path):
     done = succeed('predict', few, '--model', checkpoint, '--no-pictures', '--out',
                    f'memory://{tmp_path.name}', '--format', 'coco,png')
     assert '3 of 3 inputs are done' in done.stdout
-    files = [file.path for file in storage.files(storage.root, recursive=True)]
+    files = [file.path for file in storage.files(storage.root)]
     assert len(files) == 1 + 3 + 1 + 2 * 3 + 2 and storage.inside('coco/annotations.json') in files
 
 

@@ -32,8 +32,8 @@ class JobInput(NamedTuple):
 
     ``image``: its path or address, which identifies it in the results; ``size`` in bytes and
     ``time`` of its last change in nanoseconds, 0 if unknown; ``root``: the address given by the
-    user that it was found at, '' for paths and for http(s); ``path``: its path in that store, or
-    here if it is not ``image`` because it is no UTF-8.
+    user that it was found at, '' for paths and for http(s); ``path``: its path in that store or on
+    this machine, which need not be UTF-8 as ``image`` is.
     """
     image: str
     size: int
@@ -43,26 +43,20 @@ class JobInput(NamedTuple):
 
 
 def list_inputs(inputs: Sequence[str]) -> tuple[list[JobInput], list[JobInput]]:
-    """Lists images and videos, each once, in a fixed order.
+    """Lists the images and the videos that inputs stand for, each once, in a fixed order.
 
-    Args:
-        inputs: Files, folders, patterns, http(s) addresses of images; or addresses of files or
-            directories in a store, which stand for all images beneath. Patterns leave out results
-            of earlier jobs, and so do files, which a shell may have made of a pattern, unless all
-            of them are such.
-
-    Returns:
-        tuple: The images and the videos.
+    Inputs are files, folders, patterns, http(s) addresses of images; or addresses of files or
+    directories in a store, which stand for all images beneath. Patterns leave out results of
+    earlier jobs, and so do files, which a shell may have made of a pattern, unless all are such.
 
     Raises:
         FileNotFoundError: An input does not exist or holds no image.
         ValueError: The kind of an address is unknown.
     """
-    given = list(map(str, inputs))
-    files = [Path(each) for each in given if os.path.isfile(each)]
+    files = [Path(each) for each in inputs if os.path.isfile(each)]
     results = {str(each) for each in set(files) - set(leave_out_results(files))}
     found: dict[str, JobInput] = {}
-    for text in given:
+    for text in inputs:
         if is_url(text) and not is_http(text):
             images = _in_store(text)
         else:
@@ -77,30 +71,28 @@ def list_inputs(inputs: Sequence[str]) -> tuple[list[JobInput], list[JobInput]]:
 
 def _with_facts(path: str) -> JobInput:
     if is_url(path) or not os.path.isfile(path):  # a missing file fails when it is loaded
-        return JobInput(path, 0, 0)
+        return JobInput(path, 0, 0, path=path)
     facts, path = os.stat(path), os.path.abspath(path)
-    name = readable(path)
-    return JobInput(name, facts.st_size, facts.st_mtime_ns, path='' if name == path else path)
+    return JobInput(readable(path), facts.st_size, facts.st_mtime_ns, path=path)
 
 
 def _in_store(root: str) -> list[JobInput]:
     storage = Storage(root)
+    place = storage.address(storage.root)
     if not storage.exists(storage.root):
-        raise MissingFileError(f'{storage.address(storage.root)}: no such file or directory.')
-    files = storage.files(storage.root, recursive=True)
+        raise MissingFileError(f'{place}: no such file or directory.')
+    files = storage.files(storage.root)
     paths = {each.path for each in files}
     jobs = [path.partition('/parquet/')[0] for path in paths if path.endswith('.parquet')]
     results = tuple(f'{job}/{folder}/' for job in set(jobs) if f'{job}/settings.json' in paths
                     for folder in RESULT_FOLDERS)
     files = [each for each in files if '/.' not in each.path.removeprefix(storage.root)
              and not each.path.startswith(results)]
-    images = [JobInput(storage.address(path), size, time, root, path) for path, size, time
-              in select_files(files, storage.address(storage.root),
-                              IMAGE_SUFFIXES, lambda file: file.path)]
-    if not images:
-        raise MissingFileError(f'{storage.address(storage.root)}: no images here, expected files '
-                               f'that end in {", ".join(IMAGE_SUFFIXES)}.')
-    return images
+    files = select_files(files, place, IMAGE_SUFFIXES, lambda file: file.path)
+    if not files:
+        raise MissingFileError(f'{place}: no images here, expected files that end in '
+                               f'{", ".join(IMAGE_SUFFIXES)}.')
+    return [JobInput(storage.address(path), size, time, root, path) for path, size, time in files]
 
 
 def output_names(images: Sequence[JobInput], videos: Sequence[JobInput] = ()) -> dict[str, str]:
@@ -126,7 +118,7 @@ def _read(image: JobInput) -> np.ndarray:
         return decode_image(_open_storage(image.root).read(image.path), image.image)
     if is_http(image.image):
         return fetch_image(image.image)
-    return read_image(image.path or image.image)
+    return read_image(image.path)
 
 
 _open_storage = lru_cache(Storage)  # keeps connections

@@ -55,12 +55,13 @@ class PredictionJob:
         self.shard_size = shard_size
         self.failed: dict[str, str] = {}
         self.names = output_names(images, videos)
-        self._wanted = {each.image: each for each in (*images, *videos)}
-        shards = list_shards(storage)
-        for path in shards if overwrite else ():
-            storage.remove(path)
-        self.settings, path = settings, storage.inside('settings.json')
-        if shards and not overwrite and storage.exists(path):
+        self._current = {each[:len(KEYS)] for each in (*images, *videos)}
+        self.settings = settings
+        shards, path = list_shards(storage), storage.inside('settings.json')
+        if overwrite:
+            for shard in shards:
+                storage.remove(shard)
+        elif shards and storage.exists(path):
             self.settings = json.loads(storage.read(path))
             changed = [key for key in settings if self.settings.get(key) != settings[key]]
             if changed:
@@ -85,7 +86,7 @@ class PredictionJob:
     def find_done(self) -> None:
         """Reads which inputs the shards hold; removes broken shards, which a store may leave."""
         self.done, paths = set(), list_shards(self.storage)
-        read = partial(read_shard, self.storage, columns=(*KEYS, 'height'))
+        read = partial(read_shard, self.storage, columns=KEYS)
         with ThreadPoolExecutor(READERS) as pool:
             for path, rows in zip(paths, pool.map(read, paths), strict=True):
                 if rows is None:
@@ -94,9 +95,7 @@ class PredictionJob:
 
     def _is_current(self, row: dict[str, Any]) -> bool:
         """Whether a row belongs to an input of the job that has not changed since."""
-        image = self._wanted.get(row['image'])
-        return bool(image and row['height'] and all(getattr(image, key) == row[key]
-                                                    for key in KEYS))
+        return tuple(row[key] for key in KEYS) in self._current
 
     @property
     def num_done(self) -> int:
@@ -138,12 +137,12 @@ class PredictionJob:
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Yields the row of each image and frame that is done, with one shard in memory."""
-        wanted = set(self._wanted)
+        seen: set[str] = set()
         for path in list_shards(self.storage):
             rows = [row for row in read_shard(self.storage, path) or ()
-                    if row['image'] in wanted and self._is_current(row)]
+                    if self._is_current(row) and row['image'] not in seen]
             yield from rows
-            wanted -= {row['image'] for row in rows}
+            seen |= {row['image'] for row in rows}
 
     def compile(self, formats: Sequence[str], dataset_meta: dict, score_thr: float,
                 tick: Callable[[int], Any] = lambda number: None) -> list[str]:

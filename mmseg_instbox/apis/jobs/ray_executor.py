@@ -24,14 +24,8 @@ class RayExecutor(AbstractContextManager):
 
     Uses the cluster that Ray is connected to or that ``RAY_ADDRESS`` names; otherwise starts Ray on
     this machine and stops it at the end of the ``with`` block. Workers get a GPU each if the
-    cluster has any and the device is not the CPU, else a CPU and a thread each.
-
-    Args:
-        device: As for ``InstBoxInferencer``.
-        workers: Number of workers; by default one per GPU or, without GPUs, one per CPU.
-
-    Raises:
-        ImportError: Ray Data is not installed.
+    cluster has any and ``device`` is not the CPU, else a CPU and a thread each; by default there
+    are as many as GPUs or, without any, CPUs. ImportError if Ray Data is not installed.
     """
 
     def __init__(self, device: str | None = None, workers: int | None = None) -> None:
@@ -60,8 +54,7 @@ class RayExecutor(AbstractContextManager):
 
     def execute(self, worker: dict[str, Any],
                 shards: Sequence[Shard]) -> Iterator[tuple[int, Failures]]:
-        """Lets workers, of these arguments of ``ShardWorker``, predict shards; yields what they
-        return."""
+        """Yields what a ``ShardWorker`` of these arguments returns for each shard, in any order."""
         if not shards:
             return
         context = self._ray.data.DataContext.get_current()

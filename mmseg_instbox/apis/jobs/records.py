@@ -19,7 +19,7 @@ from .listing import JobInput
 from .storage import Storage
 
 FOLDER = 'parquet'
-KEYS = ('image', 'size', 'time')
+KEYS = ('image', 'size', 'time')  # of an input, in the order of JobInput
 _SCHEMA = pa.schema(dict(
     image=pa.string(), size=pa.int64(), time=pa.int64(), frame=pa.int32(), height=pa.int32(),
     width=pa.int32(), labels=pa.list_(pa.int32()), categories=pa.list_(pa.string()),
@@ -102,12 +102,10 @@ def list_shards(storage: Storage) -> list[str]:
 
 def read_shard(storage: Storage, path: str,
                columns: Sequence[str] | None = None) -> list[dict[str, Any]] | None:
-    """Returns the rows of a shard, all columns or some; None if the file is broken."""
+    """Returns the rows of a shard, all columns or some; None if the file is incomplete."""
     try:
         with storage.filesystem.open(path, 'rb') as file:
-            content = pq.ParquetFile(file)  # read_table would import pandas
-            if not set(columns or ()) <= set(content.schema_arrow.names):
-                return None
-            return content.read(columns and list(columns)).to_pylist()
-    except (pa.ArrowException, OSError, KeyError):  # incomplete, or not written by this package
+            # read_table would import pandas
+            return pq.ParquetFile(file).read(columns and list(columns)).to_pylist()
+    except (pa.ArrowException, OSError):  # incomplete
         return None

@@ -13,13 +13,7 @@ from fsspec.implementations.local import LocalFileSystem
 from pyarrow import ArrowException
 from pyarrow.fs import FileSystem
 
-from ...errors import (
-    FileAccessError,
-    InstBoxError,
-    InvalidInputError,
-    MissingFileError,
-    MissingPackageError,
-)
+from ...errors import FileAccessError, InvalidInputError, MissingFileError, MissingPackageError
 from ...utils import atomic_write
 from ...utils.foreign_errors import reason
 
@@ -42,13 +36,12 @@ def is_url(text: str) -> bool:
 class Storage:
     """A directory or a file, on this machine or in an object store.
 
-    Errors of its methods are ``MissingFileError`` for what is not there, and ``FileAccessError``
-    for a store that does not answer; they name the address without credentials.
+    Methods raise ``MissingFileError`` for what is not there, and ``FileAccessError`` for a store
+    that does not answer; both name the address without credentials.
 
-    Args:
-        place: A path, or an address that PyArrow (``s3``, ``gs``, ``abfs``, ``hdfs``) or fsspec
-            knows. Credentials come from the environment, or are in the address; they are never
-            written anywhere.
+    ``place`` is a path, or an address that PyArrow (``s3``, ``gs``, ``abfs``, ``hdfs``) or fsspec
+    knows. Credentials come from the environment, or are in the address; they are never written
+    anywhere.
 
     Raises:
         MissingPackageError: The package for this kind of address is not installed.
@@ -59,6 +52,10 @@ class Storage:
         scheme, address, rest = place.partition('://')
         self._prefix = scheme + address if address else ''
         plain = f'{scheme}://{rest.partition("?")[0].rpartition("@")[2]}'  # without credentials
+        if address and scheme not in (*_ARROW_SCHEMES, *fsspec.available_protocols()):
+            raise InvalidInputError(
+                f'{plain} is an address that neither PyArrow nor fsspec knows; give a path, or an '
+                f'address that begins with file://, {"://, ".join(_ARROW_SCHEMES)}://.')
         try:
             if not address:
                 self.filesystem = LocalFileSystem()
@@ -66,14 +63,8 @@ class Storage:
             elif scheme in _ARROW_SCHEMES:
                 arrow, self.root = FileSystem.from_uri(place)
                 self.filesystem = ArrowFSWrapper(arrow)
-            elif scheme in fsspec.available_protocols():
-                self.filesystem, self.root = fsspec.core.url_to_fs(place)
             else:
-                raise InvalidInputError(
-                    f'{plain} is an address that neither PyArrow nor fsspec knows; give a path, or '
-                    f'an address that begins with file://, {"://, ".join(_ARROW_SCHEMES)}://.')
-        except InstBoxError:
-            raise
+                self.filesystem, self.root = fsspec.core.url_to_fs(place)
         except (ImportError, ArrowException, ValueError, OSError) as error:
             kind = (MissingPackageError if isinstance(error, ImportError) else
                     FileAccessError if isinstance(error, OSError) else InvalidInputError)
@@ -95,12 +86,12 @@ class Storage:
             return True
         return False
 
-    def files(self, path: str, recursive: bool = False) -> list[StoredFile]:
-        """Returns the files in a directory, by path, or the file itself; none if it is missing."""
+    def files(self, path: str) -> list[StoredFile]:
+        """Returns the files below a directory, by path, or the file itself, if there are any."""
         if not self.exists(path):
             return []
         with _explained(self.address(path)):
-            found = self.filesystem.find(path, maxdepth=None if recursive else 1, detail=True)
+            found = self.filesystem.find(path, detail=True)
         return [StoredFile(file, facts.get('size') or 0, _time(facts))
                 for file, facts in sorted(found.items())]
 

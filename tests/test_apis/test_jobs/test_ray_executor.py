@@ -9,26 +9,14 @@ from functools import partial
 
 import pyarrow.parquet as pq
 import pytest
-import torch
 from click.testing import CliRunner
 from programs import Program, write_command
 
 ray = pytest.importorskip('ray')
 
 from mmseg_instbox.cli.main import cli  # noqa: E402
-from mmseg_instbox.engine import config_to_json  # noqa: E402
 
 NUM_IMAGES = 40
-
-
-@pytest.fixture(scope='module')
-def model(random_network, tmp_path_factory):
-    """A checkpoint of a random network."""
-    file = tmp_path_factory.mktemp('model') / 'random.pth'
-    meta = dict(config_json=config_to_json(random_network.cfg),
-                dataset_meta=random_network.dataset_meta)
-    torch.save(dict(state_dict=random_network.state_dict(), meta=meta), file)
-    return file
 
 
 @pytest.fixture(scope='module')
@@ -71,10 +59,10 @@ def annotations(out):
 
 
 @pytest.fixture(scope='module')
-def alone(pictures, model, tmp_path_factory):
+def alone(pictures, saved, tmp_path_factory):
     """What one process finds."""
     out = tmp_path_factory.mktemp('alone')
-    done = predict(pictures, model, out, '--no-pictures')
+    done = predict(pictures, saved, out, '--no-pictures')
     assert f'{NUM_IMAGES} of {NUM_IMAGES + 1} inputs are done' in done.stdout, done.output
     return annotations(out)
 
@@ -83,12 +71,12 @@ def rows_in(shards):
     return sum(pq.read_metadata(shard).num_rows for shard in shards)
 
 
-def test_two_workers_end_what_a_killed_run_began(cluster, alone, pictures, model, tmp_path,
+def test_two_workers_end_what_a_killed_run_began(cluster, alone, pictures, saved, tmp_path,
                                                  tmp_path_factory):
     """In the end there is what one process finds, and nothing is predicted twice."""
     folder = tmp_path_factory.mktemp('killed')
     killed = Program(write_command(folder), folder / 'output.txt', 'predict', f'file://{pictures}',
-                     '--model', model, '--device', 'cpu', '--score-thr', 0, '--out', tmp_path,
+                     '--model', saved, '--device', 'cpu', '--score-thr', 0, '--out', tmp_path,
                      '--engine', 'ray', '--workers', 1, OMP_NUM_THREADS='1', RAY_ADDRESS=cluster)
     killed.wait_for(lambda: list(tmp_path.glob('parquet/[!.]*')))
     killed.stop()
@@ -97,7 +85,7 @@ def test_two_workers_end_what_a_killed_run_began(cluster, alone, pictures, model
     first = {shard: shard.read_bytes() for shard in tmp_path.glob('parquet/[!.]*')}
     assert 0 < rows_in(first) < NUM_IMAGES and not (tmp_path / 'coco').exists()
 
-    arguments = (f'file://{pictures}', model, tmp_path, '--engine', 'ray', '--workers', 2)
+    arguments = (f'file://{pictures}', saved, tmp_path, '--engine', 'ray', '--workers', 2)
     done = predict(*arguments)
     assert done.exit_code == 1 and f'{NUM_IMAGES} of {NUM_IMAGES + 1} inputs' in done.stdout
     assert '1 of 41 inputs could not be predicted' in done.stderr.splitlines()[-1]
@@ -116,7 +104,7 @@ def test_two_workers_end_what_a_killed_run_began(cluster, alone, pictures, model
     assert not (tmp_path / 'failed.json').exists() and annotations(tmp_path) == alone
 
 
-def test_results_go_to_the_directory_of_the_command(pictures, model, tmp_path, monkeypatch):
+def test_results_go_to_the_directory_of_the_command(pictures, saved, tmp_path, monkeypatch):
     """Workers of a Ray that was started before have another one."""
     from mmseg_instbox.apis.jobs import ray_executor
     monkeypatch.chdir(tmp_path)
@@ -132,34 +120,34 @@ def test_results_go_to_the_directory_of_the_command(pictures, model, tmp_path, m
             yield from map(ray_executor.ShardWorker(**worker), shards)
 
     monkeypatch.setattr(ray_executor, 'RayExecutor', lambda *_: Elsewhere())
-    done = predict(pictures / '000.jpg', model, 'out', '--engine', 'ray')
+    done = predict(pictures / '000.jpg', saved, 'out', '--engine', 'ray')
     assert done.exit_code == 0, done.output
     assert rows_in(tmp_path.glob('out/parquet/*')) == 1
 
 
-def test_a_model_that_a_worker_cannot_use_is_told_in_a_sentence(cluster, pictures, model, tmp_path):
+def test_a_model_that_a_worker_cannot_use_is_told_in_a_sentence(cluster, pictures, saved, tmp_path):
     from mmseg_instbox.apis.jobs.listing import list_inputs
     from mmseg_instbox.apis.jobs.prediction_job import PredictionJob
     from mmseg_instbox.apis.jobs.ray_executor import RayExecutor
     from mmseg_instbox.apis.jobs.storage import Storage
     from mmseg_instbox.errors import InstBoxError
-    worker = dict(model=dict(model=str(model), device='cpu'),
+    worker = dict(model=dict(model=saved, device='cpu'),
                   expected=dict(weights='of another one'), out=str(tmp_path))
     job = PredictionJob(Storage(str(tmp_path)), worker['expected'], *list_inputs([str(pictures)]))
     with RayExecutor('cpu', 1) as executor, pytest.raises(InstBoxError, match='another weights'):
         job.predict(partial(executor.execute, worker))
 
 
-def test_without_ray_the_extra_is_named(pictures, model, tmp_path, monkeypatch):
+def test_without_ray_the_extra_is_named(pictures, saved, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, 'ray', None)
-    failed = predict(pictures, model, tmp_path, '--engine', 'ray')
+    failed = predict(pictures, saved, tmp_path, '--engine', 'ray')
     assert failed.exit_code == 1 and "pip install 'mmseg_instbox[ray]'" in failed.stderr
 
 
-def test_options_of_the_other_engine_are_refused(pictures, model, tmp_path):
+def test_options_of_the_other_engine_are_refused(pictures, saved, tmp_path):
     film = tmp_path / 'film.mp4'
     film.write_bytes(b'')
     for inputs, more, sentence in ((pictures, ['--workers', 2], 'one process'),
                                    (film, ['--engine', 'ray'], 'videos need the local engine')):
-        failed = predict(inputs, model, tmp_path, *more)
+        failed = predict(inputs, saved, tmp_path, *more)
         assert failed.exit_code == 2 and sentence in failed.stderr

@@ -17,12 +17,11 @@ def storage(request, tmp_path):
 
 def test_what_is_written_is_read_listed_and_removed(storage):
     path = storage.inside('deep/er/file.bin')
-    assert storage.files(storage.inside('deep'), recursive=True) == []
+    assert storage.files(storage.inside('deep')) == []
     storage.write(b'one', path)
     storage.write(b'other', path)
     assert storage.read(path) == b'other'
-    assert [each.path for each in storage.files(storage.root, recursive=True)] == [path]
-    assert storage.files(storage.root) == []
+    assert [each.path for each in storage.files(storage.root)] == [path]
     (facts, ) = storage.files(path)
     assert facts.size == 5 and facts.time > 1e18 and storage.exists(path)
     storage.remove(path)
@@ -39,7 +38,7 @@ def test_a_folder_is_uploaded_with_all_files(storage, tmp_path):
     storage.upload(tmp_path / 'results', 'there')
     assert storage.read(storage.inside('there/long.json')) == b'a' * (1 << 24)
     assert storage.read(storage.inside('there/deep/x.png')) == b'x'
-    assert len(storage.files(storage.root, recursive=True)) == 2
+    assert len(storage.files(storage.root)) == 2
 
 
 def test_a_store_that_does_not_answer_is_an_error():

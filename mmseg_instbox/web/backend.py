@@ -23,6 +23,7 @@ from ..utils.foreign_errors import convert_errors
 from ..utils.image_header import open_image
 from .view import LAYERS, Scene, make_scene, render, shown_instances
 
+MAX_SCENES = 16  # images of all visitors that are kept in memory
 MAX_NAME = 60  # characters of a file name, of up to 4 bytes each
 MAX_REDUCTION = 4  # times as many pixels as allowed are scaled down; more are not decoded
 IMAGE_GONE = 'This image is no longer kept on the server. Upload it again.'
@@ -42,24 +43,13 @@ class Settings:
 
 
 class PageBackend:
-    """Runs the network once for an image; groups, draws and exports its outputs many times.
+    """Runs the network of an ``InstBoxInferencer`` once for an image; groups, draws and exports its
+    outputs many times. Of the images the last used ``MAX_SCENES`` are kept; those of more than
+    ``max_pixels`` are scaled down, see :func:`read_upload`."""
 
-    Args:
-        inferencer: An ``InstBoxInferencer``.
-        max_pixels: Images of more pixels are scaled down, see :func:`read_upload`.
-        max_objects: Number of instances that are shown of an image, best score first.
-        capacity: Number of images kept in memory; the one unused for longest is dropped first.
-    """
-
-    def __init__(self, inferencer: Any, max_pixels: int = 16_000_000, max_objects: int = 200,
-                 capacity: int = 16) -> None:
-        if min(max_pixels, max_objects, capacity) < 1:
-            raise InvalidInputError(f'Got max_pixels={max_pixels}, max_objects={max_objects} '
-                                    f'and capacity={capacity}; expected at least 1 of each.')
+    def __init__(self, inferencer: Any, max_pixels: int = 16_000_000) -> None:
         self.inferencer = inferencer
         self.max_pixels = max_pixels
-        self.max_objects = max_objects
-        self.capacity = capacity
         self._scenes: OrderedDict[str, Scene] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -75,7 +65,7 @@ class PageBackend:
         key = uuid.uuid4().hex
         with self._lock:
             self._scenes[key] = scene
-            while len(self._scenes) > self.capacity:
+            if len(self._scenes) > MAX_SCENES:
                 self._scenes.popitem(last=False)
         return key
 
@@ -95,8 +85,7 @@ class PageBackend:
             instances = self.inferencer.regroup(scene.sample, **settings.grouping)
             scene.grouped = grouped = settings.grouping, shown_instances(instances, scene.size)
         view = render(scene, *grouped[1], settings.layers, settings.score_thr,
-                      self.inferencer.dataset_meta, self.inferencer.model.thing_ids,
-                      self.max_objects)
+                      self.inferencer.dataset_meta, self.inferencer.model.thing_ids)
         return view | dict(milliseconds=round(1000 * (time.perf_counter() - start)))
 
     def export(self, key: str, settings: Settings, kind: str, folder: Path) -> Path:

@@ -47,9 +47,9 @@ def running(inferencer: Any,
             max_upload_mb: float = 40,
             max_stored_mb: float = 1000,
             queue_size: int = 64,
+            max_pixels: int = 16_000_000,
             samples: Sequence[str | Path] | None = None,
-            score_thr: float = DEFAULT_SCORE_THR,
-            **limits: int) -> Iterator[gr.Blocks]:
+            score_thr: float = DEFAULT_SCORE_THR) -> Iterator[gr.Blocks]:
     """Serves the page in a background thread while the context lasts.
 
     A visitor uploads an image, sees its instances, moves sliders and saves the results. The page
@@ -58,31 +58,25 @@ def running(inferencer: Any,
 
     Args:
         inferencer: An ``InstBoxInferencer``.
-        host: Address to listen at; the default is reachable from this machine only.
-        port: Port; the first free one from 7860 on by default.
+        host, port, max_upload_mb, max_stored_mb, queue_size, max_pixels: The options of
+            ``instbox serve``; MB are MiB.
         allowed_hosts: Host names that requests may be addressed to besides those of the loopback
             interface, such as the public name of a reverse proxy. Without any, a server that
             listens at another address than loopback accepts all names.
-        max_upload_mb: Limit of an uploaded file, in MiB.
-        max_stored_mb: Limit of all stored files together, in MiB; the oldest are removed first.
-        queue_size: Number of requests that may wait; further ones are refused.
         samples: Images to choose from; those of the package by default.
         score_thr: Initial value of the slider for the score.
-        **limits: Of :class:`.backend.PageBackend`.
 
     Yields:
         gr.Blocks: The page, with its address in ``local_url``.
 
     Raises:
-        InvalidInputError: A limit is not positive, ``max_stored_mb`` is below ``max_upload_mb``,
-            or a host name has a ``*`` elsewhere than at its beginning.
+        InvalidInputError: ``max_stored_mb`` is below ``max_upload_mb``, or a host name has a ``*``
+            elsewhere than at its beginning.
         FileAccessError: The port or address cannot be used.
     """
-    if max_upload_mb <= 0 or max_stored_mb < max_upload_mb or queue_size < 1:
-        raise InvalidInputError(
-            f'Got max_upload_mb={max_upload_mb}, max_stored_mb={max_stored_mb} and '
-            f'queue_size={queue_size}; expected max_upload_mb above 0, max_stored_mb of at least '
-            'max_upload_mb and queue_size of at least 1.')
+    if max_stored_mb < max_upload_mb:
+        raise InvalidInputError(f'max_stored_mb is {max_stored_mb}; expected at least '
+                                f'max_upload_mb, which is {max_upload_mb}.')
     if any('*' in name.removeprefix('*.') for name in allowed_hosts):
         raise InvalidInputError(f'Got allowed_hosts={list(allowed_hosts)}; expected names such as '
                                 'demo.example.org or *.example.org.')
@@ -98,7 +92,7 @@ def running(inferencer: Any,
             with SafeBlocks(title='Instances from pixel boxes', analytics_enabled=False,
                             delete_cache=DELETE_FILES, fill_width=True) as app:
                 connect(Page(inferencer.model.grouper, find_samples() if samples is None
-                             else samples, score_thr), PageBackend(inferencer, **limits))
+                             else samples, score_thr), PageBackend(inferencer, max_pixels))
             app.queue(max_size=queue_size, api_open=False)
             try:
                 app.launch(

@@ -16,6 +16,7 @@ from ..visualization.drawing import DrawnObjects, draw_objects, instance_colors,
 from ..visualization.vote_field import draw_vote_field
 
 LAYERS = ('Masks', 'Boxes', 'Labels', 'Categories', 'Votes')
+MAX_OBJECTS = 200  # of an image that are shown, best score first
 MASK_ALPHA = 0.4
 CATEGORY_ALPHA = 0.6
 SMALL_SHARE = 0.001  # categories on less of the image are not listed
@@ -102,11 +103,11 @@ def instance_map(masks: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def render(scene: Scene, ids: np.ndarray, found: InstanceData, layers: Sequence[str],
-           score_thr: float, dataset_meta: dict[str, Any], thing_ids: Sequence[int],
-           max_objects: int) -> dict[str, Any]:
+           score_thr: float, dataset_meta: dict[str, Any],
+           thing_ids: Sequence[int]) -> dict[str, Any]:
     """Draws the layers, of :data:`LAYERS`, of an image and describes for ``viewer.js`` what is on
     it: of the instances that :func:`shown_instances` gave, ``ids`` and ``found``, at most
-    ``max_objects`` from ``score_thr`` on. ``dataset_meta`` and ``thing_ids`` are the inferencer's.
+    ``MAX_OBJECTS`` from ``score_thr`` on. ``dataset_meta`` and ``thing_ids`` are the inferencer's.
 
     Returns:
         dict: ``image`` a ``data:`` URL, ``width`` and ``height`` in pixels, ``runs`` the instance
@@ -115,7 +116,7 @@ def render(scene: Scene, ids: np.ndarray, found: InstanceData, layers: Sequence[
             share, RGB color), ``note`` sentences or ''.
     """
     passing = int((found.scores >= score_thr).sum())
-    num = min(passing, max_objects)
+    num = min(passing, MAX_OBJECTS)
     found, ids, colors = found[:num], np.where(ids <= num, ids, 0), instance_colors(num)
     names = [dataset_meta['thing_classes'][label] for label in found.labels]
     classes = dataset_meta['classes']

@@ -7,7 +7,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from colour_inferencer import GREY, ColourInferencer
+from colour_inferencer import GREY
 from PIL import Image
 from pycocotools.coco import COCO
 
@@ -133,9 +133,8 @@ def test_regrouping_an_image_of_500_pixels_takes_less_than_200_ms(backend, tmp_p
     assert min(seconds) < 0.2
 
 
-def test_of_too_many_objects_the_highest_scores_are_shown(inferencer, scene_file):
-    backend = PageBackend(inferencer, max_objects=2)
-    key = backend.open(scene_file, scene_file.name)
+def test_of_too_many_objects_the_highest_scores_are_shown(backend, key, monkeypatch):
+    monkeypatch.setattr('mmseg_instbox.web.view.MAX_OBJECTS', 2)
     view = backend.view(key, Settings(0.1, ALL))
     assert len(view['instances']) == 2 and set(view['runs'][::2]) == {0, 1, 2}
     assert 'Too many objects' in view['note'] and '3' in view['note']
@@ -231,8 +230,8 @@ def test_an_image_within_the_limit_keeps_its_size(inferencer, scene_file, truth,
     assert (coco.annToMask(coco.anns[1]) == truth[0]).all()
 
 
-def test_an_image_that_is_no_longer_kept_is_reported(inferencer, scene_file, tmp_path):
-    backend = PageBackend(inferencer, capacity=1)
+def test_an_image_that_is_no_longer_kept_is_reported(backend, scene_file, tmp_path, monkeypatch):
+    monkeypatch.setattr('mmseg_instbox.web.backend.MAX_SCENES', 1)
     old, _ = (backend.open(scene_file, 'a.png') for _ in range(2))
     with pytest.raises(PageError, match=IMAGE_GONE):
         backend.view(old, Settings())
@@ -248,8 +247,8 @@ def test_strange_names_give_files_in_the_folder(backend, scene_file, tmp_path, n
     assert len(list(tmp_path.iterdir())) == 3
 
 
-def test_the_image_unused_for_longest_is_dropped_first(inferencer, scene_file):
-    backend = PageBackend(inferencer, capacity=2)
+def test_the_image_unused_for_longest_is_dropped_first(backend, scene_file, monkeypatch):
+    monkeypatch.setattr('mmseg_instbox.web.backend.MAX_SCENES', 2)
     first, second = (backend.open(scene_file, 'a.png') for _ in range(2))
     backend.view(first, Settings())  # so that the second one is unused for longest
     third = backend.open(scene_file, 'a.png')
@@ -263,12 +262,6 @@ def test_a_forgotten_image_is_no_longer_kept(backend, key):
         backend.forget(each)
     with pytest.raises(PageError, match=IMAGE_GONE):
         backend.view(key, Settings())
-
-
-@pytest.mark.parametrize('limits', [dict(max_pixels=0), dict(max_objects=0), dict(capacity=0)])
-def test_limits_are_at_least_one(limits):
-    with pytest.raises(ValueError, match='at least'):
-        PageBackend(ColourInferencer(), **limits)
 
 
 def test_no_objects_are_no_error(backend, tmp_path):

@@ -14,7 +14,7 @@ from ..utils import DEFAULT_SCORE_THR, replacing
 from ..utils.decoding import VideoFrames
 from ..utils.inputs import LOGGER
 from ..visualization.drawing import DrawnObjects, draw_objects, instance_colors
-from ..visualization.predictions import predicted_objects, shown_indices
+from ..visualization.predictions import ALPHA, predicted_objects, shown_indices
 from .track_colors import TrackColors
 
 _CODECS = {'.mp4': 'mp4v', '.m4v': 'mp4v', '.mov': 'mp4v', '.avi': 'MJPG', '.mkv': 'mp4v'}
@@ -26,7 +26,7 @@ def annotate_video(inferencer: Any,
                    score_thr: float = DEFAULT_SCORE_THR,
                    keep_colors: bool = True,
                    batch_size: int = 1,
-                   alpha: float = 0.45,
+                   alpha: float = ALPHA,
                    receive: Callable[[Any], None] | None = None) -> Path | None:
     """Draws the instances of each frame; only one batch of frames is in memory.
 
@@ -97,7 +97,7 @@ def frame_objects(sample: Any, names: Sequence[str], score_thr: float,
 
 def write_frames(frames: Iterable[np.ndarray], out_file: str, fps: float) -> int:
     """Writes frames (H, W, 3) uint8 BGR of one size as a video, and returns their number;
-    ValueError if there are none or OpenCV cannot write such a video."""
+    ValueError if OpenCV cannot write such a video."""
     writer, number, suffix = cv2.VideoWriter(), 0, Path(out_file).suffix
     try:
         for number, frame in enumerate(frames, start=1):
@@ -110,6 +110,4 @@ def write_frames(frames: Iterable[np.ndarray], out_file: str, fps: float) -> int
             writer.write(np.ascontiguousarray(frame))
     finally:
         writer.release()
-    if not number:
-        raise InvalidInputError('There are no frames to write.')
     return number

@@ -82,7 +82,7 @@ def mask_polygons(mask: Crop) -> list[np.ndarray]:
     """Returns one polygon for each connected part (8 neighbours) of a mask.
 
     Returns:
-        list[ndarray]: Each (P, 2) int64, x and y of pixels of the image, P >= 3, the largest part
+        list[ndarray]: Each (P, 2) int32, x and y of pixels of the image, P >= 3, the largest part
         first; a part of a single pixel has its point three times. Empty for an empty mask.
     """
     if not mask.pixels.size:
@@ -90,12 +90,12 @@ def mask_polygons(mask: Crop) -> list[np.ndarray]:
     # OpenCV treats pixels outside the image as background: no border is needed.
     rings, links = cv2.findContours(mask.pixels.astype(np.uint8), cv2.RETR_CCOMP,
                                     cv2.CHAIN_APPROX_NONE, offset=(mask.left, mask.top))
-    rings = [ring[:, 0].astype(np.int64) for ring in rings]
+    rings = [ring[:, 0] for ring in rings]
     holes = defaultdict(list)  # of each part, by its index
     for ring, (*_, part) in zip(rings, links[0], strict=True):
         holes[part].append(ring)
     parts = [_join_holes(rings[i], holes[i]) for i in range(len(rings)) if links[0, i, 3] < 0]
-    return sorted(map(_simplify, parts), key=polygon_area, reverse=True)
+    return sorted(map(_simplify, parts), key=cv2.contourArea, reverse=True)
 
 
 def join_polygons(polygons: list[np.ndarray]) -> np.ndarray:
@@ -108,12 +108,6 @@ def join_polygons(polygons: list[np.ndarray]) -> np.ndarray:
     for polygon in polygons[1:]:
         joined = _insert(joined, polygon, *_near_points(joined, polygon))
     return joined
-
-
-def polygon_area(polygon: np.ndarray) -> float:
-    """Area inside a polygon (P, 2) in square pixels; bridges count nothing."""
-    x, y = polygon.T
-    return abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2
 
 
 def _join_holes(ring: np.ndarray, holes: list[np.ndarray]) -> np.ndarray:

@@ -66,7 +66,7 @@ class Instances:
     """The N instances of an image whose score is high enough and that have pixels, in their order.
 
     Attributes:
-        masks: Their masks, as :func:`~mmseg_instbox.utils.run_lengths.mask_crops` reads them.
+        masks: What :func:`~mmseg_instbox.utils.run_lengths.mask_crops` reads.
         labels: (N,) int64 index into ``thing_classes``.
         scores: (N,) float32.
         tracks: (N,) int, the object of each in a video; -1 if unknown.
@@ -81,12 +81,12 @@ class Instances:
     @property
     def codes(self) -> list[dict[str, Any]]:
         """N run-length codes, dicts of ``size`` and string ``counts``."""
-        if isinstance(self.masks, list) and self.masks and isinstance(self.masks[0], dict):
+        if isinstance(self.masks, list) and all(isinstance(mask, dict) for mask in self.masks):
             return self.masks
         return [encode_crop(crop, self.shape) for crop in mask_crops(self.masks)]
 
 
-def read_instances(sample: Any, categories: Categories, score_thr: float = 0.) -> Instances:
+def read_instances(sample: Any, categories: Categories, score_thr: float) -> Instances:
     """Reads the instances of a data sample, of mmseg or of this package.
 
     Its ``pred_instances`` have ``masks`` (N, H, W), or a list of COCO's run lengths as in mmdet;
@@ -112,12 +112,11 @@ def read_instances(sample: Any, categories: Categories, score_thr: float = 0.) -
     if getattr(masks, 'inst_map', None) is not None:
         masks = masks.cpu()
         filled = masks.boxes.any(dim=1).numpy()
-    elif isinstance(masks, list):
-        # one by one: pycocotools fails at the areas of more than 255 masks together
-        filled = np.array([mask_tools.area(mask) > 0 for mask in masks], bool)
-    else:
-        masks = list(to_numpy(masks))  # views: copies of a large image would take a gigabyte
-        filled = np.array([mask.any() for mask in masks], bool)
+    else:  # one by one: pycocotools fails at the areas of more than 255 masks together
+        if not isinstance(masks, list):
+            masks = list(to_numpy(masks))  # views: copies of a large image would take a gigabyte
+        filled = np.array([mask_tools.area(mask) if isinstance(mask, dict) else mask.any()
+                           for mask in masks], bool)
     keep = (filled & (scores >= np.float32(score_thr))).nonzero()[0]
     return Instances([masks[i] for i in keep] if isinstance(masks, list) else masks[keep],
                      labels[keep].astype(np.int64), scores[keep].astype(np.float32),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from mmseg_instbox.apis.formats.polygons import join_polygons, mask_polygons, polygon_area
+from mmseg_instbox.apis.formats.polygons import join_polygons, mask_polygons
 from mmseg_instbox.utils.run_lengths import crop_mask
 
 
@@ -40,14 +40,14 @@ def test_a_square_has_its_corners():
     mask[2:6, 3:8] = True
     (polygon, ) = mask_polygons(crop_mask(mask))
     assert {tuple(point) for point in polygon.tolist()} == {(3, 2), (7, 2), (7, 5), (3, 5)}
-    assert len(polygon) == 4 and polygon_area(polygon) == 4 * 3
+    assert len(polygon) == 4 and cv2.contourArea(polygon) == 4 * 3
 
 
 def test_a_hole_is_part_of_its_polygon(masks):
     (polygon, ) = mask_polygons(crop_mask(masks[0]))
     # through centres of pixels: half a pixel inside the square, and round the holes, whose four
     # corners are cut off
-    assert polygon_area(polygon) == 24 * 19 - (5 * 7 - 4 / 2) - (9 * 11 - 4 / 2)
+    assert cv2.contourArea(polygon) == 24 * 19 - (5 * 7 - 4 / 2) - (9 * 11 - 4 / 2)
 
 
 def test_the_largest_part_comes_first_and_one_pixel_has_a_point_three_times():
@@ -63,7 +63,7 @@ def test_an_island_in_a_hole_is_a_part_of_its_own():
     mask[6:9, 6:9] = True
     frame, island = mask_polygons(crop_mask(mask))
     assert len(island) == 4 and island.min() == 6 and island.max() == 8
-    assert polygon_area(frame) == 14 * 14 - (10 * 10 - 4 / 2)
+    assert cv2.contourArea(frame) == 14 * 14 - (10 * 10 - 4 / 2)
 
 
 def test_a_mask_without_pixels_has_no_polygons():

@@ -214,7 +214,6 @@ class InstBoxInferencer(Predictor, BaseInferencer):
             image = draw_prediction(array[..., ::-1], sample.pred_instances,
                                     self.dataset_meta['thing_classes'], score_thr, self.draw_size)
             if show:
-                check_display()
                 Visualizer.get_instance('inferencer').show(image, sample.name, wait_time)
             if vis_dir:
                 write_image(image, str(vis_dir / f'{sample.name}.jpg'))
@@ -227,12 +226,12 @@ class InstBoxInferencer(Predictor, BaseInferencer):
                     visualization: list[np.ndarray],
                     return_datasamples: bool = False,
                     pred_dir: Path | None = None,
-                    min_score: float = 0.) -> dict:
+                    score_thr: float = 0.) -> dict:
         """Packs predictions and drawings as :meth:`__call__` returns them, and writes dictionaries
-        to ``pred_dir``, as ``NAME.json``; instances below ``min_score`` are in none."""
+        to ``pred_dir``, as ``NAME.json``; instances below ``score_thr`` are in none."""
         results = preds
         if pred_dir is not None or not return_datasamples:
-            results = [prediction_dict(sample, self.dataset_meta['thing_classes'], min_score)
+            results = [prediction_dict(sample, self.dataset_meta['thing_classes'], score_thr)
                        for sample in preds]
         if pred_dir is not None:
             for each in results:

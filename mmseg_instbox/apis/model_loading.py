@@ -10,35 +10,22 @@ from mmengine.dataset import Compose
 from torch import nn
 
 from ..engine.model_index import index_root
-from ..errors import InvalidInputError, MissingFileError
+from ..errors import InvalidInputError
 from ..utils.foreign_errors import convert_errors
 
 PRECISIONS = dict(fp32=None, bf16=torch.bfloat16, fp16=torch.float16)
-DEFAULT_WEIGHTS = 'demo/instbox_mobilenet-v2_voc20.pth'
 _LOADING = ('LoadAnnotations', 'LoadInstAnnotations')
 _RESIZING = ('Resize', 'ResizeShortestEdge', 'ResizeToMultiple', 'RandomResize')
 
 
 def default_weights() -> Path:
-    """Returns the path of the checkpoint that comes with the package.
-
-    Raises:
-        MissingFileError: It does not exist.
-    """
-    file = index_root() / DEFAULT_WEIGHTS
-    if file.is_file():
-        return file
-    raise MissingFileError(f'{DEFAULT_WEIGHTS}, the model that comes with the package, does not '
-                           "exist: name a model, as in InstBoxInferencer('my_config.py', "
-                           "'my_checkpoint.pth').")
+    """Returns the path of the checkpoint that comes with the package."""
+    return index_root() / 'demo' / 'instbox_mobilenet-v2_voc20.pth'
 
 
 def model_meta(model: nn.Module) -> dict[str, Any]:
-    """Returns ``classes``, ``thing_classes`` and ``palette`` of a model that finds instances.
-
-    Raises:
-        InvalidInputError: The model finds no instances, or lacks names of categories.
-    """
+    """Returns ``classes``, ``thing_classes`` and ``palette`` of a model; InvalidInputError if it
+    finds no instances, or lacks names of categories."""
     if not hasattr(model, 'forward_dense') or not hasattr(model, 'grouper'):
         raise InvalidInputError(f'{type(model).__name__} finds no instances: the inferencer takes '
                                 "an InstBoxSegmentor; for category maps alone use mmseg's "
@@ -54,12 +41,9 @@ def model_meta(model: nn.Module) -> dict[str, Any]:
 
 
 def build_pipeline(cfg: Config, at_own_size: bool) -> Callable[[dict], dict]:
-    """Builds the test transforms of ``test_pipeline`` or ``test_dataloader``, starting from an
-    array, without annotations and, if wanted, without those that scale the image.
-
-    Raises:
-        InvalidInputError: The config has no test pipeline that can be built.
-    """
+    """Builds the transforms of ``test_pipeline`` or ``test_dataloader``, starting from an array,
+    without annotations and, if wanted, without those that scale the image; InvalidInputError if
+    that is not possible."""
     with convert_errors('test_pipeline of the config cannot be built'):
         pipeline = cfg.get('test_pipeline')
         if pipeline is None and 'test_dataloader' in cfg:
@@ -75,11 +59,8 @@ def build_pipeline(cfg: Config, at_own_size: bool) -> Callable[[dict], dict]:
 
 def autocast_dtype(precision: str, model: nn.Module,
                    device: torch.device) -> torch.dtype | None:
-    """Returns the type of the network's convolutions, None for float32.
-
-    Raises:
-        InvalidInputError: It is unknown, or not available for the model or on the device.
-    """
+    """Returns the type of the network's convolutions, None for float32; InvalidInputError if it is
+    unknown, or not available for the model or on the device."""
     if precision not in PRECISIONS:
         raise InvalidInputError(f'precision is one of {tuple(PRECISIONS)}, got {precision!r}.')
     if precision == 'fp16' and device.type == 'cpu':

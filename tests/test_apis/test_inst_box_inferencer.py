@@ -12,13 +12,7 @@ from mmseg.apis import inference_model, show_result_pyplot
 from mmseg.models import EncoderDecoder
 from pycocotools import mask as mask_tools
 
-from mmseg_instbox.apis import (
-    InstBoxInferencer,
-    inst_box_inferencer,
-    model_loading,
-    read_inputs,
-    write_results,
-)
+from mmseg_instbox.apis import InstBoxInferencer, inst_box_inferencer, read_inputs, write_results
 from mmseg_instbox.apis.formats import FORMATS
 from mmseg_instbox.apis.track_colors import TrackColors
 from mmseg_instbox.apis.video import frame_objects
@@ -285,12 +279,6 @@ def test_models_without_names_or_instances_are_refused(network):
     torch.nn.Module.__init__(other)
     with pytest.raises(ValueError, match='EncoderDecoder finds no instances'):
         InstBoxInferencer(other)
-
-
-def test_the_model_that_comes_with_the_package(monkeypatch, tmp_path):
-    monkeypatch.setattr(model_loading, 'DEFAULT_WEIGHTS', 'demo/gone.pth')
-    with pytest.raises(FileNotFoundError, match='demo/gone.pth.*name a model'):
-        InstBoxInferencer()
 
 
 def test_a_config_and_a_checkpoint(network, tiny_config, noise, tmp_path):

@@ -34,32 +34,24 @@ def dump_parser(description: str) -> argparse.ArgumentParser:
 
 def open_dump(args: argparse.Namespace,
               out_file: Path | None = None) -> tuple[DumpedSamples, dict]:
-    """Read what the arguments of :func:`dump_parser` name, in a quiet process of one thread.
-
-    Args:
-        args: The arguments.
-        out_file: A file that the tool is to write in the end.
+    """Read what the arguments of :func:`dump_parser` name, and make this process quiet and of one
+    thread, for tools that are parallel over images.
 
     Returns:
         tuple: The samples, and the config of the model's grouper.
 
     Raises:
         MissingFileError: The config, the dump or data are missing.
-        InvalidInputError: The dump is broken or of another data set, or ``out_file`` is a
-            directory.
+        InvalidInputError: The dump is broken or of another data set, or ``out_file``, which the
+            tool is to write in the end, is a directory.
     """
-    quiet_and_single()
+    MMLogger.get_current_instance().setLevel('WARNING')
+    torch.set_num_threads(1)
+    cv2.setNumThreads(0)
     if out_file is not None and out_file.is_dir():
         raise InvalidInputError(f'--out {out_file} is a directory; give the name of a file')
     cfg = load_config(args.config, args.cfg_options)
     return DumpedSamples.from_config(cfg, args.dump), configured_grouper(cfg)
-
-
-def quiet_and_single() -> None:
-    """Log warnings only and use one thread, for scripts that are parallel over images."""
-    MMLogger.get_current_instance().setLevel('WARNING')
-    torch.set_num_threads(1)
-    cv2.setNumThreads(0)
 
 
 def at_least_one(text: str) -> int:

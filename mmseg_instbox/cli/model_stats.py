@@ -7,7 +7,6 @@ addition counts as one FLOP; operations that MMEngine has no count for (activati
 the decoding of boxes) do not count. Memory is by how much the process grows from before the model
 is built to the peak of its first pass, parameters included, as Linux tells it.
 """
-import warnings
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -32,9 +31,7 @@ def build_model(cfg: Config) -> BaseSegmentor:
         InvalidInputError: The model of the config is no segmentor.
     """
     cfg.get('model', {}).pop('auxiliary_head', None)
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore')
-        model = build_network(cfg)
+    model = build_network(cfg)
     if not isinstance(model, BaseSegmentor):
         raise InvalidInputError(f'{cfg.filename or "The config"} has no model of mmseg: give the '
                                 'config of a segmentor.')
@@ -43,16 +40,15 @@ def build_model(cfg: Config) -> BaseSegmentor:
 
 
 def measure(cfg: Config, shape: Sequence[int]) -> dict:
-    """The figures of one model; to be called first thing in a process.
-
-    Args:
-        cfg: The config, as of :func:`build_model`, which raises the same errors.
-        shape: ``(H, W)`` of the image.
+    """The figures of a model on an image of a ``shape`` (H, W); called first in a process.
 
     Returns:
         dict: ``parameters``, ``flops``, ``memory`` (bytes; None off Linux);
         ``box_head``: its ``parameters`` and ``flops``, or None; ``not_counted``: how often which
         operation.
+
+    Raises:
+        InvalidInputError: See :func:`build_model`.
     """
     before = _memory('VmRSS')
     model, image = build_model(cfg), torch.randn(1, 3, *shape)

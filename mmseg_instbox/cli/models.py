@@ -96,8 +96,7 @@ def environment() -> str:
 
 
 def read_config(name: str) -> 'Config':
-    """Reads a config file, or one that is named as in the model index or in a package
-    (``mmseg::...``); raises MissingFileError if there is none."""
+    """Reads a config by its path, or its name in the model index or in a package (``mmseg::``)."""
     from mmengine.config import Config
 
     from ..engine import load_config
@@ -185,12 +184,7 @@ def export(files: tuple[str, ...], kind: str | None, int8: bool, calibration: st
 
 
 def calibration_images(inputs: str) -> list:
-    """Reads at most ``MAX_CALIBRATION`` images ``(H, W, 3)`` uint8 BGR, evenly chosen.
-
-    Raises:
-        MissingFileError: There are none.
-        InvalidInputError: One cannot be read.
-    """
+    """Reads at most ``MAX_CALIBRATION`` images ``(H, W, 3)`` uint8 BGR, evenly chosen."""
     from ..utils.inputs import read_inputs
     images = list(read_inputs(inputs))
     count = min(len(images), MAX_CALIBRATION)

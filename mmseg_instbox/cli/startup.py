@@ -15,10 +15,7 @@ def load_package(*modules: str, mask_heads: bool = True) -> None:
 
     Hides the notices of MMSegmentation and MMDetection about optional parts that are not installed,
     which this package does not need. The registries import further modules when they need them.
-
-    Args:
-        *modules: Names relative to the package.
-        mask_heads: Whether the heads of MaskFormer, which take no box head, can be built.
+    Without ``mask_heads`` the heads of MaskFormer, which take no box head, cannot be built.
     """
     import cv2
     from mmengine.logging import MMLogger
@@ -35,14 +32,13 @@ def load_package(*modules: str, mask_heads: bool = True) -> None:
 @contextmanager
 def _without_mmdet_models() -> Iterator[None]:
     """Keeps ``mmseg.models`` from importing ``mmdet.models``, which two heads of it extend."""
-    if 'mmdet.models' in sys.modules:
-        yield
-        return
-    sys.modules['mmdet.models'] = None  # an import then raises ModuleNotFoundError
+    # an import of None raises ModuleNotFoundError
+    imported = sys.modules.setdefault('mmdet.models', None)
     try:
         yield
     finally:
-        del sys.modules['mmdet.models']
+        if imported is None:
+            del sys.modules['mmdet.models']
 
 
 def announce_device() -> None:

@@ -1,13 +1,21 @@
 """What the tools that read a dump share: ``cli/dumps.py``."""
+import cv2
 import pytest
+import torch
+from mmengine.logging import MMLogger
 
 from mmseg_instbox.cli.dumps import dump_parser, open_dump
 
 
 @pytest.fixture(autouse=True)
-def leave_the_log(monkeypatch):
-    """The level of the log and the number of threads stay as they are."""
-    monkeypatch.setattr('mmseg_instbox.cli.dumps.quiet_and_single', lambda: None)
+def leave_the_process_as_it_was():
+    """The level of the log and the numbers of threads are those of other tests again."""
+    logger = MMLogger.get_current_instance()
+    level, threads, cv2_threads = logger.level, torch.get_num_threads(), cv2.getNumThreads()
+    yield
+    logger.setLevel(level)
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(cv2_threads)
 
 
 def test_the_dump_is_paired_with_its_config(tiny_config, tiny_dump):

@@ -2,6 +2,7 @@
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ MAX_PAINTED = 500  # images in which hidden objects are looked for,
 MAX_PIXELS = 5e8  # and their pixels
 NEARLY_ALL = 0.9  # the hidden part from which an object is a problem of its own
 MENTIONED = 0.01  # the hidden part of a category from which a pair of categories is reported
+MAX_DRAWN = 16  # samples, and images with each kind of problem
+MAX_LINES = 10  # problems that are written above an image
 MAX_SIDE = 1024  # of a drawing, in pixels
 MAX_TEXTS = 300  # objects of a drawing with labels; those of more would hide the image
 
@@ -34,35 +37,32 @@ def describe_split(name: str, images: AnnotatedImages) -> Iterator[str]:
     counts: dict[int, Counter] = defaultdict(Counter)
     for each in coco['annotations']:
         size = next(key for key, largest in AREAS.items() if each['area'] < largest)
-        counts[each['category_id']].update([size, 'all'])
+        counts[each['category_id']].update(['objects', size])
+    columns = ('objects', *AREAS)
     width = max([8, *(len(row['name']) for row in coco['categories'])])
-    yield f'  {"category":{width}} {"objects":>9} ' + ' '.join(f'{key:>8}' for key in AREAS)
+    yield f'  {"category":{width}}' + ''.join(f'{key:>10}' for key in columns)
     for row in coco['categories']:
         count = counts[row['id']]
-        yield (f'  {row["name"]:{width}} {count["all"]:>9,} '
-               + ' '.join(f'{count[key]:>8,}' for key in AREAS))
+        yield f'  {row["name"]:{width}}' + ''.join(f'{count[key]:>10,}' for key in columns)
 
 
 def find_hidden(images: AnnotatedImages) -> tuple[list[Problem], list[str]]:
     """Find objects that others cover: each pixel has one instance, the smallest.
 
-    Args:
-        images: Of more than ``MAX_PAINTED`` images or ``MAX_PIXELS`` pixels, so many are looked at,
-            evenly spread.
+    Of more than ``MAX_PAINTED`` images or ``MAX_PIXELS`` pixels, so many are looked at, evenly
+    spread.
 
     Returns:
         tuple[list[Problem], list[str]]: The objects of which nearly all is hidden, and a line for
         each pair of categories on how much of the one the other hides.
     """
-    by_image = images.by_image()
-    rows = images.coco['images']
+    by_image, rows = images.by_image(), images.coco['images']
     pixels = sum(row['width'] * row['height'] for row in rows)
     rows = rows[::max(1, math.ceil(len(rows) / MAX_PAINTED), math.ceil(pixels / MAX_PIXELS))]
     names = {row['id']: row['name'] for row in images.coco['categories']}
     total, lost, problems = Counter(), Counter(), []
     for row in rows:
-        objects = by_image[row['id']]
-        shape = (row['height'], row['width'])
+        objects, shape = by_image[row['id']], (row['height'], row['width'])
         codes = [segmentation_rle(each['segmentation'], shape, '') for each in objects]
         owners = paint_owners(codes, [bool(each['iscrowd']) for each in objects], shape)
         for index, (each, code) in enumerate(zip(objects, codes, strict=True)):
@@ -86,27 +86,19 @@ def find_hidden(images: AnnotatedImages) -> tuple[list[Problem], list[str]]:
     return problems, lines
 
 
-def draw_images(images: AnnotatedImages, out_dir: Path, split: str, number: int = 16) -> int:
-    """Draw the objects of some images, and of those that have a problem.
-
-    Args:
-        images: The images.
-        out_dir: The folder; drawings go to ``samples`` and ``problems/KIND``.
-        split: The beginning of the names of the drawings.
-        number: How many samples, and how many images for each kind of problem.
-
-    Returns the number of drawings.
-    """
+def draw_images(images: AnnotatedImages, out_dir: Path, split: str) -> int:
+    """Draw the objects of some images into ``samples``, and of some for each kind of problem into
+    ``problems/KIND``, as ``SPLIT_NAME.jpg``; returns the number of drawings."""
     from ..visualization.utils import write_image  # here, because counting starts fast
     rows = {row['file_name']: row for row in images.coco['images']}
-    step = max(1, len(rows) // number)
-    chosen = [('samples', name, []) for name in [*rows][::step][:number]]
+    samples = [*rows][::max(1, len(rows) // MAX_DRAWN)][:MAX_DRAWN]
+    chosen = [('samples', name, []) for name in samples]
     kinds: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for problem in images.problems:
         if problem.image in rows:
             kinds[problem.kind][problem.image].append(problem.message)
-    for kind, by_image in kinds.items():
-        chosen += [(f'problems/{kind}', *item) for item in [*by_image.items()][:number]]
+    for kind, messages in kinds.items():
+        chosen += [(f'problems/{kind}', *each) for each in islice(messages.items(), MAX_DRAWN)]
     by_image = images.by_image()
     for folder, name, lines in chosen:
         drawing = _draw(images, rows[name], by_image[rows[name]['id']], lines)
@@ -132,6 +124,6 @@ def _draw(images: AnnotatedImages, row: dict, objects: list[dict],
     texts = [f'{names[each["category_id"]]} {each["id"]}' for each in objects]
     found = on_canvas(codes, boxes, texts if len(texts) <= MAX_TEXTS else None, shape, canvas)
     drawing = draw_objects(canvas, found, ALPHA)
-    for line in lines[9::-1]:
+    for line in reversed(lines[:MAX_LINES]):
         drawing = put_name_above(drawing, line)
     return drawing

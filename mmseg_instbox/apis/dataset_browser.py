@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 from ..engine import load_config
 from ..engine.samplers.seeded_samplers import SeededIndex, seeded
 from ..errors import InvalidIndexError, InvalidInputError
+from ..utils.decoding import read_image
 from ..utils.foreign_errors import convert_errors
 from ..visualization import PixelBoxVisualizer, add_box_targets
 from ..visualization.utils import check_display, write_image
@@ -89,7 +90,7 @@ class DatasetBrowser:
         sample, inputs = packed['data_samples'], packed['inputs']
         truth = sample.get('gt_inst_map', sample.get('gt_sem_seg'))
         if truth is not None and truth.shape[-2:] != inputs.shape[-2:]:  # has the file's size
-            image = mmcv.imread(sample.img_path, channel_order='rgb')
+            image = np.ascontiguousarray(read_image(sample.img_path)[..., ::-1])
             return self.visualizer.draw_training_sample(image, sample)
         changes = ', '.join(name for name in self.transforms if name not in COMMON_TRANSFORMS)
         caption = f'image after {changes}' if changes else 'image'

@@ -118,17 +118,8 @@ def read_own_data(path: str | Path, val: str | Path | None = None,
 
 def choose_parts(found: dict[str, AnnotatedImages], path: str | Path,
                  val: AnnotatedImages | None = None, seed: int = 0) -> OwnData:
-    """Choose what to train on and what to validate on, as :func:`read_own_data` does.
-
-    Args:
-        found: What :func:`mmseg_instbox.datasets.read_annotations` read.
-        path: Where, for messages.
-        val: Other images to validate on.
-        seed: Seed of the choice.
-
-    Raises:
-        InvalidInputError: The data hold too little to train or validate on.
-    """
+    """Choose as :func:`read_own_data` does, of what was ``found`` at a path; ``val`` are other
+    images to validate on. InvalidInputError if there is too little to train or validate on."""
     splits, notes = _with_images(found, path), []
     train = _take_train(splits, path)
     if 'all' in splits:
@@ -165,13 +156,11 @@ def choose_parts(found: dict[str, AnnotatedImages], path: str | Path,
 
 def _take_train(splits: dict[str, AnnotatedImages], path: str | Path) -> AnnotatedImages:
     """Take the part to train on out of the splits: a single one, whatever its name."""
-    name = next((each for each in ('train', 'all') if each in splits), '')
-    if len(splits) == 1:
-        name, = splits
-    if not name:
+    names = [*splits] if len(splits) == 1 else [each for each in ('train', 'all') if each in splits]
+    if not names:
         raise InvalidInputError(f'{path} has the parts {", ".join(splits)}, but none to train on: '
                                 'give the folder of one of them, and another one with --val.')
-    train = splits.pop(name)
+    train = splits.pop(names[0])
     if train.fatal:
         raise InvalidInputError(f'{path} cannot be trained on: {"; ".join(map(str, train.fatal))}')
     return train
@@ -242,19 +231,10 @@ def group_copies(part: AnnotatedImages) -> dict[int, int]:
 
 def choose_images(part: AnnotatedImages, share: float, seed: int,
                   groups: Mapping[int, int] | None = None) -> set[int]:
-    """Choose a share of the images in which each category has its share of images, if it can.
+    """Choose the ids of a share of the images in which each category has its share, if it can.
 
     The categories choose in turn, the rarest first. At least one image with an object is chosen,
-    and of several one is not.
-
-    Args:
-        part: Images; at least one has objects.
-        share: Between 0 and 1.
-        seed: Seed of the choice.
-        groups: See :func:`group_copies`; images of one group are chosen together.
-
-    Returns:
-        set[int]: Ids of the chosen images.
+    and of several one is not. Images of one group, see :func:`group_copies`, are chosen together.
     """
     generator = random.Random(seed)
     groups = groups or {row['id']: row['id'] for row in part.coco['images']}

@@ -129,19 +129,8 @@ def prepare_training(own: OwnData, recipe: Recipe, work_dir: Path, base: str, se
 
 
 def find_alike(base: str, part: AnnotatedImages, allow_pickle: bool = False) -> dict[str, str]:
-    """For each new category the one that a trained model sees at most pixels of its objects.
-
-    Looks at some images. A category is left out where that is the model's first category, the
-    background.
-
-    Args:
-        base: The trained model, as :class:`InstBoxInferencer` takes it.
-        part: Annotated images; at least two have objects.
-        allow_pickle: Trust ``base``.
-
-    Returns:
-        dict[str, str]: Name of a category of the model by name of a new one.
-    """
+    """For each new category, the one that a trained model sees at most pixels of its objects in
+    some images, by name; none where that is the model's first category, the background."""
     inferencer = InstBoxInferencer(base, show_progress=False, allow_pickle=allow_pickle)
     names = inferencer.dataset_meta['classes']
     objects, images = part.by_image(), part.coco['images']

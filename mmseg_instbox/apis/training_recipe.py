@@ -65,15 +65,10 @@ class Recipe:
 
 
 def choose_recipe(train: AnnotatedImages, minutes: float, epochs: int | None = None) -> Recipe:
-    """Choose the settings of a training.
+    """Choose the settings of a training of some ``minutes``, or of ``epochs`` instead.
 
     The input is so large that three quarters of the objects have ``CELLS`` pixels a side or more,
     within limits that depend on the device.
-
-    Args:
-        train: The images to train on.
-        minutes: Time for the training and its validations.
-        epochs: How often each image is seen; replaces ``minutes``.
     """
     device = 'cpu' if get_device() == 'cpu' else 'gpu'
     longer = {row['id']: max(row['width'], row['height']) for row in train.coco['images']}
@@ -106,16 +101,8 @@ def choose_recipe(train: AnnotatedImages, minutes: float, epochs: int | None = N
 
 def training_config_of(recipe: Recipe, data: OwnData, model: dict, work_dir: Path,
                        load_from: Path | None, seed: int) -> Config:
-    """The whole config of a training, on ``configs/_base_/own_data.py``.
-
-    Args:
-        recipe: The settings.
-        data: The data, whose parts lie in ``work_dir/annotations``.
-        model: The config of the model.
-        work_dir: The work directory.
-        load_from: The weights to start from.
-        seed: Seed of the training.
-    """
+    """The whole config of a training, on ``configs/_base_/own_data.py``, of the config of a model
+    and of data whose parts lie in ``work_dir/annotations``."""
     files = {name: str(work_dir.resolve() / 'annotations' / f'{name}.json') for name in data.parts}
     test_pipeline = [
         dict(type='LoadInstImage'),

@@ -1,4 +1,4 @@
-"""Says how good the model of a training is: figures, confusions, pictures, and how to use it."""
+"""Says how good the model of a training is: figures, confusions, drawings, and how to use it."""
 import functools
 import json
 import operator
@@ -13,40 +13,35 @@ from mmengine.evaluator import Evaluator
 from mmengine.runner import Runner
 from rich.console import Console
 
-from ..datasets.transforms import LoadInstImage
+from ..datasets.annotation_formats import AnnotatedImages
 from ..engine import read_checkpoint
 from ..engine.model_loading import load_weights
 from ..evaluation.functional.average_precision import confusion_matrix
 from ..evaluation.metrics.base_metric import format_table
 from ..evaluation.sample_reader import decode_image
 from ..utils import DEFAULT_SCORE_THR, write_json
+from ..utils.decoding import read_image
 from ..visualization import InstBoxLocalVisualizer, contact_sheet
 from ..visualization.utils import write_image
+from .own_data import count_objects
 
-MAX_PICTURES = 12
+MAX_DRAWINGS = 12
 MAX_CONFUSIONS = 10
 COLUMNS = ('category', 'AP50', 'AP', 'APr_0.5', 'IoU', 'trained on', 'validated on')
 
 
 def report_training(runner: Runner, work_dir: Path, console: Console) -> Path:
-    """Evaluate the best checkpoint, print the figures and how to predict with it.
+    """Evaluate the best checkpoint, print the figures and how to predict with it, and return it.
 
-    Writes ``results.json`` and ``validation.png`` to ``work_dir``.
-
-    Args:
-        runner: The runner, after the training.
-        work_dir: The work directory, with the parts of the data in ``annotations``.
-        console: Where to print.
-
-    Returns:
-        Path: The best checkpoint.
+    Reads the parts of the data in ``annotations`` of ``work_dir``, and writes ``results.json`` and
+    ``validation.png`` there.
     """
     best = find_best(work_dir, runner.message_hub.get_info('best_ckpt'))
     load_weights(runner.model, read_checkpoint(best), str(best))
-    found, pictures = evaluate(runner, 'val', MAX_PICTURES)
-    write_image(contact_sheet(pictures), str(work_dir / 'validation.png'))
+    found, drawings = evaluate(runner, 'val', MAX_DRAWINGS)
+    write_image(contact_sheet(drawings), str(work_dir / 'validation.png'))
     train = json.loads((work_dir / 'annotations' / 'train.json').read_text())
-    print_categories(found, train, console)
+    print_categories(found, count_objects(AnnotatedImages(work_dir, train)), console)
     print_confusions(found, console)
     results = dict(val=found)
     if (work_dir / 'annotations' / 'test.json').is_file():
@@ -69,13 +64,8 @@ def find_best(work_dir: Path, known: str) -> Path:
 
 
 @torch.no_grad()
-def evaluate(runner: Runner, name: str, num_pictures: int) -> tuple[dict, list[np.ndarray]]:
-    """Evaluate the runner's model on a part of its data.
-
-    Args:
-        runner: The runner.
-        name: 'val' or 'test'.
-        num_pictures: Number of images to draw, evenly spaced.
+def evaluate(runner: Runner, name: str, num_drawings: int) -> tuple[dict, list[np.ndarray]]:
+    """Evaluate the runner's model on 'val' or 'test', and draw some of the images, evenly spaced.
 
     Returns:
         tuple: ``metrics``, ``categories`` (a row each), ``confusion`` (see
@@ -86,8 +76,8 @@ def evaluate(runner: Runner, name: str, num_pictures: int) -> tuple[dict, list[n
     model = runner.model.eval()
     loader = runner.build_dataloader(runner.cfg[f'{name}_dataloader'])
     meta, count = loader.dataset.metainfo, len(loader.dataset)
-    drawn = set(np.linspace(0, count - 1, min(num_pictures, count)).round().astype(int).tolist())
-    things, pictures, confusion = meta['thing_classes'], [], 0
+    drawn = set(np.linspace(0, count - 1, min(num_drawings, count)).round().astype(int).tolist())
+    things, drawings, confusion = meta['thing_classes'], [], 0
     visualizer = InstBoxLocalVisualizer('contact_sheet', score_thr=DEFAULT_SCORE_THR)
     visualizer.set_dataset_meta(**meta)
     with TemporaryDirectory() as folder:
@@ -104,24 +94,22 @@ def evaluate(runner: Runner, name: str, num_pictures: int) -> tuple[dict, list[n
             confusion += confusion_matrix(image.overlap.ious[sure], image.labels[sure],
                                           image.gt_labels, image.scores[sure], len(things))
             if index in drawn:
-                shown = LoadInstImage()(dict(img_path=sample.img_path))['img'][..., ::-1]
-                visualizer.add_datasample(sample.img_path, np.ascontiguousarray(shown), sample)
+                shown = np.ascontiguousarray(read_image(sample.img_path)[..., ::-1])
+                visualizer.add_datasample(sample.img_path, shown, sample)
                 # reduced now: twelve of 12 million pixels, twice each, would take 0.9 GB
-                pictures.append(contact_sheet([visualizer.get_image()], gap=0))
+                drawings.append(contact_sheet([visualizer.get_image()], gap=0))
         figures = evaluator.evaluate(count)
         tables = [json.loads(Path(metric['out_file']).read_text())['categories']
                   for metric in metrics]
     rows = [functools.reduce(operator.or_, parts) for parts in zip(*tables, strict=True)]
     return dict(metrics=figures, categories=[row for row in rows if row['category'] in things],
-                confusion=confusion.tolist(), names=list(things), images=count), pictures
+                confusion=confusion.tolist(), names=list(things), images=count), drawings
 
 
-def print_categories(found: dict, train: dict, console: Console) -> None:
-    """Print the figures of each category and over all, with numbers of objects."""
-    names = {row['id']: row['name'] for row in train['categories']}
-    counts = Counter(names[each['category_id']] for each in train['annotations']
-                     if not each['iscrowd'])
-    rows = [dict(row, **{'trained on': counts[row['category']], 'validated on': row['objects']})
+def print_categories(found: dict, trained: Counter, console: Console) -> None:
+    """Print the figures of each category and over all, with numbers of objects; ``trained`` has
+    those of the training by category."""
+    rows = [dict(row, **{'trained on': trained[row['category']], 'validated on': row['objects']})
             for row in found['categories']]
     if len(rows) > 1:
         rows.append(dict(

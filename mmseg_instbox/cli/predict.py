@@ -87,7 +87,8 @@ def predict(inputs: tuple[str, ...], out: str, overwrite: bool, batch_size: int,
     if str(model['model']).endswith('.py') and model['weights'] is None:
         raise click.UsageError(f'{model["model"]} is a config: give its --weights, too.')
     from ..apis.jobs.listing import list_inputs
-    from ..apis.jobs.prediction_job import PredictionJob
+    from ..apis.jobs.prediction_job import SHARD_SIZE, PredictionJob
+    from ..apis.jobs.records import SHARD_FOLDER
     from ..apis.jobs.storage import Storage
     from ..apis.jobs.worker import open_predictor, runs_alone
     images, videos = list_inputs(inputs)
@@ -102,7 +103,7 @@ def predict(inputs: tuple[str, ...], out: str, overwrite: bool, batch_size: int,
     predictor, settings = open_predictor(**model | here)
     settings['precision'] = model['precision']
     job = PredictionJob(storage, settings, images, videos, overwrite,
-                        **(dict(shard_size=batch_size) if local else {}))
+                        batch_size if local else SHARD_SIZE)
     worker = dict(model=model, expected=settings, batch_size=batch_size,
                   out=storage.root if storage.is_local else out)  # workers have other directories
     drawings: list[str] = []
@@ -121,7 +122,7 @@ def predict(inputs: tuple[str, ...], out: str, overwrite: bool, batch_size: int,
     except KeyboardInterrupt:
         raise Interrupted(f'{job.num_done} of {len(images)} images are done; the same command '
                           'resumes from there.') from None
-    _report(job, [*drawings, job.shards, *written])
+    _report(job, [*drawings, storage.address(SHARD_FOLDER), *written])
 
 
 def _predict_here(job: 'PredictionJob', predictor: 'Predictor', worker: dict[str, Any],

@@ -32,8 +32,8 @@ class JobInput(NamedTuple):
 
     ``image``: its path or address, which identifies it in the results; ``size`` in bytes and
     ``time`` of its last change in nanoseconds, 0 if unknown; ``root``: the address given by the
-    user that it was found at, '' for paths and for http(s); ``path``: its path in that store or on
-    this machine, which need not be UTF-8 as ``image`` is.
+    user that it was found at, '' for paths and for http(s); ``path``: its name there, or its path
+    on this machine, which need not be UTF-8 as ``image`` is.
     """
     image: str
     size: int
@@ -78,21 +78,21 @@ def _with_facts(path: str) -> JobInput:
 
 def _in_store(root: str) -> list[JobInput]:
     storage = Storage(root)
-    place = storage.address(storage.root)
-    if not storage.exists(storage.root):
-        raise MissingFileError(f'{place}: no such file or directory.')
-    files = storage.files(storage.root)
-    paths = {each.path for each in files}
-    jobs = [path.partition('/parquet/')[0] for path in paths if path.endswith('.parquet')]
-    results = tuple(f'{job}/{folder}/' for job in set(jobs) if f'{job}/settings.json' in paths
+    if not storage.exists():
+        raise MissingFileError(f'{storage.address()}: no such file or directory.')
+    files = storage.files()
+    names = {each.name for each in files}
+    jobs = {name.partition('parquet/')[0] for name in names if name.endswith('.parquet')}
+    results = tuple(f'{job}{folder}/' for job in jobs if f'{job}settings.json' in names
                     for folder in RESULT_FOLDERS)
-    files = [each for each in files if '/.' not in each.path.removeprefix(storage.root)
-             and not each.path.startswith(results)]
-    files = select_files(files, place, IMAGE_SUFFIXES, lambda file: file.path)
+    files = [each for each in files
+             if '/.' not in f'/{each.name}' and not each.name.startswith(results)]
+    files = select_files(files, storage.address(), IMAGE_SUFFIXES,
+                         lambda file: storage.address(file.name))
     if not files:
-        raise MissingFileError(f'{place}: no images here, expected files that end in '
+        raise MissingFileError(f'{storage.address()}: no images here, expected files that end in '
                                f'{", ".join(IMAGE_SUFFIXES)}.')
-    return [JobInput(storage.address(path), size, time, root, path) for path, size, time in files]
+    return [JobInput(storage.address(name), size, time, root, name) for name, size, time in files]
 
 
 def output_names(images: Sequence[JobInput], videos: Sequence[JobInput] = ()) -> dict[str, str]:

@@ -13,7 +13,7 @@ from ...errors import InvalidInputError
 from ...utils.foreign_errors import describe
 from ..formats import FORMATS
 from .listing import JobInput, output_names
-from .records import FOLDER, KEYS, from_record, list_shards, read_shard, write_shard
+from .records import KEYS, from_record, list_shards, read_shard, write_shard
 from .storage import Storage, is_url
 from .worker import Failures, Shard
 
@@ -57,16 +57,16 @@ class PredictionJob:
         self.names = output_names(images, videos)
         self._current = {each[:len(KEYS)] for each in (*images, *videos)}
         self.settings = settings
-        shards, path = list_shards(storage), storage.inside('settings.json')
+        shards = list_shards(storage)
         if overwrite:
             for shard in shards:
                 storage.remove(shard)
-        elif shards and storage.exists(path):
-            self.settings = json.loads(storage.read(path))
+        elif shards and storage.exists('settings.json'):
+            self.settings = json.loads(storage.read('settings.json'))
             changed = [key for key in settings if self.settings.get(key) != settings[key]]
             if changed:
                 raise InvalidInputError(
-                    f'{storage.address(storage.root)} holds the results of a job with another '
+                    f'{storage.address()} holds the results of a job with another '
                     f'{" and ".join(changed)}: give another --out, or --overwrite to predict '
                     'everything again.')
         self._write('settings.json', self.settings)
@@ -79,18 +79,17 @@ class PredictionJob:
             self._write('settings.json', self.settings)
 
     def _write(self, name: str, content: Any) -> str:
-        path = self.storage.inside(name)
-        self.storage.write((json.dumps(content, indent=2) + '\n').encode(), path)
-        return self.storage.address(path)
+        self.storage.write((json.dumps(content, indent=2) + '\n').encode(), name)
+        return self.storage.address(name)
 
     def find_done(self) -> None:
         """Reads which inputs the shards hold; removes broken shards, which a store may leave."""
-        self.done, paths = set(), list_shards(self.storage)
+        self.done, shards = set(), list_shards(self.storage)
         read = partial(read_shard, self.storage, columns=KEYS)
         with ThreadPoolExecutor(READERS) as pool:
-            for path, rows in zip(paths, pool.map(read, paths), strict=True):
+            for shard, rows in zip(shards, pool.map(read, shards), strict=True):
                 if rows is None:
-                    self.storage.remove(path)
+                    self.storage.remove(shard)
                 self.done.update(row['image'] for row in rows or () if self._is_current(row))
 
     def _is_current(self, row: dict[str, Any]) -> bool:
@@ -138,8 +137,8 @@ class PredictionJob:
     def rows(self) -> Iterator[dict[str, Any]]:
         """Yields the row of each image and frame that is done, with one shard in memory."""
         seen: set[str] = set()
-        for path in list_shards(self.storage):
-            rows = [row for row in read_shard(self.storage, path) or ()
+        for shard in list_shards(self.storage):
+            rows = [row for row in read_shard(self.storage, shard) or ()
                     if self._is_current(row) and row['image'] not in seen]
             yield from rows
             seen |= {row['image'] for row in rows}
@@ -182,20 +181,15 @@ class PredictionJob:
             written = [Path(writer.close()).relative_to(folder) for writer in writers]
             for name in () if local else formats:
                 self.storage.upload(folder / name, name)
-        return [self.storage.address(self.storage.inside(path.as_posix())) for path in written]
+        return [self.storage.address(path.as_posix()) for path in written]
 
     def write_failed(self) -> str | None:
         """Writes ``failed.json`` if anything failed, else removes it; returns where it is."""
         if self.failed:
             return self._write('failed.json', [dict(input=image, reason=reason)
                                                for image, reason in self.failed.items()])
-        self.storage.remove(self.storage.inside('failed.json'))
+        self.storage.remove('failed.json')
         return None
-
-    @property
-    def shards(self) -> str:
-        """Path or address of the shards."""
-        return self.storage.address(self.storage.inside(FOLDER))
 
 
 def _shard(place: str, images: list[JobInput]) -> Shard:

@@ -18,7 +18,7 @@ from ...utils.run_lengths import decode_mask, encode_mask
 from .listing import JobInput
 from .storage import Storage
 
-FOLDER = 'parquet'
+SHARD_FOLDER = 'parquet'
 KEYS = ('image', 'size', 'time')  # of an input, in the order of JobInput
 _SCHEMA = pa.schema(dict(
     image=pa.string(), size=pa.int64(), time=pa.int64(), frame=pa.int32(), height=pa.int32(),
@@ -91,20 +91,20 @@ def write_shard(rows: Sequence[dict[str, Any]], meta: dict[str, Any], storage: S
         _SCHEMA.with_metadata({'mmseg_instbox': json.dumps(meta)}))
     content = io.BytesIO()
     pq.write_table(table, content, compression='zstd')
-    storage.write(content.getvalue(), storage.inside(f'{FOLDER}/{name}'))
+    storage.write(content.getvalue(), f'{SHARD_FOLDER}/{name}')
 
 
 def list_shards(storage: Storage) -> list[str]:
-    """Returns the paths of the shards in a directory, in the order of their names."""
-    return [file.path for file in storage.files(storage.inside(FOLDER))
-            if PurePosixPath(file.path).match('[!.]*.parquet')]
+    """Returns the names of the shards in a directory, in order."""
+    return [file.name for file in storage.files(SHARD_FOLDER)
+            if PurePosixPath(file.name).match('[!.]*.parquet')]
 
 
-def read_shard(storage: Storage, path: str,
+def read_shard(storage: Storage, name: str,
                columns: Sequence[str] | None = None) -> list[dict[str, Any]] | None:
     """Returns the rows of a shard, all columns or some; None if the file is incomplete."""
     try:
-        with storage.filesystem.open(path, 'rb') as file:
+        with storage.filesystem.open(name, 'rb') as file:
             # read_table would import pandas
             return pq.ParquetFile(file).read(columns and list(columns)).to_pylist()
     except (pa.ArrowException, OSError):  # incomplete

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import fsspec
 from fsspec.implementations.arrow import ArrowFSWrapper
+from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.implementations.local import LocalFileSystem
 from pyarrow import ArrowException
 from pyarrow.fs import FileSystem
@@ -22,8 +23,9 @@ _TIME_KEYS = ('mtime', 'LastModified', 'last_modified', 'updated', 'created')  #
 
 
 class StoredFile(NamedTuple):
-    """A file: its path, ``size`` in bytes and ``time`` of its last change in ns, 0 if unknown."""
-    path: str
+    """A file: its name below the storage, '' of the storage itself; ``size`` in bytes and ``time``
+    of its last change in nanoseconds, 0 if unknown."""
+    name: str
     size: int
     time: int
 
@@ -36,8 +38,9 @@ def is_url(text: str) -> bool:
 class Storage:
     """A directory or a file, on this machine or in an object store.
 
-    Methods raise ``MissingFileError`` for what is not there, and ``FileAccessError`` for a store
-    that does not answer; both name the address without credentials.
+    Methods take the names of files relative to it, by default the directory or file itself. They
+    raise ``MissingFileError`` for what is not there, and ``FileAccessError`` for a store that does
+    not answer; both name the address without credentials.
 
     ``place`` is a path, or an address that PyArrow (``s3``, ``gs``, ``abfs``, ``hdfs``) or fsspec
     knows. Credentials come from the environment, or are in the address; they are never written
@@ -58,76 +61,83 @@ class Storage:
                 f'address that begins with file://, {"://, ".join(_ARROW_SCHEMES)}://.')
         try:
             if not address:
-                self.filesystem = LocalFileSystem()
-                self.root = os.path.abspath(os.path.expanduser(place))
+                whole, root = LocalFileSystem(), os.path.abspath(os.path.expanduser(place))
             elif scheme in _ARROW_SCHEMES:
-                arrow, self.root = FileSystem.from_uri(place)
-                self.filesystem = ArrowFSWrapper(arrow)
+                arrow, root = FileSystem.from_uri(place)
+                whole = ArrowFSWrapper(arrow)
             else:
-                self.filesystem, self.root = fsspec.core.url_to_fs(place)
+                whole, root = fsspec.core.url_to_fs(place)
         except (ImportError, ArrowException, ValueError, OSError) as error:
             kind = (MissingPackageError if isinstance(error, ImportError) else
                     FileAccessError if isinstance(error, OSError) else InvalidInputError)
             raise kind(f'{plain}: {reason(error).replace(place, plain)}') from error
-        self.is_local = isinstance(self.filesystem, LocalFileSystem)
+        self.is_local = isinstance(whole, LocalFileSystem)
+        self.has_folders = getattr(getattr(whole, 'fs', None), 'type_name', '') not in ('s3', 'gcs')
+        self.filesystem = DirFileSystem(root.rstrip('/'), whole)
+        self.root = self.filesystem.path
 
-    def address(self, path: str) -> str:
-        """Returns the address of a file, without credentials."""
-        return self._prefix + path
+    def address(self, name: str = '') -> str:
+        """Returns the address, without credentials."""
+        return self._prefix + (f'{self.root}/{name}' if name else self.root)
 
-    def inside(self, name: str) -> str:
-        """Returns the path of a file in this directory."""
-        return f'{self.root.rstrip("/")}/{name}'
-
-    def exists(self, path: str) -> bool:
+    def exists(self, name: str = '') -> bool:
         """Whether there is a file or a directory."""
-        with contextlib.suppress(MissingFileError), _explained(self.address(path)):
-            self.filesystem.info(path)
+        with contextlib.suppress(MissingFileError), self._explained(name):
+            self.filesystem.info(name)
             return True
         return False
 
-    def files(self, path: str) -> list[StoredFile]:
-        """Returns the files below a directory, by path, or the file itself, if there are any."""
-        if not self.exists(path):
+    def files(self, name: str = '') -> list[StoredFile]:
+        """Returns the files below a directory, by name, or the file itself, if there are any."""
+        if not self.exists(name):
             return []
-        with _explained(self.address(path)):
-            found = self.filesystem.find(path, detail=True)
+        with self._explained(name):
+            found = self.filesystem.find(name, detail=True)
         return [StoredFile(file, facts.get('size') or 0, _time(facts))
                 for file, facts in sorted(found.items())]
 
-    def read(self, path: str) -> bytes:
+    def read(self, name: str = '') -> bytes:
         """Returns the content of a file."""
-        with _explained(self.address(path)), self.filesystem.open(path, 'rb') as file:
+        with self._explained(name), self.filesystem.open(name, 'rb') as file:
             return file.read()
 
-    def write(self, content: bytes, path: str) -> None:
+    def write(self, content: bytes, name: str) -> None:
         """Writes a file, whole or not at all: stores show an object when all of it is there."""
         if self.is_local:
-            atomic_write(content, path)
+            atomic_write(content, Path(self.root, name))
             return
-        with self._writing(path) as file:
+        with self._writing(name) as file:
             file.write(content)
 
     def upload(self, folder: Path, name: str) -> None:
-        """Copies a local folder into this directory."""
+        """Copies a local folder to a name in this directory."""
         for source in sorted(each for each in folder.rglob('*') if each.is_file()):
-            path = self.inside(f'{name}/{source.relative_to(folder).as_posix()}')
-            with source.open('rb') as file, self._writing(path) as target:
+            there = f'{name}/{source.relative_to(folder).as_posix()}'
+            with source.open('rb') as file, self._writing(there) as target:
                 shutil.copyfileobj(file, target, 1 << 23)
 
-    @contextlib.contextmanager
-    def _writing(self, path: str) -> Iterator[Any]:
-        with _explained(self.address(path)):
-            arrow = getattr(self.filesystem, 'fs', None)
-            if getattr(arrow, 'type_name', '') not in ('s3', 'gcs'):  # those have no folders
-                self.filesystem.makedirs(path.rpartition('/')[0], exist_ok=True)
-            with self.filesystem.open(path, 'wb') as file:
-                yield file
-
-    def remove(self, path: str) -> None:
+    def remove(self, name: str) -> None:
         """Removes a file if it is there."""
         with contextlib.suppress(FileNotFoundError):
-            self.filesystem.rm_file(path)
+            self.filesystem.rm_file(name)
+
+    @contextlib.contextmanager
+    def _writing(self, name: str) -> Iterator[Any]:
+        with self._explained(name):
+            if self.has_folders:
+                self.filesystem.makedirs(name.rpartition('/')[0], exist_ok=True)
+            with self.filesystem.open(name, 'wb') as file:
+                yield file
+
+    @contextlib.contextmanager
+    def _explained(self, name: str) -> Iterator[None]:
+        """Adds the address to the errors of the file system."""
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise MissingFileError(f'{self.address(name)}: no such file.') from error
+        except OSError as error:
+            raise FileAccessError(f'{self.address(name)}: {reason(error)}') from error
 
 
 def _time(facts: dict[str, Any]) -> int:
@@ -135,14 +145,3 @@ def _time(facts: dict[str, Any]) -> int:
     value = next((facts[key] for key in _TIME_KEYS if facts.get(key)), 0)
     seconds = value.timestamp() if isinstance(value, datetime) else value
     return round(seconds * 10**6) * 1000 if isinstance(seconds, int | float) else 0
-
-
-@contextlib.contextmanager
-def _explained(address: str) -> Iterator[None]:
-    """Adds the address to the errors of a file system."""
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise MissingFileError(f'{address}: no such file.') from error
-    except OSError as error:
-        raise FileAccessError(f'{address}: {reason(error)}') from error

@@ -210,13 +210,12 @@ def test_every_format_is_written_to_a_store(kind, make_job, execute, expected, f
     local.compile([kind], meta, 0)
     store = Storage(f'memory://{tmp_path.name}')
     for file in (tmp_path / 'out' / 'parquet').iterdir():
-        store.write(file.read_bytes(), store.inside(f'parquet/{file.name}'))
-    store.write((tmp_path / 'out' / 'settings.json').read_bytes(), store.inside('settings.json'))
+        store.write(file.read_bytes(), f'parquet/{file.name}')
+    store.write((tmp_path / 'out' / 'settings.json').read_bytes(), 'settings.json')
     job = PredictionJob(store, expected, *list_inputs([str(folder)]))
     address, = job.compile([kind], meta, 0)
     assert job.num_done == 8 and address.startswith('memory://')
-    written = {file.path.removeprefix(store.inside(kind)): store.read(file.path)
-               for file in store.files(store.inside(kind))}
+    written = {file.name.removeprefix(kind): store.read(file.name) for file in store.files(kind)}
     wanted = {str(file).removeprefix(str(tmp_path / 'out' / kind)): file.read_bytes()
               for file in (tmp_path / 'out' / kind).rglob('*') if file.is_file()}
     assert written.keys() == wanted.keys() and len(wanted) > 0

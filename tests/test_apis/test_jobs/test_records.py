@@ -53,9 +53,9 @@ def test_broken_shards_and_files_of_others_are_no_rows(tmp_path):
     """Also in a directory that is hidden, which its shards are not."""
     storage, content = Storage(str(tmp_path / '.cache' / 'out')), io.BytesIO()
     pq.write_table(pa.table(dict(x=[1])), content)
-    storage.write(content.getvalue()[:-9], storage.inside('parquet/cut.parquet'))
-    storage.write(b'text', storage.inside('parquet/readme.txt'))
-    storage.write(b'half', storage.inside('parquet/.0.parquet'))
+    storage.write(content.getvalue()[:-9], 'parquet/cut.parquet')
+    storage.write(b'text', 'parquet/readme.txt')
+    storage.write(b'half', 'parquet/.0.parquet')
     path, = list_shards(storage)
     assert read_shard(storage, path) is None
 

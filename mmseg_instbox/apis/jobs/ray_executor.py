@@ -1,7 +1,7 @@
 """Executes a job on Ray Data: on this machine, or on the cluster that Ray is connected to."""
-import json
 import logging
 import os
+import pickle
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -11,7 +11,6 @@ import cv2
 import torch
 
 from ...errors import InstBoxError, MissingPackageError
-from .listing import JobInput
 from .worker import Failures, Shard, ShardWorker
 
 OBJECT_STORE = 128 * 2**20  # bytes; only names and numbers go through it
@@ -62,7 +61,7 @@ class RayExecutor(AbstractContextManager):
         context.max_errored_blocks = -1  # go on without shards whose workers died
         logging.getLogger('ray.data').setLevel(logging.ERROR)
         size = min(self.workers, len(shards))
-        rows = [dict(shard=json.dumps(shard)) for shard in shards]
+        rows = [dict(shard=pickle.dumps(shard)) for shard in shards]
         with warnings.catch_warnings():  # Ray 2.64 drops the retries without a replacement
             warnings.simplefilter('ignore')
             results = self._ray.data.from_items(rows, override_num_blocks=len(rows)).map(
@@ -72,14 +71,14 @@ class RayExecutor(AbstractContextManager):
                 num_cpus=1, num_gpus=self.num_gpus, max_restarts=-1, max_task_retries=RETRIES)
         try:
             for row in results.iter_rows():
-                yield row['done'], list(zip(row['images'], row['reasons'], strict=True))
+                yield pickle.loads(row['result'])
         except self._ray.exceptions.RayError as error:
             *_, reason = str(error).strip().splitlines() or [type(error).__name__]
             raise InstBoxError(f'Ray could not go on: {reason.strip()}') from error
 
 
 class _RayWorker:
-    """Calls a ``ShardWorker`` with the rows of Ray Data."""
+    """Calls a ``ShardWorker`` with the rows of Ray Data, which hold bytes."""
 
     def __init__(self, worker: dict[str, Any], threads: int | None) -> None:
         cv2.setNumThreads(0)
@@ -87,8 +86,5 @@ class _RayWorker:
             torch.set_num_threads(threads)
         self._worker = ShardWorker(**worker)
 
-    def __call__(self, row: dict[str, str]) -> dict[str, Any]:
-        name, images = json.loads(row['shard'])
-        done, failed = self._worker(Shard(name, [JobInput(*image) for image in images]))
-        return dict(done=done, images=[image for image, _ in failed],
-                    reasons=[reason for _, reason in failed])
+    def __call__(self, row: dict[str, bytes]) -> dict[str, bytes]:
+        return dict(result=pickle.dumps(self._worker(pickle.loads(row['shard']))))

@@ -6,8 +6,9 @@ from typing import Any
 
 import click
 
+from ..utils import FORMAT_NAMES
+
 CFG_OPTIONS = '--cfg-options'
-FORMAT_NAMES = ('coco', 'png', 'labelme', 'yolo', 'panoptic')  # as in apis.formats.FORMATS
 
 
 class CommandWithConfig(click.Command):

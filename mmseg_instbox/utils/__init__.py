@@ -8,6 +8,7 @@ from .nested import walk
 # highest F1 at .26 on photographs of VOC and at .37 on crowds of COCO.
 DEFAULT_SCORE_THR = 0.3
 DRAW_SIZE = 2048  # pixels of the longer side of a drawing
+FORMAT_NAMES = ('coco', 'png', 'labelme', 'yolo', 'panoptic')  # of results, and of their folders
 
-__all__ = ['DEFAULT_SCORE_THR', 'DRAW_SIZE', 'atomic_write', 'distributed_exit', 'replacing',
-           'walk', 'write_json']
+__all__ = ['DEFAULT_SCORE_THR', 'DRAW_SIZE', 'FORMAT_NAMES', 'atomic_write', 'distributed_exit',
+           'replacing', 'walk', 'write_json']

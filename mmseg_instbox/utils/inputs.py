@@ -14,13 +14,14 @@ import numpy as np
 from PIL import Image
 
 from ..errors import InstBoxError, InvalidTypeError, MissingFileError
+from . import FORMAT_NAMES
 from .decoding import VideoFrames, array_to_bgr, fetch_image, pil_to_bgr, read_image
 from .file_names import common_folder, distinct_name, is_http
 from .image_header import IMAGE_SUFFIXES
 
 VIDEO_SUFFIXES = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v', '.mpg', '.mpeg', '.wmv', '.3gp',
                   '.asf', '.flv', '.m2ts', '.mts', '.ogv', '.ts')
-RESULT_FOLDERS = ('vis', 'coco', 'png', 'labelme', 'yolo', 'panoptic')  # of a job
+RESULT_FOLDERS = ('vis', *FORMAT_NAMES)  # of a job
 LOGGER = logging.getLogger('mmseg_instbox')
 T = TypeVar('T')
 

@@ -2,7 +2,8 @@ import pytest
 
 from mmseg_instbox.apis.formats import FORMATS
 from mmseg_instbox.cli.main import cli
-from mmseg_instbox.cli.options import FORMAT_NAMES, spread_settings
+from mmseg_instbox.cli.options import spread_settings
+from mmseg_instbox.utils import FORMAT_NAMES
 
 
 @pytest.mark.parametrize('given, spread', [

@@ -56,7 +56,7 @@ def measure(cfg: Config, shape: Sequence[int]) -> dict:
         model(image)
     memory = None if before is None else _memory('VmHWM') - before
     flops = FlopAnalyzer(model, image).unsupported_ops_warnings(False)
-    flops.uncalled_modules_warnings(False).tracer_warnings('all')
+    flops.uncalled_modules_warnings(False).tracer_warnings('none')
     counts = parameter_count(model)
     box_head = None
     if 'box_head' in counts:

@@ -58,7 +58,9 @@ def test_figures_are_those_of_the_models(succeed, configs, tmp_path, capfd):
     out = tmp_path / 'stats.json'
     printed = succeed('info', *configs[:2], '--shape', 64, 96, '--out', out).output
     assert 'One image of 64 x 96 pixels' in printed
-    assert 'OneDL' not in capfd.readouterr().out  # a notice of mmseg's import, of the processes
+    of_processes = capfd.readouterr()
+    assert 'OneDL' not in of_processes.out  # a notice of mmseg's import
+    assert 'Warning' not in of_processes.err
     wide, tiny = rows = json.loads(out.read_text())['rows']
     for row, file in zip(rows, configs, strict=False):
         model = MODELS.build(Config.fromfile(file).model)

@@ -1,7 +1,5 @@
 """Says how good the model of a training is: figures, confusions, drawings, and how to use it."""
-import functools
 import json
-import operator
 import shlex
 from collections import Counter
 from pathlib import Path
@@ -101,7 +99,8 @@ def evaluate(runner: Runner, name: str, num_drawings: int) -> tuple[dict, list[n
         figures = evaluator.evaluate(count)
         tables = [json.loads(Path(metric['out_file']).read_text())['categories']
                   for metric in metrics]
-    rows = [functools.reduce(operator.or_, parts) for parts in zip(*tables, strict=True)]
+    rows = [{key: value for part in parts for key, value in part.items()}
+            for parts in zip(*tables, strict=True)]
     return dict(metrics=figures, categories=[row for row in rows if row['category'] in things],
                 confusion=confusion.tolist(), names=list(things), images=count), drawings
 

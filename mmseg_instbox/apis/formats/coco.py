@@ -2,15 +2,15 @@
 import json
 import os
 import tempfile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from pycocotools import mask as mask_tools
 
 from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.utils import replacing
 from mmseg_instbox.utils.file_names import common_folder
+from mmseg_instbox.utils.inputs import is_http, path_in_store
 
 from .result_writer import Instances, ResultWriter
 
@@ -74,8 +74,8 @@ class ImageTable:
             raise InvalidInputError(f'{name}: its id {image_id} is that of '
                                     f'{self._images[image_id]["file_name"]}. Give each image an '
                                     'img_id of its own, or none of them.')
-        if image_file is not None and image_file.startswith(('http://', 'https://')):
-            name = PurePosixPath(unquote(urlsplit(image_file).path)).name or name
+        if image_file is not None and is_http(image_file):
+            name = path_in_store(image_file).name
         elif image_file is not None:
             self._files[image_id] = (
                 image_file if '://' in image_file else os.path.abspath(image_file))

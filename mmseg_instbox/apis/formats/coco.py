@@ -67,15 +67,16 @@ class ImageTable:
         self._videos: dict[str, int] = {}
 
     def add(self, sample: Any, name: str, image_file: str | None, shape: tuple[int, int]) -> int:
-        """Adds an image of a ``shape`` (H, W), called by its name if it has no file, and returns
-        its id: ``img_id`` of the sample, else the next number; ValueError if another has it."""
+        """Adds an image of a ``shape`` (H, W), called by its name if it lies in no folder, and
+        returns its id: ``img_id`` of the sample, else the next number; ValueError if another has
+        it."""
         image_id = int(sample.get('img_id', len(self._images) + 1))
         if image_id in self._images:
             raise InvalidInputError(f'{name}: its id {image_id} is that of '
                                     f'{self._images[image_id]["file_name"]}. Give each image an '
                                     'img_id of its own, or none of them.')
         if image_file is not None and is_http(image_file):
-            name = path_in_store(image_file).name
+            name += path_in_store(image_file).suffix
         elif image_file is not None:
             self._files[image_id] = (
                 image_file if '://' in image_file else os.path.abspath(image_file))

@@ -90,9 +90,10 @@ def test_low_scores_are_left_out(annotate, write, sample, capsys):
 def test_file_names_are_relative_to_the_folder_of_all(write, make_sample, masks, capsys):
     sample = make_sample(masks[:1], [0], [.5])
     coco = COCO(write((sample, 'a', '/data/x/a.jpg'), (sample, 'b', '/data/x/deep/b.png'),
-                      (sample, 'c', 'https://example.org/my%20cat.jpg?size=1'), (sample, 'd')))
+                      (sample, 'my cat', 'https://example.org/my%20cat.jpg?size=1'),
+                      (sample, 'my cat_2', 'https://example.com/my%20cat.jpg'), (sample, 'd')))
     assert [each['file_name'] for each in coco.dataset['images']] == [
-        'a.jpg', 'deep/b.png', 'my cat.jpg', 'd']
+        'a.jpg', 'deep/b.png', 'my cat.jpg', 'my cat_2.jpg', 'd']
 
 
 def test_a_single_file_has_no_folder(write, sample):

@@ -22,14 +22,9 @@ COPY = re.compile(r'(_(mp4|mov|avi)-\d+_\w+)?\.rf\.[0-9a-f]+\.\w+$', re.IGNORECA
 
 @dataclass(frozen=True)
 class OwnData:
-    """The parts of the data for a training.
-
-    Attributes:
-        parts: 'train', 'val' and maybe 'test', with the same categories.
-        notes: What a user should know: problems of the annotations, categories left out.
-    """
-    parts: dict[str, AnnotatedImages]
-    notes: list[str]
+    """The parts of the data for a training."""
+    parts: dict[str, AnnotatedImages]  # 'train', 'val' and maybe 'test', with the same categories
+    notes: list[str]  # what a user should know, such as problems and categories that are left out
 
     @property
     def categories(self) -> list[str]:

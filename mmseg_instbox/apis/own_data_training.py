@@ -123,9 +123,8 @@ def prepare_training(own: OwnData, recipe: Recipe, work_dir: Path, base: str, se
     merge_options(cfg, cfg_options)
     file = work_dir / 'config.py'
     atomic_write((HEADER.format(file=file) + cfg.pretty_text).encode(), file)
-    for text in _describe(own, recipe, known):
-        console.print(text)
-    console.print(f'Config, log and checkpoints: {work_dir}')
+    console.print(*_describe(own, recipe, known), f'Config, log and checkpoints: {work_dir}',
+                  sep='\n')
 
 
 def find_alike(base: str, part: AnnotatedImages, allow_pickle: bool = False) -> dict[str, str]:

@@ -10,14 +10,13 @@ from ..utils.run_lengths import encode_crop, mask_crops
 
 
 class _Track(NamedTuple):
-    """An object as it was last seen, ``age`` frames ago: ``mask`` is run-length encoded, ``box``
-    x, y, width and height."""
+    """An object as it was last seen."""
     id: int
     colour: int
     label: int
-    mask: dict[str, Any]
-    box: np.ndarray
-    age: int
+    mask: dict[str, Any]  # run lengths
+    box: np.ndarray  # x, y, width and height
+    age: int  # frames since then
 
 
 class TrackColors:

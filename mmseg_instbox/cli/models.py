@@ -85,14 +85,13 @@ def environment() -> str:
 
     from ..utils.openmmlab import DISTRIBUTIONS
     from ..version import __version__
-    rows = dict(mmseg_instbox=__version__)
-    for name in (*DISTRIBUTIONS['mmseg'], *DISTRIBUTIONS['mmdet'], 'onedl-mmcv', 'mmcv', 'numpy',
-                 'pycocotools', 'gradio'):
-        if any(metadata.distributions(name=name)):
-            rows[name] = metadata.version(name)
-    rows |= {key: str(value).strip() for key, value in collect_env().items()
-             if key != 'numpy_random_seed'}
-    return '\n'.join(f'{key}: {value}' for key, value in rows.items())
+    names = (*DISTRIBUTIONS['mmseg'], *DISTRIBUTIONS['mmdet'], 'onedl-mmcv', 'mmcv', 'numpy',
+             'pycocotools', 'gradio')
+    rows = {'mmseg_instbox': __version__} | {
+        name: metadata.version(name) for name in names if any(metadata.distributions(name=name))}
+    rows |= collect_env()
+    rows.pop('numpy_random_seed', None)
+    return '\n'.join(f'{key}: {str(value).strip()}' for key, value in rows.items())
 
 
 def read_config(name: str) -> 'Config':

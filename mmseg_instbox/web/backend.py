@@ -35,11 +35,10 @@ class PageError(InvalidInputError):
 
 @dataclass
 class Settings:
-    """The visitor's settings: instances of a score below ``score_thr`` are left out, ``layers`` of
-    :data:`.view.LAYERS` are drawn, ``grouping`` has options of the grouper."""
-    score_thr: float = DEFAULT_SCORE_THR
-    layers: tuple[str, ...] = LAYERS[:3]
-    grouping: dict[str, Any] = field(default_factory=dict)
+    """The visitor's settings."""
+    score_thr: float = DEFAULT_SCORE_THR  # instances of a lower score are left out
+    layers: tuple[str, ...] = LAYERS[:3]  # that are drawn
+    grouping: dict[str, Any] = field(default_factory=dict)  # options of the grouper
 
 
 class PageBackend:

@@ -26,24 +26,15 @@ MIN_SIDE = 800  # so that labels are sharp
 
 @dataclass
 class Scene:
-    """An image and the outputs of the network for it.
-
-    Attributes:
-        name: File name without suffix, for downloads.
-        image: ``(h, w, 3)`` uint8 RGB at display size.
-        categories: ``(h, w)`` category of each pixel at display size.
-        sample: ``pred_boxes``, ``pred_probs``, ``pred_sem_seg`` and metainfo.
-        note: What the visitor has to know of the image, or ''.
-        grouped: The last options of the grouper and what :func:`shown_instances` gives for them.
-        vote_field: ``(h, w, 3)`` uint8, once it was drawn.
-    """
-    name: str
-    image: np.ndarray
-    categories: np.ndarray
-    sample: SegDataSample
-    note: str = ''
+    """An image and the outputs of the network for it."""
+    name: str  # file name without suffix, for downloads
+    image: np.ndarray  # (h, w, 3) uint8 RGB at display size
+    categories: np.ndarray  # (h, w), category of each pixel at display size
+    sample: SegDataSample  # pred_boxes, pred_probs, pred_sem_seg and metainfo
+    note: str = ''  # what the visitor has to know of the image
+    # the last options of the grouper, and what `shown_instances` gives for them
     grouped: tuple[dict[str, Any], tuple[np.ndarray, InstanceData]] | None = None
-    vote_field: np.ndarray | None = None
+    vote_field: np.ndarray | None = None  # (h, w, 3) uint8, once it was drawn
 
     @property
     def size(self) -> tuple[int, int]:

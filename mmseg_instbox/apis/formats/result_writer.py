@@ -15,17 +15,12 @@ from mmseg_instbox.utils.run_lengths import encode_crop, mask_crops
 
 
 class Categories(NamedTuple):
-    """The categories of a data set, as the formats number them.
-
-    ``classes`` and ``thing_classes``: their names; ``thing_ids``: index in ``classes`` of each
-    thing; ``coco_ids``: id of each of the ``classes`` in COCO files; ``palette``: RGB colour of
-    each of the ``classes``, or empty.
-    """
+    """The categories of a data set, as the formats number them."""
     classes: tuple[str, ...]
     thing_classes: tuple[str, ...]
-    thing_ids: tuple[int, ...]
-    coco_ids: tuple[int, ...]
-    palette: tuple[Sequence[int], ...]
+    thing_ids: tuple[int, ...]  # index of each thing in the classes
+    coco_ids: tuple[int, ...]  # id of each of the classes in COCO files
+    palette: tuple[Sequence[int], ...]  # RGB colour of each of the classes, or empty
 
 
 def read_categories(dataset_meta: dict) -> Categories:
@@ -63,20 +58,12 @@ def read_categories(dataset_meta: dict) -> Categories:
 
 @dataclass
 class Instances:
-    """The N instances of an image whose score is high enough and that have pixels, in their order.
-
-    Attributes:
-        masks: What :func:`~mmseg_instbox.utils.run_lengths.mask_crops` reads.
-        labels: (N,) int64 index into ``thing_classes``.
-        scores: (N,) float32.
-        tracks: (N,) int, the object of each in a video; -1 if unknown.
-        shape: (H, W) of the image.
-    """
-    masks: Any
-    labels: np.ndarray
-    scores: np.ndarray
-    tracks: np.ndarray
-    shape: tuple[int, int]
+    """The N instances of an image that have pixels and a high enough score, in their order."""
+    masks: Any  # as `mask_crops` reads them
+    labels: np.ndarray  # (N,) int64, index into thing_classes
+    scores: np.ndarray  # (N,) float32
+    tracks: np.ndarray  # (N,) int, the object of each in a video; -1 if unknown
+    shape: tuple[int, int]  # (H, W) of the image
 
     @property
     def codes(self) -> list[dict[str, Any]]:

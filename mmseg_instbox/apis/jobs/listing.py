@@ -28,18 +28,12 @@ FRAME = re.compile(r'_\d{6}$')  # the end of the name of a video's frame
 
 
 class JobInput(NamedTuple):
-    """An image or a video of a job.
-
-    ``image``: its path or address, which identifies it in the results; ``size`` in bytes and
-    ``time`` of its last change in nanoseconds, 0 if unknown; ``root``: the address given by the
-    user that it was found at, '' for paths and for http(s); ``path``: its name there, or its path
-    on this machine, which need not be UTF-8 as ``image`` is.
-    """
-    image: str
-    size: int
-    time: int
-    root: str = ''
-    path: str = ''
+    """An image or a video of a job."""
+    image: str  # path or address in UTF-8, which identifies it in the results
+    size: int  # bytes, 0 if unknown
+    time: int  # of the last change in nanoseconds, 0 if unknown
+    root: str = ''  # the address by the user that it was found at, '' for paths and http(s)
+    path: str = ''  # its name there, or its path on this machine as the system has it
 
 
 def list_inputs(inputs: Sequence[str]) -> tuple[list[JobInput], list[JobInput]]:

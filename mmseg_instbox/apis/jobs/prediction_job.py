@@ -37,12 +37,6 @@ class PredictionJob:
         overwrite: Whether to forget what an earlier job left.
         shard_size: Largest number of images in a shard; what a stop costs.
 
-    Attributes:
-        done: Path or address of each input that a shard holds.
-        failed: Reason by path or address of each input that failed.
-        names: File name, without suffix, for what is written of each input, by path or address.
-        settings: What ``settings.json`` holds: the settings, and what :meth:`remember` added.
-
     Raises:
         ValueError: The directory holds the results of a job with other settings.
     """
@@ -53,10 +47,11 @@ class PredictionJob:
         self.storage = storage
         self.images, self.videos = images, videos
         self.shard_size = shard_size
-        self.failed: dict[str, str] = {}
+        self.done: set[str] = set()  # path or address of each input that a shard holds
+        self.failed: dict[str, str] = {}  # why, by path or address of the input
         self.names = output_names(images, videos)
         self._current = {each[:len(KEYS)] for each in (*images, *videos)}
-        self.settings = settings
+        self.settings = settings  # and what `remember` adds
         shards = list_shards(storage)
         if overwrite:
             for shard in shards:

@@ -23,11 +23,10 @@ _TIME_KEYS = ('mtime', 'LastModified', 'last_modified', 'updated', 'created')  #
 
 
 class StoredFile(NamedTuple):
-    """A file: its name below the storage, '' of the storage itself; ``size`` in bytes and ``time``
-    of its last change in nanoseconds, 0 if unknown."""
-    name: str
-    size: int
-    time: int
+    """A file of a :class:`Storage`."""
+    name: str  # relative to the storage, '' of itself
+    size: int  # bytes, 0 if unknown
+    time: int  # of the last change in nanoseconds, 0 if unknown
 
 
 def is_url(text: str) -> bool:
@@ -73,7 +72,7 @@ class Storage:
             raise kind(f'{plain}: {reason(error).replace(place, plain)}') from error
         self.is_local = isinstance(whole, LocalFileSystem)
         self.has_folders = getattr(getattr(whole, 'fs', None), 'type_name', '') not in ('s3', 'gcs')
-        self.filesystem = DirFileSystem(root.rstrip('/'), whole)
+        self.filesystem = DirFileSystem(root.rstrip('/') or '/', whole)
         self.root = self.filesystem.path
 
     def address(self, name: str = '') -> str:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from .formats import FORMATS, samples_from_coco, to_supervision, write_results
     from .inst_box_inferencer import InstBoxInferencer
     from .own_data_training import train_on_data
-    from .track_colors import TrackColors
-    from .video import annotate_video
+    from .video import TrackColors, annotate_video
 
 __getattr__, __all__ = lazy_names(__name__)

@@ -9,7 +9,6 @@ from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 from mmengine.utils import track_iter_progress
 from mmseg.registry import DATASETS, MODELS
-from torch.utils.data import Dataset
 
 from ..engine import load_config
 from ..engine.samplers.seeded_samplers import SeededIndex, seeded
@@ -52,7 +51,7 @@ class DatasetBrowser:
         init_default_scope(cfg.get('default_scope', 'mmseg'))
         with convert_errors(f'The data set of {split}_dataloader cannot be built', KeyError,
                             TypeError):
-            self.dataset: Dataset = DATASETS.build(loader['dataset'])
+            self.dataset = DATASETS.build(loader['dataset'])
         model = cfg.model.copy()
         if cfg.get('data_preprocessor'):
             model.setdefault('data_preprocessor', cfg.data_preprocessor)

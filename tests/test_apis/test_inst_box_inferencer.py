@@ -14,8 +14,7 @@ from pycocotools import mask as mask_tools
 
 from mmseg_instbox.apis import InstBoxInferencer, inst_box_inferencer, read_inputs, write_results
 from mmseg_instbox.apis.formats import FORMATS
-from mmseg_instbox.apis.track_colors import TrackColors
-from mmseg_instbox.apis.video import frame_objects
+from mmseg_instbox.apis.video import TrackColors, frame_objects
 from mmseg_instbox.engine import load_config
 
 

@@ -47,14 +47,11 @@ def describe_split(name: str, images: AnnotatedImages) -> Iterator[str]:
 
 
 def find_hidden(images: AnnotatedImages) -> tuple[list[Problem], list[str]]:
-    """Find objects that others cover: each pixel has one instance, the smallest.
+    """Find what others cover, as each pixel has one instance, the smallest: the objects of which
+    nearly all is hidden, and a line for each pair of categories of which one hides the other.
 
     Of more than ``MAX_PAINTED`` images or ``MAX_PIXELS`` pixels, so many are looked at, evenly
     spread.
-
-    Returns:
-        tuple[list[Problem], list[str]]: The objects of which nearly all is hidden, and a line for
-        each pair of categories on how much of the one the other hides.
     """
     by_image, rows = images.by_image(), images.coco['images']
     pixels = sum(row['width'] * row['height'] for row in rows)

@@ -200,8 +200,8 @@ class InstBoxInferencer(Predictor, BaseInferencer):
                   wait_time: float = 0,
                   vis_dir: Path | None = None,
                   score_thr: float = DEFAULT_SCORE_THR) -> list[np.ndarray]:
-        """Draws predictions on their images, (H, W, 3) uint8 BGR; arguments as of
-        :meth:`__call__`. ``vis_dir`` gets ``NAME.jpg`` of each.
+        """Draws predictions on their images, (H, W, 3) uint8 BGR; arguments as of :meth:`__call__`,
+        and ``vis_dir`` gets ``NAME.jpg`` of each.
 
         Returns:
             list[np.ndarray]: RGB (H', W', 3) uint8, small images enlarged and those larger than

@@ -94,7 +94,7 @@ def read_own_data(path: str | Path, val: str | Path | None = None,
         path: Any annotations that :func:`mmseg_instbox.datasets.read_annotations` reads.
         val: The same, to validate on.
         images: The folder of the images of ``path``, if they do not lie there.
-        seed: Seed of the choice.
+        seed: Of the choice.
 
     Raises:
         MissingFileError: There is no such file or folder.

@@ -65,11 +65,9 @@ def find_best(work_dir: Path, known: str) -> Path:
 def evaluate(runner: Runner, name: str, num_drawings: int) -> tuple[dict, list[np.ndarray]]:
     """Evaluate the runner's model on 'val' or 'test', and draw some of the images, evenly spaced.
 
-    Returns:
-        tuple: ``metrics``, ``categories`` (a row each), ``confusion`` (see
-        :func:`~mmseg_instbox.evaluation.functional.average_precision.confusion_matrix`), ``names``
-        of its rows and ``images``, their number; and drawings, ground truth beside prediction,
-        reduced for a contact sheet.
+    Returns ``metrics``, ``categories`` (a row each), ``confusion`` (see :func:`confusion_matrix`),
+    ``names`` of its rows and ``images``, their number; and the drawings, ground truth beside
+    prediction, reduced for a contact sheet.
     """
     model = runner.model.eval()
     loader = runner.build_dataloader(runner.cfg[f'{name}_dataloader'])

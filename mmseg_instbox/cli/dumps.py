@@ -34,11 +34,8 @@ def dump_parser(description: str) -> argparse.ArgumentParser:
 
 def open_dump(args: argparse.Namespace,
               out_file: Path | None = None) -> tuple[DumpedSamples, dict]:
-    """Read what the arguments of :func:`dump_parser` name, and make this process quiet and of one
-    thread, for tools that are parallel over images.
-
-    Returns:
-        tuple: The samples, and the config of the model's grouper.
+    """Read what the arguments of :func:`dump_parser` name, the samples and the config of the
+    model's grouper; make this process quiet and of one thread, for tools that are parallel.
 
     Raises:
         MissingFileError: The config, the dump or data are missing.

@@ -108,12 +108,8 @@ def cli(traceback: bool) -> None:
 
 
 def main(*words: str) -> None:
-    """Runs the command line of this process and exits.
-
-    Args:
-        *words: Inserted before the arguments by a script of ``tools/``, for example ``'train'``;
-            bugs then keep their traceback.
-    """
+    """Runs the command line of this process and exits; a script of ``tools/`` inserts ``words``
+    before the arguments, for example ``'train'``, and bugs then keep their traceback."""
     if isinstance(sys.stdout, io.TextIOWrapper):  # names may have letters that it cannot show
         sys.stdout.reconfigure(errors='backslashreplace')
     with distributed_exit():

@@ -23,13 +23,9 @@ STATUS = Path('/proc/self/status')
 
 
 def build_model(cfg: Config) -> BaseSegmentor:
-    """The untrained model of a config without its auxiliary heads, in eval mode.
-
-    A call with images ``(N, 3, H, W)`` gives logits and boxes on their grids.
-
-    Raises:
-        InvalidInputError: The model of the config is no segmentor.
-    """
+    """The untrained model of a config without its auxiliary heads, in eval mode; a call with images
+    ``(N, 3, H, W)`` gives logits and boxes on their grids. InvalidInputError for other models than
+    segmentors."""
     cfg.get('model', {}).pop('auxiliary_head', None)
     model = build_network(cfg)
     if not isinstance(model, BaseSegmentor):
@@ -46,9 +42,6 @@ def measure(cfg: Config, shape: Sequence[int]) -> dict:
         dict: ``parameters``, ``flops``, ``memory`` (bytes; None off Linux);
         ``box_head``: its ``parameters`` and ``flops``, or None; ``not_counted``: how often which
         operation.
-
-    Raises:
-        InvalidInputError: See :func:`build_model`.
     """
     before = _memory('VmRSS')
     model, image = build_model(cfg), torch.randn(1, 3, *shape)

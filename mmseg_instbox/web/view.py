@@ -71,13 +71,9 @@ def display_size(shape: tuple[int, int]) -> tuple[int, int]:
 
 def shown_instances(instances: InstanceData,
                     size: tuple[int, int]) -> tuple[np.ndarray, InstanceData]:
-    """What is shown of the N instances that a grouper found, best score first.
-
-    Returns:
-        tuple[np.ndarray, InstanceData]: The instance of each pixel at display ``size``, ``(h, w)``
-        int32, 0 none and k + 1 the k-th; and arrays ``labels``, ``scores``, ``bboxes`` and
-        ``areas`` in pixels of the full image.
-    """
+    """What is shown of the N instances that a grouper found, best score first: the instance of each
+    pixel at display ``size``, ``(h, w)`` int32, 0 none and k + 1 the k-th; and arrays ``labels``,
+    ``scores``, ``bboxes`` and ``areas`` in pixels of the full image."""
     ids, areas = instance_map(instances.masks.cpu())
     found = InstanceData(areas=areas, **{
         key: value.cpu().numpy() for key, value in instances.items() if key != 'masks'})

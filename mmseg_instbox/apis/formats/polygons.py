@@ -43,12 +43,8 @@ class LabelMeWriter(ResultWriter):
         height, width = instances.shape
         found = zip(mask_crops(instances.masks), instances.labels, instances.scores, strict=True)
         shapes = [dict(label=self.categories.thing_classes[label],
-                       points=(polygon + PIXEL_CENTRE).tolist(),
-                       group_id=number,
-                       description=f'score {score:.3f}',
-                       shape_type='polygon',
-                       flags={},
-                       mask=None)
+                       points=(polygon + PIXEL_CENTRE).tolist(), group_id=number,
+                       description=f'score {score:.3f}', shape_type='polygon', flags={}, mask=None)
                   for number, (crop, label, score) in enumerate(found, start=1)
                   for polygon in mask_polygons(crop)]
         write_json(dict(version=LABELME_VERSION, flags={}, shapes=shapes, imagePath=image_path,

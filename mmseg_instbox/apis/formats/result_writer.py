@@ -28,10 +28,8 @@ def read_categories(dataset_meta: dict) -> Categories:
 
     COCO's ids are those of ``category_ids`` (id -> index into ``thing_classes``), which data sets
     read from COCO have, if each thing has one id. Otherwise they are the indices in ``classes``,
-    plus 1 if the first of the ``classes`` is a thing: no object may have the id 0.
-
-    Raises:
-        ValueError: Names are missing or repeated, or a thing is not among the classes.
+    plus 1 if the first of the ``classes`` is a thing: no object may have the id 0. ValueError if
+    names are missing or repeated, or a thing is not among the classes.
     """
     meta = dataset_meta or {}
     classes, things, palette = (tuple(meta.get(key) or ())
@@ -77,10 +75,7 @@ def read_instances(sample: Any, categories: Categories, score_thr: float) -> Ins
     """Reads the instances of a data sample, of mmseg or of this package.
 
     Its ``pred_instances`` have ``masks`` (N, H, W), or a list of COCO's run lengths as in mmdet;
-    ``track_ids`` are optional.
-
-    Raises:
-        ValueError: The sample has no instances, or a label is no thing.
+    ``track_ids`` are optional. ValueError if it has no instances, or a label is no thing.
     """
     if 'pred_instances' not in sample:
         raise InvalidInputError(f'{sample_name(sample)} has no pred_instances, only '

@@ -42,10 +42,7 @@ def list_inputs(inputs: Sequence[str]) -> tuple[list[JobInput], list[JobInput]]:
     Inputs are files, folders, patterns, http(s) addresses of images; or addresses of files or
     directories in a store, which stand for all images beneath. Patterns leave out results of
     earlier jobs, and so do files, which a shell may have made of a pattern, unless all are such.
-
-    Raises:
-        FileNotFoundError: An input does not exist or holds no image.
-        ValueError: The kind of an address is unknown.
+    FileNotFoundError if an input does not exist or holds no image.
     """
     files = [Path(each) for each in inputs if os.path.isfile(each)]
     results = {str(each) for each in set(files) - set(leave_out_results(files))}

@@ -57,10 +57,8 @@ def to_record(image: JobInput, sample: Any, thing_classes: Sequence[str],
 
 def from_record(row: dict[str, Any], category_map: bool = True,
                 **metainfo: Any) -> PlainSample:
-    """Turns a row of :func:`to_record` back into a prediction, whose masks stay run lengths.
-
-    ``pred_sem_seg`` is restored if ``category_map``; ``metainfo`` is added to ``img_path`` and
-    ``ori_shape``.
+    """Turns a row of :func:`to_record` back into a prediction, whose masks stay run lengths, with
+    ``pred_sem_seg`` if ``category_map``; ``metainfo`` is added to ``img_path`` and ``ori_shape``.
     """
     shape = (row['height'], row['width'])
     tracks = dict(track_ids=torch.tensor(row['tracks'])) if row.get('tracks') else {}

@@ -42,12 +42,8 @@ class Storage:
     not answer; both name the address without credentials.
 
     ``place`` is a path, or an address that PyArrow (``s3``, ``gs``, ``abfs``, ``hdfs``) or fsspec
-    knows. Credentials come from the environment, or are in the address; they are never written
-    anywhere.
-
-    Raises:
-        MissingPackageError: The package for this kind of address is not installed.
-        InvalidInputError: The kind of address is unknown.
+    knows; MissingPackageError if that needs a package. Credentials come from the environment, or
+    are in the address; they are never written anywhere.
     """
 
     def __init__(self, place: str) -> None:

@@ -37,11 +37,9 @@ class ShardWorker:
         expected: What predictions depend on, of :func:`open_predictor`, where the job started.
         out: Path or address of the results.
         batch_size: Number of images in a forward pass, if they have one size.
-        predictor: The predictor if it is open already; else it is opened here and checked.
+        predictor: The predictor if it is open already; else it is opened here, with ValueError if
+            it differs from that of the process that started the job.
         draw: Called with each image ``(H, W, 3)`` uint8 BGR and its prediction, named by address.
-
-    Raises:
-        ValueError: The model here differs from that of the process that started the job.
     """
 
     def __init__(self, model: dict[str, Any], expected: dict[str, Any], out: str,

@@ -39,7 +39,7 @@ def browser(config):
 
 
 def drawn_sample(browser, index, monkeypatch):
-    """What a picture of ``browser`` is drawn from: image, data sample and captions."""
+    """What a drawing of ``browser`` is made from: image, data sample and caption."""
     seen = []
     monkeypatch.setattr(browser.visualizer, 'draw_training_sample',
                         lambda *args: seen.append(args) or args[0])
@@ -61,7 +61,7 @@ def test_targets_are_where_the_loss_of_the_head_is_zero(browser, monkeypatch):
 
 
 def test_the_image_is_the_one_that_the_network_gets(browser, monkeypatch):
-    image, sample, caption, _ = drawn_sample(browser, 1, monkeypatch)
+    image, sample, caption = drawn_sample(browser, 1, monkeypatch)
     index = next(islice(SeededInfiniteSampler(browser.dataset, shuffle=False, seed=0), 1, None))
     packed, = browser.dataset.__getitems__([index])  # as a run loads it
     pixels = packed['inputs'].numpy().transpose(1, 2, 0)[..., ::-1]

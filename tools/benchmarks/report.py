@@ -37,7 +37,7 @@ MAX_ROWS = 12  # of a table on the page
 INTRO = """# Benchmarks
 
 Time and memory of training and prediction, against mmseg and mmdet. The first table has a figure
-of each script; each section has the command, the machine, and the model where it is a former one.
+of each script; each section has the command and the machine.
 
 Times are medians. What is compared takes turns (a, b, a, b, ...): other load slows each alike. A
 ratio is ours over the peer's: the median over the rounds, with its quartiles. Accuracy is in

@@ -3,7 +3,7 @@
 The photographs may be published. Those of docs/images/photographs have their authors and licences
 in its README. The others come with scikit-image: chelsea, camera and coffee (CC0), astronaut (NASA,
 public domain), motorcycle (Middlebury stereo data 2014; scikit-image takes CC0 and public domain
-alone). `cats` is chelsea beside its mirror image.
+alone).
 
 Some need more: the web page the extra "demo", playwright and Chromium; the generated shapes what
 `make quickstart` leaves in work_dirs/quickstart and data/shapes; the plot of the scores a dump of
@@ -52,10 +52,10 @@ def parse_args() -> argparse.Namespace:
 
 def photographs() -> dict[str, np.ndarray]:
     """RGB photographs (H, W, 3) uint8 by name."""
-    cat, camera = data.chelsea(), data.camera()
+    camera = data.camera()
     ours = {file.stem: cv2.imread(str(file))[..., ::-1] for file in PHOTOGRAPHS.glob('*.jpg')}
     return dict(
-        ours, astronaut=data.astronaut(), chelsea=cat, cats=np.hstack([cat, cat[:, ::-1]]),
+        ours, astronaut=data.astronaut(), chelsea=data.chelsea(),
         motorcycle=data.stereo_motorcycle()[0], camera=np.dstack([camera] * 3),
         coffee=data.coffee())
 
@@ -132,7 +132,7 @@ def main() -> None:
     for name, (width, rows) in DRAWINGS.items():
         chosen = [[photos[photo] for photo in row] for row in rows]
         write(args.out / name, draw_rows(inferencer, chosen, width))
-    write(args.out / 'votes.jpg', draw_grouping(inferencer, photos['cats']), 1000)
+    write(args.out / 'votes.jpg', draw_grouping(inferencer, photos['horses']), 1000)
     chromium = os.environ.get('CHROMIUM') or shutil.which('chromium') or shutil.which(
         'google-chrome')
     if chromium and find_spec('gradio') and find_spec('playwright'):

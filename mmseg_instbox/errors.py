@@ -6,7 +6,7 @@ Each is also the builtin exception that Python programs expect, so that ``except
 
 
 class InstBoxError(Exception):
-    """Base class: the message says what was given, what was expected and how to fix it."""
+    """Base class. Messages name the input, what was expected, and how to fix it."""
 
 
 class InvalidInputError(InstBoxError, ValueError):

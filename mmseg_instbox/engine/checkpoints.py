@@ -109,7 +109,7 @@ def download(address: str, prefix: str = '', hint: str = '') -> Path:
 
     Raises:
         InvalidInputError: It does not answer. The message says where to put the file, and ends with
-            ``hint``, which says what else can be done.
+            ``hint``, another way to go on.
     """
     name = os.path.basename(urlparse(address).path) or 'checkpoint.pth'
     file = Path(torch.hub.get_dir()) / 'checkpoints' / f'{prefix}{name}'

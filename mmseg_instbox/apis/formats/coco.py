@@ -9,8 +9,8 @@ from pycocotools import mask as mask_tools
 
 from mmseg_instbox.errors import InvalidInputError
 from mmseg_instbox.utils import replacing
-from mmseg_instbox.utils.file_names import common_folder
-from mmseg_instbox.utils.inputs import is_http, path_in_store
+from mmseg_instbox.utils.file_names import common_folder, is_http
+from mmseg_instbox.utils.inputs import path_in_store
 
 from .result_writer import Instances, ResultWriter
 

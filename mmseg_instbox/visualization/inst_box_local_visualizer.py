@@ -81,7 +81,8 @@ class InstBoxLocalVisualizer(SegLocalVisualizer):
         Nothing given clears them (the parent would take those of Cityscapes).
         """
         if classes is None and dataset_name is not None:
-            classes, palette = get_classes(dataset_name), palette or get_palette(dataset_name)
+            classes = get_classes(dataset_name)
+            palette = get_palette(dataset_name) if palette is None else palette
         if classes is not None:
             palette = instance_colors(len(classes)).tolist() if palette is None else palette
             meta.update(classes=classes, palette=palette)

@@ -48,8 +48,8 @@ def test_training_step(run_benchmark, monkeypatch):
 
 
 def test_memory_of_a_training_step_is_that_of_a_process_of_its_own(benchmarks, monkeypatch):
-    import common
     import training_step
+    from support import common
     monkeypatch.setattr(sys, 'argv', ['training_step.py', '--quick', '--device', 'cpu'])
     held = torch.ones(1000 * common.MIB // 4)
     found = training_step.memory_of('FCN', 'mobilenet-v2-d16', training_step.parse_args())
@@ -149,7 +149,7 @@ def test_exponents_are_of_the_two_largest_values(benchmarks, growth, exponent):
 
 
 def test_startup(run_benchmark, monkeypatch):
-    import common
+    from support import common
     asked = []
     monkeypatch.setattr(common, 'run_script', lambda *command: asked.append(command))
     content = run_benchmark('startup')
@@ -171,7 +171,7 @@ def parse(commands):
 
 def test_bulk_leaves_the_start_out(run_benchmark, monkeypatch):
     import bulk
-    import common
+    from support import common
     asked = []
     monkeypatch.setattr(common, 'run_script',
                         lambda *command, variables: asked.append((command[2:], variables)))

@@ -10,7 +10,7 @@ import torch
 
 @pytest.fixture
 def common(benchmarks):
-    import common
+    from support import common
     return common
 
 
@@ -141,7 +141,7 @@ def test_the_page_in_the_repository_is_made_of_the_figures_in_it(benchmarks):
 
 def test_every_script_is_in_the_report(benchmarks):
     import report
-    helpers = {'common', 'report', 'peer_models'}
+    helpers = {'report'}
     assert {file.stem for file in benchmarks.glob('*.py')} - helpers == set(report.SECTIONS)
 
 

@@ -19,7 +19,7 @@ def tool(benchmarks):
 @pytest.fixture
 def models(benchmarks):
     """The module with the peers."""
-    import peer_models
+    from support import peer_models
     return peer_models
 
 

@@ -12,8 +12,8 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-import common
 import numpy as np
+from support import common
 
 
 def copy_images(folder: Path, number: int) -> Path:

@@ -14,7 +14,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import common
 import numpy as np
 import torch
 from inference import network_input
@@ -22,6 +21,7 @@ from mmengine.dataset import pseudo_collate
 from mmengine.evaluator import Evaluator
 from mmseg.apis import inference_model
 from mmseg.registry import DATASETS
+from support import common
 from torch import nn
 
 from mmseg_instbox.apis import InstBoxInferencer, load_model

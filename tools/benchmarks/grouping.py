@@ -12,11 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import common
 import cv2
 import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
+from support import common
 from torch import Tensor
 
 from mmseg_instbox.core.base_grouper import BaseGrouper

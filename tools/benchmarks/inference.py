@@ -15,9 +15,9 @@ from statistics import median
 from typing import Any
 from unittest import mock
 
-import common
 import torch
 from mmseg.models.segmentors import EncoderDecoder
+from support import common
 from torch import Tensor, nn
 
 from mmseg_instbox.apis import InstBoxInferencer

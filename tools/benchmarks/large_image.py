@@ -7,10 +7,10 @@ Memory is the peak of the process: before the prediction, after it, and after al
 import tempfile
 from pathlib import Path
 
-import common
 import cv2
 import numpy as np
 import torch
+from support import common
 
 from mmseg_instbox.apis import InstBoxInferencer
 from mmseg_instbox.apis.formats import write_results

@@ -29,7 +29,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import common
 import peers
 import torch
 from export import accuracy
@@ -39,7 +38,8 @@ from mmengine.dataset import Compose, pseudo_collate
 from mmengine.registry import init_default_scope
 from mmengine.runner.checkpoint import load_checkpoint
 from mmseg.registry import DATASETS, MODELS
-from peer_models import PEERS, our_config, peer_config
+from support import common
+from support.peer_models import PEERS, our_config, peer_config
 from torch import nn
 
 from mmseg_instbox.apis import InstBoxInferencer

@@ -15,14 +15,14 @@ from statistics import median
 from typing import Any
 from unittest import mock
 
-import common
 import torch
 from inference import network_input
 from mmengine.config import ConfigDict
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.hub import get_config
 from mmengine.registry import DefaultScope, init_default_scope
-from peer_models import build_detector
+from support import common
+from support.peer_models import build_detector
 from torch import Tensor, nn
 
 from mmseg_instbox.apis import InstBoxInferencer

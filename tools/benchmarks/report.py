@@ -19,7 +19,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import common
+from support import common
 
 from mmseg_instbox.utils import atomic_write
 

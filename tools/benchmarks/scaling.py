@@ -20,7 +20,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import common
 import cv2
 import grouping
 import numpy as np
@@ -28,6 +27,7 @@ import torch
 from mmengine.evaluator import Evaluator
 from mmengine.structures import InstanceData, PixelData
 from mmseg.structures import SegDataSample
+from support import common
 
 from mmseg_instbox.core.pixel_box_grouper import PixelBoxGrouper
 from mmseg_instbox.datasets import read_annotations

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-import common
+from support import common
 
 CLI = ('-m', 'mmseg_instbox.cli')
 IMPORT = 'import torch, mmseg.models'

@@ -16,11 +16,11 @@ from multiprocessing import get_context
 from typing import Any
 from unittest import mock
 
-import common
 import torch
 from mmengine.hub import get_config
 from mmseg.registry import MODELS
 from mmseg.utils import register_all_modules
+from support import common
 
 from mmseg_instbox.datasets.shapes_generator import generate_sample
 from mmseg_instbox.engine import load_config

@@ -1,6 +1,6 @@
 """What the benchmark scripts share: options, runs that take turns, peak memory, tables and JSON.
 
-A script next to this one begins with ``import common``, parses its command line with
+A script of the folder above imports this, parses its command line with
 :func:`make_parser` and :func:`parse`, times what it compares with :func:`alternate`, makes rows of
 the times with :func:`compare` and ends with :func:`finish`. The keys of a row are the titles of a
 table's columns, with ``_`` for a space.
@@ -26,7 +26,7 @@ from mmseg_instbox.core import VOID
 from mmseg_instbox.datasets.transforms import PackInstInputs
 from mmseg_instbox.utils import write_json
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SAMPLES = ROOT / 'demo' / 'samples'
 PHOTOGRAPHS = sorted(SAMPLES.glob('*.jpg'))
 MIB = 2**20

@@ -2,7 +2,6 @@
 import copy
 from typing import Any
 
-import common
 import cv2
 import numpy as np
 import torch
@@ -17,6 +16,7 @@ from mmengine.registry import DefaultScope
 from mmengine.structures import InstanceData, PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
+from support import common
 from torch import Tensor, nn
 
 from mmseg_instbox.datasets.instance_maps import VOID

@@ -14,6 +14,7 @@ from mmengine.device import get_device
 
 from ..datasets.annotation_formats import AnnotatedImages
 from ..engine.model_index import index_root
+from ..engine.optim_wrappers import has_fast_bfloat16
 from .own_data import OwnData, objects_of
 
 # input
@@ -132,6 +133,8 @@ def training_config_of(recipe: Recipe, data: OwnData, model: dict, work_dir: Pat
 
     tested = 'test' if 'test' in data.parts else 'val'
     cfg = Config.fromfile(index_root() / 'configs' / '_base_' / 'own_data.py')
+    if has_fast_bfloat16():
+        cfg.merge_from_dict(dict(optim_wrapper=dict(type='AmpOptimWrapper', dtype='bfloat16')))
     cfg.merge_from_dict(dict(
         model=model,
         test_pipeline=test_pipeline,

@@ -74,6 +74,19 @@ def test_a_gpu_has_more_processes_that_load(monkeypatch, device, workers):
     assert choose_recipe(part(500, 100), 10).workers == 1
 
 
+@pytest.mark.parametrize('fast, settings', [
+    (True, dict(type='AmpOptimWrapper', dtype='bfloat16')), (False, dict(type='OptimWrapper'))])
+def test_bfloat16_where_it_is_fast(monkeypatch, tmp_path, fast, settings):
+    monkeypatch.setattr('mmseg_instbox.apis.training_recipe.has_fast_bfloat16', lambda: fast)
+    data = part(500, 100)
+    data.root = tmp_path
+    own = OwnData(dict(train=data, val=data), [])
+    cfg = training_config_of(choose_recipe(data, 10), own, {}, tmp_path, None, 0)
+    wrapper = cfg.optim_wrapper
+    assert {key: wrapper[key] for key in ('type', 'dtype') if key in wrapper} == settings
+    assert wrapper.optimizer.type == 'AdamW' and 'decode_head' in wrapper.paramwise_cfg.custom_keys
+
+
 def test_the_data_sets_of_the_config_load(tmp_path):
     folder = write_images(tmp_path / 'data', 4)
     table = json.loads((folder / '_annotations.coco.json').read_text())

@@ -49,8 +49,8 @@ def read_masks(root: Path, finder: ImageFinder) -> list[Annotations]:
     """Read images beside masks of instance ids: ``X.png`` and ``X_mask.png``, or two folders.
 
     Values are instances, 0 background, 255 void where there are others. An image may have several
-    masks: ``X_mask_1.png`` and so on, ``masks/X/*.png``, or ``X/masks/*.png`` for the only image in
-    ``X/images``, as in the Data Science Bowl of 2018. Categories are those of a CSV file of the
+    masks: ``X_mask_1.png`` and so on, ``masks/X/*.png``, or ``X/masks/*.png`` or ``X/mask.png`` for the
+    only image in ``X/images`` or ``X``, as in the Data Science Bowl of 2018. Categories are those of a CSV file of the
     root with the columns mask, value and category; or those of ``classes.txt``, if it has one name,
     or if values are ``category * 1000 + number``; else there is one category.
     Returns a part for each split, none if there are no such masks; raises ValueError if there are
@@ -158,6 +158,8 @@ def _pair_masks(root: Path, finder: ImageFinder) -> tuple[dict[str, str], list[s
             pairs[file], = inside[path.parent.parent]
         elif found:
             pairs[file] = _closest(found, file)
+        elif not MASK_ENDING.sub('', stem) and len(inside[path.parent]) == 1:  # X/mask.png
+            pairs[file], = inside[path.parent]
     return pairs, images
 
 

@@ -47,7 +47,8 @@ def test_instance_masks_of_odd_modes(tmp_path, picture, mode):
     ('Original/a.tif', 'Ground Truth/a.tif'), ('rgb/a.png', 'rgb/a_ground_truth.png'),
     ('photos/a.jpg', 'photos/a_segmentation.png'),
     ('Data_with_GT/benign/b (1).png', 'Data_with_GT/benign/b (1)_mask.png'),  # BUSI
-    ('images/a.jpg', 'masks/a.png'), ('train/images/a.jpg', 'train/instances/a.png')])
+    ('images/a.jpg', 'masks/a.png'), ('train/images/a.jpg', 'train/instances/a.png'),
+    ('case_1/image.png', 'case_1/mask.png'), ('scan/photo.jpg', 'scan/labels.tif')])
 @pytest.mark.parametrize('kind', [np.uint8, np.uint16, np.int32])
 def test_masks_of_instance_ids(tmp_path, picture, image, mask, kind):
     picture(image)
@@ -55,6 +56,13 @@ def test_masks_of_instance_ids(tmp_path, picture, image, mask, kind):
     [found] = read_annotations(tmp_path).values()
     assert len(found.coco['annotations']) == 2 and same(found) and names(found) == ['object'] * 2
     assert found.coco['images'][0]['file_name'] == image and not found.problems
+
+
+def test_a_mask_that_names_none_of_several_images_is_not_guessed(tmp_path, picture):
+    picture('a.jpg'), picture('b.jpg')
+    save(tmp_path / 'mask.png', IDS)
+    with pytest.raises(ValueError, match='no annotations of a known format'):
+        read_annotations(tmp_path)
 
 
 @pytest.mark.parametrize('image, mask', [

@@ -2,7 +2,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmseg_instbox.engine.optim_wrappers import CPUAmpOptimWrapper, use_amp
+from mmseg_instbox.engine.optim_wrappers import CPUAmpOptimWrapper, has_fast_bfloat16, use_amp
 
 
 def test_amp_is_mmengines_and_of_all_processes_with_sharded_gradients():
@@ -31,3 +31,24 @@ def test_the_cpu_wrapper_computes_in_bfloat16_and_updates_in_float32():
     # the gradient of the sum with respect to each weight is its input, 1
     torch.testing.assert_close(model.weight.detach(), before - 1)
     assert 'loss_scaler' not in wrapper.state_dict()  # so a plain run can go on from it
+
+
+@pytest.mark.parametrize('capabilities, fast', [
+    (dict(avx512_bf16=True, amx_bf16=False), True),
+    (dict(avx512_bf16=False, amx_bf16=True), True),
+    (dict(avx2=True, avx512_bf16=False), False),
+    ({}, False),
+])
+def test_fast_bfloat16_of_a_processor(monkeypatch, capabilities, fast):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    monkeypatch.setattr(torch.cpu, 'get_capabilities', lambda: capabilities, raising=False)
+    assert has_fast_bfloat16() is fast
+
+
+def test_fast_bfloat16_of_a_gpu_and_of_an_old_pytorch(monkeypatch):
+    monkeypatch.delattr(torch.cpu, 'get_capabilities', raising=False)
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    assert has_fast_bfloat16() is False
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr(torch.cuda, 'is_bf16_supported', lambda including_emulation: True)
+    assert has_fast_bfloat16() is True

@@ -49,10 +49,11 @@ def read_masks(root: Path, finder: ImageFinder) -> list[Annotations]:
     """Read images beside masks of instance ids: ``X.png`` and ``X_mask.png``, or two folders.
 
     Values are instances, 0 background, 255 void where there are others. An image may have several
-    masks: ``X_mask_1.png`` and so on, ``masks/X/*.png``, or ``X/masks/*.png`` or ``X/mask.png`` for the
-    only image in ``X/images`` or ``X``, as in the Data Science Bowl of 2018. Categories are those of a CSV file of the
-    root with the columns mask, value and category; or those of ``classes.txt``, if it has one name,
-    or if values are ``category * 1000 + number``; else there is one category.
+    masks: ``X_mask_1.png`` and so on, ``masks/X/*.png``, or, for the only image in ``X/images`` or
+    ``X``, ``X/masks/*.png`` (the Data Science Bowl of 2018) or ``X/mask.png``. Categories are those
+    of a CSV file of the root with the columns mask, value and category; or those of
+    ``classes.txt``, if it has one name, or if values are ``category * 1000 + number``; else there
+    is one category.
     Returns a part for each split, none if there are no such masks; raises ValueError if there are
     only masks of categories, those of VOC or of Roboflow.
     """

@@ -24,6 +24,7 @@ from mmseg.structures import SegDataSample
 
 from mmseg_instbox.core import VOID
 from mmseg_instbox.datasets.transforms import PackInstInputs
+from mmseg_instbox.engine.optim_wrappers import has_fast_bfloat16
 from mmseg_instbox.utils import write_json
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -122,13 +123,14 @@ def truth(seg_map: np.ndarray, inst_map: np.ndarray) -> SegDataSample:
 
 
 def machine(device: str = 'cpu') -> str:
-    """Describes the machine in a line: GPU, processor, memory, threads and versions."""
+    """Describes the machine in a line: GPU, processor, its vectors, memory, threads, versions."""
     cpuinfo = Path('/proc/cpuinfo')
     text = cpuinfo.read_text() if cpuinfo.is_file() else ''
     names = [line.partition(': ')[2] for line in text.splitlines() if line.startswith('model name')]
     memory = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
     return ', '.join([
         *([torch.cuda.get_device_name(device)] if device.startswith('cuda') else []), *names[:1],
+        torch.backends.cpu.get_cpu_capability() + ' with bfloat16' * has_fast_bfloat16(),
         f'{os.cpu_count()} cores', f'{memory / 2**30:.0f} GiB of memory',
         f'{torch.get_num_threads()} threads', f'Python {platform.python_version()}',
         f'torch {torch.__version__}'])

@@ -15,6 +15,8 @@ from statistics import median
 import numpy as np
 from support import common
 
+from mmseg_instbox.engine.optim_wrappers import has_fast_bfloat16
+
 
 def copy_images(folder: Path, number: int) -> Path:
     """Copies the photographs, over and over, until the folder has that many."""
@@ -27,6 +29,8 @@ def copy_images(folder: Path, number: int) -> Path:
 def seconds(engine: str, images: Path, args: argparse.Namespace) -> float:
     """Returns the seconds of the command on a folder, start-up included."""
     options, threads = ['--no-pictures'], args.threads
+    if engine == 'bfloat16':
+        options += ['--precision', 'bf16']
     if engine == 'ray':
         options, threads = ['--engine', 'ray', '--workers', args.workers], 1
     with tempfile.TemporaryDirectory() as out:
@@ -44,6 +48,8 @@ def main() -> None:
     few, many = args.numbers
     names = dict(local=f'one process, {args.threads} threads',
                  ray=f'Ray, {args.workers} workers of a thread each')
+    if has_fast_bfloat16():
+        names['bfloat16'] = f'{names["local"]}, --precision bf16'
     rates: dict[str, list[float]] = {engine: [] for engine in names}
     starts: dict[str, list[float]] = {engine: [] for engine in names}
     with tempfile.TemporaryDirectory() as folder:
@@ -57,14 +63,15 @@ def main() -> None:
                  million_images_hours=1e6 / 3600 / median(found),
                  ratio=float(np.median(np.divide(found, rates['local']))))
             for engine, found in rates.items()]
-    local, ray = rows
+    local, ray, *_ = rows
     common.finish(
         'bulk', args, rows, note=f'Start-up is not counted in the images a second. {common.MODEL}',
         figures=[
             common.Figure(f'bulk prediction, {ray["engine"]}; peer: {local["engine"]}',
                           ray['images_a_second'], 'images/s', local['images_a_second'],
                           ray['ratio'], at_least=1.15),
-            common.Figure(local['engine'], local['images_a_second'], 'images/s', at_least=25.)])
+            *(common.Figure(row['engine'], row['images_a_second'], 'images/s', at_least=25.)
+              for row in rows if row is not ray)])
 
 
 if __name__ == '__main__':

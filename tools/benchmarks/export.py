@@ -2,10 +2,11 @@
 
 The model in ``demo/`` and its exports to ONNX and OpenVINO, each in 32 bits and in 8 bits, take
 turns: the network alone on a prepared image, and from image file to instances. "eager" is
-InstBoxInferencer, which fuses convolutions with batch normalisation and keeps channels last;
-mmseg's inference_model runs the same model and does neither. Then all predict the same images: how
-much their masks agree with the model's, and what InstBoxMetric says of them. The second table has
-the time from starting Python to the first result, without OpenMMLab.
+InstBoxInferencer, which fuses convolutions with batch normalisation and keeps channels last, also
+with ``precision='bf16'`` where the processor computes in bfloat16; mmseg's inference_model runs the
+same model and does neither. Then all predict the same images: how much their masks agree with the
+model's, and what InstBoxMetric says of them. The second table has the time from starting Python to
+the first result, without OpenMMLab.
 """
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -27,6 +28,7 @@ from torch import nn
 from mmseg_instbox.apis import InstBoxInferencer, load_model
 from mmseg_instbox.apis.model_loading import default_weights
 from mmseg_instbox.deploy import export_model
+from mmseg_instbox.engine.optim_wrappers import has_fast_bfloat16
 from mmseg_instbox.evaluation import InstBoxMetric, InstCocoMetric
 from mmseg_instbox.utils.decoding import read_image
 
@@ -34,6 +36,7 @@ KINDS = {'onnx': ('.onnx', False), 'openvino': ('.xml', False), 'onnx int8': ('.
          'openvino int8': ('.xml', True)}
 FIGURES = ('mIoU', 'APr_0.5', 'APr_0.7', 'APr_vol')
 PLAIN = "mmseg's inference_model"
+BFLOAT16 = 'eager, bfloat16'  # where the processor computes in it
 FIRST = """
 import sys
 from mmseg_instbox.deploy import ExportedModel
@@ -48,6 +51,11 @@ def images_of(dataset: Any, count: int) -> list[str]:
             for index in common.spread(range(len(dataset)), count)]
 
 
+def autocast(name: str) -> torch.autocast:
+    """Returns the context in which a model's network runs."""
+    return torch.autocast('cpu', torch.bfloat16, enabled=name == BFLOAT16)
+
+
 @torch.no_grad()
 def timings(models: dict[str, InstBoxInferencer], plain: nn.Module, files: list[str],
             repeats: int) -> dict[str, dict]:
@@ -55,7 +63,8 @@ def timings(models: dict[str, InstBoxInferencer], plain: nn.Module, files: list[
     eager = models['eager']
     inputs = network_input(eager, files[0])
     plain.data_preprocessor.channels_last = False
-    network = {name: partial(each.model.forward_dense, inputs) for name, each in models.items()}
+    network = {name: partial(autocast(name)(each.model.forward_dense), inputs)
+               for name, each in models.items()}
     network[PLAIN] = partial(plain.forward_dense, inputs.contiguous())
     whole = {name: (lambda each=each: list(each.stream(files))) for name, each in models.items()}
     whole[PLAIN] = lambda: [inference_model(plain, file) for file in files]
@@ -136,6 +145,8 @@ def main() -> None:
     calibration = [read_image(Path(file)) for file in images_of(trained, args.calibration)]
     plain = load_model(args.model or default_weights(), args.weights, 'cpu')
     models, starts, compared = dict(eager=eager), [], images_of(tested, args.compared)
+    if has_fast_bfloat16():
+        models[BFLOAT16] = load(args.model, args.weights, precision='bf16')
     with tempfile.TemporaryDirectory() as folder:
         for name, (suffix, int8) in KINDS.items():
             path = export_model(eager.model, Path(folder, name.replace(' ', '-') + suffix),
@@ -146,7 +157,7 @@ def main() -> None:
         for name, model in models.items():
             if model is not eager:
                 rows[name] |= agreement(eager.stream(compared), model.stream(compared))
-            measured = accuracy(model.model, tested, args.evaluated)
+            measured = autocast(name)(accuracy)(model.model, tested, args.evaluated)
             rows[name] |= {figure: measured[figure] for figure in FIGURES}
     common.finish(
         'export', args, [dict(model=name, **row) for name, row in rows.items()],

@@ -25,10 +25,12 @@ def checkpoint(tiny_config, tmp_path):
     return tmp_path / 'random.pth'
 
 
-def test_all_kinds_are_measured(bench, tiny_config, checkpoint, tmp_path, monkeypatch):
+@pytest.mark.parametrize('fast', [True, False])
+def test_all_kinds_are_measured(bench, tiny_config, checkpoint, tmp_path, monkeypatch, fast):
     for name in ('onnx', 'onnxruntime', 'openvino'):
         pytest.importorskip(name)
     monkeypatch.setattr(bench.common, 'run_script', lambda *_: '')
+    monkeypatch.setattr(bench, 'has_fast_bfloat16', lambda: fast)
     out = tmp_path / 'figures.json'
     monkeypatch.setattr(sys, 'argv', [
         'export.py', '--model', str(tiny_config), '--weights', str(checkpoint), '--quick',
@@ -36,7 +38,7 @@ def test_all_kinds_are_measured(bench, tiny_config, checkpoint, tmp_path, monkey
     bench.main()
     content = json.loads(out.read_text())
     rows = {row['model']: row for row in content['rows']}
-    assert set(rows) == {'eager', bench.PLAIN, *bench.KINDS}
+    assert set(rows) == {'eager', bench.PLAIN, *bench.KINDS, *[bench.BFLOAT16] * fast}
     assert all(row['network_ms'] > 0 and row['whole_ms'] > 0 for row in rows.values())
     for name in ('onnx', 'openvino'):
         assert rows[name]['mean_mask_iou'] > 0.999

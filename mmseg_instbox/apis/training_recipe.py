@@ -133,8 +133,7 @@ def training_config_of(recipe: Recipe, data: OwnData, model: dict, work_dir: Pat
 
     tested = 'test' if 'test' in data.parts else 'val'
     cfg = Config.fromfile(index_root() / 'configs' / '_base_' / 'own_data.py')
-    if has_fast_bfloat16():
-        cfg.merge_from_dict(dict(optim_wrapper=dict(type='AmpOptimWrapper', dtype='bfloat16')))
+    mixed = dict(type='AmpOptimWrapper', dtype='bfloat16')
     cfg.merge_from_dict(dict(
         model=model,
         test_pipeline=test_pipeline,
@@ -143,6 +142,7 @@ def training_config_of(recipe: Recipe, data: OwnData, model: dict, work_dir: Pat
         test_dataloader=loader(tested, test_pipeline),
         val_evaluator=evaluators('val'),
         test_evaluator=evaluators(tested),
+        optim_wrapper=mixed if has_fast_bfloat16() else {},
         train_cfg=dict(max_iters=recipe.max_iters, minutes=recipe.minutes),
         default_hooks=dict(checkpoint=dict(interval=recipe.save_every)),
         randomness=dict(seed=seed),

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from mmseg_instbox.apis import InstBoxInferencer
 from mmseg_instbox.engine import load_config, load_model
 
-OURS = 'instbox_deeplabv3-r50-d16_8xb2-20k_voc12-sbd-500x500'
+OURS = 'instbox_fpn-r50-d16_8xb2-20k_voc12-sbd-500x500'
 PEERS = {
     'CondInst, R50-FPN': 'condinst/condinst_r50_fpn_ms-poly-90k_coco_instance',
     'RTMDet-Ins-m, CSPNeXt': 'rtmdet/rtmdet-ins_m_8xb32-300e_coco',

@@ -32,7 +32,7 @@ PAIRS = {
     'mobilenet-v2-d8': ('instbox_mobilenet-v2-d8_1xb8-2k_voc-mini-352x352', MOBILENET_FCN),
     'r18-d8': ('instbox_fcrn-r18-d8_8xb2-20k_voc12-sbd-500x500',
                'fcn/fcn_r18-d8_4xb2-80k_cityscapes-512x1024'),
-    'r50-d16': ('instbox_deeplabv3-r50-d16_8xb2-20k_voc12-sbd-500x500',
+    'r50-d16': ('instbox_fpn-r50-d16_8xb2-20k_voc12-sbd-500x500',
                 'fcn/fcn_r50-d8_4xb2-40k_cityscapes-512x1024'),
     'r50-d8': ('instbox_fcrn-r50-d8_8xb2-20k_voc12-sbd-500x500',
                'fcn/fcn_r50-d8_4xb2-40k_cityscapes-512x1024'),

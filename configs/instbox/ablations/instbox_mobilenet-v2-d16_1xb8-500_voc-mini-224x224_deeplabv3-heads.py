@@ -1,4 +1,4 @@
-# both heads of instbox_deeplabv3-r50-d16, whose convolutions on the last stage are 1 x 1
+# the heads of the model in demo/, whose convolutions on the last stage are 1 x 1
 _base_ = './instbox_mobilenet-v2-d16_1xb8-500_voc-mini-224x224.py'
 norm_cfg = dict(type='BN', requires_grad=True)
 model = dict(

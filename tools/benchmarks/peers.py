@@ -116,7 +116,7 @@ def make_ours(args: argparse.Namespace) -> tuple[dict[str, int], dict[str, Calla
 
     @torch.no_grad()
     def backbone(file: str) -> Any:
-        return ours.model.extract_feat(network_input(ours, file))
+        return ours.model.backbone(network_input(ours, file))
 
     return counts, {TITLE: predict, BACKBONE: backbone}
 

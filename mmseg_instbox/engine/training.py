@@ -48,6 +48,9 @@ def training_config(config: str, *, resume: str | None = None, amp: bool = False
     add_safeguards(cfg)
     if amp:
         use_amp(cfg)
+    wrapper = cfg.get('optim_wrapper') or {}
+    if wrapper.get('type') == 'OptimWrapper':
+        wrapper.pop('dtype', None)  # of the AmpOptimWrapper that an option replaced
     adapt_to_cpu(cfg)
     return cfg
 

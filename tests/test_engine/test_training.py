@@ -4,6 +4,8 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger
+from mmengine.optim import OptimWrapper, build_optim_wrapper
+from torch import nn
 
 from mmseg_instbox.engine import run_training, training, training_config
 from mmseg_instbox.engine.training import add_safeguards, set_resume
@@ -50,6 +52,15 @@ def test_every_training_has_safeguards(tiny_config, tmp_path):
     cfg = training_config(str(file))
     assert cfg.default_hooks.plain_checkpoint == dict(type='PlainCheckpointHook')
     assert cfg.default_hooks.loss_guard == dict(type='LossGuardHook')
+
+
+def test_an_option_trains_a_config_of_bfloat16_in_32_bits(tiny_config, tmp_path):
+    file = tmp_path / 'own.py'
+    mixed = "optim_wrapper = dict(type='AmpOptimWrapper', dtype='bfloat16')"
+    file.write_text(f"_base_ = '{tiny_config}'\n{mixed}\n")
+    cfg = training_config(str(file), cfg_options={'optim_wrapper.type': 'OptimWrapper'})
+    wrapper = build_optim_wrapper(nn.Linear(1, 1), cfg.optim_wrapper)
+    assert type(wrapper) is OptimWrapper
 
 
 def test_safeguards_of_the_config_stay():

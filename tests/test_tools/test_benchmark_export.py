@@ -30,7 +30,7 @@ def test_all_kinds_are_measured(bench, tiny_config, checkpoint, tmp_path, monkey
     for name in ('onnx', 'onnxruntime', 'openvino'):
         pytest.importorskip(name)
     monkeypatch.setattr(bench.common, 'run_script', lambda *_: '')
-    monkeypatch.setattr(bench, 'has_fast_bfloat16', lambda: fast)
+    monkeypatch.setattr(bench, 'has_fast_bfloat16', lambda _: fast)
     out = tmp_path / 'figures.json'
     monkeypatch.setattr(sys, 'argv', [
         'export.py', '--model', str(tiny_config), '--weights', str(checkpoint), '--quick',

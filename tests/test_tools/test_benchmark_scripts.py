@@ -173,7 +173,7 @@ def test_bulk_leaves_the_start_out(run_benchmark, monkeypatch):
     import bulk
     from support import common
     asked = []
-    monkeypatch.setattr(bulk, 'has_fast_bfloat16', lambda: False)
+    monkeypatch.setattr(bulk, 'has_fast_bfloat16', lambda _: False)
     monkeypatch.setattr(common, 'run_script',
                         lambda *command, variables: asked.append((command[2:], variables)))
     content = run_benchmark('bulk', '--device', 'cpu')
@@ -186,7 +186,7 @@ def test_bulk_leaves_the_start_out(run_benchmark, monkeypatch):
     one, ray = run_benchmark('bulk', '--device', 'cpu', '--numbers', 2, 12)['rows']
     assert one['images_a_second'] == pytest.approx(10) and one['start_s'] == pytest.approx(5)
     assert ray['ratio'] == pytest.approx(1.2) and ray['start_s'] == pytest.approx(20)
-    monkeypatch.setattr(bulk, 'has_fast_bfloat16', lambda: True)
+    monkeypatch.setattr(bulk, 'has_fast_bfloat16', lambda _: True)
     rows = run_benchmark('bulk', '--device', 'cpu', '--numbers', 2, 12)['rows']
     assert rows[2]['engine'].endswith('--precision bf16') and rows[2]['ratio'] == pytest.approx(1.2)
 

@@ -48,7 +48,7 @@ def main() -> None:
     few, many = args.numbers
     names = dict(local=f'one process, {args.threads} threads',
                  ray=f'Ray, {args.workers} workers of a thread each')
-    if has_fast_bfloat16():
+    if has_fast_bfloat16(args.device):
         names['bfloat16'] = f'{names["local"]}, --precision bf16'
     rates: dict[str, list[float]] = {engine: [] for engine in names}
     starts: dict[str, list[float]] = {engine: [] for engine in names}

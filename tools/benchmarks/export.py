@@ -145,7 +145,7 @@ def main() -> None:
     calibration = [read_image(Path(file)) for file in images_of(trained, args.calibration)]
     plain = load_model(args.model or default_weights(), args.weights, 'cpu')
     models, starts, compared = dict(eager=eager), [], images_of(tested, args.compared)
-    if has_fast_bfloat16():
+    if has_fast_bfloat16('cpu'):
         models[BFLOAT16] = load(args.model, args.weights, precision='bf16')
     with tempfile.TemporaryDirectory() as folder:
         for name, (suffix, int8) in KINDS.items():

@@ -26,10 +26,10 @@ class CPUAmpOptimWrapper(OptimWrapper):
             yield
 
 
-def has_fast_bfloat16() -> bool:
-    """Whether the GPU, or without one the processor (AVX512-BF16, AMX), computes in bfloat16; False
-    where PyTorch is too old to say."""
-    if torch.cuda.is_available():
+def has_fast_bfloat16(device: str | None = None) -> bool:
+    """Whether the GPU, or without one or on the ``device`` 'cpu' the processor (AVX512-BF16, AMX),
+    computes in bfloat16; False where PyTorch is too old to say."""
+    if device != 'cpu' and torch.cuda.is_available():
         return torch.cuda.is_bf16_supported(including_emulation=False)
     capabilities = getattr(torch.cpu, 'get_capabilities', dict)()
     return any(capabilities.get(name, False) for name in ('avx512_bf16', 'amx_bf16'))

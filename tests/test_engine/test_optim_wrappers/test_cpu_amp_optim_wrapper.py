@@ -50,5 +50,9 @@ def test_fast_bfloat16_of_a_gpu_and_of_an_old_pytorch(monkeypatch):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     assert has_fast_bfloat16() is False
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
-    monkeypatch.setattr(torch.cuda, 'is_bf16_supported', lambda including_emulation: True)
+    monkeypatch.setattr(torch.cuda, 'is_bf16_supported', lambda including_emulation=True: True)
     assert has_fast_bfloat16() is True
+    assert has_fast_bfloat16('cpu') is False
+    monkeypatch.setattr(torch.cuda, 'is_bf16_supported',
+                        lambda including_emulation=True: including_emulation)
+    assert has_fast_bfloat16() is False

@@ -130,7 +130,7 @@ def machine(device: str = 'cpu') -> str:
     memory = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
     return ', '.join([
         *([torch.cuda.get_device_name(device)] if device.startswith('cuda') else []), *names[:1],
-        torch.backends.cpu.get_cpu_capability() + ' with bfloat16' * has_fast_bfloat16(),
+        torch.backends.cpu.get_cpu_capability() + ' with bfloat16' * has_fast_bfloat16('cpu'),
         f'{os.cpu_count()} cores', f'{memory / 2**30:.0f} GiB of memory',
         f'{torch.get_num_threads()} threads', f'Python {platform.python_version()}',
         f'torch {torch.__version__}'])

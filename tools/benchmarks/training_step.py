@@ -142,7 +142,7 @@ def levers(args: argparse.Namespace) -> dict[str, Callable[[], None]]:
     network = {key: ours[key] for key in ('backbone', 'decode_head', 'test_cfg')}
     other_dtype = 'float32' if args.dtype == 'bfloat16' else 'bfloat16'
     changed = {
-        f'{args.memory_format}, {args.dtype}, as above': (ours, {}),
+        f'{args.memory_format}, {args.dtype}': (ours, {}),
         other_dtype: (ours, dict(dtype=other_dtype)),
         'contiguous memory': (ours, dict(memory_format='contiguous_format')),
         'no bootstrapping': (unsampled, {}),

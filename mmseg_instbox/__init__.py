@@ -5,6 +5,7 @@ Importing the package lets MMSegmentation's registries find its classes, and con
 what is arranged here takes effect when they are imported, and our own subpackages are imported when
 a registry looks a class up. So the command ``instbox`` starts at once.
 """
+from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -30,3 +31,10 @@ def _register_packages(module: ModuleType) -> None:
 @when_imported('mmseg.registry.registry')
 def _offer_classes(module: ModuleType) -> None:
     offer_classes(module)
+
+
+@when_imported('mmengine.runner.activation_checkpointing')
+def _checkpoint_any_part(module: ModuleType) -> None:
+    # by default a part learns nothing if its input has no gradient (after frozen stages) or is a
+    # tuple (heads and necks)
+    module.checkpoint = partial(module.checkpoint, use_reentrant=False)

@@ -103,6 +103,15 @@ def test_activation_checkpointing_changes_no_result(
     assert_same_weights(weights(tmp_path), weights(plain))
 
 
+def test_a_checkpointed_part_learns_from_frozen_features_in_a_tuple():
+    model = torch.nn.Sequential(torch.nn.Bilinear(2, 2, 2))
+    forward = model[0].forward
+    model[0].forward = lambda feats: forward(*feats)  # as heads take those of all stages
+    mmengine.runner.activation_checkpointing.turn_on_activation_checkpointing(model, '0')
+    model((torch.ones(2), torch.ones(2))).sum().backward()
+    assert model[0].weight.grad.eq(1).all()
+
+
 def test_moving_average_is_saved_and_validated(
         lines, short, plain, make_config, train, tmp_path, monkeypatch):
     name, validated = 'decode_head.conv_seg.weight', []

@@ -21,7 +21,8 @@ from .config_io import load_config
 # the terminal shows neither longer reports of MMEngine's runner, nor lines for each parameter, nor
 # notices that ask nothing of a user
 TERMINAL_LINES = 5
-FILE_ONLY = ('paramwise_options', '"FileClient" will', '"HardDiskBackend" is', 'The prefix is not')
+FILE_ONLY = ('paramwise_options', 'since its requires_grad=False', '"FileClient" will',
+             '"HardDiskBackend" is', 'The prefix is not')
 
 
 def read_run_config(config: str, work_dir: str | None = None, cfg_options: dict | None = None,
@@ -131,7 +132,7 @@ class QuietRunner(BriefRunner):
 def _is_brief(record: logging.LogRecord) -> bool:
     """Whether the terminal shows a message."""
     message, by_runner = record.getMessage(), Path(record.pathname).name == 'runner.py'
-    return not (message.startswith(FILE_ONLY)
+    return not (any(part in message for part in FILE_ONLY)
                 or by_runner and message.count('\n') > TERMINAL_LINES)
 
 

@@ -2,8 +2,10 @@ import logging
 from pathlib import Path
 
 import pytest
+import torch
 from mmengine.config import Config
 from mmengine.hooks import CheckpointHook
+from mmengine.optim import build_optim_wrapper
 
 from mmseg_instbox.engine import adapt_to_cpu
 from mmseg_instbox.engine import run_config as module
@@ -68,6 +70,17 @@ def test_the_terminal_leaves_out_long_reports_of_the_runner_only():
     assert not module._is_brief(record(runner, 300))
     assert module._is_brief(record(runner, 1))
     assert module._is_brief(record('mmengine/logging/logger.py', 30))  # a table of metrics
+
+
+def test_the_terminal_has_no_line_for_each_frozen_parameter(monkeypatch):
+    shown = []
+    monkeypatch.setattr('mmengine.optim.optimizer.default_constructor.print_log',
+                        lambda message, *_, **__: shown.append(message))
+    frozen = torch.nn.Linear(1, 1).requires_grad_(False)
+    build_optim_wrapper(torch.nn.Sequential(frozen, torch.nn.Linear(1, 1)), dict(
+        optimizer=dict(type='SGD', lr=1, weight_decay=0), paramwise_cfg=dict(norm_decay_mult=0.)))
+    records = [logging.makeLogRecord(dict(msg=message, pathname='x')) for message in shown]
+    assert len(records) > 1 and not any(map(module._is_brief, records))
 
 
 def best(save_best, *metrics, **hook):

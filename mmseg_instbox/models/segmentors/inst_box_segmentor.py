@@ -68,6 +68,8 @@ class InstBoxSegmentor(CellPredictor, EncoderDecoder):
             train_cfg=train_cfg or dict(),
             test_cfg=test_cfg or dict(mode='whole'),
             **kwargs)
+        # mmseg's Swin and MobileNets freeze stages in it: before DistributedDataParallel looks
+        self.backbone.train()
         self.box_head = MODELS.build(box_head)
         self.grouper = TASK_UTILS.build(grouper)
         self.thing_ids = list(range(1, self.num_classes) if thing_ids is None else thing_ids)

@@ -40,6 +40,7 @@ class LocaliserSegmentor(InstBoxSegmentor):
         self.freeze_categories = freeze_categories
         if own_backbone:
             self.box_backbone = MODELS.build(own[0])
+            self.box_backbone.train()  # as in the parent
             self.box_neck = nn.Identity() if neck is None else MODELS.build(own[1])
         if freeze_categories:
             for part in self._category_parts():

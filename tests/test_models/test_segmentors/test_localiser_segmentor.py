@@ -48,6 +48,16 @@ def parts_with_gradient(model: nn.Module) -> set[str]:
             if parameter.grad is not None and parameter.grad.abs().sum() > 0}
 
 
+def test_frozen_stages_have_no_gradients_before_the_training(tiny_model):
+    """mmseg's MobileNetV2 freezes them in ``train()``, too late for DistributedDataParallel."""
+    model = MODELS.build(copy.deepcopy(tiny_model) | dict(
+        type='LocaliserSegmentor', backbone=dict(type='MobileNetV2', frozen_stages=3)))
+    for backbone in (model.backbone, model.box_backbone):
+        frozen = {name for name, stage in backbone.named_children()
+                  if not any(each.requires_grad for each in stage.parameters())}
+        assert frozen == {'conv1', 'layer1', 'layer2', 'layer3'}
+
+
 CATEGORY = {'backbone', 'decode_head', 'auxiliary_head'}
 
 

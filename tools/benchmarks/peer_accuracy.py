@@ -8,7 +8,7 @@ have no category map, so their mean IoU is not reported. ``tools/benchmarks/READ
 peers are set up and which environment the script needs. Each call with a model trains it, in a
 folder of its own; the last one measures all whose training has ended:
 
-    PYTHONPATH=. peers/bin/python tools/benchmarks/peer_accuracy.py mask-rcnn --iters 2000
+    PYTHONPATH=. peers/bin/python tools/benchmarks/peer_accuracy.py mask-rcnn --iters 4500
     PYTHONPATH=. peers/bin/python tools/benchmarks/peer_accuracy.py rtmdet-ins --minutes 720
     PYTHONPATH=. peers/bin/python tools/benchmarks/peer_accuracy.py
 

@@ -21,8 +21,6 @@ class DilatedMobileNetV2(FoldedNormMixin, MobileNetV2):
 
     def __init__(self, *args: Any, conv_cfg: dict | None = None, **kwargs: Any) -> None:
         super().__init__(*args, conv_cfg=conv_cfg or dict(type=PhasedConv2d), **kwargs)
-        # the parent's does so in train(), after DistributedDataParallel has looked for gradients
-        self._freeze_stages()
 
     def make_layer(self, out_channels: int, num_blocks: int, stride: int, dilation: int,
                    expand_ratio: int) -> nn.Sequential:

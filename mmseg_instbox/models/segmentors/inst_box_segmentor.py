@@ -68,7 +68,7 @@ class InstBoxSegmentor(CellPredictor, EncoderDecoder):
             train_cfg=train_cfg or dict(),
             test_cfg=test_cfg or dict(mode='whole'),
             **kwargs)
-        # mmseg's Swin and MobileNets freeze stages in it: before DistributedDataParallel looks
+        # Swin and the MobileNets freeze stages in it; DistributedDataParallel has to see that
         self.backbone.train()
         self.box_head = MODELS.build(box_head)
         self.grouper = TASK_UTILS.build(grouper)

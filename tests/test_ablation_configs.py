@@ -57,6 +57,9 @@ ABLATIONS = {
         'min-kept-40-percent': {'model.decode_head.sampler.min_kept'},
         'box-min-kept-25-percent': {'model.box_head.sampler.min_kept'},
         'box-first-kernel-1': {'model.box_head.first_kernel'},
+        'fpn': {'model.neck', 'model.decode_head.in_channels', 'model.decode_head.in_index',
+                'model.box_head.in_channels', 'model.box_head.in_index',
+                'model.box_head.first_kernel'},
         'deeplabv3-heads': {'model.decode_head', 'model.box_head'},
     },
     STRONG: {key: BOTH[key]

@@ -1,6 +1,5 @@
 # the neck and the heads of instbox_fpn-r50-d16
 _base_ = './instbox_mobilenet-v2-d16_1xb8-500_voc-mini-224x224.py'
-head = dict(in_channels=(128, 128, 128), in_index=(0, 1, 2))
 model = dict(
     neck=dict(
         type='FPN',
@@ -10,5 +9,5 @@ model = dict(
         num_outs=3,
         norm_cfg=dict(type='BN', requires_grad=True),
         act_cfg=dict(type='ReLU')),
-    decode_head=head,
-    box_head=dict(head, first_kernel=1))
+    decode_head=dict(in_channels=(128, 128, 128), in_index=(0, 1, 2)),
+    box_head=dict(in_channels=(128, 128, 128), in_index=(0, 1, 2), first_kernel=1))

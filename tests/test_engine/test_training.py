@@ -37,7 +37,8 @@ def test_a_config_may_ask_to_resume(tmp_path):
     assert (cfg.resume, cfg.load_from) == (True, str(tmp_path / 'iter_4.pth'))
 
 
-def test_resuming_without_a_checkpoint_is_reported(tmp_path, capfd):
+def test_resuming_without_a_checkpoint_is_reported(tmp_path, capfd, monkeypatch):
+    monkeypatch.setattr(MMLogger, '_instance_dict', {})
     MMLogger.get_instance('no checkpoint')  # writes to the stream as it is now
     set_resume(Config(dict(work_dir=str(tmp_path))), 'auto')
     printed = ''.join(capfd.readouterr()).strip()

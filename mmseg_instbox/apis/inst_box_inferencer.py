@@ -25,7 +25,13 @@ from ..utils.foreign_errors import describe
 from ..utils.inputs import read_inputs
 from ..visualization.predictions import draw_prediction
 from ..visualization.utils import check_display, write_image
-from .model_loading import autocast_dtype, build_pipeline, default_weights, model_meta
+from .model_loading import (
+    autocast_dtype,
+    build_pipeline,
+    default_weights,
+    model_meta,
+    refuse_unused,
+)
 
 
 class InstBoxInferencer(Predictor, BaseInferencer):
@@ -86,6 +92,7 @@ class InstBoxInferencer(Predictor, BaseInferencer):
             model, weights = (model, weights) if model else (weights or default_weights(), None)
             self._loaded = fuse_conv_bn(  # saves a fifth of the network's time
                 load_model(model, weights, device, cfg_options, allow_pickle))
+            refuse_unused(cfg_options, self._loaded.cfg)
         self.dataset_meta = model_meta(self._loaded)
         self.thing_ids = self._loaded.thing_ids
         self.tile, self.draw_size = tile, draw_size

@@ -57,6 +57,16 @@ def build_pipeline(cfg: Config, at_own_size: bool) -> Callable[[dict], dict]:
         return Compose([first, *(step for kind, step in steps[1:] if kind not in left_out)])
 
 
+def refuse_unused(cfg_options: dict | None, cfg: Config) -> None:
+    """Raises InvalidInputError if settings change ``test_dataloader`` but not ``test_pipeline``,
+    which prediction uses where the config has it."""
+    changed = {key.partition('.')[0] for key in cfg_options or ()}
+    if 'test_pipeline' in cfg and 'test_dataloader' in changed and 'test_pipeline' not in changed:
+        raise InvalidInputError('Prediction uses test_pipeline of this config, not '
+                                'test_dataloader: set test_pipeline, for example '
+                                '"test_pipeline.1.scale=(640,640)".')
+
+
 def autocast_dtype(precision: str, model: nn.Module,
                    device: torch.device) -> torch.dtype | None:
     """Returns the type of the network's convolutions, None for float32; InvalidInputError if it is

@@ -16,6 +16,7 @@ from mmseg_instbox.apis import InstBoxInferencer, inst_box_inferencer, read_inpu
 from mmseg_instbox.apis.formats import FORMATS
 from mmseg_instbox.apis.video import TrackColors, frame_objects
 from mmseg_instbox.engine import load_config
+from mmseg_instbox.errors import InvalidInputError
 
 
 def same_instances(first, second) -> None:
@@ -290,6 +291,14 @@ def test_a_config_and_a_checkpoint(network, tiny_config, noise, tmp_path):
     network.test_cfg = dict(mode='whole', shifts=2)
     same_instances(next(loaded.stream(noise)).pred_instances,
                    inference_model(network, noise).pred_instances)
+
+
+def test_a_setting_that_prediction_does_not_use_is_refused(tiny_config):
+    size = {'test_dataloader.dataset.pipeline.0.to_float32': True}
+    with pytest.raises(InvalidInputError, match='set test_pipeline'):
+        InstBoxInferencer(str(tiny_config), device='cpu', cfg_options=size)
+    both = size | {'test_pipeline.0.to_float32': True}
+    assert InstBoxInferencer(str(tiny_config), device='cpu', cfg_options=both)
 
 
 def test_a_checkpoint_that_carries_its_config(network, tiny_config, noise, tmp_path):

@@ -6,8 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mmseg_instbox.errors import InvalidInputError
-
+from ..errors import InvalidInputError
 from .grouping import Candidates, box_cells, owned_mean, owned_sums
 from .instances import CellGroups, Instances, draw_instances
 from .painting import best_categories

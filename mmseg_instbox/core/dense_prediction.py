@@ -13,8 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmseg_instbox.errors import InvalidInputError
-
+from ..errors import InvalidInputError
 from .feature_grid import resize_grid
 from .tiles_and_shifts import feature_strides, forward_shifted, forward_tiled
 

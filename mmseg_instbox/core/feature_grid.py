@@ -9,8 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmseg_instbox.errors import InvalidInputError
-
+from ..errors import InvalidInputError
 from . import VOID
 
 

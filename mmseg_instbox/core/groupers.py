@@ -2,8 +2,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mmseg_instbox.errors import InvalidInputError
-
+from ..errors import InvalidInputError
 from .base_grouper import BaseGrouper
 from .pixel_box_grouper import PixelBoxGrouper
 from .reference_groupers import BoxNMSGrouper, CentreGrouper

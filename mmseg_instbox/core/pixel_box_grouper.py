@@ -1,7 +1,6 @@
 from torch import Tensor
 
-from mmseg_instbox.errors import InvalidInputError
-
+from ..errors import InvalidInputError
 from . import grouping
 from .assignment import Patches, assign, find_agreement, find_patches
 from .base_grouper import BaseGrouper, Cells, logger

@@ -5,8 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmseg_instbox.errors import InvalidInputError
-
+from ..errors import InvalidInputError
 from . import grouping
 from .base_grouper import BaseGrouper, Cells
 from .box_iou import box_iou

@@ -14,8 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmseg_instbox.errors import InvalidInputError
-
+from ..errors import InvalidInputError
 from .feature_grid import resize_grid
 
 # takes images (N, 3, H, W), gives logits (N, C, h, w) and boxes (N, 4, h', w') in their pixels

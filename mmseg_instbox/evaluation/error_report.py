@@ -16,14 +16,13 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from mmseg_instbox.core import VOID
-from mmseg_instbox.core.instances import InstanceMasks
-from mmseg_instbox.datasets.transforms.loading import LoadInstImage
-from mmseg_instbox.visualization.drawing import draw_objects, hatch_void, to_canvas
-from mmseg_instbox.visualization.predictions import MIN_SIZE, on_canvas
-from mmseg_instbox.visualization.utils import write_image
-
+from ..core import VOID
+from ..core.instances import InstanceMasks
+from ..datasets.transforms.loading import LoadInstImage
 from ..errors import InvalidInputError
+from ..visualization.drawing import draw_objects, hatch_void, to_canvas
+from ..visualization.predictions import MIN_SIZE, on_canvas
+from ..visualization.utils import write_image
 from .functional.average_precision import average_precision_table
 from .functional.error_analysis import CORRECT, ERROR_KINDS, classify_errors
 from .metrics.base_metric import category_rows

@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmseg_instbox.core import VOID
-from mmseg_instbox.core.base_grouper import category_map
-from mmseg_instbox.core.feature_grid import cell_points
+from ..core import VOID
+from ..core.base_grouper import category_map
+from ..core.feature_grid import cell_points
 
 
 def use_truth(sample: dict, categories: bool = True, boxes: bool = True) -> dict:

@@ -16,9 +16,8 @@ from mmengine.logging import print_log
 from mmseg.registry import METRICS
 from torch import Tensor
 
-from mmseg_instbox.utils import atomic_write, write_json
-
 from ..errors import InvalidInputError, MissingFileError
+from ..utils import atomic_write, write_json
 from ..utils.file_names import file_name
 from ..utils.foreign_errors import convert_errors
 from .sample_reader import category_names, sample_field

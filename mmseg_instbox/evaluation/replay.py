@@ -18,9 +18,8 @@ from mmengine.registry import init_default_scope
 from mmengine.utils import track_iter_progress
 from mmseg.registry import DATASETS, TASK_UTILS
 
-from mmseg_instbox.core import groupers
-from mmseg_instbox.core.base_grouper import BaseGrouper, category_map
-
+from ..core import groupers
+from ..core.base_grouper import BaseGrouper, category_map
 from ..errors import InvalidInputError
 from ..utils.foreign_errors import convert_errors
 from .metrics import InstBoxMetric

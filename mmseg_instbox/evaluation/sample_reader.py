@@ -9,8 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
-from mmseg_instbox.core import VOID
-
+from ..core import VOID
 from ..errors import InvalidInputError
 from .functional.pixel_counts import RegionOverlap, find_runs, region_overlap
 

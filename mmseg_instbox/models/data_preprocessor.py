@@ -6,7 +6,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from mmseg.utils import stack_batch
 
-from mmseg_instbox.core import VOID
+from ..core import VOID
 
 
 @MODELS.register_module()

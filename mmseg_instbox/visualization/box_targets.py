@@ -5,10 +5,9 @@ import torch
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
-from mmseg_instbox.core.feature_grid import cell_points, sample_at_cells
-from mmseg_instbox.models.box_heads.pixel_box_head import PixelBoxHead, cell_boxes
-from mmseg_instbox.models.task_modules.box_coders import PixelBoxCoder
-
+from ..core.feature_grid import cell_points, sample_at_cells
+from ..models.box_heads.pixel_box_head import PixelBoxHead, cell_boxes
+from ..models.task_modules.box_coders import PixelBoxCoder
 from .drawing import join_panels
 from .vote_field import dim, draw_pointing, spread_cells
 

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from mmseg_instbox.utils.run_lengths import Crop, mask_crops
+from ..utils.run_lengths import Crop, mask_crops
 
 VOID_GREY = 128
 HATCH_GREY = 225

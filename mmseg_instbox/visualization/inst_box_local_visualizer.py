@@ -9,9 +9,8 @@ from mmseg.structures import SegDataSample
 from mmseg.utils import get_classes, get_palette
 from mmseg.visualization import SegLocalVisualizer
 
-from mmseg_instbox.core import VOID
-from mmseg_instbox.core.instances import InstanceMasks
-
+from ..core import VOID
+from ..core.instances import InstanceMasks
 from ..errors import InvalidInputError
 from ..utils import DEFAULT_SCORE_THR, DRAW_SIZE
 from .drawing import (

@@ -7,10 +7,9 @@ import numpy as np
 import torch
 from pycocotools import mask as mask_tools
 
-from mmseg_instbox.utils import atomic_write
-from mmseg_instbox.utils.run_lengths import Crop, encode_crop
-
 from ..errors import InvalidInputError
+from ..utils import atomic_write
+from ..utils.run_lengths import Crop, encode_crop
 
 MAX_SIDE = 65_000  # pixels of a drawing
 NO_WINDOW = ('agg', 'cairo', 'pdf', 'pgf', 'ps', 'svg', 'template')  # backends of matplotlib

@@ -9,9 +9,8 @@ import cv2
 import numpy as np
 import torch
 
-from mmseg_instbox.core.base_grouper import find_cells
-from mmseg_instbox.core.feature_grid import cell_points
-
+from ..core.base_grouper import find_cells
+from ..core.feature_grid import cell_points
 from .drawing import line_width
 from .utils import check_image
 

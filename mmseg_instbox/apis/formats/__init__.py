@@ -8,10 +8,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmseg_instbox.errors import InvalidInputError
-from mmseg_instbox.utils.file_names import file_name
-from mmseg_instbox.utils.lazy_names import lazy_names
-
+from ...errors import InvalidInputError
+from ...utils.file_names import file_name
+from ...utils.lazy_names import lazy_names
 from .coco import CocoWriter
 from .pixel_maps import PanopticWriter, PngWriter
 from .polygons import LabelMeWriter, YoloWriter

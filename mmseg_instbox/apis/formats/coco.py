@@ -7,11 +7,10 @@ from typing import Any
 
 from pycocotools import mask as mask_tools
 
-from mmseg_instbox.errors import InvalidInputError
-from mmseg_instbox.utils import replacing
-from mmseg_instbox.utils.file_names import common_folder, is_http
-from mmseg_instbox.utils.inputs import path_in_store
-
+from ...errors import InvalidInputError
+from ...utils import replacing
+from ...utils.file_names import common_folder, is_http
+from ...utils.inputs import path_in_store
 from .result_writer import Instances, ResultWriter
 
 

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pycocotools import mask as mask_tools
 
-from mmseg_instbox.datasets.annotation_formats.annotated_images import number
-from mmseg_instbox.datasets.coco_masks import segmentation_rle
-from mmseg_instbox.datasets.instance_maps import VOID
-from mmseg_instbox.datasets.voc_layout import voc_palette
-from mmseg_instbox.deploy.plain_sample import PlainSample
-from mmseg_instbox.errors import InvalidInputError
-from mmseg_instbox.utils.file_names import common_folder, distinct_name
-from mmseg_instbox.utils.limits import check_limit
-from mmseg_instbox.utils.run_lengths import decode_crop, decode_mask
+from ...datasets.annotation_formats.annotated_images import number
+from ...datasets.coco_masks import segmentation_rle
+from ...datasets.instance_maps import VOID
+from ...datasets.voc_layout import voc_palette
+from ...deploy.plain_sample import PlainSample
+from ...errors import InvalidInputError
+from ...utils.file_names import common_folder, distinct_name
+from ...utils.limits import check_limit
+from ...utils.run_lengths import decode_crop, decode_mask
 
 if TYPE_CHECKING:
     from mmseg.structures import SegDataSample
@@ -48,7 +48,7 @@ def samples_from_coco(file: str) -> tuple[Iterator[tuple[str, 'SegDataSample']],
     from mmengine.structures import InstanceData, PixelData
     from mmseg.structures import SegDataSample
 
-    from mmseg_instbox.datasets.coco_file import read_coco_file
+    from ...datasets.coco_file import read_coco_file
 
     def convert(arrays: PlainSample) -> SegDataSample:
         found, seg_map = arrays.pop('pred_instances'), arrays.pop('pred_sem_seg').data

@@ -6,14 +6,13 @@ from typing import Any
 import cv2
 import numpy as np
 
-from mmseg_instbox.datasets.coco_masks import object_id
-from mmseg_instbox.datasets.instance_maps import VOID, object_boxes
-from mmseg_instbox.datasets.voc_layout import voc_palette, write_list, write_mask
-from mmseg_instbox.errors import InvalidInputError
-from mmseg_instbox.evaluation.functional.panoptic_quality import predicted_segments
-from mmseg_instbox.utils import atomic_write, write_json
-from mmseg_instbox.utils.run_lengths import Crop, mask_crops
-
+from ...datasets.coco_masks import object_id
+from ...datasets.instance_maps import VOID, object_boxes
+from ...datasets.voc_layout import voc_palette, write_list, write_mask
+from ...errors import InvalidInputError
+from ...evaluation.functional.panoptic_quality import predicted_segments
+from ...utils import atomic_write, write_json
+from ...utils.run_lengths import Crop, mask_crops
 from .coco import ImageTable
 from .result_writer import Instances, ResultWriter, sample_name, to_numpy
 

@@ -15,9 +15,8 @@ import cv2
 import numpy as np
 import yaml
 
-from mmseg_instbox.utils import atomic_write, write_json
-from mmseg_instbox.utils.run_lengths import Crop, mask_crops
-
+from ...utils import atomic_write, write_json
+from ...utils.run_lengths import Crop, mask_crops
 from .result_writer import Instances, ResultWriter
 
 LABELME_VERSION = '5.5.0'  # the version whose keys are written

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from pycocotools import mask as mask_tools
 
-from mmseg_instbox.errors import InvalidInputError
-from mmseg_instbox.utils.file_names import relative_name
-from mmseg_instbox.utils.run_lengths import encode_crop, mask_crops
+from ...errors import InvalidInputError
+from ...utils.file_names import relative_name
+from ...utils.run_lengths import encode_crop, mask_crops
 
 
 class Categories(NamedTuple):

@@ -3,9 +3,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmseg_instbox.errors import MissingPackageError
-from mmseg_instbox.utils.run_lengths import mask_crops
-
+from ...errors import MissingPackageError
+from ...utils.run_lengths import mask_crops
 from .result_writer import read_categories, read_instances
 
 if TYPE_CHECKING:

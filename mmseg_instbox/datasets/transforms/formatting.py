@@ -4,8 +4,7 @@ from mmengine.structures import InstanceData, PixelData
 from mmseg.datasets.transforms import PackSegInputs
 from mmseg.registry import TRANSFORMS
 
-from mmseg_instbox.errors import InvalidInputError
-
+from ...errors import InvalidInputError
 from ..coco_masks import describe_objects
 from ..instance_maps import check_objects, object_boxes
 

@@ -8,11 +8,10 @@ from mmcv.transforms import Compose, LoadImageFromFile
 from mmseg.datasets.transforms import LoadAnnotations
 from mmseg.registry import TRANSFORMS
 
-from mmseg_instbox.errors import InvalidInputError, MissingFileError
-from mmseg_instbox.utils.decoding import upright_bgr
-from mmseg_instbox.utils.foreign_errors import convert_errors
-from mmseg_instbox.utils.image_header import DEEP_MODES, check_tiff_size, open_image
-
+from ...errors import InvalidInputError, MissingFileError
+from ...utils.decoding import upright_bgr
+from ...utils.foreign_errors import convert_errors
+from ...utils.image_header import DEEP_MODES, check_tiff_size, open_image
 from ..coco_masks import paint_objects
 from ..instance_maps import VOID, check_objects, check_same_size, map_categories
 from .transforms import Resize

@@ -3,8 +3,7 @@ from collections.abc import Callable, Iterator
 import mmcv.transforms as mmcv_transforms
 import mmseg.datasets.transforms as mmseg_transforms
 
-from mmseg_instbox.errors import InvalidInputError
-
+from ...errors import InvalidInputError
 from .transforms import FullBoxRandomCrop
 
 # Transforms that leave gt_inst_map behind or spoil it, and what to use. Found in the sources of

@@ -9,8 +9,7 @@ from mmcv.transforms import CenterCrop, Pad
 from mmseg.datasets.transforms import RandomCrop
 from mmseg.registry import TRANSFORMS
 
-from mmseg_instbox.errors import InvalidInputError
-
+from ...errors import InvalidInputError
 from ..instance_maps import VOID, object_boxes
 
 

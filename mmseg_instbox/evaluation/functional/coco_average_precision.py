@@ -8,9 +8,9 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from mmseg_instbox.datasets.coco_file import read_coco_file
-from mmseg_instbox.datasets.coco_masks import describe_object, segmentation_rle
-from mmseg_instbox.errors import InvalidInputError
+from ...datasets.coco_file import read_coco_file
+from ...datasets.coco_masks import describe_object, segmentation_rle
+from ...errors import InvalidInputError
 
 # name: (index among COCO's IoU thresholds 0.5 to 0.95, index among its ranges of area)
 FIGURES = dict(

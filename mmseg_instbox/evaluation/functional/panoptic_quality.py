@@ -9,8 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mmseg_instbox.core import VOID
-
+from ...core import VOID
 from .pixel_counts import count_values, object_columns
 
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mmseg_instbox.core import VOID
+from ...core import VOID
 
 
 class RegionOverlap(NamedTuple):

@@ -8,8 +8,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from prettytable import PrettyTable
 
-from mmseg_instbox.utils import write_json
-
+from ...utils import write_json
 from ..sample_reader import EvaluatedImage, category_names, decode_image
 
 TEXT_COLUMNS = ('category', 'IoU', 'APr_0.5', 'APr_vol', 'AP', 'AP50', 'PQ', 'objects')

@@ -11,11 +11,10 @@ from mmengine.fileio import dump, load
 from mmseg.registry import METRICS
 from pycocotools import mask as mask_api
 
-from mmseg_instbox.core import VOID
-from mmseg_instbox.datasets.coco_masks import describe_objects
-from mmseg_instbox.errors import InvalidInputError
-from mmseg_instbox.utils.run_lengths import encode_crop, mask_crops
-
+from ...core import VOID
+from ...datasets.coco_masks import describe_objects
+from ...errors import InvalidInputError
+from ...utils.run_lengths import encode_crop, mask_crops
 from ..functional import coco_average_precision as coco
 from ..sample_reader import category_names, decode_image, ranked_labels, read_instances, sample_name
 from .base_metric import means, report

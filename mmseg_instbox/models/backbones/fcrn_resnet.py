@@ -6,7 +6,7 @@ from mmseg.models.backbones.resnet import BasicBlock
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from mmseg_instbox.errors import InvalidInputError
+from ...errors import InvalidInputError
 
 
 def drop_input(module: nn.Module, inputs: tuple[Tensor], rate: float) -> Tensor:

@@ -4,8 +4,7 @@ from mmseg.registry import MODELS
 from mmseg.utils import ConfigType, SampleList
 from torch import Tensor, nn
 
-from mmseg_instbox.core.feature_grid import upsample_corner_aligned
-
+from ...core.feature_grid import upsample_corner_aligned
 from ..layers import ImageMean
 from .pixel_box_head import PixelBoxHead
 

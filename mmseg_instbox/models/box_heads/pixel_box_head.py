@@ -10,11 +10,10 @@ from mmseg.structures import SegDataSample
 from mmseg.utils import ConfigType, SampleList
 from torch import Tensor
 
-from mmseg_instbox.core import VOID
-from mmseg_instbox.core.box_iou import box_iou
-from mmseg_instbox.core.feature_grid import cell_points, sample_at_cells
-from mmseg_instbox.errors import InvalidInputError
-
+from ...core import VOID
+from ...core.box_iou import box_iou
+from ...core.feature_grid import cell_points, sample_at_cells
+from ...errors import InvalidInputError
 from ..task_modules.bootstrap_pixel_sampler import mean_weights
 
 

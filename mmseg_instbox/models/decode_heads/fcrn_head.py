@@ -5,8 +5,8 @@ from mmseg.structures import SegDataSample
 from mmseg.utils import SampleList
 from torch import Tensor, nn
 
-from mmseg_instbox.core.feature_grid import sample_at_cells
-from mmseg_instbox.errors import InvalidInputError
+from ...core.feature_grid import sample_at_cells
+from ...errors import InvalidInputError
 
 
 class CellLossMixin:

@@ -3,9 +3,8 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from mmseg_instbox.core import VOID
-from mmseg_instbox.errors import InvalidInputError
-
+from ...core import VOID
+from ...errors import InvalidInputError
 from ..task_modules.bootstrap_pixel_sampler import BootstrapPixelSampler
 
 FEW = 1 / 8  # of the pixels; on a CPU as fast at 15 % of the pixels as for all of them

@@ -4,7 +4,7 @@ from mmseg.models.losses.utils import weight_reduce_loss
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from mmseg_instbox.core.box_iou import box_giou, box_iou
+from ...core.box_iou import box_giou, box_iou
 
 
 class BoxLoss(nn.Module):

@@ -3,10 +3,9 @@ from mmseg.structures import SegDataSample
 from mmseg.utils import OptSampleList, SampleList
 from torch import Tensor
 
-from mmseg_instbox.core.dense_prediction import DensePrediction, DensePredictor
-from mmseg_instbox.core.feature_grid import resize_to_extent
-from mmseg_instbox.core.painting import best_categories
-
+from ...core.dense_prediction import DensePrediction, DensePredictor
+from ...core.feature_grid import resize_to_extent
+from ...core.painting import best_categories
 from ..task_modules.groupers import to_instance_data
 
 

@@ -8,10 +8,9 @@ from mmseg.registry import MODELS, TASK_UTILS
 from mmseg.utils import ConfigType, OptConfigType, SampleList, add_prefix
 from torch import Tensor
 
-from mmseg_instbox.core import VOID
-from mmseg_instbox.core.dense_prediction import check_test_cfg
-from mmseg_instbox.errors import InvalidInputError
-
+from ...core import VOID
+from ...core.dense_prediction import check_test_cfg
+from ...errors import InvalidInputError
 from .cell_predictor import CellPredictor
 
 # decode heads of the usual kind by name only: their output comes of no feature grid of their own

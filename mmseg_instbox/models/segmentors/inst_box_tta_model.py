@@ -7,9 +7,9 @@ from mmseg.structures import SegDataSample
 from mmseg.utils import ConfigType, SampleList
 from torch import Tensor, nn
 
-from mmseg_instbox.core.dense_prediction import DensePrediction
-from mmseg_instbox.core.feature_grid import cell_points, resize_to_extent
-from mmseg_instbox.errors import InvalidInputError, InvalidTypeError
+from ...core.dense_prediction import DensePrediction
+from ...core.feature_grid import cell_points, resize_to_extent
+from ...errors import InvalidInputError, InvalidTypeError
 
 BOX_MERGES = ('mean', 'weighted', 'median', 'first')
 View = tuple[SegDataSample, DensePrediction]

@@ -8,8 +8,8 @@ from mmseg.registry import TASK_UTILS
 from mmseg.structures.sampler.base_pixel_sampler import BasePixelSampler
 from torch import Tensor, nn
 
-from mmseg_instbox.core import VOID
-from mmseg_instbox.errors import InvalidInputError
+from ...core import VOID
+from ...errors import InvalidInputError
 
 
 def hard_pixels(loss: Tensor, valid: Tensor, min_kept: int | float, min_loss: float | None,

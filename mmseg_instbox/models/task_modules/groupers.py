@@ -6,8 +6,8 @@ from mmengine.logging import print_log
 from mmengine.structures import InstanceData
 from mmseg.registry import TASK_UTILS
 
-from mmseg_instbox.core.groupers import GROUPERS
-from mmseg_instbox.core.instances import Instances
+from ...core.groupers import GROUPERS
+from ...core.instances import Instances
 
 
 class MMEngineHandler(logging.Handler):

@@ -106,14 +106,11 @@ def convert(file: Path) -> dict:
     with convert_errors(f'{wrong}: it cannot be read as a model quantised to uint8'):
         convolutions = read_convolutions(content, tflite)
     shapes = expected_convolutions()
-    if len(convolutions) != len(shapes):
-        raise InvalidInputError(f'{wrong}: it has {len(convolutions)} convolutions, expected '
-                                f'{len(shapes)}.')
+    if [tuple(weight.shape) for weight, _ in convolutions] != [*shapes.values()]:
+        raise InvalidInputError(f'{wrong}: its {len(convolutions)} convolutions are not the '
+                                f'{len(shapes)} of that network.')
     state = {}
-    for (name, shape), (weight, bias) in zip(shapes.items(), convolutions, strict=True):
-        if weight.shape != shape or bias.shape != shape[:1]:
-            raise InvalidInputError(f'{wrong}: weights of shape {tuple(weight.shape)} and '
-                                    f'{bias.numel()} biases stand where {name} has {shape}.')
+    for name, (weight, bias) in zip(shapes, convolutions, strict=True):
         state |= module_state(name, weight, bias)
     return dict(state_dict=state, meta={})
 

@@ -53,11 +53,9 @@ def is_exported(model: Any) -> bool:
 
 def import_runtime(name: str) -> ModuleType:
     """Imports a library that runs or writes exported models; raises MissingPackageError."""
-    try:
+    with convert_errors(f"{name} is not installed: pip install 'mmseg_instbox[export]'",
+                        ImportError, to=MissingPackageError):
         return import_module(name)
-    except ImportError as error:
-        raise MissingPackageError(f'{name} is not installed; it comes with the extra: pip install '
-                                  "'mmseg_instbox[export]'.") from error
 
 
 def _read(path: Path) -> bytes:

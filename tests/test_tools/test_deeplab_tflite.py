@@ -159,6 +159,6 @@ def test_a_file_that_is_not_there_is_named(convert, tmp_path):
 
 def test_a_missing_package_is_named(convert, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, 'tflite', None)
-    with pytest.raises(SystemExit, match='package tflite, .* not installed: pip install tflite$'):
+    with pytest.raises(SystemExit, match='another package: pip install tflite '):
         convert(tmp_path / 'a.tflite', tmp_path / 'out.pth')
     assert not list(tmp_path.iterdir())

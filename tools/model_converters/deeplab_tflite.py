@@ -94,11 +94,9 @@ def convert(file: Path) -> dict:
 
     Raises InvalidInputError if it is not the expected network.
     """
-    try:
+    with convert_errors('Reading TensorFlow Lite files needs another package: pip install tflite',
+                        ImportError, to=MissingPackageError):
         import tflite
-    except ImportError as error:
-        raise MissingPackageError('Reading TensorFlow Lite files needs the package tflite, which '
-                                  'is not installed: pip install tflite') from error
     content = file.read_bytes()
     wrong = f'{file} is not the published deeplabv3_mnv2_pascal_quant.tflite'
     if not tflite.Model.ModelBufferHasIdentifier(content, 0):

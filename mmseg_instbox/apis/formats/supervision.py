@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import MissingPackageError
+from ...utils.foreign_errors import convert_errors
 from ...utils.run_lengths import mask_crops
 from .result_writer import read_categories, read_instances
 
@@ -23,11 +24,9 @@ def to_supervision(sample: Any, dataset_meta: dict, score_thr: float = 0.) -> 'D
         ImportError: supervision is not installed.
         ValueError: See :func:`read_instances`.
     """
-    try:
+    with convert_errors('to_supervision needs another package: pip install supervision',
+                        ImportError, to=MissingPackageError):
         from supervision import Detections
-    except ImportError as error:
-        raise MissingPackageError('to_supervision needs the package supervision, which is not '
-                                  'installed: pip install supervision') from error
     categories = read_categories(dataset_meta)
     instances = read_instances(sample, categories, score_thr)
     masks = np.zeros((len(instances.labels), *instances.shape), dtype=bool)

@@ -11,6 +11,7 @@ import cv2
 import torch
 
 from ...errors import InstBoxError, MissingPackageError
+from ...utils.foreign_errors import convert_errors
 from .worker import Failures, Shard, ShardWorker
 
 OBJECT_STORE = 128 * 2**20  # bytes; only names and numbers go through it
@@ -30,11 +31,9 @@ class RayExecutor(AbstractContextManager):
     def __init__(self, device: str | None = None, workers: int | None = None) -> None:
         os.environ.setdefault('RAY_USAGE_STATS_ENABLED', '0')  # Ray would report to its authors
         os.environ.setdefault('RAY_BACKEND_LOG_LEVEL', 'fatal')
-        try:
+        with convert_errors("The engine ray needs Ray Data: pip install 'mmseg_instbox[ray]'",
+                            ImportError, to=MissingPackageError):
             import ray.data
-        except ImportError as error:
-            raise MissingPackageError('The engine ray needs Ray Data, which is not installed: '
-                                      "pip install 'mmseg_instbox[ray]'") from error
         self._ray = ray
         self._started = not ray.is_initialized()
         if self._started:

@@ -3,6 +3,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..errors import InvalidInputError
+from ..utils.foreign_errors import convert_errors
 from .base_grouper import BaseGrouper
 from .pixel_box_grouper import PixelBoxGrouper
 from .reference_groupers import BoxNMSGrouper, CentreGrouper
@@ -33,7 +34,5 @@ def build_grouper(config: Mapping[str, Any],
     if cls is None:
         raise InvalidInputError(f'There is no grouper {kind!r}; expected one of '
                                 f'{", ".join(GROUPERS)}, or one that is registered.')
-    try:
+    with convert_errors(f'The grouper {dict(config)} cannot be built', TypeError, ValueError):
         return cls(**arguments)
-    except (TypeError, ValueError) as error:
-        raise InvalidInputError(f'The grouper {dict(config)} cannot be built: {error}') from error

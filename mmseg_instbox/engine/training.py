@@ -13,6 +13,7 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from ..errors import FileAccessError, InstBoxError, TrainingError
+from ..utils.foreign_errors import convert_errors
 from .optim_wrappers import use_amp
 from .run_config import adapt_to_cpu, check_save_best, read_run_config, start_runner
 from .start_weights import candidates, check_pretrained, check_weights, last_checkpoint
@@ -126,15 +127,12 @@ def run_training(cfg: Config, hooks: Sequence[Hook] = (), quiet: bool = False) -
 
 def check_work_dir(work_dir: str | Path) -> None:
     """Make the work directory; FileAccessError if it cannot be made or written."""
-    try:
+    with convert_errors(f'The work directory {work_dir} cannot be written; give another one with '
+                        '--work-dir', OSError, to=FileAccessError):
         Path(work_dir).mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=work_dir) as file:
             file.write(bytes(LOG_BYTES))
             file.flush()
-    except OSError as error:
-        raise FileAccessError(f'The work directory {work_dir} cannot be written '
-                              f'({error.strerror}): correct that, or give another one with '
-                              '--work-dir.') from error
 
 
 def _reason(error: BaseException) -> str | None:

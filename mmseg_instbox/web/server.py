@@ -13,6 +13,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from ..errors import FileAccessError, InvalidInputError
 from ..utils import DEFAULT_SCORE_THR
+from ..utils.foreign_errors import convert_errors
 from .app import SafeBlocks, connect
 from .backend import PageBackend
 from .layout import Page, find_samples
@@ -94,16 +95,14 @@ def running(inferencer: Any,
                 connect(Page(inferencer.model.grouper, find_samples() if samples is None
                              else samples, score_thr), PageBackend(inferencer, max_pixels))
             app.queue(max_size=queue_size, api_open=False)
-            try:
+            with convert_errors(
+                    f'Port {port or "7860 to 7959"} of {host} cannot be used; choose another one',
+                    OSError, to=FileAccessError):
                 app.launch(
                     server_name=host, server_port=port, max_file_size=max_upload, theme=theme,
                     css_paths=Path(__file__).parent / 'page.css', quiet=True,
                     state_session_capacity=MAX_SESSIONS, prevent_thread_lock=True, **SWITCHED_OFF,
                     app_kwargs=dict(middleware=guards, exception_handlers=ERROR_RESPONSES))
-            except OSError as error:
-                raise FileAccessError(
-                    f'Port {port or "7860 to 7959"} of {host} cannot be used: it is taken, or '
-                    f'{host} is not an address of this machine. Choose another one.') from error
             try:
                 yield app
             finally:

@@ -72,7 +72,7 @@ def test_a_disk_that_is_read_only(make_config, start, small_disk):
     assert command('mount', '-o', 'remount,ro', small_disk) is None
     for resume in ([], ['--resume']):
         last = start('train.py', make_config(iters=2), '--work-dir', work_dir, *resume).fails()
-        assert f'{work_dir} cannot be written (Read-only file system)' in last
+        assert f'{work_dir} cannot be written' in last and 'Read-only file system' in last
         assert '--work-dir' in last
     assert iteration(work_dir) == 1
 
@@ -98,7 +98,7 @@ def test_a_directory_that_becomes_read_only_while_it_is_written(make_config, sta
 
 def test_a_path_that_cannot_be(tmp_path):
     (tmp_path / 'file').touch()
-    with pytest.raises(FileAccessError, match=r'file/work cannot be written \(Not a directory\)'):
+    with pytest.raises(FileAccessError, match=r'file/work cannot be written.*Not a directory'):
         check_work_dir(tmp_path / 'file' / 'work')
     check_work_dir(tmp_path / 'new' / 'work')
     assert (tmp_path / 'new' / 'work').is_dir() and not list((tmp_path / 'new/work').iterdir())

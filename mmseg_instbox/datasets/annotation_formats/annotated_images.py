@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ...errors import InvalidInputError
-from ...utils.foreign_errors import reason
+from ...utils.foreign_errors import convert_errors
 from ...utils.limits import check_limit, limit
 
 SPLITS = dict(train='train', training='train', val='val', valid='val', validation='val',
@@ -153,11 +152,9 @@ def read_text(path: Path) -> str:
 
 def parse_json(text: str | bytes, path: str | Path) -> Any:
     """The content of a JSON file; raises ValueError, naming the file, if it is none."""
-    try:
+    with convert_errors(f'{path}: the annotation file is no JSON or was cut off; export or fetch '
+                        'it again', ValueError, RecursionError):
         return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InvalidInputError(f'{path}: the annotation file is no JSON or was cut off '
-                                f'({reason(error)}). Export or fetch it again.') from error
 
 
 def find_split(parts: Iterable[str]) -> str:

@@ -1,5 +1,3 @@
 """Annotated images in the formats of annotation tools, read without MMSegmentation."""
 from .annotated_images import AnnotatedImages, Problem
 from .reading import read_annotations
-
-__all__ = ['AnnotatedImages', 'Problem', 'read_annotations']

@@ -5,8 +5,3 @@ from .pixel_box_visualization_hook import PixelBoxVisualizationHook
 from .plain_checkpoint_hook import PlainCheckpointHook
 from .progress_line_hook import ProgressLineHook
 from .resumable_seed_hook import ResumableSeedHook
-
-__all__ = [
-    'DurableBackend', 'DurableCheckpointHook', 'LossGuardHook', 'PixelBoxVisualizationHook',
-    'PlainCheckpointHook', 'ProgressLineHook', 'ResumableSeedHook'
-]

@@ -1,4 +1,2 @@
 """Optimizer wrappers."""
 from .cpu_amp_optim_wrapper import CPUAmpOptimWrapper, has_fast_bfloat16, use_amp
-
-__all__ = ['CPUAmpOptimWrapper', 'has_fast_bfloat16', 'use_amp']

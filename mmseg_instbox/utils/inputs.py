@@ -169,14 +169,15 @@ def leave_out_results(files: list[Path]) -> list[Path]:
     """Leaves out results of a job, and drawings of an inferencer beside its predictions; logs how
     many. If there is nothing else they are meant."""
     kept = [each for each in files
-            if not any(map(_holds_results, Path(os.path.abspath(each)).parents))]
+            if not any(map(holds_results, Path(os.path.abspath(each)).parents))]
     if kept and len(kept) < len(files):
         LOGGER.warning('%d files are skipped that are results of an earlier prediction.',
                        len(files) - len(kept))
     return kept or files
 
 
-def _holds_results(folder: Path) -> bool:
+def holds_results(folder: Path) -> bool:
+    """Whether a folder is one of those of a job, or that of an inferencer's drawings."""
     above = folder.parent
     return (folder.name == 'vis' and (above / 'preds').is_dir()
             or folder.name in RESULT_FOLDERS and (above / 'settings.json').is_file()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...utils.foreign_errors import convert_errors
+from ...utils.inputs import holds_results
 from ...utils.limits import check_limit, limit
 
 SPLITS = dict(train='train', training='train', val='val', valid='val', validation='val',
@@ -119,7 +120,8 @@ class Annotations:
 def list_files(root: Path, suffixes: tuple[str, ...]) -> list[str]:
     """The files below a folder with one of some suffixes in any case, none of them hidden.
 
-    Links are followed. The files are relative to the folder, with slashes, and in order.
+    Links are followed; folders of results of a prediction are left out. The files are relative to
+    the folder, with slashes, and in order.
     """
     found, seen = [], set()
     for folder, folders, names in os.walk(root, followlinks=True):
@@ -128,7 +130,8 @@ def list_files(root: Path, suffixes: tuple[str, ...]) -> list[str]:
             folders.clear()
             continue
         seen.add(real)
-        folders[:] = [each for each in folders if each[0] != '.' and each not in PASSED_OVER]
+        folders[:] = [each for each in folders if each[0] != '.' and each not in PASSED_OVER
+                      and not holds_results(Path(folder, each))]
         below = os.path.relpath(folder, root).replace(os.sep, '/')
         found += [name if below == '.' else f'{below}/{name}' for name in names
                   if name[0] != '.' and name.lower().endswith(suffixes)]

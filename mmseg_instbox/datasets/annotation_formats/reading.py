@@ -86,7 +86,8 @@ def read_annotations(path: str | Path, images: str | Path | None = None,
             f'{path}: no annotations of a known format are found here. Give a folder with images '
             'and COCO JSON, LabelMe or VIA JSON, YOLO labels (data.yaml), the layout of VOC, or '
             'masks of instance ids (PNG, TIFF); or an annotation file. Tools with another format '
-            '(XML, CSV, a JSON of their own) mostly export COCO, too.')
+            '(XML, CSV, a JSON of their own) mostly export COCO, too. Of the results of `instbox '
+            'predict`, give the folder of one format.')
     order = [split for split in ('train', 'val', 'test', 'all') if split in splits]
     return clean([_merge(splits.pop(split)) for split in order], finder, need_images)
 
@@ -174,7 +175,9 @@ def _read_json_files(files: list[Path], root: Path, finder: ImageFinder) -> list
 def is_coco(content: object) -> bool:
     """Whether the content of a JSON file has COCO's tables of instances."""
     return (isinstance(content, dict) and isinstance(content.get('annotations'), list | dict)
-            and all(isinstance(content.get(name), list) for name in ('images', 'categories')))
+            and all(isinstance(content.get(name), list) for name in ('images', 'categories'))
+            and not any('segments_info' in row for row in content['annotations']  # panoptic
+                        if isinstance(row, dict)))
 
 
 def read_coco(content: dict, file: Path, root: Path) -> Annotations:

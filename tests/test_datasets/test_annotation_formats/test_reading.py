@@ -41,6 +41,37 @@ def test_real_data_sets_are_read(own, name, expected):
         assert all((part.root / row['file_name']).is_file() for row in part.coco['images'])
 
 
+@pytest.mark.parametrize('files', [
+    ['settings.json', 'parquet/0.parquet', 'coco/annotations.json', 'vis/a.jpg'],
+    ['preds/a.json', 'vis/a.jpg']])
+def test_results_of_a_prediction_are_no_annotations(files, tmp_path, picture, write_json):
+    """Not of what lies above them: COCO's JSON would come before LabelMe, drawings are images."""
+    picture('images/a.jpg')
+    write_json('images/a.json', dict(imagePath='a.jpg', imageWidth=60, imageHeight=40, shapes=[
+        dict(label='cell', shape_type='polygon', points=[[2, 2], [12, 2], [12, 12], [2, 12]])]))
+    for file in files:
+        content = coco('../../images/a.jpg', 'car') if file.startswith('coco') else {}
+        write_json(f'predictions/{file}', content)
+    found = read_annotations(tmp_path)['all'].coco
+    assert [row['file_name'] for row in found['images']] == ['images/a.jpg']
+    assert [row['name'] for row in found['categories']] == ['cell']
+    if 'settings.json' in files:
+        with pytest.raises(InvalidInputError, match='give the folder of one format'):
+            read_annotations(tmp_path / 'predictions')
+        found = read_annotations(tmp_path / 'predictions' / 'coco', images=tmp_path / 'images')
+        assert [row['name'] for row in found['all'].coco['categories']] == ['car']
+
+
+def test_a_panoptic_file_is_no_coco_json_of_instances(tmp_path, picture, write_json):
+    picture('a.jpg')
+    segments = dict(image_id=7, file_name='a.png', segments_info=[dict(id=1, category_id=1)])
+    write_json('panoptic.json', coco() | dict(annotations=[segments]))
+    with pytest.raises(InvalidInputError, match='no annotations of a known format'):
+        read_annotations(tmp_path)
+    write_json('instances.json', coco())
+    assert counts(read_annotations(tmp_path)) == dict(all=(1, 1))
+
+
 def test_reading_needs_no_torch():
     code = ('import sys; from mmseg_instbox.datasets import read_annotations; '
             'sys.exit("torch" in sys.modules or "mmengine" in sys.modules)')

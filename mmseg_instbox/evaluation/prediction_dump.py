@@ -26,7 +26,7 @@ VERSION = 1
 INDEX = 'index.json'
 FOLDER = 'images'
 MIN_PROBABILITY = 1e-12  # where the groupers' category map cuts probabilities off, too
-KEEP_BOXES = 'a dump needs it: set model.test_cfg.keep_boxes=True'
+KEEP_BOXES = 'a dump needs a model with a box head and model.test_cfg.keep_boxes=True'
 WRITE_AGAIN = 'write the dump again with tools/test.py --out'
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import InvalidInputError
-from ...utils.foreign_errors import describe
+from ...utils.foreign_errors import convert_errors, describe
 from ..formats import FORMATS
 from .listing import JobInput, output_names
 from .records import KEYS, from_record, list_shards, read_shard, write_shard
@@ -56,14 +56,17 @@ class PredictionJob:
         if overwrite:
             for shard in shards:
                 storage.remove(shard)
-        elif shards and storage.exists('settings.json'):
-            self.settings = json.loads(storage.read('settings.json'))
-            changed = [key for key in settings if self.settings.get(key) != settings[key]]
-            if changed:
+        elif storage.exists('settings.json'):
+            with convert_errors(f'{storage.address("settings.json")} is not of a prediction: give '
+                                'another --out', ValueError, AttributeError):
+                earlier = json.loads(storage.read('settings.json'))
+                changed = [key for key in settings if earlier.get(key) != settings[key]]
+            if changed and (shards or not settings.keys() <= earlier.keys()):
                 raise InvalidInputError(
                     f'{storage.address()} holds the results of a job with another '
                     f'{" and ".join(changed)}: give another --out, or --overwrite to predict '
                     'everything again.')
+            self.settings = earlier if shards else settings
         self._write('settings.json', self.settings)
         self.find_done()
 

@@ -1,6 +1,7 @@
 """The record of a prediction: a row of a Parquet file, from which all formats are written."""
 import io
 import json
+import re
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Any
@@ -19,6 +20,7 @@ from .listing import JobInput
 from .storage import Storage
 
 SHARD_FOLDER = 'parquet'
+SHARD_NAME = r'(\d{9,}|video)-[0-9a-f]{16}\.parquet'  # other files are not ours
 KEYS = ('image', 'size', 'time')  # of an input, in the order of JobInput
 _SCHEMA = pa.schema(dict(
     image=pa.string(), size=pa.int64(), time=pa.int64(), frame=pa.int32(), height=pa.int32(),
@@ -95,7 +97,7 @@ def write_shard(rows: Sequence[dict[str, Any]], meta: dict[str, Any], storage: S
 def list_shards(storage: Storage) -> list[str]:
     """Returns the names of the shards in a directory, in order."""
     return [file.name for file in storage.files(SHARD_FOLDER)
-            if PurePosixPath(file.name).match('[!.]*.parquet')]
+            if re.fullmatch(SHARD_NAME, PurePosixPath(file.name).name)]
 
 
 def read_shard(storage: Storage, name: str,

@@ -120,6 +120,30 @@ def test_changed_images_and_broken_shards_are_predicted_again(make_job, execute,
     assert len(set(names)) == len(names)  # the old row of the changed image is not there
 
 
+def test_files_of_others_stay(make_job, execute, tmp_path):
+    make_job().predict(execute)
+    mine = tmp_path / 'out' / 'parquet' / 'mine.parquet'
+    mine.write_bytes(b'not ours')
+    for overwrite in (False, True):
+        assert make_job(overwrite=overwrite).num_done == 8 * (not overwrite)
+        assert mine.read_bytes() == b'not ours'
+
+
+@pytest.mark.parametrize('content', ['{"editor": 1}', '{"half', '[1]'])
+def test_settings_of_others_are_refused_and_stay(content, make_job, tmp_path):
+    file = tmp_path / 'out' / 'settings.json'
+    file.parent.mkdir()
+    file.write_text(content)
+    with pytest.raises(InvalidInputError, match='give another --out'):
+        make_job()
+    assert file.read_text() == content
+
+
+def test_a_job_that_predicted_nothing_may_change_its_settings(make_job, expected):
+    make_job({**expected, 'weights': 'wrong'})
+    assert make_job().settings == expected
+
+
 def test_images_that_fail_take_no_others_with_them(make_job, worker, execute, folder, tmp_path,
                                                    monkeypatch):
     network = worker.predictor.model.test_step

@@ -19,11 +19,12 @@ from mmseg_instbox.apis.jobs.storage import Storage
 from mmseg_instbox.utils.run_lengths import decode_mask
 
 IMAGE = JobInput('/data/a.jpg', 5, 7)
+SHARD = '000000000-0123456789abcdef.parquet'
 
 @pytest.mark.parametrize('number', [0, 1, 5])
 def test_a_prediction_comes_back_as_it_was(number, tmp_path, random_sample, things):
     sample, storage = random_sample(number), Storage(str(tmp_path))
-    write_shard([to_record(IMAGE, sample, things)], {}, storage, '0.parquet')
+    write_shard([to_record(IMAGE, sample, things)], {}, storage, SHARD)
     path, = list_shards(storage)
     row, = read_shard(storage, path)
     assert (row['image'], row['size'], row['time']) == IMAGE[:3]
@@ -53,9 +54,9 @@ def test_broken_shards_and_files_of_others_are_no_rows(tmp_path):
     """Also in a directory that is hidden, which its shards are not."""
     storage, content = Storage(str(tmp_path / '.cache' / 'out')), io.BytesIO()
     pq.write_table(pa.table(dict(x=[1])), content)
-    storage.write(content.getvalue()[:-9], 'parquet/cut.parquet')
+    storage.write(content.getvalue()[:-9], f'parquet/{SHARD}')
     storage.write(b'text', 'parquet/readme.txt')
-    storage.write(b'half', 'parquet/.0.parquet')
+    storage.write(content.getvalue(), 'parquet/mine.parquet')
     path, = list_shards(storage)
     assert read_shard(storage, path) is None
 
@@ -63,7 +64,7 @@ def test_broken_shards_and_files_of_others_are_no_rows(tmp_path):
 def test_frames_and_their_objects_come_back(tmp_path, random_sample, things):
     sample, storage = random_sample(3), Storage(str(tmp_path))
     sample.pred_instances.track_ids = torch.tensor([4, -1, 9])
-    write_shard([to_record(IMAGE, sample, things, 7)], {}, storage, '0.parquet')
+    write_shard([to_record(IMAGE, sample, things, 7)], {}, storage, SHARD)
     row, = read_shard(storage, *list_shards(storage))
     assert row['frame'] == 7
     assert from_record(row).pred_instances.track_ids.tolist() == [4, -1, 9]

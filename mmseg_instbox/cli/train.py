@@ -63,6 +63,8 @@ def train(source: str, work_dir: str | None, resume: str | None, amp: bool,
     if given and not is_data:
         raise click.UsageError(f'{given} is for data, and this is a config: change it, or use '
                                '--cfg-options.')
+    if data_options['epochs'] and source_of('minutes') is ParameterSource.COMMANDLINE:
+        raise click.UsageError('Give --minutes or --epochs, not both.')
     load_package()
     if is_data:
         from ..apis.own_data_training import choose_work_dir, train_on_data
@@ -105,7 +107,8 @@ def test(config: str, checkpoint: str, allow_pickle: bool, **settings: object) -
     """Evaluate a checkpoint.
 
     CONFIG is the path of a config file or a name that `instbox models` lists; its test set is
-    used. The metrics, fractions from 0 to 1, are printed and written to metrics.json.
+    used. The metrics, fractions from 0 to 1 (of mmseg's IoUMetric per cent), are printed and
+    written to metrics.json.
 
     \b
     Examples:

@@ -142,7 +142,8 @@ def start_runner(cfg: Config, quiet: bool = False) -> Runner:
     Raises:
         InvalidInputError: The config names an unregistered class, or arguments that it lacks.
     """
-    with convert_errors('The config describes no run that can be built', KeyError, TypeError):
+    with convert_errors('The config describes no run that can be built', KeyError, TypeError,
+                        AssertionError):
         with quiet_imports():
             METRICS.import_from_location()  # imports MMDetection
         if 'runner_type' in cfg:

@@ -35,6 +35,19 @@ def test_options_for_data_do_not_go_with_a_config(fails, tiny_config, option):
     assert f'{option[0]} is for data' in fails('train', tiny_config, *option, exit_code=2)
 
 
+def test_minutes_and_epochs_are_not_given_both(fails, tmp_path):
+    sentence = fails('train', tmp_path, '--epochs', 1, '--minutes', 3, exit_code=2)
+    assert 'not both' in sentence
+
+
+@pytest.mark.parametrize('option, named', [('max_iter=2', 'max_iter'),
+                                           ('type=NoSuchLoop', 'NoSuchLoop')])
+def test_a_wrong_loop_is_reported(fails, tiny_config, tmp_path, option, named):
+    sentence = fails('train', tiny_config, '--work-dir', tmp_path, '--cfg-options',
+                     f'train_cfg.{option}')
+    assert 'train_cfg' in sentence and named in sentence
+
+
 def test_a_resumed_training_says_what_it_does_not_read(succeed, monkeypatch, tmp_path):
     monkeypatch.setattr(own_data_training, 'train_on_data', lambda *_, **__: None)
     arguments = ['train', tmp_path, '--work-dir', tmp_path, '--minutes', 3]

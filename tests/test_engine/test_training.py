@@ -78,6 +78,7 @@ def test_a_gpu_without_enough_memory_is_reported(tmp_path, monkeypatch):
         raise torch.cuda.OutOfMemoryError(
             'CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 8 GiB.')
 
-    monkeypatch.setattr(training, 'start_runner', lambda *_: SimpleNamespace(train=train))
+    runner = SimpleNamespace(train=train, train_loop=None)
+    monkeypatch.setattr(training, 'start_runner', lambda *_: runner)
     with pytest.raises(TrainingError, match=r'2.00 GiB\): lower train_dataloader.batch_size'):
         run_training(Config(dict(work_dir=str(tmp_path))))

@@ -2,6 +2,7 @@
 import logging
 import re
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from .run_config import adapt_to_cpu, check_save_best, read_run_config, start_ru
 from .start_weights import candidates, check_pretrained, check_weights, last_checkpoint
 
 LOADER_TIMEOUT = 300  # seconds without data from a loader's workers
+SIGNAL_WAIT = 3  # seconds for the signal of a killed worker to come
 LOG_BYTES = 2**20  # that a work directory must have room for
 KILLED_LOADER = re.compile(r'DataLoader worker \(pid.*')
 HANGING_LOADER = re.compile(r'DataLoader timed out after (\d+) seconds')
@@ -141,6 +143,11 @@ def _reason(error: BaseException) -> str | None:
     """Why a training ended, in sentences; None for a bug."""
     # PyTorch reports a killed worker from a signal handler, so anywhere: MMEngine, interrupted
     # while it formats a config, makes a SyntaxError of it
+    if isinstance(error, ConnectionError | EOFError):
+        try:
+            time.sleep(SIGNAL_WAIT)
+        except RuntimeError as killed:  # the connection ended before that handler was called
+            error = killed
     cause = error
     while cause is not None:
         if isinstance(cause, RuntimeError) and (found := KILLED_LOADER.search(str(cause))):

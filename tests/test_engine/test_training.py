@@ -1,3 +1,4 @@
+import signal
 from types import SimpleNamespace
 
 import pytest
@@ -82,3 +83,23 @@ def test_a_gpu_without_enough_memory_is_reported(tmp_path, monkeypatch):
     monkeypatch.setattr(training, 'start_runner', lambda *_: runner)
     with pytest.raises(TrainingError, match=r'2.00 GiB\): lower train_dataloader.batch_size'):
         run_training(Config(dict(work_dir=str(tmp_path))))
+
+
+@pytest.mark.parametrize('error', [ConnectionResetError(104, 'Connection reset by peer'),
+                                   EOFError()])
+def test_a_lost_connection_waits_for_the_signal_of_a_killed_worker(error, tmp_path, monkeypatch):
+    def killed(*_):
+        raise RuntimeError('DataLoader worker (pid 7) is killed by signal: Killed.')
+
+    def train():
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        raise error
+
+    runner = SimpleNamespace(train=train, train_loop=None)
+    monkeypatch.setattr(training, 'start_runner', lambda *_: runner)
+    before = signal.signal(signal.SIGALRM, killed)
+    try:
+        with pytest.raises(TrainingError, match=r'A DataLoader worker \(pid 7\)'):
+            run_training(Config(dict(work_dir=str(tmp_path))))
+    finally:
+        signal.signal(signal.SIGALRM, before)

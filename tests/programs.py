@@ -203,4 +203,4 @@ def ranks(number: int) -> list[dict[str, str]]:
 
 def settings_apart(folder: Path) -> list[str]:
     """Settings that keep a run quiet, and its log and pictures apart from earlier runs' here."""
-    return ['log_level=ERROR', f'experiment_name={folder.name}', f'visualizer.name={folder.name}']
+    return ['log_level=ERROR', f'experiment_name={folder.name}']

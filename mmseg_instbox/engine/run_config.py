@@ -2,6 +2,7 @@
 import logging
 from datetime import timedelta
 from difflib import get_close_matches
+from itertools import count
 from pathlib import Path
 
 import torch.distributed
@@ -9,6 +10,7 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.logging import MMLogger, print_log
 from mmengine.runner import Runner
+from mmengine.visualization import Visualizer
 from mmseg.registry import METRICS, RUNNERS
 
 from ..errors import InvalidInputError
@@ -108,6 +110,9 @@ def adapt_to_cpu(cfg: Config) -> None:
         find_unused_parameters=cfg.get('find_unused_parameters', False))
 
 
+_RUNS = count()  # of this process
+
+
 class BriefRunner(Runner):
     """A runner that logs environment, config and table of hooks to the log file only."""
     terminal_level = logging.NOTSET
@@ -122,6 +127,14 @@ class BriefRunner(Runner):
                 handler.addFilter(_is_brief)
                 handler.setLevel(max(handler.level, self.terminal_level))
         return logger
+
+
+    def build_visualizer(self, visualizer: Visualizer | dict | None = None) -> Visualizer:
+        """The parent's, with a name of its own: one of a name that an earlier run of this process
+        used would be that run's, which draws and logs to another directory."""
+        if isinstance(visualizer, dict):
+            visualizer = dict(visualizer, name=f'{self.experiment_name}_{next(_RUNS)}')
+        return super().build_visualizer(visualizer)
 
 
 class QuietRunner(BriefRunner):

@@ -58,10 +58,10 @@ class PredictionJob:
                 storage.remove(shard)
         elif storage.exists('settings.json'):
             with convert_errors(f'{storage.address("settings.json")} is not of a prediction: give '
-                                'another --out', ValueError, AttributeError):
+                                'another --out', ValueError, KeyError, TypeError):
                 earlier = json.loads(storage.read('settings.json'))
-                changed = [key for key in settings if earlier.get(key) != settings[key]]
-            if changed and (shards or not settings.keys() <= earlier.keys()):
+                changed = [key for key in settings if earlier[key] != settings[key]]
+            if changed and shards:
                 raise InvalidInputError(
                     f'{storage.address()} holds the results of a job with another '
                     f'{" and ".join(changed)}: give another --out, or --overwrite to predict '

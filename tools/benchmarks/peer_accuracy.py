@@ -9,7 +9,7 @@ peers are set up and which environment the script needs. Each call with a model 
 folder of its own; the last one measures all whose training has ended:
 
     PYTHONPATH=. peers/bin/python tools/benchmarks/peer_accuracy.py mask-rcnn --iters 4500
-    PYTHONPATH=. peers/bin/python tools/benchmarks/peer_accuracy.py rtmdet-ins --minutes 720
+    PYTHONPATH=. peers/bin/python tools/benchmarks/peer_accuracy.py rtmdet-ins --iters 4500
     PYTHONPATH=. peers/bin/python tools/benchmarks/peer_accuracy.py
 
 A training ends after --iters, after --minutes (validations counted, as `BudgetTrainLoop` does), or

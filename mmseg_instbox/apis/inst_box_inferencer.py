@@ -25,13 +25,7 @@ from ..utils.foreign_errors import describe
 from ..utils.inputs import read_inputs
 from ..visualization.predictions import draw_prediction
 from ..visualization.utils import check_display, write_image
-from .model_loading import (
-    autocast_dtype,
-    build_pipeline,
-    default_weights,
-    model_meta,
-    refuse_unused,
-)
+from .model_loading import autocast_dtype, build_pipeline, check_unused, default_weights, model_meta
 
 
 class InstBoxInferencer(Predictor, BaseInferencer):
@@ -92,7 +86,7 @@ class InstBoxInferencer(Predictor, BaseInferencer):
             model, weights = (model, weights) if model else (weights or default_weights(), None)
             self._loaded = fuse_conv_bn(  # saves a fifth of the network's time
                 load_model(model, weights, device, cfg_options, allow_pickle))
-            refuse_unused(cfg_options, self._loaded.cfg)
+            check_unused(cfg_options, self._loaded.cfg)
         self.dataset_meta = model_meta(self._loaded)
         self.thing_ids = self._loaded.thing_ids
         self.tile, self.draw_size = tile, draw_size

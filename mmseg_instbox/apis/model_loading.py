@@ -57,7 +57,7 @@ def build_pipeline(cfg: Config, at_own_size: bool) -> Callable[[dict], dict]:
         return Compose([first, *(step for kind, step in steps[1:] if kind not in left_out)])
 
 
-def refuse_unused(cfg_options: dict | None, cfg: Config) -> None:
+def check_unused(cfg_options: dict | None, cfg: Config) -> None:
     """Raises InvalidInputError if settings change ``test_dataloader`` but not ``test_pipeline``,
     which prediction uses where the config has it."""
     changed = {key.partition('.')[0] for key in cfg_options or ()}

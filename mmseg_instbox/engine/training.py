@@ -111,7 +111,8 @@ def run_training(cfg: Config, hooks: Sequence[Hook] = (), quiet: bool = False) -
     for hook in hooks:
         runner.register_hook(hook)
     try:
-        with convert_errors('The loop of train_cfg cannot be built', KeyError, TypeError):
+        with convert_errors('train_cfg or train_dataloader cannot be built', KeyError,
+                            TypeError):
             _ = runner.train_loop
         runner.train()
     except Exception as error:
